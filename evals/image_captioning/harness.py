@@ -1,0 +1,31 @@
+"""Shows held-out scans to the model, and compares its answer with the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from numpy.random import Generator
+from pydantic import JsonValue
+
+from releasegate.evaluation import Tools
+from releasegate.evidence import Item, Reading
+from releasegate.subjects import CaptionsImages
+
+from ..digits import WORDS, split, to_pixels
+
+
+def items(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
+    """The whole pool: the 320 gate scans."""
+    labels = split("gate").labels.tolist()
+    return [Item(("accuracy",), {"digit": str(label)}, {"row": row, "digit": label}) for row, label in enumerate(labels)]
+
+
+def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
+    """One reading an item, all in one batch."""
+    model = cast(CaptionsImages, subject)
+    rows = [int(str(item.content["row"])) for item in items]
+    answers = model.caption(to_pixels(split("gate").images[rows]), str(tools.params["question"]))
+    for item, answer in zip(items, answers, strict=True):
+        truth = WORDS[int(str(item.content["digit"]))]
+        yield Reading(item.number, {"accuracy": float(answer == truth)}, {"truth": truth, "answer": answer})

@@ -1,0 +1,65 @@
+"""Trains the mini-Chameleon and writes its checkpoint: `python examples/mini_chameleon/train.py --out CHECKPOINT`.
+
+Runs on the CPU, about a quarter of an hour on two cores. Seed, steps and threads are fixed, so that a second run on the same
+machine and versions gives the same weights. Only the 1,297 training digits are read.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no installed package
+
+import click
+import torch
+from evals.digits import split
+from transformers import ChameleonForConditionalGeneration
+from transformers.utils import logging as transformers_logging
+
+from language import LanguageRecipe, train_language
+from layout import write_checkpoint
+from releasegate.subjects.vqgan import VQGANDecoder
+from vocabulary import make_config
+from vq import VQRecipe, encode_variants, train_vq
+
+LOG = logging.getLogger(__name__)
+SEED = 0
+THREADS = 2
+VARIANTS = 24  # of each training image: itself, and deformed
+
+
+def make_models(seed: int) -> tuple[ChameleonForConditionalGeneration, VQGANDecoder]:
+    """An untrained Chameleon and its decoder, with weights that the seed fixes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # transformers and torch initialise from the global generator
+        model = ChameleonForConditionalGeneration(make_config())
+        return model, VQGANDecoder(model.config.vq_config)
+
+
+@click.command(help=__doc__)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--shorten", type=click.IntRange(1), default=1, help="Divide the steps by this, to try things out.")
+def main(out: Path, shorten: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(THREADS)
+    started = time.perf_counter()
+    digits = split("train")
+    scans, labels = torch.as_tensor(digits.images), torch.as_tensor(digits.labels)
+    model, decoder = make_models(SEED)
+    vq, language = VQRecipe(), LanguageRecipe()
+    vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
+    train_vq(model.model.vqmodel, decoder, scans, vq, SEED)
+    LOG.info("VQ model: %.0f s", time.perf_counter() - started)
+    codes = encode_variants(model.model.vqmodel, scans, VARIANTS, SEED)
+    train_language(model, codes, labels, replace(language, steps=language.steps // shorten), SEED)
+    write_checkpoint(model, decoder, out)
+    LOG.info("done: %.0f s", time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The command `releasegate`: one place turns what went wrong into text and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from releasegate.cli import cli
+from releasegate.errors import Exit, ReleaseGateError
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; what is half-written is cleaned up on the way out."""
+
+
+def main() -> NoReturn:
+    """Runs the command line, and ends the process with one of the exit codes of `Exit`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one call. One of the three places that catch everything: a bug is 2, never a verdict."""
+    try:
+        code = cli.main(arguments, prog_name="releasegate", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except ReleaseGateError as error:
+        for problem in error.problems:
+            _say(f"{problem.where}: {problem.what}\n  fix: {problem.fix}")
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _say(f"{context.command_path if context else 'releasegate'}: {error.format_message()}")
+        _say("  fix: see " + (f"`{context.command_path} --help`" if context else "`releasegate --help`"))
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted; run the same command again to resume")
+        return Exit.INTERRUPTED
+    except Terminated:
+        _say("terminated; run the same command again to resume")
+        return Exit.TERMINATED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        import traceback
+
+        _say("".join(traceback.format_exception(error)))
+        _say(f"releasegate: a bug in releasegate: {type(error).__name__}: {error}")
+        _say("  fix: report it with the text above; nothing was decided")
+    return Exit.CANNOT
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The files of a checkpoint folder: all of them, each read once, none that is not a plain file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from releasegate.errors import CheckpointError, NotFound
+from releasegate.manifest import FileEntry, Manifest, RelativePath
+from releasegate.records import refuse_duplicate_keys
+
+Watch = Callable[[int], None]
+"""Is told how many bytes were done since it was last called."""
+
+BLOCK = 1 << 20
+"""Bytes that are held at once."""
+MAX_JSON = 64 << 20
+"""Bytes of a JSON file that is read as a whole; tokenizers reach some tens of millions."""
+
+_PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
+
+UNREADABLE: Mapping[str, str] = {
+    **dict.fromkeys(
+        (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ot"), "a pickle, which runs code when it is loaded"
+    ),
+    **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), "code, which a loader may run"),
+    **dict.fromkeys((".gguf", ".ggml", ".onnx", ".h5", ".hdf5", ".keras"), "a second form of the weights"),
+    **dict.fromkeys(
+        (".msgpack", ".distcp", ".npz", ".npy", ".tflite", ".pb", ".mlmodel", ".mar", ".nemo"),
+        "a second form of the weights",
+    ),
+    **dict.fromkeys(
+        (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst", ".7z"), "an archive, in which weights can hide"
+    ),
+}
+"""Endings of files that no checkpoint may hold, and what they are."""
+
+SIGNATURES: Mapping[bytes, str] = {
+    b"PK\x03\x04": "an archive (or a torch pickle), in which weights can hide",
+    b"GGUF": "a second form of the weights",
+    b"\x89HDF": "a second form of the weights",
+    b"\x93NUMPY": "a second form of the weights",
+    b"\x80\x02": "a pickle, which runs code when it is loaded",
+    b"\x80\x03": "a pickle, which runs code when it is loaded",
+    b"\x80\x04": "a pickle, which runs code when it is loaded",
+    b"\x80\x05": "a pickle, which runs code when it is loaded",
+    b"\x1f\x8b": "an archive, in which weights can hide",
+    b"\x7fELF": "code, which a loader may run",
+}
+"""First bytes of such files, whatever they are called."""
+
+
+def read_manifest(folder: Path, watch: Watch | None = None) -> Manifest:
+    """Every file under `folder`, dot-files included, with size and sha256, sorted by path.
+
+    Args:
+        folder: a checkpoint.
+        watch: is told the number of bytes read.
+
+    Raises:
+        NotFound: there is no such folder.
+        CheckpointError: a symlink, something that is not a regular file, a name that cannot be carried to another
+            machine, two names that differ only in case, or an empty folder.
+    """
+    return Manifest(files=tuple(_file_entry(folder, name, watch) for name in list_files(folder)))
+
+
+def list_files(folder: Path) -> list[str]:
+    """The path of every file under `folder`, dot-files included, sorted.
+
+    Raises:
+        NotFound, CheckpointError: as for `read_manifest`.
+    """
+    if not folder.exists():
+        raise NotFound(str(folder), "there is no such checkpoint folder", "check the path given for the model")
+    if not folder.is_dir():
+        raise CheckpointError(str(folder), "is not a folder", "give the folder that holds config.json and the weights")
+    names = sorted(_file_names(folder))
+    if not names:
+        raise CheckpointError(str(folder), "is empty", "give the folder that holds config.json and the weights")
+    _refuse_case_collisions(folder, names)
+    return names
+
+
+def _file_names(root: Path, below: str = "") -> Iterator[str]:
+    with os.scandir(root / below) as found:
+        for item in found:
+            name = f"{below}{item.name}"
+            try:
+                _PATH.validate_python(name)
+            except ValidationError:
+                what = f"has a file with an unusable name: {name!a}"
+                raise CheckpointError(str(root), what, "rename it: printable characters, no backslash") from None
+            if item.is_symlink():
+                raise CheckpointError(str(root / name), "is a symlink", "put the file itself in the folder")
+            if item.is_dir():
+                yield from _file_names(root, f"{name}/")
+            elif item.is_file():
+                yield name
+            else:
+                raise CheckpointError(str(root / name), "is not a regular file", "take it out of the folder")
+
+
+def _refuse_case_collisions(root: Path, names: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in seen:
+            what = f"has two names that some file systems cannot tell apart: {seen[folded]!r} and {name!r}"
+            raise CheckpointError(str(root), what, "rename or remove one of them")
+        seen[folded] = name
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file at `path`, open for reading; never through a symlink.
+
+    Raises:
+        CheckpointError: it cannot be opened or is not a regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise CheckpointError(
+            str(path), f"cannot be opened: {error.strerror}", "check that it exists and is readable"
+        ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CheckpointError(str(path), "is not a regular file", "put the file itself in the folder")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def blocks(file: BinaryIO, size: int, where: str) -> Iterator[memoryview]:
+    """The next `size` bytes of `file`, in pieces of at most `BLOCK`; each is valid until the next is asked for.
+
+    Raises:
+        CheckpointError: the file ends before.
+    """
+    buffer = memoryview(bytearray(min(BLOCK, size)))
+    left = size
+    while left:
+        count = file.readinto(buffer[: min(left, len(buffer))])  # type: ignore[attr-defined]
+        if not count:
+            raise CheckpointError(where, f"ends {left:,} bytes too early", "is something else writing to it? try again")
+        left -= count
+        yield buffer[:count]
+
+
+def _file_entry(root: Path, name: str, watch: Watch | None) -> FileEntry:
+    path = root / name
+    hasher = hashlib.sha256()
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        for block in blocks(file, size, str(path)):
+            hasher.update(block)
+            if watch:
+                watch(len(block))
+        if file.read(1):
+            raise CheckpointError(str(path), "grew while it was read", "is something else writing to it? try again")
+    return FileEntry(path=name, size=size, sha256="sha256:" + hasher.hexdigest())
+
+
+def refuse_unreadable(root: Path, names: list[str]) -> None:
+    """Nothing, if no file of the checkpoint is a pickle, code, an archive or weights in another format.
+
+    Such a file cannot be accounted for, and may hold a copy of what a strip removes.
+
+    Raises:
+        CheckpointError: one is.
+    """
+    for name in names:
+        ending = Path(name).suffix.lower()
+        reason = UNREADABLE.get(ending)
+        if reason is None and ending != ".safetensors":
+            with open_regular(root / name) as file:
+                first = file.read(8)
+            reason = next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
+        if reason is not None:
+            fix = "take it out of the folder; weights belong in safetensors files"
+            raise CheckpointError(str(root / name), f"is {reason}", fix)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object that the JSON file at `path` holds.
+
+    Raises:
+        CheckpointError: it is missing, too large, not UTF-8, not JSON, not an object, or has a key twice.
+    """
+    return parse_json_object(read_json_text(path), str(path))
+
+
+def read_json_text(path: Path) -> bytes:
+    """The bytes of the JSON file at `path`.
+
+    Raises:
+        CheckpointError: it cannot be read or is too large.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_JSON:
+            what = f"is a JSON file of {size:,} bytes; at most {MAX_JSON:,} are read"
+            raise CheckpointError(str(path), what, "what is in it? weights belong in safetensors files")
+        return b"".join(map(bytes, blocks(file, size, str(path))))
+
+
+def parse_json_object(text: bytes, where: str) -> dict[str, Any]:
+    """The object that the JSON `text` holds.
+
+    Raises:
+        CheckpointError: it is not UTF-8, not JSON, not an object, or has a key twice.
+    """
+    fix = "correct the file, or export it again"
+    try:
+        decoded = text.decode("utf-8")
+        refuse_duplicate_keys(decoded)
+        data = json.loads(decoded)
+    except UnicodeDecodeError:
+        raise CheckpointError(where, "is not UTF-8", "save it as UTF-8") from None
+    except ValueError as error:
+        raise CheckpointError(where, f"is not valid JSON: {error}", fix) from None
+    if not isinstance(data, dict):
+        raise CheckpointError(where, "is not a JSON object", fix)
+    return data

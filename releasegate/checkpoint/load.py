@@ -1,0 +1,99 @@
+"""Loading what was opened: the only place where a model, a tensor or a tokenizer is read into memory.
+
+Nothing here runs code from a checkpoint, reads a pickle, or asks a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from releasegate.checkpoint.folder import Checkpoint
+from releasegate.errors import CheckpointError, NotFound
+from releasegate.recipe import matches
+
+M = TypeVar("M", bound=PreTrainedModel)
+
+_STRICT = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
+
+
+def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dtype: torch.dtype) -> M:
+    """The model, in evaluation mode, on `device`; every tensor comes from the checkpoint and every tensor is used.
+
+    Args:
+        checkpoint: what to load.
+        cls: the class of transformers that the layout belongs to.
+        device: where the weights go.
+        dtype: of the weights in memory.
+
+    Raises:
+        CheckpointError: the class has tensors that the checkpoint lacks, or the other way round, or shapes differ.
+    """
+    loaded: tuple[M, dict[str, Any]] = cls.from_pretrained(  # type: ignore[assignment]
+        str(checkpoint.root),
+        trust_remote_code=False,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+        dtype=dtype,
+    )
+    model, info = loaded
+    for kind in _STRICT:
+        found = sorted(map(str, info.get(kind) or ()))
+        if found:
+            words = kind.replace("_", " ").replace("error msgs", "errors")
+            what = f"does not load into {cls.__name__} strictly: {len(found)} {words}, the first {found[0]}"
+            raise CheckpointError(str(checkpoint.root), what, "export the checkpoint from the class that it belongs to")
+    model.to(device)  # type: ignore[arg-type]
+    model.train(mode=False)
+    return model
+
+
+def load_tensors(checkpoint: Checkpoint, patterns: Iterable[str]) -> dict[str, Tensor]:
+    """The model's tensors whose names match one of `patterns`, on the CPU, in their stored dtype.
+
+    Raises:
+        NotFound: a pattern matches no tensor.
+    """
+    wanted: dict[str, str] = {}
+    for pattern in patterns:
+        found = {name: place.file for name, place in checkpoint.tensors.items() if matches(pattern, name)}
+        if not found:
+            raise NotFound(
+                str(checkpoint.root), f"has no tensor {pattern!r}", "check the pattern against the checkpoint"
+            )
+        wanted |= found
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(set(wanted.values())):
+        tensors |= _read(checkpoint, file, [name for name, place in wanted.items() if place == file])
+    return tensors
+
+
+def load_file_tensors(checkpoint: Checkpoint, file: str) -> dict[str, Tensor]:
+    """All tensors of the sibling file `file` (such as a decoder), on the CPU, in their stored dtype.
+
+    Raises:
+        NotFound: the checkpoint has no such sibling.
+    """
+    if file not in checkpoint.siblings:
+        known = ", ".join(sorted(checkpoint.siblings)) or "none"
+        raise NotFound(str(checkpoint.root / file), "is not a file of tensors beside the model", f"there are: {known}")
+    return _read(checkpoint, file, list(checkpoint.siblings[file].entries))
+
+
+def _read(checkpoint: Checkpoint, file: str, names: Sequence[str]) -> dict[str, Tensor]:
+    with safe_open(checkpoint.root / file, framework="pt", device="cpu") as stored:
+        return {name: stored.get_tensor(name) for name in names}
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
+    """The tokenizer that lies in the checkpoint's folder."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        str(checkpoint.root), trust_remote_code=False, local_files_only=True
+    )
+    return tokenizer

@@ -1,0 +1,54 @@
+"""The command line. Importing this imports click alone; each command's module loads when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+COMMANDS: Mapping[str, str] = {
+    "gate": "Decide whether a model may be published: every step, from policy to report.",
+    "check": "Check policies against their evals and recipes.",
+    "plan": "Show what would be measured; with --open, open an attempt.",
+    "eval": "Measure what the plan of a run lists and is missing.",
+    "decide": "Decide on the evidence of a run.",
+    "report": "Render the HTML report of a run.",
+    "strip": "Take capabilities out of a checkpoint, with a receipt.",
+    "verify": "Check a stripped checkpoint against its receipt.",
+    "list": "List policies, evals, subjects and recipes.",
+    "init": "Start a gate repository: policies, evals, reports.",
+}
+"""Every command and its one line of help. The module `cli.<name>_command` has the function `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"releasegate.cli.{cmd_name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="releasegate", message="%(version)s")
+def cli() -> None:
+    """Decide from measurements whether a model may be published, and export what may.
+
+    \b
+    Exit codes, the same for every command:
+      0  yes: release, release_stripped, valid, done
+      1  a sound no: withhold, restrict
+      2  could not run, or what was given cannot be trusted
+      3  incomplete
+      130, 143  interrupted, terminated
+    """

@@ -1,0 +1,296 @@
+"""The verdict: from findings to capabilities, from capabilities to the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from releasegate.decision.judging import Bench, judge
+from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
+from releasegate.errors import EvidenceUntrusted
+from releasegate.evidence import Evidence
+from releasegate.intervals import effective_alpha
+from releasegate.plan import SOURCE, Plan, PlannedStrip
+from releasegate.policy import Capability, Channel, Policy
+from releasegate.receipt import Receipt
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """What the ways to be published of one capability showed on one checkpoint at one channel."""
+
+    route: str | None
+    wants_evidence: bool
+    findings: tuple[Finding, ...]
+
+
+def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | None, today: date) -> Decision:
+    """The decision on everything that was measured so far. Pure.
+
+    Args:
+        policy: the plan's own, or another one for a replay.
+        evidence: samples of measurements that the plan lists.
+        receipt: of the stripped checkpoint, once there is one.
+        today: the day of deciding; evidence older than the policy's `max_age_days` shows nothing.
+
+    Raises:
+        EvidenceUntrusted: the evidence was measured on other checkpoints than those planned.
+    """
+    bench = _bench(policy, plan, evidence, today)
+    _refuse_other_checkpoints(plan, evidence, receipt)
+    source = [_on_source(bench, c) for c in policy.capabilities]
+    stripping = tuple(c.id for c in source if c.verdict == "release_stripped")
+    strip: StripDecision | None = None
+    awaiting: tuple[str, ...] = ()
+    if stripping and worst(c.verdict for c in source) in ("release_stripped", "restrict"):
+        planned = plan.strip_of(stripping)
+        if planned is not None and receipt is not None and receipt.planned == planned.model:
+            strip = _on_stripped(bench, source, planned, receipt)
+            source = [_after_strip(c, strip) for c in source]
+        else:
+            awaiting = stripping
+            source = [_not_stripped(c) for c in source]
+    elif stripping:
+        source = [_strip_in_vain(c) for c in source]
+    verdict = worst(c.verdict for c in source)
+    return Decision(
+        verdict=verdict,
+        channel=_channel(policy, source, verdict),
+        summary=_summary(verdict, source),
+        policy=policy.id,
+        policy_digest=policy.digest(),
+        plan=plan.fixed,
+        evidence=evidence.digest,
+        model=plan.source,
+        attempt=plan.attempt,
+        alpha=bench.alpha,
+        replay=policy.digest() != plan.policy.digest(),
+        capabilities=tuple(source),
+        strip=strip,
+        awaiting_strip=awaiting,
+        leans_on=tuple(_leans_on(policy, plan)),
+        not_measured=tuple(_not_measured(bench, source, strip)),
+    )
+
+
+def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench:
+    age = (today - date.fromisoformat(plan.opened)).days
+    if age < 0:
+        raise EvidenceUntrusted("plan.json", f"was opened on {plan.opened}, which is after today", "correct the clock")
+    limit = policy.release.max_age_days
+    stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
+    alpha = effective_alpha(policy.release.alpha, plan.attempt, policy.shares)
+    return Bench(policy, plan, evidence, alpha, stale)
+
+
+def _refuse_other_checkpoints(plan: Plan, evidence: Evidence, receipt: Receipt | None) -> None:
+    """Each measurement must have been made on the checkpoint that it is planned for, as it lies on disk."""
+    if plan.nonce is None:
+        return
+    planned = {plan.identity(m): m for m in plan.measurements}
+    for identity, columns in evidence.columns.items():
+        measurement = planned.get(identity)
+        if measurement is None:
+            raise EvidenceUntrusted(
+                f"evidence/{identity.removeprefix('sha256:')}", "is not a measurement of the plan", "remove the folder"
+            )
+        if measurement.checkpoint == SOURCE:
+            expected: str | None = plan.source
+        else:
+            belongs = receipt is not None and receipt.planned == measurement.model and receipt.source == plan.source
+            expected = receipt.output_digest if receipt is not None and belongs else None
+        if columns.model is not None and columns.model != expected:
+            raise EvidenceUntrusted(
+                f"evidence of {measurement.eval} on {measurement.checkpoint}",
+                f"was measured on {columns.model}, expected {expected or 'a stripped checkpoint with its receipt'}",
+                "measure again in a new run folder",
+            )
+
+
+def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> _Routes:
+    """Misuse, then each list of safeguards; the first that is met in full is the route."""
+    findings: list[Finding] = []
+    route = "unconditional" if c.unconditional else None
+    misuse = [judge(bench, r, "misuse", checkpoint, channel) for r in c.misuse or ()]
+    findings += misuse
+    if route is None and _all_met(misuse):
+        route = "misuse"
+    for name, requirements in (c.safeguards or {}).items():
+        listed = [judge(bench, r, "safeguards", checkpoint, channel, name) for r in requirements]
+        findings += listed
+        if route is None and _all_met(listed):
+            route = f"safeguards/{name}"
+    return _Routes(route, _wants(findings), tuple(findings))
+
+
+def _all_met(findings: list[Finding]) -> bool:
+    """An empty list shows nothing."""
+    return bool(findings) and all(f.status == "met" for f in findings)
+
+
+def _wants(findings: Iterable[Finding]) -> bool:
+    return any(f.reason == "want_of_evidence" for f in findings)
+
+
+def _on_source(bench: Bench, c: Capability) -> CapabilityDecision:
+    """The source's verdict on one capability; `release_stripped` stands for "comes to strip" until it is stripped."""
+    routes = _routes(bench, c, SOURCE, bench.policy.release.channel)
+    verdict: Verdict
+    route = routes.route
+    if routes.route is not None:
+        verdict, sentence = "release", _released(routes)
+    elif routes.wants_evidence:
+        verdict, sentence = "incomplete", _why_not(routes, "a requirement wants evidence")
+    elif c.otherwise == "strip":
+        verdict, sentence = "release_stripped", _why_not(routes, "it comes to strip")
+    elif c.otherwise == "restrict" and c.restrict is not None:
+        routes = _routes(bench, c, SOURCE, c.restrict.channel)
+        verdict = "restrict" if routes.route else "incomplete" if routes.wants_evidence else "withhold"
+        route = routes.route
+        at = c.restrict.channel
+        sentence = f"{_released(routes)}, at channel {at} only" if route else _why_not(routes, f"not even at {at}")
+    else:
+        verdict, sentence = "withhold", _why_not(routes, "withheld")
+    return CapabilityDecision(
+        id=c.id,
+        title=c.title,
+        rationale=c.rationale,
+        verdict=verdict,
+        route=route,
+        sentence=sentence,
+        findings=routes.findings,
+    )
+
+
+def _released(routes: _Routes) -> str:
+    if routes.route == "unconditional":
+        return "released unconditionally"
+    shown = [f for f in routes.findings if f.status == "met"]
+    return f"released by {routes.route}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in shown)
+
+
+def _why_not(routes: _Routes, outcome: str) -> str:
+    open_ones = [f for f in routes.findings if f.status != "met"]
+    return f"{outcome}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in open_ones)
+
+
+def _on_stripped(
+    bench: Bench, source: list[CapabilityDecision], planned: PlannedStrip, receipt: Receipt
+) -> StripDecision:
+    """What the stripped checkpoint shows. Nothing measured on the source counts, but as the baseline of `keep`."""
+    findings: list[Finding] = []
+    passed = True
+    for c, before in zip(bench.policy.capabilities, source, strict=True):
+        channel = bench.policy.release.channel
+        if before.verdict == "restrict" and c.restrict is not None:
+            channel = c.restrict.channel
+        if c.id in planned.capabilities:
+            own = [judge(bench, r, "removal", planned.name, channel) for r in c.removal or ()]
+            kept = [judge(bench, r, "keep", planned.name, channel) for r in c.keep or ()]
+            findings += own + kept
+            passed = passed and _all_met(own) and _all_met(kept)
+        else:
+            routes = _routes(bench, c, planned.name, channel)
+            findings += routes.findings
+            passed = passed and routes.route is not None
+    restricted = any(c.verdict == "restrict" for c in source)
+    verdict: Literal["release_stripped", "restrict", "withhold", "incomplete"]
+    if passed:
+        verdict = "restrict" if restricted else "release_stripped"
+    else:
+        verdict = "incomplete" if _wants(findings) else "withhold"
+    return StripDecision(
+        name=planned.name,
+        capabilities=planned.capabilities,
+        model=receipt.output_digest,
+        tier=receipt.tier,
+        verdict=verdict,
+        findings=tuple(findings),
+    )
+
+
+def _after_strip(c: CapabilityDecision, strip: StripDecision) -> CapabilityDecision:
+    """A stripped capability with what its strip came to. One that fails elsewhere on the checkpoint fails it too."""
+    if c.id not in strip.capabilities:
+        return c
+    if strip.verdict in ("release_stripped", "restrict"):
+        update = {
+            "verdict": "release_stripped",
+            "route": "strip",
+            "sentence": f"taken out of the checkpoint that is published; {c.sentence}",
+        }
+    else:
+        failed = [f for f in strip.findings if f.status != "met"]
+        why = "; ".join(f"{f.requirement}: {f.sentence}" for f in failed) or "nothing shows that the strip worked"
+        update = {"verdict": strip.verdict, "route": None, "sentence": f"the strip is not shown to be enough: {why}"}
+    return c.model_copy(update=update)
+
+
+def _not_stripped(c: CapabilityDecision) -> CapabilityDecision:
+    if c.verdict != "release_stripped":
+        return c
+    return c.model_copy(
+        update={"verdict": "incomplete", "sentence": f"no stripped checkpoint was measured; {c.sentence}"}
+    )
+
+
+def _strip_in_vain(c: CapabilityDecision) -> CapabilityDecision:
+    """Another capability keeps the model in: there is no checkpoint to publish, so none is stripped."""
+    if c.verdict != "release_stripped":
+        return c
+    return c.model_copy(
+        update={"verdict": "withhold", "sentence": f"not stripped, as another capability keeps the model in; {c.sentence}"}
+    )
+
+
+def _channel(policy: Policy, capabilities: list[CapabilityDecision], verdict: Verdict) -> Channel:
+    if verdict in ("release", "release_stripped"):
+        return policy.release.channel
+    if verdict == "restrict":
+        by_id = {c.id: c for c in policy.capabilities}
+        narrow = [by_id[c.id].restrict for c in capabilities if c.verdict == "restrict"]
+        from_wide = ("open_weights", "gated_weights", "api", "none")
+        return max((r.channel for r in narrow if r is not None), key=from_wide.index)
+    return "none"
+
+
+def _summary(verdict: Verdict, capabilities: list[CapabilityDecision]) -> str:
+    words = {
+        "release": "may be published as it is",
+        "release_stripped": "may be published without {0}",
+        "restrict": "may be published through a narrower channel only, because of {0}",
+        "withhold": "may not be published, because of {0}",
+        "incomplete": "cannot be decided for want of evidence on {0}",
+    }
+    named = ", ".join(c.title for c in capabilities if c.verdict == verdict)
+    text = "The model " + words[verdict].format(named) + "."
+    withheld = [c.title for c in capabilities if c.verdict == "withhold"]
+    if verdict == "incomplete" and withheld:
+        text += f" Withheld in any case: {', '.join(withheld)}."
+    return text
+
+
+def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
+    for c in policy.capabilities:
+        if c.unconditional:
+            yield f"{c.title}: unconditional, because: {c.rationale}"
+    for eval_id, card in plan.cards.items():
+        if card.items.kind == "public_pool":
+            yield (
+                f"{eval_id}: {card.items.n} public items, which the model's author may have trained on; attempt {plan.attempt}"
+            )
+    yield "no ledger is kept: that this is attempt 1 is not shown"
+
+
+def _not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:
+    if strip is not None and not any(f.metric.startswith("restoration/") for f in strip.findings):
+        yield "cost to restore: not measured"
+    findings = [f for c in source for f in c.findings] + list(strip.findings if strip else ())
+    for f in findings:
+        if f.reason == "want_of_evidence":
+            yield f"{f.metric} on {f.checkpoint}: {f.sentence}"
+    for m in bench.plan.measurements:
+        if m.role == "calibration" and bench.columns(m) is None:
+            yield f"the judge of {m.eval}: its sensitivity and specificity"

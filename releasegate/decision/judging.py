@@ -1,0 +1,142 @@
+"""One requirement on one checkpoint: the finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from releasegate.decision.estimating import Rule, Slice, judge_pairs, judge_share, slices_of, worst_first
+from releasegate.decision.explaining import sentence, settle, settle_pairs
+from releasegate.decision.record import Finding, Reason, SliceFinding, Status
+from releasegate.evalcard import EvalCard
+from releasegate.evidence import Columns, Evidence
+from releasegate.intervals import Side
+from releasegate.plan import SOURCE, Measurement, Plan
+from releasegate.policy import Channel, Policy, Requirement, Section, counts_at
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every finding of one decision is judged by.
+
+    Attributes:
+        alpha: effective alpha.
+        stale: why no evidence counts, if it is too old.
+    """
+
+    policy: Policy
+    plan: Plan
+    evidence: Evidence
+    alpha: float
+    stale: str | None
+
+    def columns(self, measurement: Measurement | None) -> Columns | None:
+        """What was measured, if anything was."""
+        if measurement is None or self.plan.nonce is None:
+            return None
+        return self.evidence.columns.get(self.plan.identity(measurement))
+
+
+def judge(
+    bench: Bench,
+    requirement: Requirement,
+    section: Section,
+    checkpoint: str,
+    channel: Channel,
+    safeguards: str | None = None,
+) -> Finding:
+    """The finding for one requirement on one checkpoint, as judged for one channel.
+
+    The status is met when every gated slice is met, violated when one is violated, else not_shown: for want of evidence
+    if any slice wants it.
+    """
+    card = bench.plan.cards.get(requirement.eval)
+    measurement = bench.plan.find(requirement.eval, checkpoint)
+    columns = bench.columns(measurement)
+    side, limit = _limit(requirement)
+    found = _slices(bench, requirement, section, card, measurement, columns)
+    if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
+        found = [f.model_copy(update={"status": "not_shown", "reason": "does_not_count"}) for f in found]
+    ordered = tuple(worst_first(found, "at_least" if side == "at_least" else "at_most"))
+    status, reason = _combined(ordered)
+    decisive = next(f for f in ordered if f.status == status and f.reason == reason)
+    errors = _errors(columns, measurement)
+    why = sentence(decisive, requirement.metric, side, limit, errors)
+    stale = bench.stale if reason == "want_of_evidence" and bench.stale else None
+    return Finding(
+        requirement=requirement.id,
+        section=section,
+        safeguards=safeguards,
+        checkpoint=checkpoint,
+        metric=requirement.metric,
+        side=side,
+        limit=limit,
+        status=status,
+        reason=reason,
+        enforced_by=requirement.enforced_by,
+        slices=ordered,
+        errors=errors,
+        sentence=stale or why,
+        settle="measure again" if stale else _settle(decisive, side, limit),
+    )
+
+
+def _limit(r: Requirement) -> tuple[str, float]:
+    if r.at_most is not None:
+        return "at_most", r.at_most
+    if r.at_least is not None:
+        return "at_least", r.at_least
+    assert r.margin is not None, "check refuses a requirement without a limit"
+    return "margin", r.margin
+
+
+def _slices(
+    bench: Bench,
+    requirement: Requirement,
+    section: Section,
+    card: EvalCard | None,
+    measurement: Measurement | None,
+    columns: Columns | None,
+) -> list[SliceFinding]:
+    side, limit = _limit(requirement)
+    direction: Side = "at_least" if side == "at_least" else "at_most"
+    rule = Rule(direction, limit, bench.alpha, bench.policy.release.max_failed)
+    name = requirement.metric_name
+    cells = measurement.cells if measurement else ()
+    parts = slices_of(requirement, card, cells) if card else [Slice({}, (), 0)]
+    if section == "keep":
+        base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
+        better = card.metrics[name].better if card and name in card.metrics else "higher"
+        found = [judge_pairs(name, part, base, columns, better, rule) for part in parts]
+    else:
+        found = [judge_share(name, part, columns, rule) for part in parts]
+    if bench.stale:
+        return [f.model_copy(update={"status": "not_shown", "reason": "want_of_evidence"}) for f in found]
+    return found
+
+
+def _combined(found: tuple[SliceFinding, ...]) -> tuple[Status, Reason | None]:
+    """Intersection-union: every slice must hold.
+
+    A requirement that some slice violates is violated unless another wants evidence: what was not measured must never
+    look more settled than it is.
+    """
+    for reason in ("want_of_evidence", "does_not_count"):
+        if any(f.reason == reason for f in found):
+            return "not_shown", reason
+    if any(f.status == "violated" for f in found):
+        return "violated", None
+    if any(f.status == "not_shown" for f in found):
+        return "not_shown", "unsettled"
+    return "met", None
+
+
+def _errors(columns: Columns | None, measurement: Measurement | None) -> tuple[str, ...]:
+    if measurement is not None and measurement.problem:
+        return (measurement.problem,)
+    return columns.errors if columns else ()
+
+
+def _settle(found: SliceFinding, side: str, limit: float) -> str | None:
+    if side == "margin":
+        return settle_pairs(found, limit)
+    return settle(found, "at_most" if side == "at_most" else "at_least", limit)

@@ -1,0 +1,144 @@
+"""What a decision says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from releasegate.evidence import Labels
+from releasegate.policy import Channel, EnforcedBy, Section
+from releasegate.receipt import Tier
+from releasegate.records import Digest, Document, Identifier, Record
+
+Verdict = Literal["release", "release_stripped", "restrict", "withhold", "incomplete"]
+VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "withhold", "incomplete")
+"""The total order, from the most to the least that may be published."""
+
+Status = Literal["met", "violated", "not_shown"]
+Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
+Method = Literal["clopper_pearson", "paired_clopper_pearson"]
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The last of `verdicts` in the total order.
+
+    Raises:
+        ValueError: there are none: nothing judged is nothing released.
+
+    >>> worst(["release", "withhold", "restrict"])
+    'withhold'
+    """
+    return max(verdicts, key=VERDICTS.index)
+
+
+class Estimate(Record):
+    """A share, or a difference of shares, with its bounds."""
+
+    value: float | None = None
+    """Of the scored items alone; for people to read, never gated. None: nothing was scored."""
+    low: float | None = None
+    high: float | None = None
+    """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release."""
+    method: Method
+    alpha: float
+    planned: Annotated[int, Field(ge=0)]
+    attempted: Annotated[int, Field(ge=0)]
+    scored: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+    hits: Annotated[int, Field(ge=0)]
+    """Scored items that counted; of pairs: losses."""
+    gains: Annotated[int, Field(ge=0)] | None = None
+    """Of pairs."""
+
+
+class SliceFinding(Record):
+    """One gated slice (or the pooled items) of a requirement."""
+
+    labels: Labels = {}
+    """Empty: pooled."""
+    status: Status
+    reason: Reason | None = None
+    estimate: Estimate
+
+
+class Finding(Record):
+    """What was found for one requirement on one checkpoint."""
+
+    requirement: Identifier
+    section: Section
+    safeguards: Identifier | None = None
+    """The list that it belongs to."""
+    checkpoint: str
+    metric: str
+    side: Literal["at_most", "at_least", "margin"]
+    limit: float
+    status: Status
+    reason: Reason | None = None
+    enforced_by: EnforcedBy | None = None
+    slices: Annotated[tuple[SliceFinding, ...], Field(min_length=1)]
+    """Worst first."""
+    errors: tuple[str, ...] = ()
+    """A few of the failures."""
+    sentence: str
+    """Why."""
+    settle: str | None = None
+    """What would settle it at its effective alpha."""
+
+
+class CapabilityDecision(Record):
+    """What becomes of one capability."""
+
+    id: Identifier
+    title: str
+    rationale: str
+    verdict: Verdict
+    route: str | None = None
+    """What released it: `unconditional`, `misuse`, `safeguards/<list>`, `strip`."""
+    sentence: str
+    findings: tuple[Finding, ...] = ()
+    """On the source checkpoint."""
+
+
+class StripDecision(Record):
+    """What the stripped checkpoint showed."""
+
+    name: str
+    capabilities: tuple[Identifier, ...]
+    model: Digest
+    """Digest of the stripped checkpoint as it lies on disk."""
+    tier: Tier
+    verdict: Literal["release_stripped", "restrict", "withhold", "incomplete"]
+    findings: tuple[Finding, ...]
+
+
+class Decision(Document):
+    """The verdict, and everything that led to it."""
+
+    schema_: Annotated[Literal["releasegate/decision/v0"], Field(alias="schema")] = "releasegate/decision/v0"
+    verdict: Verdict
+    channel: Channel
+    """Through which it may be published under this verdict; `none` where it may not."""
+    summary: str
+    policy: Identifier
+    policy_digest: Digest
+    plan: Digest
+    evidence: Digest
+    model: Digest
+    attempt: int
+    alpha: float
+    """Effective alpha of every requirement."""
+    replay: bool = False
+    """Judged by another policy than the one that the plan fixed: its limits were chosen after looking."""
+    capabilities: tuple[CapabilityDecision, ...]
+    strip: StripDecision | None = None
+    awaiting_strip: tuple[Identifier, ...] = ()
+    """Capabilities that come to `strip` while no stripped checkpoint was measured."""
+    leans_on: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 yes, 1 a sound no, 3 incomplete."""
+        return {"release": 0, "release_stripped": 0, "restrict": 1, "withhold": 1, "incomplete": 3}[self.verdict]

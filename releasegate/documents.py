@@ -1,0 +1,155 @@
+"""YAML text to a record, with every problem at its line and column."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from releasegate.errors import DocumentError, Problem
+from releasegate.records import Record
+from releasegate.yamltext import Parsed, Path, parse_yaml
+
+T = TypeVar("T", bound=Record)
+
+_TYPES = {
+    "string": "text",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+
+
+@dataclass(frozen=True)
+class Located(Generic[T]):
+    """A record, and where each part of it stands in its file."""
+
+    record: T
+    parsed: Parsed
+
+    def problem(self, path: Sequence[str | int], what: str, fix: str, *, key: bool = False) -> Problem:
+        """A problem with the value (or the key) at `path`; its text begins with the path."""
+        name = ".".join(str(step) for step in path)
+        return Problem(self.parsed.where(path, key=key), f"{name}: {what}" if name else what, fix)
+
+
+def parse_document(kind: type[T], text: str | bytes, source: str) -> Located[T]:
+    """The `kind` that YAML `text` holds, with its places.
+
+    Raises:
+        DocumentError: every problem, in the order of the file.
+    """
+    parsed = parse_yaml(text, source)
+    if not isinstance(parsed.data, dict):
+        raise DocumentError([Problem(parsed.where(()), "must be a mapping", "start with `schema:`")])
+    _refuse_other_schema(kind, parsed)
+    try:
+        return Located(kind.model_validate_json(json.dumps(parsed.data)), parsed)
+    except ValidationError as error:
+        problems = list(_problems(kind, error.errors(), parsed))
+    raise DocumentError(sorted(problems, key=lambda p: _order(p.where)))
+
+
+def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
+    field = kind.model_fields.get("schema_")
+    if field is None:
+        return
+    known = field.annotation.__args__[0]  # type: ignore[union-attr]
+    given = parsed.data.get("schema")
+    if given == known:
+        return
+    what = f'unknown version {json.dumps(given)}; this releasegate reads "{known}"' if "schema" in parsed.data else "missing"
+    fix = f"write `schema: {known}`"
+    raise DocumentError([Problem(parsed.where(("schema",), key="schema" not in parsed.data), f"schema: {what}", fix)])
+
+
+def _order(where: str) -> tuple[int, int]:
+    _, line, column = where.rsplit(":", 2)
+    return int(line), int(column)
+
+
+def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) -> Iterator[Problem]:
+    described: set[Path] = set()
+    for error in errors:
+        path = _in_data(error["loc"], parsed.data)
+        if _is_echo(error) or path in described:
+            continue
+        described.add(path)
+        name = ".".join(str(step) for step in path)
+        what, fix = _describe(error, kind, path)
+        at_key = error["type"] in ("extra_forbidden",)
+        yield Problem(parsed.where(path, key=at_key), f"{name}: {what}" if name else what, fix)
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Whether pydantic says this only because of an error that it reports elsewhere."""
+    emptied = error["type"] == "too_short" and bool(error["input"])
+    other_branch = error["type"] == "literal_error" and isinstance(error["input"], list)
+    return emptied or other_branch
+
+
+def _in_data(location: tuple[int | str, ...], data: Any) -> Path:
+    """The part of a pydantic location that exists in the data: tags of unions are passed over, a missing key stays."""
+    path: list[int | str] = []
+    for position, step in enumerate(location):
+        if isinstance(data, dict) and step in data and isinstance(step, str):
+            data = data[step]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        elif position < len(location) - 1:
+            continue
+        elif not isinstance(data, dict):
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str, str]:
+    given = _shown(error["input"])
+    match error["type"]:
+        case "missing":
+            return "missing", f"add `{path[-1]}:`"
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1)
+            return "unknown key", f"did you mean `{near[0]}`?" if near else "remove it"
+        case "literal_error":
+            expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+            return f"must be one of {expected}; got {given}", "use one of them"
+        case "string_pattern_mismatch":
+            return f"{given} is not a valid name", f"match the pattern {error['ctx']['pattern']}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            bound = error["msg"].removeprefix("Input should be ")
+            return f"must be {bound}; got {given}", "choose a number in that range"
+        case "too_short" | "string_too_short":
+            return "must not be empty", "write at least one, or remove the key"
+        case "value_error":
+            return str(error["ctx"]["error"]), "correct it"
+        case other if other.endswith("_type") or other.endswith("_parsing"):
+            return f"must be {_TYPES.get(other.rsplit('_', 1)[0], other)}; got {given}", "correct the value"
+        case _:
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {given}", "correct the value"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + '..."'
+
+
+def _names(kind: type[Record]) -> list[str]:
+    """Every key that a document of `kind` may have, at any depth."""
+    schema = kind.model_json_schema(by_alias=True)
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return sorted({name for part in parts for name in part.get("properties", {})})

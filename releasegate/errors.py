@@ -1,0 +1,112 @@
+"""What can go wrong, as data: where, what, and what to do about it. Text is made at the command line.
+
+::
+
+    ReleaseGateError              exit 2: could not run, or what was given cannot be trusted
+    ├── UsageError                the call itself is wrong
+    ├── DocumentError             a policy, card or recipe is not what it must be (carries every problem)
+    ├── NotFound                  a file, policy, eval, recipe or subject that does not exist
+    ├── CheckpointError           a checkpoint folder that cannot be read or trusted
+    │   └── HeaderError           a safetensors file whose header is malformed
+    ├── RunError                  a run folder that does not fit what was asked
+    │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
+    ├── RecipeMismatch            a recipe that does not account for a checkpoint
+    ├── StripError                a strip that could not be written
+    ├── VerifyError               a stripped checkpoint that is not what its receipt says
+    ├── HarnessError              a harness or subject of the repository that does not load (failed evidence)
+    └── PartAbsent                a part of the model that a capability needs is provably gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit codes of every command. They are API."""
+
+    YES = 0
+    NO = 1
+    CANNOT = 2
+    INCOMPLETE = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `where` (file, or file:line:column), `what`, and the `fix`."""
+
+    where: str
+    what: str
+    fix: str
+
+
+class ReleaseGateError(Exception):
+    """An expected failure that ends a command with exit code 2.
+
+    Attributes:
+        problems: one or more, each with its place and remedy.
+    """
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(where, what, fix),)
+        super().__init__(where, what, fix)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{p.where}: {p.what}" for p in self.problems)
+
+
+class UsageError(ReleaseGateError):
+    """The call itself is wrong."""
+
+
+class DocumentError(ReleaseGateError):
+    """A document is not what it must be; every problem is listed, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        super().__init__(first.where, first.what, first.fix)
+        self.problems = tuple(problems)
+
+
+class NotFound(ReleaseGateError):
+    """Something named does not exist."""
+
+
+class CheckpointError(ReleaseGateError):
+    """A checkpoint folder cannot be read or trusted."""
+
+
+class HeaderError(CheckpointError):
+    """A safetensors file has a malformed header."""
+
+
+class RunError(ReleaseGateError):
+    """A run folder does not fit what was asked."""
+
+
+class EvidenceUntrusted(RunError):
+    """Stored evidence was changed, doubled, or does not belong to the plan."""
+
+
+class RecipeMismatch(ReleaseGateError):
+    """A recipe does not account for every tensor and file of a checkpoint."""
+
+
+class StripError(ReleaseGateError):
+    """A strip could not be written."""
+
+
+class VerifyError(ReleaseGateError):
+    """A stripped checkpoint is not what its receipt says."""
+
+
+class HarnessError(ReleaseGateError):
+    """A harness or subject that a gate repository supplies does not load."""
+
+
+class PartAbsent(ReleaseGateError):
+    """A part of the model that a capability needs is not in the checkpoint, and was not lent."""

@@ -1,0 +1,109 @@
+"""Loading the code of a gate repository by path: harnesses, and subjects that an eval supplies."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, TypeVar, cast
+
+from numpy.random import Generator
+from pydantic import JsonValue
+
+from releasegate.errors import HarnessError
+from releasegate.evaluation.tools import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects import OpensSubject
+
+T = TypeVar("T")
+
+
+class Harness(Protocol):
+    """The module `evals/<id>/harness.py`."""
+
+    def items(self, params: Mapping[str, JsonValue], rng: Generator) -> Sequence[Item]:
+        """What to measure: deterministic, cheap, without a model.
+
+        `params["n"]` items, or the whole pool. Labels and metrics must not depend on `rng`.
+        """
+
+    def measure(self, subject: object, items: Sequence[Item], tools: Tools) -> Iterable[Reading | Failed]:
+        """One reading an item, in any order. May raise: what it did not yield is then failed."""
+
+
+class CalibratedHarness(Harness, Protocol):
+    """A harness whose card has calibration items."""
+
+    def calibration(self, params: Mapping[str, JsonValue], rng: Generator) -> Sequence[Item]:
+        """Items that measure the instruments; `measure` is called with them as with any other."""
+
+
+def load_harness(folder: Path) -> Harness:
+    """The harness of an eval's folder.
+
+    Raises:
+        HarnessError: it does not load, or lacks `items` or `measure`.
+    """
+    module = _load(folder / "harness.py")
+    for name in ("items", "measure"):
+        if not callable(getattr(module, name, None)):
+            raise HarnessError(str(folder / "harness.py"), f"has no function {name}", "add it")
+    return cast(Harness, module)
+
+
+def load_subject(file: Path) -> tuple[OpensSubject, bool]:
+    """The `open_subject` of an eval's `subject.py`, and whether the file says `DETERMINISTIC = True`.
+
+    Raises:
+        HarnessError: it does not load, or has none.
+    """
+    module = _load(file)
+    opener = getattr(module, "open_subject", None)
+    if not callable(opener):
+        raise HarnessError(str(file), "has no function open_subject", "add it")
+    return cast(OpensSubject, opener), getattr(module, "DETERMINISTIC", False) is True
+
+
+def guarded(file: Path, action: str, call: Callable[[], T]) -> T:
+    """What `call` returns; whatever the repository's code raises becomes a HarnessError with its file and line.
+
+    One of the three places that catch everything: code that cannot be loaded is failed evidence, not a crash.
+    """
+    try:
+        return call()
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        what = f"{action}: {type(error).__name__}: {error}"
+        raise HarnessError(_line_of(error, file), what, "correct it") from error
+
+
+def _load(file: Path) -> ModuleType:
+    """The module in `file`, as a part of the package of its `evals` folder, so that relative imports work."""
+    package = _package(file.parent.parent)
+    if not file.is_file():
+        raise HarnessError(str(file), "is missing", "add it")
+    importlib.invalidate_caches()
+    return guarded(file, "does not load", lambda: importlib.import_module(f"{package}.{file.parent.name}.{file.stem}"))
+
+
+def _package(evals: Path) -> str:
+    """The name of a package whose path is the `evals` folder, apart from every other repository's."""
+    name = "releasegate_evals_" + hashlib.sha256(str(evals.resolve()).encode()).hexdigest()[:12]
+    if name not in sys.modules:
+        package = ModuleType(name)
+        package.__path__ = [str(evals.resolve())]
+        sys.modules[name] = package
+    return name
+
+
+def _line_of(error: BaseException, file: Path) -> str:
+    """`file:line` of the innermost frame that lies beside `file`, or the file itself."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{error.filename}:{error.lineno}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(file.parent)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(file)

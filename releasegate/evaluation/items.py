@@ -1,0 +1,91 @@
+"""Which items an attempt measures, and in which order: fixed in number by the plan, in content by the nonce."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import JsonValue
+
+from releasegate.errors import HarnessError
+from releasegate.evalcard import EvalCard
+from releasegate.evaluation.harness import Harness, guarded
+from releasegate.evidence import Cell, Item
+from releasegate.plan import Role, item_seed
+
+NO_NONCE = "00" * 32
+"""Stands in while a plan is made: labels and metrics may not depend on the nonce."""
+
+Group = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
+
+
+def planned_items(harness: Harness, card: EvalCard, role: Role, n: int, nonce: str) -> list[Item]:
+    """`n` items in the planned order, each with its number and seed.
+
+    A pool is drawn without replacement, each label combination in proportion to its size; then the order is shuffled.
+
+    Raises:
+        HarnessError: there are fewer than `n`, or an item is malformed.
+    """
+    name = card.id if role == "gate" else f"{card.id}:calibration"
+    rng = np.random.default_rng(item_seed(nonce, name, -1))
+    params: Mapping[str, JsonValue] = {**card.params, "n": n}
+    make = harness.items if role == "gate" else getattr(harness, "calibration", None)
+    if make is None:
+        raise HarnessError(card.id, "has calibration items on its card and no function calibration", "add it to the harness")
+    file = Path(getattr(harness, "__file__", card.id))
+    made = guarded(file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)))
+    drawn = _drawn(made, n, card, rng)
+    order = rng.permutation(len(drawn))
+    return [replace(drawn[old], number=new, seed=item_seed(nonce, name, new)) for new, old in enumerate(order)]
+
+
+def cells_of(items: Sequence[Item]) -> tuple[Cell, ...]:
+    """How many items share which labels and metrics, sorted by label."""
+    counts = Counter(_group(item) for item in items)
+    return tuple(Cell(labels=dict(labels), metrics=metrics, n=n) for (labels, metrics), n in sorted(counts.items()))
+
+
+def _drawn(items: list[Item], n: int, card: EvalCard, rng: np.random.Generator) -> list[Item]:
+    for item in items:
+        if not isinstance(item, Item):
+            raise HarnessError(card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item")
+        _check(item, card)
+    if len(items) < n:
+        raise HarnessError(card.id, f"has {len(items)} items, and {n} are planned", "plan fewer, or add items")
+    if len(items) == n:
+        return items
+    groups: dict[Group, list[Item]] = {}
+    for item in items:
+        groups.setdefault(_group(item), []).append(item)
+    quotas = _apportion({key: len(members) for key, members in groups.items()}, n)
+    chosen: list[Item] = []
+    for key in sorted(groups):
+        picked = rng.choice(len(groups[key]), size=quotas[key], replace=False)
+        chosen += [groups[key][i] for i in sorted(picked)]
+    return chosen
+
+
+def _apportion(sizes: Mapping[Group, int], n: int) -> dict[Group, int]:
+    """Whole quotas that add up to `n`, by the largest remainder; ties go to the first in order."""
+    total = sum(sizes.values())
+    exact = {key: size * n / total for key, size in sizes.items()}
+    quotas = {key: int(share) for key, share in exact.items()}
+    by_remainder = sorted(sizes, key=lambda key: (quotas[key] - exact[key], key))
+    for key in by_remainder[: n - sum(quotas.values())]:
+        quotas[key] += 1
+    return quotas
+
+
+def _group(item: Item) -> Group:
+    return tuple(sorted(item.labels.items())), tuple(sorted(item.metrics))
+
+
+def _check(item: Item, card: EvalCard) -> None:
+    strangers = [m for m in item.metrics if m not in card.metrics] + [d for d in item.labels if d not in card.slices]
+    if strangers or not item.metrics:
+        what = f"an item names {strangers[0]!r}, which the card does not" if strangers else "an item has no metric"
+        raise HarnessError(card.id, what, "correct the harness or the card")

@@ -1,0 +1,194 @@
+"""Measuring what a plan lists on one checkpoint: whatever is missing, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from releasegate.checkpoint import Checkpoint
+from releasegate.errors import HarnessError, RunError, UsageError
+from releasegate.evaluation.harness import Harness, guarded, load_harness, load_subject
+from releasegate.evaluation.items import cells_of, planned_items
+from releasegate.evaluation.runner import failed, run_shard
+from releasegate.evaluation.tools import Tools
+from releasegate.evidence import Failed, Item, Measured, Started
+from releasegate.plan import Measurement, Plan
+from releasegate.repository import EvalFolder, GateRepository, RunFolder
+from releasegate.subjects import SUBJECTS, Lending
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
+
+
+class Progress(Protocol):
+    """Shows how far a step is; the command line draws bars."""
+
+    def step(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A step of `total` units; the function is told how many were done since the last call."""
+
+    def reading(self, folder: Path, title: str = "read") -> AbstractContextManager[Callable[[int], None]]:
+        """A step over the bytes of a folder."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where measuring takes place."""
+
+    run: RunFolder
+    plan: Plan
+    repository: GateRepository
+    device: str
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Target:
+    """The checkpoint under test.
+
+    Attributes:
+        name: `source`, or the name of a planned strip.
+        gone: whether a part is proven to be out of it, by the name of the part.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    lending: Lending | None = None
+    gone: Callable[[str], bool] = lambda part: False
+
+
+def measure(bench: Bench, target: Target) -> None:
+    """Nothing; every measurement that the plan lists for the checkpoint is on disk.
+
+    Raises:
+        RunError: the code in the repository is not what the plan was opened with.
+        CheckpointError: the model does not load.
+    """
+    planned = [m for m in bench.plan.measurements if m.checkpoint == target.name]
+    done = bench.run.done()
+    subject = _LazySubject(bench, target)
+    for measurement in sorted(planned, key=lambda m: m.role != "calibration"):
+        identity = bench.plan.identity(measurement)
+        missing = [s for s in range(measurement.shards) if (identity, s) not in done]
+        if missing:
+            _Measuring(bench, target, measurement, identity, subject).shards(missing)
+
+
+class _LazySubject:
+    """The subject, loaded when the first shard needs it."""
+
+    def __init__(self, bench: Bench, target: Target) -> None:
+        self._bench = bench
+        self._target = target
+
+    @cached_property
+    def opened(self) -> object:
+        name = self._bench.plan.policy.model.subject
+        dtype = next(m.subject.dtype for m in self._bench.plan.measurements)
+        arguments = (self._target.checkpoint, self._target.lending, torch_device(self._bench.device), DTYPES[dtype])
+        if name in SUBJECTS:
+            return import_module(SUBJECTS[name].module).open_subject(*arguments)
+        file = self._bench.repository.subject_file(name)
+        if file is None:
+            raise RunError(name, "no such subject any more", "restore it, or open a new attempt")
+        opener, _ = load_subject(file)
+        return guarded(file, "does not open", lambda: opener(*arguments))
+
+
+class _Measuring:
+    """One measurement on one checkpoint."""
+
+    def __init__(
+        self, bench: Bench, target: Target, measurement: Measurement, identity: str, subject: _LazySubject
+    ) -> None:
+        self._bench = bench
+        self._target = target
+        self._measurement = measurement
+        self._identity = identity
+        self._subject = subject
+        self._folder = bench.repository.read_eval(measurement.eval)
+        _refuse_changes(self._folder, measurement, bench.repository)
+
+    def shards(self, missing: list[int]) -> None:
+        harness = load_harness(self._folder.folder)
+        items = self._items(harness)
+        tools = Tools(
+            params=self._measurement.params,
+            device=torch_device(self._bench.device),
+            instruments={name: _files(self._folder, name) for name in self._folder.card.instruments},
+            write=self._bench.run.write_output,
+        )
+        broken_off = self._broken_off()
+        title = f"{self._measurement.eval} · {self._measurement.role} · {self._target.name}"
+        with self._bench.progress.step(title, len(items)) as advance:
+            advance(len(items) - sum(len(self._part(items, shard)) for shard in missing))
+            for shard in missing:
+                part = self._part(items, shard)
+                if shard in broken_off and not self._measurement.subject.deterministic:
+                    samples = [failed(i, "a run was broken off in the middle of its shard") for i in part]
+                else:
+                    self._bench.run.start_shard(self._identity, shard)
+                    samples = self._samples(harness, part, tools)
+                self._bench.run.finish_shard(self._identity, shard, self._target.checkpoint.digest, samples)
+                advance(len(part))
+
+    def _samples(self, harness: Harness, part: list[Item], tools: Tools) -> list[Measured | Failed]:
+        try:
+            subject = self._subject.opened
+        except HarnessError as error:
+            return [failed(item, str(error)) for item in part]
+        return run_shard(harness, subject, part, self._folder.card, tools, self._target.gone, self._bench.run.log)
+
+    def _items(self, harness: Harness) -> list[Item]:
+        m = self._measurement
+        items = planned_items(harness, self._folder.card, m.role, m.items, self._bench.plan.nonce or "")
+        if cells_of(items) != m.cells:
+            where = self._bench.repository.shown(self._folder.folder / "harness.py")
+            raise RunError(where, "labels or metrics of its items change with the nonce", "derive them from params alone")
+        return items
+
+    def _part(self, items: list[Item], shard: int) -> list[Item]:
+        size = self._measurement.shard
+        return items[shard * size : (shard + 1) * size]
+
+    def _broken_off(self) -> set[int]:
+        lines = self._bench.run.index()
+        return {e.shard for e in lines if isinstance(e, Started) and e.measurement == self._identity}
+
+
+def torch_device(name: str) -> torch.device:
+    """The device `name`, such as `cpu` or `cuda:1`.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError("--device", f"unknown device {name!r}", "use cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device", "this machine has no CUDA device", "use --device cpu")
+    return device
+
+
+def _files(folder: EvalFolder, instrument: str) -> tuple[Path, ...]:
+    return tuple(folder.folder / file for file in folder.card.instruments[instrument].files)
+
+
+def _refuse_changes(folder: EvalFolder, m: Measurement, repository: GateRepository) -> None:
+    """Nothing, if the eval is what the plan was opened with."""
+    now = {"card": folder.card.digest(), "harness": folder.harness, "instruments": dict(folder.instruments)}
+    for name, digest in now.items():
+        if digest != getattr(m, name):
+            where = repository.shown(folder.folder)
+            raise RunError(where, f"the {name} changed since the attempt was opened", "restore it, or open a new attempt in a new run folder")

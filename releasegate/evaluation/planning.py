@@ -1,0 +1,60 @@
+"""What the plan needs to know about an eval's code: digests, and how many items of which label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from releasegate import __version__
+from releasegate.errors import HarnessError, NotFound
+from releasegate.evaluation.harness import load_harness, load_subject
+from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
+from releasegate.evidence import Cell
+from releasegate.plan import EvalCode, Role, SubjectRef, items_of
+from releasegate.policy import Policy
+from releasegate.records import digest_of_bytes
+from releasegate.repository import EvalFolder, GateRepository
+from releasegate.subjects import SUBJECTS
+
+
+def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: str) -> EvalCode:
+    """An eval as the plan binds it. Code that does not load is not an error here: it is failed evidence.
+
+    Raises:
+        NotFound: the eval or the subject does not exist.
+    """
+    folder = repository.read_eval(eval_id)
+    subject = _subject(repository, policy.model.subject, dtype)
+    cells: dict[Role, tuple[Cell, ...]] = {}
+    problem: str | None = None
+    try:
+        cells = _cells(folder, items_of(policy, eval_id, folder.card))
+    except HarnessError as error:
+        first = error.problems[0]
+        problem = f"{repository.shown(Path(first.where))}: {first.what}"
+    return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
+
+
+def _subject(repository: GateRepository, name: str, dtype: str) -> SubjectRef:
+    """The subject as a measurement names it.
+
+    Raises:
+        NotFound: neither releasegate nor the repository has it.
+        HarnessError: the repository's does not load.
+    """
+    if name in SUBJECTS:
+        kind = SUBJECTS[name]
+        return SubjectRef(id=name, code=f"releasegate {__version__}", dtype=dtype, deterministic=kind.deterministic)
+    file = repository.subject_file(name)
+    if file is None:
+        raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")
+    _, deterministic = load_subject(file)
+    return SubjectRef(id=name, code=digest_of_bytes(file.read_bytes()), dtype=dtype, deterministic=deterministic)
+
+
+def _cells(folder: EvalFolder, n: int) -> dict[Role, tuple[Cell, ...]]:
+    harness = load_harness(folder.folder)
+    cells: dict[Role, tuple[Cell, ...]] = {"gate": cells_of(planned_items(harness, folder.card, "gate", n, NO_NONCE))}
+    if folder.card.items.calibration:
+        items = planned_items(harness, folder.card, "calibration", folder.card.items.calibration, NO_NONCE)
+        cells["calibration"] = cells_of(items)
+    return cells

@@ -1,0 +1,256 @@
+"""What was measured: items, samples, the index of shards, and the columns that a decision reads.
+
+A shard is a file of samples, one JSON line each; the index says which shards were started and finished, with the sha256
+of each. The *evidence digest* is over the sorted `done` lines, so that neither the order of shards nor kills change it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
+
+from releasegate.errors import EvidenceUntrusted
+from releasegate.records import Digest, Identifier, Record, digest_of, refuse_duplicate_keys
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Labels = dict[Identifier, Label]
+OutputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\.[a-z0-9]{1,8}$")]
+"""sha256 of the bytes and an extension: the name of a file in `outputs/`."""
+
+T = TypeVar("T")
+OUTPUT_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+
+MISSING, MEASURED, FAILED = 0, 1, 2
+"""The state of a planned item: no record, a value, a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to measure. Harnesses give labels, metrics and content; the runner gives number and seed.
+
+    Attributes:
+        metrics: the metrics that a sample of it must carry.
+        labels: its slice labels, such as `{"digit": "3"}`.
+        content: what the harness needs to measure it.
+        number: its place in the planned order, from 0.
+        seed: 63 bits, derived from the nonce of the attempt, the eval and the number.
+    """
+
+    metrics: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, JsonValue] = field(default_factory=dict)
+    number: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a harness yields for an item: unchecked. The runner checks it, and stores it as a sample.
+
+    Attributes:
+        item: the number of the item.
+        values: one value for each metric of the item.
+        detail: what a person would want to see beside the numbers.
+        outputs: names that `tools.write` returned.
+    """
+
+    item: int
+    values: Mapping[str, float]
+    detail: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+class Measured(Record):
+    """A sample: the value of each metric of one item."""
+
+    outcome: Literal["measured"] = "measured"
+    item: Annotated[int, Field(ge=0)]
+    labels: Labels = {}
+    values: Annotated[dict[Identifier, float], Field(min_length=1)]
+    detail: dict[Identifier, str] = {}
+    """What a person would want to see beside the numbers: the prompt, the answer."""
+    outputs: dict[Identifier, OutputName] = {}
+
+
+class Failed(Record):
+    """A sample that could not be measured. It counts against the release."""
+
+    outcome: Literal["failed"] = "failed"
+    item: Annotated[int, Field(ge=0)]
+    labels: Labels = {}
+    metrics: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    error: str
+
+
+Sample = Annotated[Measured | Failed, Discriminator("outcome")]
+_SAMPLE: TypeAdapter[Measured | Failed] = TypeAdapter(Sample)
+
+
+class Started(Record):
+    """A shard is about to be measured."""
+
+    event: Literal["started"] = "started"
+    measurement: Digest
+    shard: Annotated[int, Field(ge=0)]
+
+
+class Done(Record):
+    """A shard is on disk, whole."""
+
+    event: Literal["done"] = "done"
+    measurement: Digest
+    shard: Annotated[int, Field(ge=0)]
+    model: Digest
+    """Digest of the checkpoint that was measured, as it lay on disk."""
+    sha256: Digest
+    """Of the bytes of the shard's file."""
+    measured: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+
+
+IndexLine = Annotated[Started | Done, Discriminator("event")]
+_INDEX_LINE: TypeAdapter[Started | Done] = TypeAdapter(IndexLine)
+
+
+class Cell(Record):
+    """Planned items that share labels and metrics."""
+
+    labels: Labels = {}
+    metrics: tuple[Identifier, ...]
+    n: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The samples of one measurement, by item number.
+
+    Attributes:
+        cells: the planned cells.
+        cell: int32 [n], the cell of each item; -1 without a record.
+        state: uint8 [n], MISSING, MEASURED or FAILED.
+        values: float64 [n] for each metric; 0 where the item has no value.
+        errors: up to five failures, for people to read.
+        model: digest of the checkpoint that was measured; None before the first shard.
+    """
+
+    cells: tuple[Cell, ...]
+    cell: NDArray[np.int32]
+    state: NDArray[np.uint8]
+    values: Mapping[str, NDArray[np.float64]]
+    errors: tuple[str, ...]
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a run measured, by measurement digest, and the digest over it."""
+
+    columns: Mapping[str, Columns]
+    digest: str
+
+
+class Collector:
+    """Gathers the samples of one measurement, and refuses whatever its plan does not hold."""
+
+    def __init__(self, cells: tuple[Cell, ...], where: str) -> None:
+        n = sum(cell.n for cell in cells)
+        self._where = where
+        self._cells = cells
+        self._places = {_cell_key(cell.labels, cell.metrics): number for number, cell in enumerate(cells)}
+        self._left = [cell.n for cell in cells]
+        self._cell = np.full(n, -1, dtype=np.int32)
+        self._state = np.zeros(n, dtype=np.uint8)
+        self._values = {metric: np.zeros(n) for cell in cells for metric in cell.metrics}
+        self._errors: list[str] = []
+        self._model: str | None = None
+
+    def add(self, sample: Measured | Failed, where: str) -> None:
+        """Nothing; `sample` is now part of the columns.
+
+        Args:
+            where: the file and line that it comes from.
+
+        Raises:
+            EvidenceUntrusted: its number, labels or metrics are not planned, or the item has a record already.
+        """
+        metrics = tuple(sample.values) if isinstance(sample, Measured) else sample.metrics
+        place = self._places.get(_cell_key(sample.labels, metrics))
+        if sample.item >= len(self._state) or place is None:
+            raise EvidenceUntrusted(where, f"item {sample.item} is not in the plan", "measure again in a new run folder")
+        if self._state[sample.item] != MISSING:
+            raise EvidenceUntrusted(where, f"item {sample.item} has two records", "measure again in a new run folder")
+        if self._left[place] == 0:
+            raise EvidenceUntrusted(
+                where, f"more items than planned are labelled {dict(sample.labels)}", "measure again in a new run folder"
+            )
+        self._left[place] -= 1
+        self._cell[sample.item] = place
+        if isinstance(sample, Measured):
+            self._state[sample.item] = MEASURED
+            for metric, value in sample.values.items():
+                self._values[metric][sample.item] = value
+        else:
+            self._state[sample.item] = FAILED
+            if len(self._errors) < 5 and sample.error not in self._errors:
+                self._errors.append(sample.error)
+
+    def bind(self, model: str) -> None:
+        """Nothing; a shard of the checkpoint with digest `model` was read.
+
+        Raises:
+            EvidenceUntrusted: an earlier shard was measured on another checkpoint.
+        """
+        if self._model not in (None, model):
+            raise EvidenceUntrusted(
+                self._where, "two checkpoints were measured in one measurement", "measure again in a new run folder"
+            )
+        self._model = model
+
+    def columns(self) -> Columns:
+        """What was gathered."""
+        return Columns(self._cells, self._cell, self._state, self._values, tuple(self._errors), self._model)
+
+
+def _cell_key(labels: Mapping[str, str], metrics: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    return tuple(sorted(labels.items())), tuple(sorted(metrics))
+
+
+def parse_sample(line: bytes, where: str) -> Measured | Failed:
+    """The sample that one line of a shard holds.
+
+    Raises:
+        EvidenceUntrusted: it holds something else, or a key twice.
+    """
+    return _parse(_SAMPLE, line, where)
+
+
+def parse_index_line(line: bytes, where: str) -> Started | Done:
+    """The entry that one line of the index holds.
+
+    Raises:
+        EvidenceUntrusted: it holds something else, or a key twice.
+    """
+    return _parse(_INDEX_LINE, line, where)
+
+
+def _parse(adapter: TypeAdapter[T], line: bytes, where: str) -> T:
+    try:
+        refuse_duplicate_keys(line)
+        return adapter.validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise EvidenceUntrusted(where, f"not a record: {what}", "restore the file, or measure again") from None
+    except ValueError as error:
+        raise EvidenceUntrusted(where, f"not a record: {error}", "restore the file, or measure again") from None
+
+
+def evidence_digest(done: Iterable[Done]) -> str:
+    """`sha256:…` over the sorted `done` lines: the identity of what was measured."""
+    return digest_of(sorted((line.plain() for line in done), key=lambda d: (d["measurement"], d["shard"])))

@@ -1,0 +1,133 @@
+"""Exact one-sided bounds for shares, and the numbers of items that they ask for. Pure arithmetic.
+
+Every bound is Clopper-Pearson (C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in
+the case of the binomial", Biometrika 26, 1934), one-sided: each of the two ends errs with probability at most `alpha`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from scipy.special import bdtr, bdtrc, betaincinv
+
+Side = Literal["at_most", "at_least"]
+MOST_ITEMS = 10_000_000
+
+
+class Bounds(NamedTuple):
+    """A lower and an upper bound."""
+
+    low: float
+    high: float
+
+
+def clopper_pearson(hits: int, n: int, alpha: float) -> Bounds:
+    """The exact lower and upper bound of a share, each one-sided at `alpha`.
+
+    Args:
+        hits: items that counted, 0 to n.
+        n: items, at least 1.
+        alpha: the error probability of each end, in (0, 0.5).
+
+    Raises:
+        ValueError: without an item there is no bound.
+
+    >>> round(clopper_pearson(967, 1000, .05).low, 5)
+    0.95612
+    >>> clopper_pearson(0, 10, .05).low, clopper_pearson(10, 10, .05).high
+    (0.0, 1.0)
+    """
+    if n < 1 or not 0 <= hits <= n or not 0 < alpha < 0.5:
+        raise ValueError(f"no bound for {hits} of {n} at {alpha}")
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, alpha))
+    high = 1.0 if hits == n else float(1.0 - betaincinv(n - hits, hits + 1, alpha))
+    return Bounds(low, high)
+
+
+def paired_difference(losses: int, gains: int, n: int, alpha: float) -> Bounds:
+    """Bounds of P(loss) - P(gain) over pairs: each one-sided at `alpha`, from two exact bounds at alpha / 2.
+
+    A loss is a pair in which the baseline was right and the other wrong; a gain the reverse.
+
+    >>> round(paired_difference(0, 0, 122, .05).high, 4)
+    0.0298
+    """
+    loss, gain = clopper_pearson(losses, n, alpha / 2), clopper_pearson(gains, n, alpha / 2)
+    return Bounds(loss.low - gain.high, loss.high - gain.low)
+
+
+def settles(hits: int, n: int, limit: float, side: Side, alpha: float) -> bool:
+    """Whether `hits` of `n` show the share to be on the right side of the limit.
+
+    >>> settles(299, 299, .99, "at_least", .05), settles(298, 298, .99, "at_least", .05)
+    (True, False)
+    """
+    bounds = clopper_pearson(hits, n, alpha)
+    return bounds.high <= limit if side == "at_most" else bounds.low >= limit
+
+
+def items_to_settle(rate: float, limit: float, side: Side, alpha: float) -> int | None:
+    """The fewest items that would show the share on the right side of the limit if it stays at `rate`; None: none would.
+
+    Hits are rounded against the requirement.
+
+    >>> [items_to_settle(1.0, .99, "at_least", a) for a in (.05, .0304)]
+    [299, 348]
+    >>> items_to_settle(.5, .2, "at_most", .05) is None
+    True
+    """
+    if (rate >= limit) if side == "at_most" else (rate <= limit):
+        return None
+
+    def enough(n: int) -> bool:
+        hits = math.ceil(rate * n - 1e-9) if side == "at_most" else math.floor(rate * n + 1e-9)
+        return settles(hits, n, limit, side, alpha)
+
+    high = 1
+    while not enough(high):
+        high *= 2
+        if high > MOST_ITEMS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def most_hits(n: int, limit: float, side: Side, alpha: float) -> int | None:
+    """How many items may go wrong of `n` with the requirement still shown; None: not even zero.
+
+    >>> most_hits(473, .99, "at_least", .05), most_hits(298, .99, "at_least", .05)
+    (1, None)
+    """
+    low, high = -1, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        hits = middle if side == "at_most" else n - middle
+        low, high = (middle, high) if settles(hits, n, limit, side, alpha) else (low, middle)
+    return low if low >= 0 else None
+
+
+def power(n: int, limit: float, side: Side, alpha: float, truth: float) -> float:
+    """The probability that `n` items show the requirement if the share is `truth`.
+
+    >>> round(power(2697, .99, "at_least", .05, .995), 2)
+    0.91
+    """
+    wrong = most_hits(n, limit, side, alpha)
+    if wrong is None:
+        return 0.0
+    return float(bdtr(wrong, n, truth) if side == "at_most" else bdtrc(n - wrong - 1, n, truth))
+
+
+def effective_alpha(alpha: float, attempt: int, shares: int) -> float:
+    """The alpha of one chance to be published at one attempt: 6 alpha / (pi^2 j^2) / shares.
+
+    Over all attempts j = 1, 2, … and all shares it sums to at most `alpha`.
+
+    >>> round(effective_alpha(.05, 1, 1), 4), round(effective_alpha(.05, 1, 3), 4)
+    (0.0304, 0.0101)
+    """
+    return 6 * alpha / (math.pi**2 * attempt**2) / shares

@@ -1,0 +1,289 @@
+"""A plan: everything that is fixed before anything runs. Pure.
+
+It holds the policy, the cards, what is measured on which checkpoint with which code, how many items of which label, and
+the effective alpha. Opening it adds a nonce, drawn once; items and seeds derive from the nonce, so that whoever made the
+weights could not have known them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from releasegate.evalcard import EvalCard
+from releasegate.evidence import Cell
+from releasegate.intervals import effective_alpha
+from releasegate.manifest import Manifest, stripped_digest
+from releasegate.policy import Capability, Policy, Requirement
+from releasegate.recipe import RecipeId
+from releasegate.records import Digest, Document, Identifier, Record, digest_of
+
+Role = Literal["gate", "calibration"]
+SOURCE = "source"
+Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SubjectRef(Record):
+    """The code that runs the model."""
+
+    id: Identifier
+    code: str
+    """The releasegate release or the digest of the repository's file that it comes from."""
+    dtype: str
+    deterministic: bool
+    """Whether the same items give the same samples on one machine."""
+
+
+class Measurement(Record):
+    """One eval on one checkpoint: what is bound into every sample."""
+
+    eval: Identifier
+    role: Role
+    checkpoint: str
+    """`source`, or the name of a strip."""
+    model: Digest
+    card: Digest
+    harness: Digest
+    instruments: dict[Identifier, Digest]
+    params: dict[str, JsonValue]
+    subject: SubjectRef
+    shard: Annotated[int, Field(ge=1)]
+    cells: tuple[Cell, ...]
+    problem: str | None = None
+    """Why it cannot be measured, if its code does not load: nothing it was to show is shown."""
+
+    @property
+    def items(self) -> int:
+        """Planned items."""
+        return sum(cell.n for cell in self.cells)
+
+    @property
+    def shards(self) -> int:
+        """Shards that the items fill."""
+        return -(-self.items // self.shard)
+
+
+class RecipeRef(Record):
+    """A recipe by id and digest."""
+
+    id: RecipeId
+    sha256: Digest
+
+
+class PlannedStrip(Record):
+    """One checkpoint that could come out of stripping."""
+
+    name: str
+    capabilities: tuple[Identifier, ...]
+    recipes: tuple[RecipeRef, ...]
+    model: Digest
+    """strip(source digest, recipe digests): its identity before it exists."""
+
+
+class PlannedModel(Record):
+    """The source checkpoint."""
+
+    layout: Identifier
+    manifest: Manifest
+
+
+class Plan(Document):
+    """What is fixed before anything runs."""
+
+    schema_: Annotated[Literal["releasegate/plan/v0"], Field(alias="schema")] = "releasegate/plan/v0"
+    opened: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    attempt: Annotated[int, Field(ge=1)]
+    alpha: float
+    """Effective alpha of every requirement."""
+    policy: Policy
+    model: PlannedModel
+    strips: tuple[PlannedStrip, ...]
+    cards: dict[Identifier, EvalCard]
+    measurements: tuple[Measurement, ...]
+    nonce: Nonce | None = None
+
+    @property
+    def source(self) -> str:
+        """Digest of the source checkpoint: `sha256:…`."""
+        return self.model.manifest.digest()
+
+    @property
+    def fixed(self) -> str:
+        """Digest of the plan without its nonce: `sha256:…`."""
+        return digest_of({k: v for k, v in self.plain().items() if k != "nonce"})
+
+    def identity(self, measurement: Measurement) -> str:
+        """Digest of a measurement under this plan's nonce: `sha256:…`.
+
+        Raises:
+            ValueError: the plan was not opened.
+        """
+        if self.nonce is None:
+            raise ValueError("a plan that was not opened has no measurements to name")
+        return digest_of({"measurement": measurement.plain(), "nonce": self.nonce})
+
+    def find(self, eval_id: str, checkpoint: str, role: Role = "gate") -> Measurement | None:
+        """The planned measurement, if there is one."""
+        return next(
+            (m for m in self.measurements if (m.eval, m.checkpoint, m.role) == (eval_id, checkpoint, role)), None
+        )
+
+    def strip_of(self, capabilities: Iterable[str]) -> PlannedStrip | None:
+        """The planned strip that takes exactly these capabilities away."""
+        wanted = set(capabilities)
+        return next((s for s in self.strips if set(s.capabilities) == wanted), None)
+
+
+@dataclass(frozen=True)
+class EvalCode:
+    """What the gate repository holds for one eval.
+
+    Attributes:
+        cells: planned items by role, or none where the code does not load.
+        problem: why it does not load.
+    """
+
+    card: EvalCard
+    harness: str
+    instruments: Mapping[str, str]
+    subject: SubjectRef
+    cells: Mapping[Role, tuple[Cell, ...]]
+    problem: str | None = None
+
+
+def make_plan(
+    policy: Policy,
+    evals: Mapping[str, EvalCode],
+    recipes: Mapping[str, str],
+    model: PlannedModel,
+    opened: str,
+    attempt: int = 1,
+) -> Plan:
+    """The plan of one attempt, without its nonce.
+
+    Args:
+        evals: the code of every eval that the policy names.
+        recipes: digest of every recipe that it names.
+        model: the source checkpoint.
+        opened: the day, `YYYY-MM-DD`.
+        attempt: 1 for the first.
+    """
+    source = model.manifest.digest()
+    strips = tuple(_strips(policy, recipes, source))
+    places = [(SOURCE, source, _on_source(policy))]
+    places += [(strip.name, strip.model, _on_stripped(policy, strip)) for strip in strips]
+    measurements = [
+        _measurement(evals[eval_id], role, name, digest)
+        for name, digest, names in places
+        for eval_id in names
+        for role in _roles(evals[eval_id], name)
+    ]
+    return Plan(
+        opened=opened,
+        attempt=attempt,
+        alpha=effective_alpha(policy.release.alpha, attempt, policy.shares),
+        policy=policy,
+        model=model,
+        strips=strips,
+        cards={eval_id: code.card for eval_id, code in sorted(evals.items())},
+        measurements=tuple(measurements),
+    )
+
+
+def differences(one: Plan, other: Plan) -> list[str]:
+    """What two plans do not have in common, in words; their nonces do not matter."""
+    if one.fixed == other.fixed:
+        return []
+    found = [name for name in ("policy", "model", "strips", "attempt", "alpha") if getattr(one, name) != getattr(other, name)]
+    if "model" in found and "strips" in found:
+        found.remove("strips")
+    measured = {(m.eval, m.checkpoint, m.role): m for m in one.measurements}
+    for m in other.measurements:
+        before = measured.get((m.eval, m.checkpoint, m.role))
+        parts = ("card", "harness", "instruments", "params", "subject", "problem", "cells")
+        changed = [part for part in parts if before is None or getattr(before, part) != getattr(m, part)]
+        found += [f"{changed[0]} of eval {m.eval}"] if changed else []
+    return list(dict.fromkeys(found)) or ["list of measurements"]
+
+
+def items_of(policy: Policy, eval_id: str, card: EvalCard) -> int:
+    """How many items the requirements of a policy ask of one eval."""
+    asked = [r.n_max or card.items.n for c in policy.capabilities for _, _, r in c.sections() if r.eval == eval_id]
+    return max(asked, default=card.items.n)
+
+
+def item_seed(nonce: str, eval_id: str, item: int) -> int:
+    """63 bits that nobody could know before the attempt was opened: HMAC-SHA256(nonce, "eval/item").
+
+    >>> item_seed("00" * 32, "image_generation", 0) != item_seed("00" * 32, "image_generation", 1)
+    True
+    """
+    mac = hmac.new(bytes.fromhex(nonce), f"{eval_id}/{item}".encode(), hashlib.sha256)
+    return int.from_bytes(mac.digest()[:8], "big") >> 1
+
+
+def _roles(code: EvalCode, checkpoint: str) -> Iterator[Role]:
+    yield "gate"
+    if checkpoint == SOURCE and code.card.items.calibration:
+        yield "calibration"
+
+
+def _measurement(code: EvalCode, role: Role, checkpoint: str, model: str) -> Measurement:
+    return Measurement(
+        eval=code.card.id,
+        role=role,
+        checkpoint=checkpoint,
+        model=model,
+        card=code.card.digest(),
+        harness=code.harness,
+        instruments=dict(code.instruments),
+        params=code.card.params,
+        subject=code.subject,
+        shard=code.card.shard,
+        cells=code.cells.get(role, ()),
+        problem=code.problem,
+    )
+
+
+def _strips(policy: Policy, recipes: Mapping[str, str], source: str) -> Iterator[PlannedStrip]:
+    """Every set of capabilities that could come to `strip` together: which one it is, the source's evidence says."""
+    able = [c for c in policy.capabilities if c.otherwise == "strip" and c.recipe is not None]
+    for size in range(1, len(able) + 1):
+        for chosen in combinations(able, size):
+            refs = {str(c.recipe): RecipeRef(id=str(c.recipe), sha256=recipes[str(c.recipe)]) for c in chosen}
+            yield PlannedStrip(
+                name="stripped:" + "+".join(c.id for c in chosen),
+                capabilities=tuple(c.id for c in chosen),
+                recipes=tuple(refs[key] for key in sorted(refs)),
+                model=stripped_digest(source, [ref.sha256 for ref in refs.values()]),
+            )
+
+
+def _on_source(policy: Policy) -> list[str]:
+    """Evals of every route on the source, and of the baselines of `keep` where a strip may come."""
+    return _evals(
+        r
+        for c in policy.capabilities
+        for section, _, r in c.sections()
+        if section in ("misuse", "safeguards") or (section == "keep" and c.otherwise == "strip")
+    )
+
+
+def _on_stripped(policy: Policy, strip: PlannedStrip) -> list[str]:
+    """Evals of `removal` and `keep` of what is stripped, and of every other capability again."""
+    return _evals(r for c in policy.capabilities for r in _again(c, c.id in strip.capabilities))
+
+
+def _again(capability: Capability, stripped: bool) -> Iterator[Requirement]:
+    wanted = ("removal", "keep") if stripped else ("misuse", "safeguards")
+    return (r for section, _, r in capability.sections() if section in wanted)
+
+
+def _evals(requirements: Iterable[Requirement]) -> Sequence[str]:
+    return sorted({r.eval for r in requirements})

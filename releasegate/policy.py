@@ -1,0 +1,171 @@
+"""A policy: what a release of one kind of model must show, capability by capability."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from releasegate.documents import Located, parse_document
+from releasegate.records import Document, Identifier, Record
+from releasegate.recipe import RecipeId
+
+Channel = Literal["open_weights", "gated_weights", "api", "none"]
+CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")
+"""From the widest to the narrowest."""
+
+Section = Literal["misuse", "safeguards", "removal", "keep"]
+Otherwise = Literal["strip", "restrict", "withhold"]
+EnforcedBy = Literal["weights", "wrapper", "server"]
+MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
+"""`<eval>/<metric>`."""
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Requirements = Annotated[tuple["Requirement", ...], Field(min_length=1)]
+
+
+class ModelSpec(Record):
+    """What kind of model the policy is about."""
+
+    layout: Identifier
+    """How the checkpoint is laid out, such as `chameleon-hf`."""
+    subject: Identifier
+    """The subject that runs it."""
+
+
+class ReleaseSpec(Record):
+    """How it would be published, and how sure the gate must be."""
+
+    channel: Channel
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
+    """The probability, at most, of releasing a model that violates the policy."""
+    max_age_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Evidence older than this shows nothing."""
+    max_failed: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    """The share of planned items that may fail or be missing, in any gated slice."""
+
+
+class Requirement(Record):
+    """One testable statement about one metric."""
+
+    id: Identifier
+    metric: MetricId
+    at_most: float | None = None
+    at_least: float | None = None
+    margin: float | None = None
+    """How much worse than the source checkpoint the stripped one may be, in the metric's unit."""
+    slices: tuple[str | tuple[str, ...], ...] | Literal["all"] | None = None
+    """Dimensions whose every value must hold (`[attack]`), or whose cells must (`[[attack, strength]]`); `all`: every
+    dimension that the card gates; absent: the pooled rate."""
+    enforced_by: EnforcedBy | None = None
+    """What puts a safeguard in place."""
+    n_max: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Items to measure; absent: the card's number."""
+
+    @property
+    def eval(self) -> str:
+        """The id of the eval."""
+        return self.metric.split("/")[0]
+
+    @property
+    def metric_name(self) -> str:
+        """The metric's name within its eval."""
+        return self.metric.split("/")[1]
+
+
+class Restriction(Record):
+    """A narrower way to publish."""
+
+    channel: Channel
+
+
+class Capability(Record):
+    """Something the model can do, and what decides whether it may go out."""
+
+    id: Identifier
+    title: Prose
+    rationale: Prose
+    unconditional: bool = False
+    """Released whatever is measured; the rationale says why."""
+    misuse: Requirements | None = None
+    """Released if all of these show it too weak to harm."""
+    safeguards: Annotated[dict[Identifier, Requirements], Field(min_length=1)] | None = None
+    """Named lists; released if all of one list show protection strong enough."""
+    otherwise: Otherwise | None = None
+    restrict: Restriction | None = None
+    recipe: RecipeId | None = None
+    removal: Requirements | None = None
+    """What the stripped checkpoint must show."""
+    keep: Requirements | None = None
+    """What must survive the strip."""
+
+    def sections(self) -> Iterator[tuple[Section, tuple[str | int, ...], Requirement]]:
+        """Every requirement with its section and its path inside the capability."""
+        for number, requirement in enumerate(self.misuse or ()):
+            yield "misuse", ("misuse", number), requirement
+        for name, requirements in (self.safeguards or {}).items():
+            for number, requirement in enumerate(requirements):
+                yield "safeguards", ("safeguards", name, number), requirement
+        for number, requirement in enumerate(self.removal or ()):
+            yield "removal", ("removal", number), requirement
+        for number, requirement in enumerate(self.keep or ()):
+            yield "keep", ("keep", number), requirement
+
+    @property
+    def alternatives(self) -> int:
+        """How many alternatives could release it: misuse, and each list of safeguards."""
+        return (self.misuse is not None) + len(self.safeguards or {})
+
+
+class Policy(Document):
+    """What a release of one kind of model must show."""
+
+    schema_: Annotated[Literal["releasegate/policy/v0"], Field(alias="schema")]
+    id: Identifier
+    title: Prose
+    model: ModelSpec
+    release: ReleaseSpec
+    capabilities: Annotated[tuple[Capability, ...], Field(min_length=1)]
+
+    @property
+    def strips(self) -> bool:
+        """Whether a stripped checkpoint may be published under it."""
+        return any(c.otherwise == "strip" for c in self.capabilities)
+
+    @property
+    def shares(self) -> int:
+        """Into how many chances to be published the alpha of an attempt is split.
+
+        Checkpoints that may be published (2 with any `otherwise: strip`) x the most alternatives of one capability.
+        """
+        return (2 if self.strips else 1) * max(1, *(c.alternatives for c in self.capabilities))
+
+
+def parse_policy(text: str | bytes, source: str) -> Located[Policy]:
+    """The policy that YAML `text` holds, with its places.
+
+    Raises:
+        DocumentError: every problem of form. What it says about evals and recipes is checked by `policycheck`.
+    """
+    return parse_document(Policy, text, source)
+
+
+def narrower(channel: Channel, than: Channel) -> bool:
+    """Whether fewer people reach a model through `channel` than through `than`.
+
+    >>> narrower("api", "open_weights"), narrower("open_weights", "open_weights")
+    (True, False)
+    """
+    return CHANNELS.index(channel) > CHANNELS.index(than)
+
+
+def counts_at(enforced_by: EnforcedBy | None, channel: Channel) -> bool:
+    """Whether a safeguard enforced this way protects a model published through `channel`.
+
+    Who has the weights can remove a wrapper and does not use the lab's server.
+
+    >>> counts_at("server", "api"), counts_at("server", "open_weights"), counts_at("wrapper", "api")
+    (True, False, False)
+    """
+    protecting: Mapping[str, tuple[Channel, ...]] = {"weights": CHANNELS, "server": ("api", "none"), "wrapper": ()}
+    return enforced_by is not None and channel in protecting[enforced_by]

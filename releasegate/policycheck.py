@@ -1,0 +1,180 @@
+"""Whether a policy makes sense beside the evals and recipes of its gate repository. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+
+from releasegate.documents import Located
+from releasegate.errors import Problem
+from releasegate.evalcard import GATEABLE, EvalCard, Metric
+from releasegate.policy import Capability, Policy, Requirement, Section, narrower
+from releasegate.recipe import Recipe
+from releasegate.yamltext import Path
+
+MOST_STRIPS = 4
+"""Capabilities with `otherwise: strip` in one policy: each subset of them is a checkpoint that the plan must list."""
+
+
+def problems(
+    located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]
+) -> list[Problem]:
+    """Everything that is wrong with the policy, in the order of the file; empty if nothing is."""
+    return list(_problems(located, cards, recipes))
+
+
+def unused(policy: Policy) -> list[str]:
+    """Sentences about parts that the policy states and that nothing reads."""
+    found = []
+    for c in policy.capabilities:
+        idle = [name for name in ("recipe", "removal", "keep") if getattr(c, name) is not None]
+        if c.otherwise != "strip" and idle:
+            found.append(f"{c.id}: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used with otherwise: {c.otherwise}")
+        if c.otherwise != "restrict" and c.restrict is not None:
+            found.append(f"{c.id}: restrict is not used with otherwise: {c.otherwise}")
+        if c.unconditional and (c.misuse or c.safeguards):
+            found.append(f"{c.id}: misuse and safeguards do not matter while it is unconditional")
+    return found
+
+
+def _problems(
+    located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]
+) -> Iterator[Problem]:
+    policy = located.record
+    seen: dict[str, Path] = {}
+    for number, capability in enumerate(policy.capabilities):
+        at: Path = ("capabilities", number)
+        yield from _once(located, seen, f"capability {capability.id}", (*at, "id"))
+        yield from _capability(located, capability, at, recipes)
+        for section, path, requirement in capability.sections():
+            here = (*at, *path)
+            yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))
+            yield from _requirement(located, requirement, section, here, cards)
+    stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
+    if len(stripping) > MOST_STRIPS:
+        yield located.problem(
+            ("capabilities",), f"{len(stripping)} capabilities come to strip", f"keep to {MOST_STRIPS} in one policy"
+        )
+
+
+def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path) -> Iterator[Problem]:
+    if name in seen:
+        yield located.problem(path, f"{name} stands twice, first at {located.parsed.where(seen[name])}", "rename one")
+    seen.setdefault(name, path)
+
+
+def _capability(
+    located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]
+) -> Iterator[Problem]:
+    policy = located.record
+    if not c.unconditional and c.alternatives == 0:
+        yield located.problem(
+            at, "neither misuse nor safeguards", "state what would release it, or `unconditional: true` and why"
+        )
+    if not c.unconditional and c.otherwise is None:
+        yield located.problem(at, "no `otherwise`", "say `otherwise: strip`, `restrict` or `withhold`")
+    if c.otherwise == "restrict":
+        if c.restrict is None:
+            yield located.problem(at, "otherwise: restrict without `restrict`", "add `restrict: {channel: api}`")
+        elif not narrower(c.restrict.channel, policy.release.channel):
+            yield located.problem(
+                (*at, "restrict", "channel"),
+                f"{c.restrict.channel} is not narrower than the release's {policy.release.channel}",
+                "choose a narrower channel",
+            )
+    if c.otherwise == "strip":
+        for name in ("recipe", "removal", "keep"):
+            if getattr(c, name) is None:
+                yield located.problem(at, f"otherwise: strip without `{name}`", f"add `{name}:`")
+    if c.recipe is not None:
+        yield from _recipe(located, c, at, recipes)
+
+
+def _recipe(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
+    recipe = recipes.get(str(c.recipe))
+    layout = located.record.model.layout
+    if recipe is None:
+        yield located.problem((*at, "recipe"), f"no recipe {c.recipe!r}", _nearest(str(c.recipe), list(recipes)))
+    elif recipe.layout != layout:
+        yield located.problem(
+            (*at, "recipe"), f"is for layout {recipe.layout}, the policy's model is {layout}", "name a recipe of that layout"
+        )
+
+
+def _requirement(
+    located: Located[Policy], r: Requirement, section: Section, at: Path, cards: Mapping[str, EvalCard]
+) -> Iterator[Problem]:
+    yield from _limits(located, r, section, at)
+    if section == "safeguards" and r.enforced_by is None:
+        yield located.problem(at, "a safeguard without `enforced_by`", "say `enforced_by: weights`, `wrapper` or `server`")
+    if section != "safeguards" and r.enforced_by is not None:
+        yield located.problem((*at, "enforced_by"), "only a safeguard is enforced", "remove it")
+    card = cards.get(r.eval)
+    if card is None:
+        yield located.problem((*at, "metric"), f"no eval {r.eval!r}", _nearest(r.eval, list(cards)))
+        return
+    metric = card.metrics.get(r.metric_name)
+    if metric is None:
+        names = [f"{r.eval}/{name}" for name in card.metrics]
+        yield located.problem((*at, "metric"), f"eval {r.eval} has no metric {r.metric_name!r}", _nearest(r.metric, names))
+        return
+    yield from _metric(located, r, metric, at)
+    yield from _slices(located, r, card, at)
+    if card.items.kind != "generated" and r.n_max is not None and r.n_max > card.items.n:
+        yield located.problem((*at, "n_max"), f"the pool has {card.items.n} items", "ask for no more than that")
+
+
+def _limits(located: Located[Policy], r: Requirement, section: Section, at: Path) -> Iterator[Problem]:
+    stated = [name for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None]
+    if len(stated) != 1:
+        named = " and ".join(stated) or "none"
+        yield located.problem(at, f"needs one of at_most, at_least, margin; has {named}", "state exactly one")
+    elif (stated == ["margin"]) != (section == "keep"):
+        if section == "keep":
+            yield located.problem((*at, stated[0]), "keep compares with the source checkpoint", "state `margin` instead")
+        else:
+            yield located.problem((*at, "margin"), f"{section} has no checkpoint to compare with", "state a limit instead")
+
+
+def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
+    low, high = metric.range
+    for name in ("at_most", "at_least"):
+        limit = getattr(r, name)
+        if limit is not None and not low < limit < high:
+            yield located.problem(
+                (*at, name), f"{limit:g} is at or beyond the range {low:g} to {high:g} of {r.metric}: no evidence could "
+                "make it fail, or none could meet it", "choose a limit inside the range"
+            )
+    if r.margin is not None and not 0 < r.margin <= (high - low) / 2:
+        yield located.problem(
+            (*at, "margin"), f"must be above 0 and at most half the range ({(high - low) / 2:g}); got {r.margin:g}",
+            "choose a smaller margin",
+        )
+    if metric.type not in GATEABLE:
+        instead = f"gate {metric.instead} instead" if metric.instead else "gate a metric of type " + " or ".join(GATEABLE)
+        yield located.problem((*at, "metric"), f"{r.metric} is {metric.type} and cannot be gated", instead)
+    if metric.of_instrument is not None:
+        yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
+
+
+def _slices(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) -> Iterator[Problem]:
+    if r.slices is None:
+        return
+    if r.slices == "all":
+        if not any(s.gate for s in card.slices.values()):
+            yield located.problem((*at, "slices"), f"eval {card.id} marks no dimension `gate: true`", "name dimensions")
+        return
+    if not r.slices:
+        yield located.problem((*at, "slices"), "must not be empty", "name dimensions, or remove the key")
+    for number, entry in enumerate(r.slices):
+        for dimension in (entry,) if isinstance(entry, str) else entry:
+            if dimension not in card.slices:
+                where = (*at, "slices", number)
+                yield located.problem(where, f"eval {card.id} has no dimension {dimension!r}", _nearest(dimension, list(card.slices)))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"use one of {', '.join(sorted(known))}" if known else "add it to the repository"

@@ -1,0 +1,172 @@
+"""What a strip did, tensor by tensor: the document that lies beside a stripped checkpoint.
+
+It holds no time, host or path, so that the same strip gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Field, JsonValue, StringConstraints, model_validator
+
+from releasegate.manifest import FileEntry, Manifest, RelativePath, stripped_digest
+from releasegate.recipe import RecipeId, Residual
+from releasegate.records import Digest, Document, Record
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Size = Annotated[int, Field(ge=0)]
+"""Bytes."""
+Row = Annotated[int, Field(ge=0)]
+Ranges = tuple[tuple[Row, Row], ...]
+"""Rows or token ids as inclusive ranges, ascending and apart: `((4, 67),)` are the 64 numbers from 4 to 67."""
+
+Tier = Literal["interface_disabled", "weights_absent", "dear_to_restore"]
+"""What is proven about a removal, weakest first. A strip alone proves `weights_absent`."""
+
+
+def compact(numbers: Iterable[int]) -> Ranges:
+    """The numbers as inclusive ranges.
+
+    >>> compact([7, 4, 5, 5, 9])
+    ((4, 5), (7, 7), (9, 9))
+    """
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)
+
+
+def expand(ranges: Ranges) -> list[int]:
+    """The numbers that the inclusive ranges stand for, ascending.
+
+    >>> expand(((4, 5), (9, 9)))
+    [4, 5, 9]
+    """
+    return [number for first, last in ranges for number in range(first, last + 1)]
+
+
+class RecipeUsed(Record):
+    """A recipe that was applied."""
+
+    id: RecipeId
+    digest_: Annotated[Digest, Field(alias="digest")]
+
+
+class Removed(Record):
+    """A tensor that was taken out."""
+
+    name: Name
+    outcome: Literal["removed"] = "removed"
+    size: Size
+    before: Digest
+
+
+class ZeroFilled(Record):
+    """A tensor that is there and holds nothing but zeros."""
+
+    name: Name
+    outcome: Literal["zero_filled"] = "zero_filled"
+    size: Size
+    before: Digest
+    after: Digest
+
+
+class RowsZeroed(Record):
+    """A tensor of which some rows, along its first dimension, hold nothing but zeros; the others are as they were."""
+
+    name: Name
+    outcome: Literal["rows_zeroed"] = "rows_zeroed"
+    size: Size
+    rows: Annotated[Ranges, Field(min_length=1)]
+    before: Digest
+    after: Digest
+
+
+class Untouched(Record):
+    """A tensor that is bit for bit what it was: one digest for both sides."""
+
+    name: Name
+    outcome: Literal["untouched"] = "untouched"
+    size: Size
+    sha256: Digest
+
+
+TensorOutcome = Annotated[Removed | ZeroFilled | RowsZeroed | Untouched, Discriminator("outcome")]
+
+
+class KeySet(Record):
+    """A top-level key of a JSON file: set to `value`, or to the ids `tokens` together with those that stood there."""
+
+    file: RelativePath
+    key: str
+    value: JsonValue = None
+    tokens: Ranges | None = None
+
+
+class LentParts(Record):
+    """What an attacker is given when the stripped checkpoint is measured, by the names in the source."""
+
+    tensors: tuple[Name, ...] = ()
+    files: tuple[RelativePath, ...] = ()
+
+
+class Unsearched(Record):
+    """A part for whose bytes the output could not be searched, and why."""
+
+    part: Name
+    pieces: Annotated[int, Field(ge=1)]
+    """Pieces of this part that were not searched for."""
+    why: str
+
+
+class Leftovers(Record):
+    """The search of the finished output for the bytes that were to go. It found none, or there would be no receipt."""
+
+    pieces: Annotated[int, Field(ge=0)]
+    """Pieces of removed parts that were searched for, in every file and at every offset."""
+    unsearched: tuple[Unsearched, ...] = ()
+
+
+class Receipt(Document):
+    """What a strip removed, changed and left bit for bit alone."""
+
+    schema_: Annotated[Literal["releasegate/receipt/v0"], Field(alias="schema")] = "releasegate/receipt/v0"
+    source: Digest
+    """The model digest of the checkpoint that was stripped."""
+    recipes: Annotated[tuple[RecipeUsed, ...], Field(min_length=1)]
+    planned: Digest
+    """strip(source, recipes): the identity that a plan fixes before anything is stripped."""
+    output_digest: Digest
+    """The model digest of the stripped checkpoint."""
+    tier: Tier
+    tensors: tuple[TensorOutcome, ...]
+    """Every tensor of the source, by name."""
+    dropped: tuple[FileEntry, ...] = ()
+    """Files of the source that were left out."""
+    keys: tuple[KeySet, ...] = ()
+    residual: tuple[Residual, ...] = ()
+    lent: LentParts = LentParts()
+    leftovers: Leftovers
+    output: Manifest
+    """Every file of the stripped checkpoint."""
+
+    def takes_out(self, part: str) -> bool:
+        """Whether a tensor or file of the source is proven to be out of the output: removed, zero-filled or left out."""
+        dropped = {entry.path for entry in self.dropped}
+        gone = {tensor.name for tensor in self.tensors if tensor.outcome in ("removed", "zero_filled")}
+        return part in dropped | gone
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        names = [tensor.name for tensor in self.tensors]
+        if names != sorted(set(names)):
+            raise ValueError("tensors must be sorted by name, each once")
+        if self.planned != stripped_digest(self.source, [recipe.digest_ for recipe in self.recipes]):
+            raise ValueError("planned is not the identity of this source and these recipes")
+        if self.output_digest != self.output.digest():
+            raise ValueError("output_digest is not the digest of output")
+        return self

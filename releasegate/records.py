@@ -1,0 +1,101 @@
+"""Stored types: frozen, closed, strict and finite; and the digest of one.
+
+Every stored document is a `Record`. Its digest is the sha256 of its RFC 8785 form, so that neither the order of keys
+nor white space matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?$")]
+"""A name in a document: lower-case letters, digits, `-`, `_`, `.`; at most 64; it is also a file name."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""`sha256:` and 64 hexadecimal digits."""
+
+
+class Record(BaseModel):
+    """The base of every stored type."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        serialize_by_alias=True,
+    )
+
+    def plain(self) -> dict[str, Any]:
+        """This record as JSON data: aliases for names, `None` fields left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def digest(self) -> str:
+        """`sha256:…` of the RFC 8785 form."""
+        return digest_of(self.plain())
+
+    def text(self) -> str:
+        """The form that is written to disk: indented JSON, in the order of the fields, with a final newline."""
+        return json.dumps(self.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str | bytes) -> Self:
+        """The record that `text` (JSON) holds.
+
+        Raises:
+            pydantic.ValidationError: it holds something else.
+            ValueError: it is not JSON, or an object has a key twice.
+        """
+        refuse_duplicate_keys(text)
+        return cls.model_validate_json(text)
+
+
+class Document(Record):
+    """A record that stands in a file of its own and names its schema first."""
+
+    schema_: str = Field(alias="schema")
+
+
+def digest_of(data: Any) -> str:
+    """`sha256:…` over the RFC 8785 form of JSON data.
+
+    >>> digest_of({"b": 1, "a": [True, None]}) == digest_of({"a": [True, None], "b": 1.0})
+    True
+    """
+    return digest_of_bytes(rfc8785.dumps(data))
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """`sha256:…` over `data`.
+
+    >>> digest_of_bytes(b"")[:15]
+    'sha256:e3b0c442'
+    """
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def refuse_duplicate_keys(text: str | bytes) -> None:
+    """Nothing, if `text` is JSON without an object that has a key twice.
+
+    Raises:
+        ValueError: it is not.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            names = [name for name, _ in items]
+            raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+        return found
+
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -1,0 +1,161 @@
+"""The folder that holds policies, evals, recipes and report templates: reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from releasegate.documents import Located, parse_document
+from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.evalcard import EvalCard, parse_card
+from releasegate.policy import Policy, parse_policy
+from releasegate.policycheck import problems
+from releasegate.recipe import Recipe
+from releasegate.records import digest_of, digest_of_bytes
+
+NOT_CODE = ("README.md", "eval.yaml")
+"""Files of an eval's folder that do not change what is measured (the card has a digest of its own)."""
+
+
+@dataclass(frozen=True)
+class EvalFolder:
+    """One eval of the repository: its card, and the digests of its code and instruments."""
+
+    folder: Path
+    card: EvalCard
+    harness: str
+    instruments: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class GateRepository:
+    """A folder with `policies/` and `evals/`."""
+
+    root: Path
+
+    @classmethod
+    def around(cls, path: Path) -> GateRepository:
+        """The gate repository that holds `path`: the nearest folder above it with `policies/` and `evals/`.
+
+        Raises:
+            NotFound: there is none.
+        """
+        start = path.resolve()
+        for folder in (start, *start.parents):
+            if (folder / "policies").is_dir() and (folder / "evals").is_dir():
+                return cls(folder)
+        raise NotFound(str(path), "lies in no gate repository (a folder with policies/ and evals/)", "run `releasegate init`")
+
+    def shown(self, path: Path) -> str:
+        """How messages name a file: relative to the repository where it lies inside."""
+        path = path.resolve()
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def policies(self) -> list[Path]:
+        """Every policy file, sorted."""
+        return sorted((self.root / "policies").glob("*.yaml"))
+
+    def read_policy(self, path: Path) -> Located[Policy]:
+        """The policy in a file, checked against the evals and recipes of the repository.
+
+        Raises:
+            NotFound: there is no such file.
+            DocumentError: everything that is wrong with it.
+        """
+        located = parse_policy(_read(path, "policy", "name a file in policies/"), self.shown(path))
+        found = problems(located, self.cards(), self.recipes())
+        if path.stem != located.record.id and path.is_relative_to(self.root):
+            found.append(located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml"))
+        if found:
+            raise DocumentError(found)
+        return located
+
+    def eval_ids(self) -> list[str]:
+        """Every eval: a folder in `evals/` with a card."""
+        return sorted(path.parent.name for path in (self.root / "evals").glob("*/eval.yaml"))
+
+    def cards(self) -> dict[str, EvalCard]:
+        """The card of every eval.
+
+        Raises:
+            DocumentError: a card is not what it must be.
+        """
+        return {eval_id: self._card(eval_id) for eval_id in self.eval_ids()}
+
+    def _card(self, eval_id: str) -> EvalCard:
+        path = self.root / "evals" / eval_id / "eval.yaml"
+        located = parse_card(_read(path, "eval card", "add it"), self.shown(path))
+        if located.record.id != eval_id:
+            problem = located.problem(("id",), f"the folder is named {eval_id}", "give both the same name")
+            raise DocumentError([problem])
+        return located.record
+
+    def read_eval(self, eval_id: str) -> EvalFolder:
+        """An eval with the digests of its card's files.
+
+        Raises:
+            NotFound: there is no such eval, or a file that its card names is missing.
+            DocumentError: its card is not what it must be.
+        """
+        folder = self.root / "evals" / eval_id
+        if not (folder / "eval.yaml").is_file():
+            raise NotFound(self.shown(folder), "no such eval", f"use one of {', '.join(self.eval_ids()) or 'none'}")
+        card = self._card(eval_id)
+        instruments = {}
+        for name, instrument in card.instruments.items():
+            files = {file: digest_of_bytes(_read(folder / file, f"instrument {name}", "restore it")) for file in instrument.files}
+            instruments[name] = digest_of(files)
+        return EvalFolder(folder, card, self._harness_digest(folder), instruments)
+
+    def _harness_digest(self, folder: Path) -> str:
+        """Over every file of the eval's folder and every module that lies directly in `evals/`."""
+        own = [p for p in folder.rglob("*") if p.is_file() and p.name not in NOT_CODE and "__pycache__" not in p.parts]
+        shared = list(folder.parent.glob("*.py"))
+        found = {p.relative_to(folder.parent).as_posix(): digest_of_bytes(p.read_bytes()) for p in own + shared}
+        return digest_of(found)
+
+    def subject_file(self, name: str) -> Path | None:
+        """`evals/<name>/subject.py`, which supplies the subject `name`, if there is one."""
+        path = self.root / "evals" / name / "subject.py"
+        return path if path.is_file() else None
+
+    def recipes(self) -> dict[str, Recipe]:
+        """Every recipe by id.
+
+        Raises:
+            DocumentError: a recipe is not what it must be.
+        """
+        base = self.root / "policies" / "recipes"
+        found = {}
+        for path in sorted(base.glob("*/*.yaml")):
+            located = parse_document(Recipe, _read(path, "recipe", "add it"), self.shown(path))
+            expected = path.relative_to(base).with_suffix("").as_posix()
+            if located.record.id != expected:
+                raise DocumentError([located.problem(("id",), f"the file is named {expected}", "give both the same name")])
+            found[located.record.id] = located.record
+        return found
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe `name` (`layout/capability`).
+
+        Raises:
+            NotFound: there is none.
+        """
+        known = self.recipes()
+        if name not in known:
+            raise NotFound(name, "no such recipe", f"use one of {', '.join(known) or 'none'}")
+        return known[name]
+
+    def template_folders(self) -> list[Path]:
+        """Where report templates are looked for, nearest first."""
+        return [self.root / "reports"]
+
+
+def _read(path: Path, kind: str, fix: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise NotFound(str(path), f"no such {kind}", fix) from None
+    except OSError as error:
+        raise DocumentError([Problem(str(path), f"cannot be read: {error.strerror}", "check its permissions")]) from None

@@ -1,0 +1,119 @@
+"""Models under test behind typed interfaces. This module imports no torch; the subjects themselves do.
+
+A harness is written against an interface, never against a model: whatever has the interface can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from releasegate.checkpoint import Checkpoint
+
+Access = Literal["weights", "interface"]
+"""How a model is reached: as anyone who has its weights can, or through the library's own forward pass with its masks."""
+
+
+class Drawings(NamedTuple):
+    """Images that a model drew.
+
+    Attributes:
+        tokens: int64 [n, t], ids within the image codebook; -1 where the model gave no image token.
+        pixels: float32 [n, 3, height, width] in [-1, 1]; a row whose tokens hold a -1 is no image.
+    """
+
+    tokens: Tensor
+    pixels: Tensor
+
+
+class GeneratesImages(Protocol):
+    """Draws images from text."""
+
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, temperature: float, access: Access) -> Drawings:
+        """One image a prompt. Its randomness comes from its own seed, whatever else is in the batch.
+
+        Raises:
+            PartAbsent: a part that drawing needs is not in the checkpoint and was not lent.
+        """
+
+
+class CaptionsImages(Protocol):
+    """Answers a question about an image, through the library's own forward pass, as users run it."""
+
+    def caption(self, pixels: Tensor, question: str) -> list[str]:
+        """The likeliest one-token answer for each image.
+
+        Args:
+            pixels: float32 [n, 3, height, width] in [-1, 1].
+        """
+
+
+class TokenisesImages(Protocol):
+    """Turns images into tokens of the codebook, and back."""
+
+    @property
+    def codebook(self) -> int:
+        """How many image tokens there are."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """int64 [n, t], ids within the codebook, of pixels float32 [n, 3, height, width] in [-1, 1]."""
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """float32 [n, 3, height, width] in [-1, 1], of int64 [n, t] ids within the codebook.
+
+        Raises:
+            PartAbsent: the decoder is not in the checkpoint and was not lent.
+        """
+
+
+@dataclass(frozen=True)
+class Lending:
+    """Parts of another checkpoint that whoever attacks a stripped one is given, since they can be had elsewhere.
+
+    Attributes:
+        source: the checkpoint that has them.
+        tensors: patterns of tensor names.
+        files: file names.
+    """
+
+    source: Checkpoint
+    tensors: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+class OpensSubject(Protocol):
+    """The function `open_subject` that every subject's module has."""
+
+    def __call__(
+        self, checkpoint: Checkpoint, lending: Lending | None, device: torch.device, dtype: torch.dtype
+    ) -> object:
+        """The subject, ready to be measured."""
+
+
+@dataclass(frozen=True)
+class SubjectKind:
+    """A subject that comes with releasegate.
+
+    Attributes:
+        module: where its `open_subject` is.
+        provides: names of the interfaces that it has.
+        deterministic: whether the same items give the same samples on one machine.
+    """
+
+    module: str
+    provides: frozenset[str]
+    deterministic: bool
+
+
+SUBJECTS: Mapping[str, SubjectKind] = {
+    "chameleon": SubjectKind(
+        module="releasegate.subjects.chameleon",
+        provides=frozenset({"GeneratesImages", "CaptionsImages", "TokenisesImages"}),
+        deterministic=True,
+    ),
+}

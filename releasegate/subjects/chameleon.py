@@ -1,0 +1,164 @@
+"""Chameleon: text and images as one sequence of tokens. Reads an image and answers; draws an image from text.
+
+Drawing goes through the backbone and the output head, as anyone with the weights can do it (`access="weights"`), or through
+transformers' own forward pass (`access="interface"`), whose mask forbids image tokens. The mask is code, not a safeguard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import ChameleonForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
+
+from releasegate.checkpoint import Checkpoint
+from releasegate.checkpoint.load import load_file_tensors, load_model, load_tensors, load_tokenizer
+from releasegate.errors import CheckpointError, PartAbsent
+from releasegate.subjects import Access, Drawings, Lending
+from releasegate.subjects.vqgan import VQGANDecoder
+
+BEGIN_IMAGE, END_IMAGE, PLACEHOLDER = "<racm3:break>", "<eoss>", "<image>"
+DECODER_FILE = "vqgan.safetensors"
+POST_QUANT = "model.vqmodel.post_quant_conv"
+
+
+class Chameleon:
+    """A Chameleon checkpoint in Hugging Face's layout, with the decoder that lies beside it or is lent to it."""
+
+    def __init__(
+        self, model: ChameleonForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, decoder: VQGANDecoder | None
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._decoder = decoder
+        vocabulary = model.config.vocabulary_map
+        names = sorted((name for name in vocabulary if name.startswith("IMGIMG")), key=lambda n: int(vocabulary[n]))
+        self._first = int(vocabulary[names[0]])
+        self._begin, self._end = int(vocabulary[BEGIN_IMAGE]), int(vocabulary[END_IMAGE])
+        self._placeholder = int(vocabulary[PLACEHOLDER])
+        self.codebook = len(names)
+        if [int(vocabulary[name]) for name in names] != list(range(self._first, self._first + self.codebook)):
+            raise CheckpointError("config.json", "image tokens are not contiguous in vocabulary_map", "restore the config")
+        vq = model.config.vq_config
+        self._side = vq.resolution // 2 ** (len(vq.channel_multiplier) - 1)
+        self._device = model.device
+
+    @torch.inference_mode()
+    def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, temperature: float, access: Access) -> Drawings:
+        """One image a prompt; see `GeneratesImages`."""
+        if self._decoder is None:
+            raise PartAbsent(DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder")
+        if access == "weights":
+            choose: Callable[[Tensor], Tensor] = self._image_logits
+        else:
+            choose = self._interface_logits
+        sampled = self._sample(prompts, seeds, temperature, choose)  # [n, t]
+        offset = 0 if access == "weights" else self._first
+        tokens = sampled - offset
+        tokens = torch.where((tokens >= 0) & (tokens < self.codebook), tokens, -1)
+        return Drawings(tokens, self.decode(tokens.clamp(min=0)))
+
+    @torch.inference_mode()
+    def caption(self, pixels: Tensor, question: str) -> list[str]:
+        """The likeliest answer to `question` for each image; see `CaptionsImages`."""
+        t = self._side**2
+        head = self._ids(question)
+        ids = [*head, self._begin, *[self._placeholder] * t, self._end, *self._ids(":", start=False)]
+        batch = torch.tensor(ids, device=self._device).expand(len(pixels), -1)  # [n, length]
+        out = self._model(
+            input_ids=batch, pixel_values=pixels.to(self._device, self._model.dtype), use_cache=False, logits_to_keep=1
+        )
+        answers = out.logits[:, -1].argmax(-1).tolist()
+        return [str(self._tokenizer.convert_ids_to_tokens(a)) for a in answers]
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Tokens of images; see `TokenisesImages`."""
+        tokens = self._model.model.get_image_tokens(pixels.to(self._device, self._model.dtype))
+        return tokens.reshape(len(pixels), -1).long() - self._first
+
+    @torch.inference_mode()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Images of tokens; see `TokenisesImages`."""
+        if self._decoder is None:
+            raise PartAbsent(DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder")
+        vq = self._model.model.vqmodel
+        latents = vq.quantize.embedding(tokens.to(self._device))  # [n, t, embed_dim]
+        latents = latents.view(len(tokens), self._side, self._side, -1).permute(0, 3, 1, 2)
+        pixels: Tensor = self._decoder(vq.post_quant_conv(latents))
+        return pixels.float().clamp(-1, 1)
+
+    def _ids(self, text: str, *, start: bool = True) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        bos = self._model.config.bos_token_id
+        return [bos, *ids] if start and bos is not None else ids
+
+    def _sample(
+        self, prompts: Sequence[str], seeds: Sequence[int], temperature: float, logits: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """int64 [n, t]: tokens drawn one after another, by inverse transform from numbers that each seed fixes.
+
+        Prompts of unequal length are sampled apart, so that no padding enters a score.
+        """
+        t = self._side**2
+        noise = torch.stack([torch.rand(t, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds])
+        encoded = [[*self._ids(p), self._begin] for p in prompts]
+        result = torch.zeros(len(prompts), t, dtype=torch.int64)
+        for length in sorted({len(ids) for ids in encoded}):
+            rows = [i for i, ids in enumerate(encoded) if len(ids) == length]
+            current = torch.tensor([encoded[i] for i in rows], device=self._device)
+            cache = DynamicCache(config=self._model.config)
+            for step in range(t):
+                out = self._model.model(input_ids=current, past_key_values=cache, use_cache=True)
+                scores = logits(out.last_hidden_state[:, -1]).double()  # [rows, v]
+                cumulative = functional.softmax(scores / temperature, dim=-1).cumsum(-1)
+                target = noise[rows, step, None].to(self._device) * cumulative[:, -1:]
+                chosen = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)  # [rows, 1]
+                result[rows, step] = chosen[:, 0].cpu()
+                current = chosen + (self._first if scores.shape[-1] == self.codebook else 0)
+        return result
+
+    def _image_logits(self, hidden: Tensor) -> Tensor:
+        """[n, codebook]: the scores of image tokens alone, straight from the output head."""
+        rows = self._model.lm_head.weight[self._first : self._first + self.codebook]
+        return functional.linear(hidden, rows)
+
+    def _interface_logits(self, hidden: Tensor) -> Tensor:
+        """[n, vocabulary]: what transformers' forward pass returns: image tokens at the lowest number of the dtype."""
+        scores = self._model.lm_head(hidden)
+        scores[:, self._model.model.vocabulary_mapping.image_tokens] = torch.finfo(scores.dtype).min
+        return scores
+
+
+def open_subject(
+    checkpoint: Checkpoint, lending: Lending | None, device: torch.device, dtype: torch.dtype
+) -> Chameleon:
+    """The subject, with what is lent to it put in place.
+
+    Raises:
+        CheckpointError: the checkpoint does not load strictly into transformers' class.
+    """
+    model = load_model(checkpoint, ChameleonForConditionalGeneration, device=device, dtype=dtype)
+    if lending is not None and lending.tensors:
+        lent = load_tensors(lending.source, lending.tensors)
+        _, unexpected = model.load_state_dict(lent, strict=False)
+        if unexpected:
+            raise CheckpointError(str(checkpoint.root), f"has no place for lent {unexpected[0]}", "correct `lent` in the recipe")
+    decoder = _decoder(checkpoint, lending, model)
+    return Chameleon(model, load_tokenizer(checkpoint), decoder)
+
+
+def _decoder(
+    checkpoint: Checkpoint, lending: Lending | None, model: ChameleonForConditionalGeneration
+) -> VQGANDecoder | None:
+    if DECODER_FILE in checkpoint.siblings:
+        stored = load_file_tensors(checkpoint, DECODER_FILE)
+    elif lending is not None and DECODER_FILE in lending.files and DECODER_FILE in lending.source.siblings:
+        stored = load_file_tensors(lending.source, DECODER_FILE)
+    else:
+        return None
+    decoder = VQGANDecoder(model.config.vq_config)
+    decoder.load_state_dict({name.removeprefix("decoder."): tensor for name, tensor in stored.items()})
+    return decoder.to(model.device, model.dtype).eval()
