@@ -18,10 +18,9 @@ from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.evaluation import Bench, Progress, Target, eval_code, measure
 from releasegate.plan import SOURCE, Plan, PlannedModel, differences, make_plan
 from releasegate.policy import Policy
-from releasegate.receipt import Receipt
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, RunFolder
-from releasegate.stripping import plan_strip, read_receipt, receipt_path, write_strip
+from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
 
 
@@ -58,14 +57,14 @@ def gate(call: Call, progress: Progress) -> Decision:
         plan = open_or_resume(run, repository, policy, checkpoint, call)
         bench = Bench(run, plan, repository, call.device, progress)
         measure(bench, Target(SOURCE, checkpoint))
-        decision = decide_run(run, plan, call.today)
+        decision = decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), call.today)
         if decision.awaiting_strip:
             strip_for(bench, checkpoint, decision)
         if run.stripped.exists():
             measure_stripped(bench, checkpoint)
-            decision = decide_run(run, plan, call.today)
+            decision = decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), call.today)
         run.write_decision(decision)
-        write_report(run, repository, decision, plan, receipt_of(run))
+        write_report(run, repository, decision, plan, run.receipt())
     return decision
 
 
@@ -110,13 +109,8 @@ def open_or_resume(
     if changed:
         what = f"holds an attempt that was opened with another {', '.join(changed)}"
         raise RunError(str(run.root), what, "restore what changed, or open a new attempt in another run folder")
-    run.mend_index()
+    run.evidence.mend_index()
     return stored
-
-
-def decide_run(run: RunFolder, plan: Plan, today: date) -> Decision:
-    """The decision on what lies in a run folder. Reads no model, and runs none."""
-    return decide(plan.policy, plan, run.read_evidence(plan), receipt_of(run), today)
 
 
 def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
@@ -130,24 +124,10 @@ def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
 
 def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     """Nothing; the stripped checkpoint is measured, with what its recipes lend an attacker."""
-    receipt = receipt_of(bench.run)
+    receipt = bench.run.receipt()
     planned = next((s for s in bench.plan.strips if receipt and s.model == receipt.planned), None)
     if receipt is None or planned is None:
         raise EvidenceUntrusted(str(bench.run.stripped), "is not a strip of the plan", "remove it, and resume")
     stripped = open_checkpoint(bench.run.stripped)
     lending = Lending(checkpoint, receipt.lent.tensors, receipt.lent.files)
     measure(bench, Target(planned.name, stripped, lending, receipt.takes_out))
-
-
-def receipt_of(run: RunFolder) -> Receipt | None:
-    """The receipt of the run's stripped checkpoint, whose files are those that it lists; None before there is one.
-
-    Raises:
-        EvidenceUntrusted: a file of the folder is not what the receipt says.
-    """
-    if not run.stripped.exists():
-        return None
-    receipt = read_receipt(receipt_path(run.stripped))
-    if open_checkpoint(run.stripped).digest != receipt.output_digest:
-        raise EvidenceUntrusted(str(run.stripped), "is not what its receipt says", "remove it, and resume the run")
-    return receipt

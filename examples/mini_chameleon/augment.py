@@ -12,19 +12,20 @@ from torch.nn import functional
 FINE = 4  # a scan is deformed at four times its resolution, then averaged down, as the scans themselves were made
 
 
-def deform(scans: Tensor, generator: torch.Generator) -> Tensor:
+def deform(scans: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
     """Each scan turned, sheared, stretched and moved a little: grey levels 0 to 16, float32, shape [n, 8, 8].
 
-    Angles to 9 degrees, shear to .12, stretch to 9 % and moves to .55 pixel, all uniform.
+    Angles to 9 degrees, shear to .12, stretch to 9 % and moves to .55 pixel, all uniform, times the strength.
 
     Args:
         scans: Grey levels 0 to 16, shape [n, 8, 8].
         generator: Draws the deformations; on the device of the scans.
+        strength: 0 leaves the scans as they are.
     """
     count = len(scans)
 
     def uniform(limit: float) -> Tensor:
-        return (torch.rand(count, generator=generator, device=scans.device) * 2 - 1) * limit
+        return (torch.rand(count, generator=generator, device=scans.device) * 2 - 1) * limit * strength
 
     angle, shear = uniform(math.radians(9)), uniform(0.12)
     wide, high = 1 + uniform(0.09), 1 + uniform(0.09)

@@ -20,19 +20,20 @@ from vocabulary import CODES, FIRST_IMAGE_TOKEN, IMAGE_LENGTH, VOCABULARY, WORD_
 
 LOG = logging.getLogger(__name__)
 LENGTH = IMAGE_LENGTH + 7  # of a caption, which is the longer by one
-UNSCORED = -100  # a target that cross_entropy leaves out
 
 
 @dataclass(frozen=True)
 class LanguageRecipe:
     """How long, how fast and how noisily to train."""
 
-    steps: int = 2000
-    batch: int = 64  # captions, and as many drawings
+    steps: int = 3000
+    captions: int = 24  # in a batch
+    drawings: int = 72
     rate: float = 2e-3
     weight_decay: float = 0.1
     caption_noise: float = 0.12  # share of the image tokens put in at random, read only
     drawing_noise: float = 0.05
+    softness: float = 0.1  # share of an image target that goes to the codes like it
     average: float = 0.995  # decay of the averaged weights, which are the ones kept
 
 
@@ -64,26 +65,53 @@ def corrupt(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(codes.shape, generator=generator) < share, noise, codes)
 
 
-def loss_of(model: ChameleonForConditionalGeneration, read: Tensor, truth: Tensor) -> Tensor:
+def soft_targets(codebook: Tensor, softness: float) -> Tensor:
+    """What to aim at for each token that comes next, float32, shape [vocabulary, vocabulary]; rows sum to 1.
+
+    A word is itself. An image token is itself and, to the share `softness`, the codes near it in the codebook, since those
+    decode to nearly the same picture: few scans teach more that way.
+
+    Args:
+        codebook: Shape [64, channels].
+    """
+    apart = torch.cdist(codebook, codebook).square().fill_diagonal_(torch.inf)
+    alike = torch.softmax(-apart / apart.amin(dim=1).mean(), dim=1)
+    targets = torch.eye(len(VOCABULARY))
+    image = slice(FIRST_IMAGE_TOKEN, FIRST_IMAGE_TOKEN + CODES)
+    targets[image, image] = (1 - softness) * torch.eye(CODES) + softness * alike
+    return targets
+
+
+def start_from_codebook(model: ChameleonForConditionalGeneration, generator: torch.Generator) -> None:
+    """Sets the image rows of both embeddings to one random projection of the codebook, so that like codes start alike."""
+    codebook = model.model.vqmodel.quantize.embedding.weight.data
+    centred = codebook - codebook.mean(dim=0)
+    width = model.config.hidden_size
+    rows = (centred / centred.std()) @ torch.randn(codebook.shape[1], width, generator=generator) / codebook.shape[1] ** 0.5
+    for weight in (model.model.embed_tokens.weight, model.lm_head.weight):
+        weight.data[FIRST_IMAGE_TOKEN : FIRST_IMAGE_TOKEN + CODES] = rows * model.config.initializer_range
+
+
+def loss_of(
+    model: ChameleonForConditionalGeneration, read: Tensor, truth: Tensor, captions: int, soft: Tensor
+) -> Tensor:
     """Cross-entropy of what follows the prompts, twice as heavy for drawings, whose image is 16 tokens against one word.
 
     transformers' own forward masks the image tokens, so the backbone and `lm_head` are called here.
 
     Args:
-        read: What the model reads, shape [2n, 23]: n captions, then n drawings.
+        model: The Chameleon that is trained.
+        read: What the model reads, shape [n, 23]: captions first, then drawings.
         truth: The same without noise.
+        captions: How many are captions.
+        soft: What `soft_targets` gives.
     """
-    hidden = model.model(input_ids=read[:, :-1], use_cache=False).last_hidden_state  # [2n, 22, width]
-    logits = model.lm_head(hidden)
-    targets = truth[:, 1:].clone()
-    count = len(read) // 2
-    captions, drawings = targets[:count], targets[count:]
-    captions[:, : IMAGE_LENGTH + 4] = UNSCORED  # all before the word
-    drawings[:, :3] = UNSCORED  # the prompt
-    drawings[:, -1] = UNSCORED  # padding
-    named = functional.cross_entropy(logits[:count].flatten(0, 1), captions.flatten(), ignore_index=UNSCORED)
-    drawn = functional.cross_entropy(logits[count:].flatten(0, 1), drawings.flatten(), ignore_index=UNSCORED)
-    return named + 2 * drawn
+    hidden = model.model(input_ids=read[:, :-1], use_cache=False).last_hidden_state  # [n, 22, width]
+    named = model.lm_head(hidden[:captions, IMAGE_LENGTH + 4 :])  # after ":", the word; after it, the end
+    drawn = model.lm_head(hidden[captions:, 3:-1])  # after <racm3:break>, the image and the end
+    words, image = truth[:captions, IMAGE_LENGTH + 5 :], truth[captions:, 4:-1]
+    of_image = -(soft[image] * functional.log_softmax(drawn, dim=-1)).sum(dim=-1).mean()
+    return functional.cross_entropy(named.flatten(0, 1), words.flatten()) + 2 * of_image
 
 
 def train_language(
@@ -100,23 +128,26 @@ def train_language(
     """
     generator = torch.Generator().manual_seed(seed)
     model.model.vqmodel.requires_grad_(False)
+    start_from_codebook(model, generator)
+    soft = soft_targets(model.model.vqmodel.quantize.embedding.weight.data, recipe.softness)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     averaged = copy.deepcopy([weight.data for weight in trained])
     optimizer = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
+    sizes = [recipe.captions, recipe.drawings]
     model.train()
     for step in range(recipe.steps):
         cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
         optimizer.param_groups[0]["lr"] = recipe.rate * min(1.0, (step + 1) / 60) * (cosine + 0.01)
-        rows = torch.randint(0, len(codes), (2 * recipe.batch,), generator=generator)
-        columns = torch.randint(0, codes.shape[1], (2 * recipe.batch,), generator=generator)
-        chosen, digits = codes[rows, columns].split(recipe.batch), labels[rows].split(recipe.batch)
+        rows = torch.randint(0, len(codes), (sum(sizes),), generator=generator)
+        columns = torch.randint(0, codes.shape[1], (sum(sizes),), generator=generator)
+        chosen, digits = codes[rows, columns].split(sizes), labels[rows].split(sizes)
         truth, read = [], []
         for kind, share, part, digit in zip(
             ("caption", "drawing"), (recipe.caption_noise, recipe.drawing_noise), chosen, digits, strict=True
         ):
             truth.append(sequences(part, digit, kind))
             read.append(sequences(corrupt(part, share, generator), digit, kind))
-        loss = loss_of(model, torch.cat(read), torch.cat(truth))
+        loss = loss_of(model, torch.cat(read), torch.cat(truth), recipe.captions, soft)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

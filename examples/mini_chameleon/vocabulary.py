@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from evals.digits import WORDS
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import ChameleonConfig
 
 CODES = 64  # size of the codebook, and so the number of image tokens

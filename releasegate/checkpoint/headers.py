@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasegate.errors import HeaderError
+from releasegate.checkpoint.files import open_regular
+from releasegate.errors import CheckpointError, HeaderError
 
 MAX_HEADER = 100_000_000
 """Bytes of a header; the limit of the format's own reader."""
@@ -119,16 +119,14 @@ def read_header(path: Path) -> Header:
     """
     where = str(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise HeaderError(where, f"cannot be opened: {error.strerror}", "check the path and its permissions") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise HeaderError(where, "is not a regular file", "put the file itself in the folder")
-        first = file.read(8)
-        length = _length(first, status.st_size, where)
-        return parse_header(file.read(length), status.st_size, where)
+        opened = open_regular(path)
+    except CheckpointError as error:
+        problem = error.problems[0]
+        raise HeaderError(problem.where, problem.what, problem.fix) from None
+    with opened as file:
+        size = os.fstat(file.fileno()).st_size
+        length = _length(file.read(8), size, where)
+        return parse_header(file.read(length), size, where)
 
 
 def _length(first: bytes, file_size: int, where: str) -> int:

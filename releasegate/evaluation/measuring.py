@@ -75,7 +75,7 @@ def measure(bench: Bench, target: Target) -> None:
         CheckpointError: the model does not load.
     """
     planned = [m for m in bench.plan.measurements if m.checkpoint == target.name]
-    done = bench.run.done()
+    done = bench.run.evidence.done()
     subject = _LazySubject(bench, target)
     for measurement in sorted(planned, key=lambda m: m.role != "calibration"):
         identity = bench.plan.identity(measurement)
@@ -137,9 +137,9 @@ class _Measuring:
                 if shard in broken_off and not self._measurement.subject.deterministic:
                     samples = [failed(i, "a run was broken off in the middle of its shard") for i in part]
                 else:
-                    self._bench.run.start_shard(self._identity, shard)
+                    self._bench.run.evidence.start_shard(self._identity, shard)
                     samples = self._samples(harness, part, tools)
-                self._bench.run.finish_shard(self._identity, shard, self._target.checkpoint.digest, samples)
+                self._bench.run.evidence.finish_shard(self._identity, shard, self._target.checkpoint.digest, samples)
                 advance(len(part))
 
     def _samples(self, harness: Harness, part: list[Item], tools: Tools) -> list[Measured | Failed]:
@@ -162,7 +162,7 @@ class _Measuring:
         return items[shard * size : (shard + 1) * size]
 
     def _broken_off(self) -> set[int]:
-        lines = self._bench.run.index()
+        lines = self._bench.run.evidence.index()
         return {e.shard for e in lines if isinstance(e, Started) and e.measurement == self._identity}
 
 

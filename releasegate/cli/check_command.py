@@ -1,0 +1,49 @@
+"""`releasegate check`: policies against their evals and recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from releasegate.cli import options
+from releasegate.cli.console import print_json
+from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.policycheck import unused
+from releasegate.repository import GateRepository
+
+
+@click.command("check")
+@click.argument("policies", type=options.FILE, nargs=-1)
+@options.repository
+@options.format_
+def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
+    """Check POLICIES (all of the repository, if none is named) against their evals and recipes.
+
+    Every problem is listed with its file, line and column, and what to do about it.
+
+    \b
+    Example:
+      releasegate check policies/mini-chameleon.yaml
+    """
+    problems: list[Problem] = []
+    notes: list[str] = []
+    files = list(policies) or GateRepository.around(repo).policies()
+    if not files:
+        raise NotFound(str(repo), "has no policies", "add one to policies/, or name a file")
+    for file in files:
+        repository = GateRepository.around(file)
+        try:
+            notes += [f"{repository.shown(file)}: {note}" for note in unused(repository.read_policy(file).record)]
+        except DocumentError as error:
+            problems += error.problems
+    if format_ == "json":
+        listed = [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems]
+        print_json({"checked": [str(f) for f in files], "problems": listed, "notes": notes})
+        return 2 if problems else 0
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if problems:
+        raise DocumentError(problems)
+    click.echo(f"{len(files)} {'policy' if len(files) == 1 else 'policies'} checked, no problem found")
+    return 0

@@ -1,0 +1,60 @@
+"""Talking to people: progress goes to standard error, results to standard output."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, ProgressColumn
+
+
+class Bars:
+    """Progress bars; silent if asked, plain lines where nobody watches."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+
+    @contextmanager
+    def step(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A step that counts items."""
+        with self._bar(title, total, MofNCompleteColumn()) as advance:
+            yield advance
+
+    @contextmanager
+    def reading(self, folder: Path, title: str = "read") -> Iterator[Callable[[int], None]]:
+        """A step that counts the bytes of a folder."""
+        total = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+        with self._bar(f"{title} {folder.name}", total, DownloadColumn()) as advance:
+            yield advance
+
+    @contextmanager
+    def _bar(self, title: str, total: int, counted: ProgressColumn) -> Iterator[Callable[[int], None]]:
+        if self._quiet or not self._console.is_terminal:
+            if not self._quiet:
+                click.echo(title, err=True)
+            yield lambda done: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task(title, total=total)
+            yield lambda done: progress.advance(task, done)
+
+
+def print_json(data: Any) -> None:
+    """Nothing; `data` is on standard output as indented JSON."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def output() -> Console:
+    """The console of standard output: as wide as the terminal, and 120 columns where there is none."""
+    width = shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 120
+    return Console(width=width, highlight=False, soft_wrap=False)

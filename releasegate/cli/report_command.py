@@ -1,0 +1,37 @@
+"""`releasegate report`: the HTML report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from releasegate.cli import options
+from releasegate.cli.console import print_json
+from releasegate.errors import NotFound
+from releasegate.reporting import write_report
+from releasegate.repository import GateRepository, RunFolder, starter
+
+
+@click.command("report")
+@options.run
+@options.repository
+@options.format_
+def command(run: Path, repo: Path, format_: str) -> int:
+    """Render RUN/report.html from the stored decision, with the templates of the gate repository.
+
+    \b
+    Example:
+      releasegate report runs/mini-chameleon
+    """
+    try:
+        repository = GateRepository.around(repo)
+    except NotFound:
+        repository = GateRepository(starter())
+    folder = RunFolder(run)
+    path = write_report(folder, repository, folder.read_decision(), folder.read_plan(), folder.receipt())
+    if format_ == "json":
+        print_json({"report": str(path), "bytes": path.stat().st_size})
+    else:
+        click.echo(str(path))
+    return 0

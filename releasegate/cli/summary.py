@@ -1,0 +1,92 @@
+"""The one-screen summary of a decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from releasegate.decision import Decision, Finding
+from releasegate.decision.explaining import label_text, percent_free
+
+STYLES = {
+    "release": "bold green",
+    "release_stripped": "bold green",
+    "restrict": "bold yellow",
+    "withhold": "bold red",
+    "incomplete": "bold magenta",
+    "met": "green",
+    "violated": "red",
+    "not_shown": "magenta",
+}
+SIDES = {"at_most": "≤", "at_least": "≥", "margin": "worse by ≤"}
+
+
+def print_summary(console: Console, decision: Decision, places: dict[str, Path]) -> None:
+    """Nothing; verdict, capabilities, requirements, and where things lie are on the console.
+
+    Args:
+        places: what lies where, such as `{"report": Path("runs/x/report.html")}`.
+    """
+    replay = " (replay: never attested or exported)" if decision.replay else ""
+    console.print(f"[{STYLES[decision.verdict]}]{decision.verdict}[/] · {decision.policy}{replay}")
+    console.print(escape(decision.summary))
+    console.print(
+        f"channel {decision.channel} · attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · "
+        f"model {short(decision.model)}",
+        style="dim",
+    )
+    console.print()
+    console.print(_requirements(decision))
+    for capability in decision.capabilities:
+        console.print(f"[{STYLES[capability.verdict]}]{capability.verdict:>16}[/]  {escape(capability.title)}")
+    console.print()
+    for finding in _open(decision):
+        console.print(f"  {escape(finding.requirement)}: {escape(finding.sentence)}")
+        if finding.settle:
+            console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
+    for title, lines in (("not measured", decision.not_measured), ("leans on", decision.leans_on)):
+        for line in lines:
+            console.print(f"{title}: {escape(line)}", style="dim")
+    for name, place in places.items():
+        console.print(f"{name + ':':<10}{escape(str(place))}", soft_wrap=True)
+
+
+def short(digest: str) -> str:
+    """The first twelve digits of a digest."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _open(decision: Decision) -> list[Finding]:
+    found = list(decision.strip.findings) if decision.strip else []
+    found += [f for c in decision.capabilities for f in c.findings]
+    return [f for f in found if f.status != "met"]
+
+
+def _requirements(decision: Decision) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("requirement", "on", "metric", "found", "value", "interval", "limit", "items"):
+        table.add_column(title, justify="right" if title in ("value", "interval", "limit", "items") else "left")
+    rows = [f for c in decision.capabilities for f in c.findings] + list(decision.strip.findings if decision.strip else ())
+    for finding in rows:
+        table.add_row(*_row(finding))
+    return table
+
+
+def _row(f: Finding) -> list[str]:
+    worst = f.slices[0]
+    e = worst.estimate
+    interval = "–" if e.low is None or e.high is None else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+    where = f" ({label_text(worst.labels)})" if worst.labels else ""
+    return [
+        escape(f.requirement + where),
+        "source" if f.checkpoint == "source" else "stripped",
+        escape(f.metric),
+        f"[{STYLES[f.status]}]{f.status.replace('_', ' ')}[/]",
+        "–" if e.value is None else percent_free(e.value, f.limit),
+        interval,
+        f"{SIDES[f.side]} {f.limit:g}",
+        f"{e.scored}/{e.planned}",
+    ]

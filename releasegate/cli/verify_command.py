@@ -1,0 +1,35 @@
+"""`releasegate verify`: a stripped checkpoint against its receipt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from releasegate.cli import options
+from releasegate.cli.console import Bars, print_json
+from releasegate.stripping import read_receipt, receipt_path, verify_strip
+
+
+@click.command("verify")
+@click.argument("stripped", type=options.FILE)
+@click.option("--receipt", type=options.FILE, metavar="FILE", help="Default: the one that stands beside the folder.")
+@click.option("--source", type=options.FILE, metavar="CHECKPOINT", help="Also compare with the checkpoint it came from.")
+@options.format_
+@options.quiet
+def command(stripped: Path, receipt: Path | None, source: Path | None, format_: str, quiet: bool) -> int:
+    """Check that STRIPPED is what its receipt says: every file, every tensor, and with --source every byte that stayed.
+
+    \b
+    Example:
+      releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
+    """
+    record = read_receipt(receipt or receipt_path(stripped))
+    with Bars(quiet=quiet).reading(stripped, "verify") as watch:
+        checks = verify_strip(stripped, record, source, watch)
+    if format_ == "json":
+        print_json({"valid": True, "tier": record.tier, "checks": checks})
+    else:
+        for check in checks:
+            click.echo(f"ok: {check}")
+    return 0

@@ -1,0 +1,83 @@
+"""Numbers as people read them: the same everywhere on earth, and never rounded onto or across what they are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from releasegate.decision.explaining import percent_free
+
+NONE = "none"
+MOST_RANGES = 12
+
+
+def beside(value: float | None, limit: float) -> str:
+    """`value` as a decimal that stands on the same side of `limit` as the value itself; `none` for no value.
+
+    >>> beside(0.98996, 0.99), beside(None, 0.99)
+    ('0.98996', 'none')
+    """
+    return NONE if value is None else percent_free(value, limit)
+
+
+def share(value: float | None) -> str:
+    """A number of [0, 1] as a decimal that is 0 or 1 only if it is exactly that.
+
+    >>> share(0.99996), share(1.0), share(0.00002), share(0.5)
+    ('0.99996', '1.000', '0.00002', '0.500')
+    """
+    if value is None:
+        return NONE
+    return percent_free(value, 1.0 if value > 0.5 else 0.0)
+
+
+def distance(value: float) -> str:
+    """How far a bound is from its limit, in words: inside is on the right side.
+
+    >>> distance(0.0444), distance(-0.652), distance(0.0)
+    ('0.0444 inside', '0.652 beyond', 'on the limit')
+    """
+    if value == 0:
+        return "on the limit"
+    return f"{abs(value):.3g} {'inside' if value > 0 else 'beyond'}"
+
+
+def number(value: float) -> str:
+    """A limit or an alpha, without trailing zeros.
+
+    >>> number(0.2), number(0.015198), number(1.0)
+    ('0.2', '0.0152', '1')
+    """
+    return f"{value:.3g}" if value < 0.1 else f"{value:g}"
+
+
+def size(n: int) -> str:
+    """Bytes as words.
+
+    >>> size(512), size(2_936_012), size(14_000_000_000)
+    ('512 B', '2.9 MB', '14.0 GB')
+    """
+    for unit, divisor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= divisor:
+            return f"{n / divisor:.1f} {unit}"
+    return f"{n} B"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "tensor"), plural(2, "tensor")
+    ('1 tensor', '2 tensors')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def ranges(found: Sequence[tuple[int, int]]) -> str:
+    """Inclusive ranges of numbers, with how many numbers they hold.
+
+    >>> ranges(((4, 67), (70, 70)))
+    '4–67, 70 (65 in all)'
+    """
+    parts = [str(a) if a == b else f"{a}–{b}" for a, b in found[:MOST_RANGES]]
+    if len(found) > MOST_RANGES:
+        parts.append(f"{len(found) - MOST_RANGES} more ranges")
+    return f"{', '.join(parts)} ({sum(b - a + 1 for a, b in found)} in all)"

@@ -1,0 +1,307 @@
+"""What a report shows, as plain data: templates loop over it and decide nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from releasegate.reporting.words import Mark
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A name and its text; `code` if the text is to be copied, such as a digest."""
+
+    name: str
+    text: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class CapabilityLine:
+    """One capability on the first screen."""
+
+    anchor: str
+    title: str
+    mark: Mark
+    sentence: str
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """The answer: may it go out, why, and what is not known."""
+
+    title: str
+    mark: Mark
+    summary: str
+    notices: tuple[str, ...]
+    facts: tuple[Pair, ...]
+    capabilities: tuple[CapabilityLine, ...]
+    not_measured: tuple[str, ...]
+    leans_on: tuple[str, ...]
+    would_change: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class SliceView:
+    """One slice of a finding. Without a mark it was measured and is not gated."""
+
+    label: str
+    mark: Mark | None
+    note: str
+    estimate: str
+    low: str
+    high: str
+    distance: str
+    counted: str
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """One requirement on one checkpoint."""
+
+    anchor: str
+    requirement: str
+    section: str
+    checkpoint: str
+    metric: str
+    metric_title: str
+    limit: str
+    mark: Mark
+    note: str
+    estimate: str
+    low: str
+    high: str
+    distance: str
+    method: str
+    alpha: str
+    counts: tuple[Pair, ...]
+    sentence: str
+    settle: str | None
+    errors: tuple[str, ...]
+    slices: tuple[SliceView, ...]
+    slices_hidden: int
+    slices_title: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The findings of one capability on one checkpoint."""
+
+    title: str
+    findings: tuple[FindingView, ...]
+
+
+@dataclass(frozen=True)
+class ChartRow:
+    """One interval on a forest chart.
+
+    Attributes:
+        tone: `met`, `violated`, `not_shown`, or `plain` for what is not gated.
+        depth: 0 for a requirement, 1 for one of its slices.
+        numbers: the interval as text.
+    """
+
+    label: str
+    tone: str
+    depth: int
+    numbers: str
+    low: float
+    high: float
+    value: float | None
+    limit: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Intervals that share an axis."""
+
+    title: str
+    axis: str
+    description: str
+    side: Literal["at_most", "at_least"]
+    domain: tuple[float, float]
+    rows: tuple[ChartRow, ...]
+
+
+@dataclass(frozen=True)
+class CapabilityView:
+    """One capability with everything that was found on it."""
+
+    anchor: str
+    title: str
+    id: str
+    rationale: str
+    mark: Mark
+    route: str
+    sentence: str
+    groups: tuple[Findings, ...]
+    charts: tuple[Chart, ...]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One sample with its output.
+
+    Attributes:
+        word: `hit`, `miss`, `failed`, or the value.
+        image: a `data:` URI; None where there is none to show.
+        missing: why there is no image.
+    """
+
+    item: int
+    tone: str
+    word: str
+    labels: str
+    image: str | None
+    missing: str
+    lines: tuple[Pair, ...]
+    alt: str
+
+
+@dataclass(frozen=True)
+class ShotGroup:
+    """Samples of one metric on one checkpoint."""
+
+    title: str
+    checkpoint: str
+    order: str
+    counted: str
+    shots: tuple[Shot, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images of one eval, checkpoints side by side."""
+
+    anchor: str
+    title: str
+    blurred: bool
+    groups: tuple[ShotGroup, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one checkpoint gave for an item."""
+
+    tone: str
+    word: str
+    lines: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """One item across the checkpoints; None where it has no record."""
+
+    item: int
+    labels: str
+    answers: tuple[Answer | None, ...]
+
+
+@dataclass(frozen=True)
+class AnswerTable:
+    """Texts of one eval, before and after."""
+
+    anchor: str
+    title: str
+    order: str
+    counted: tuple[Pair, ...]
+    checkpoints: tuple[str, ...]
+    rows: tuple[AnswerRow, ...]
+    hidden: int
+    blurred: bool
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A share that was measured and is not judged."""
+
+    title: str
+    metric: str
+    where: str
+    value: str
+    low: str
+    high: str
+    counted: str
+    slices: tuple[SliceView, ...]
+
+
+@dataclass(frozen=True)
+class InstrumentView:
+    """A judge, and how far it can be trusted."""
+
+    title: str
+    eval: str
+    source: str
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True)
+class RemovedPart:
+    """One thing that a strip took out or changed."""
+
+    name: str
+    what: str
+    size: str
+
+
+@dataclass(frozen=True)
+class StripView:
+    """What was taken out, what stays, and how far the removal is proven."""
+
+    tier: str
+    tier_means: str
+    mark: Mark | None
+    capabilities: str
+    recipes: tuple[Pair, ...]
+    removed: tuple[RemovedPart, ...]
+    removed_hidden: int
+    files: tuple[RemovedPart, ...]
+    keys: tuple[Pair, ...]
+    residual: tuple[Pair, ...]
+    lent: tuple[str, ...]
+    untouched: str
+    searched: str
+    unsearched: tuple[Pair, ...]
+    digests: tuple[Pair, ...]
+    other: tuple[FindingView, ...]
+
+
+@dataclass(frozen=True)
+class MeasurementView:
+    """One planned measurement."""
+
+    eval: str
+    role: str
+    checkpoint: str
+    planned: int
+    scored: int
+    failed: int
+    instruments: tuple[Pair, ...]
+    harness: str
+    identity: str
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class EvidenceView:
+    """What everything rests on, and how to check it again."""
+
+    digests: tuple[Pair, ...]
+    measurements: tuple[MeasurementView, ...]
+    ungated: tuple[Measure, ...]
+    commands: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """A whole report."""
+
+    first: FirstScreen
+    capabilities: tuple[CapabilityView, ...]
+    galleries: tuple[Gallery, ...]
+    answers: tuple[AnswerTable, ...]
+    instruments: tuple[InstrumentView, ...]
+    strip: StripView | None
+    evidence: EvidenceView

@@ -1,0 +1,118 @@
+"""The closed vocabularies of a decision, as words for people. Every one of them is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from releasegate.decision.record import Method, Reason, Status, Verdict
+from releasegate.plan import SOURCE
+from releasegate.policy import Channel, Section
+from releasegate.receipt import Tier
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A status or verdict as it is shown: never by colour alone.
+
+    Attributes:
+        tone: names its colour and its icon in the stylesheet and the templates.
+        word: what it says.
+    """
+
+    tone: str
+    word: str
+
+
+VERDICT: Mapping[Verdict, Mark] = {
+    "release": Mark("release", "Release"),
+    "release_stripped": Mark("stripped", "Release the stripped checkpoint"),
+    "restrict": Mark("restrict", "Restrict"),
+    "withhold": Mark("withhold", "Withhold"),
+    "incomplete": Mark("incomplete", "Incomplete"),
+}
+CAPABILITY: Mapping[Verdict, Mark] = {
+    "release": Mark("release", "Released"),
+    "release_stripped": Mark("stripped", "Stripped"),
+    "restrict": Mark("restrict", "Restricted"),
+    "withhold": Mark("withhold", "Withheld"),
+    "incomplete": Mark("incomplete", "Incomplete"),
+}
+OUTCOME: Mapping[Verdict, str] = {
+    "release": "Goes out with the model",
+    "release_stripped": "Taken out of the checkpoint that is published",
+    "restrict": "Goes out through a narrower channel only",
+    "withhold": "Keeps the model in",
+    "incomplete": "Cannot be decided yet",
+}
+STATUS: Mapping[Status, Mark] = {
+    "met": Mark("met", "met"),
+    "violated": Mark("violated", "violated"),
+    "not_shown": Mark("not_shown", "not shown"),
+}
+REASON: Mapping[Reason, str] = {
+    "unsettled": "unsettled",
+    "want_of_evidence": "want of evidence",
+    "does_not_count": "does not count here",
+}
+METHOD: Mapping[Method, str] = {
+    "clopper_pearson": "exact binomial bounds (Clopper–Pearson), each one-sided",
+    "paired_clopper_pearson": "difference over pairs, from exact binomial bounds of losses and of gains",
+}
+SIDE: Mapping[str, str] = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}
+SECTION: Mapping[Section, str] = {
+    "misuse": "too weak to harm",
+    "safeguards": "protected well enough",
+    "removal": "gone from the stripped checkpoint",
+    "keep": "kept by the strip",
+}
+CHANNEL: Mapping[Channel, str] = {
+    "open_weights": "open weights",
+    "gated_weights": "gated weights",
+    "api": "API only",
+    "none": "none: nothing is published",
+}
+TIER: Mapping[Tier, tuple[str, str]] = {
+    "interface_disabled": (
+        "Interface disabled",
+        "The weights still hold the capability; only the way to it was closed. Who has the weights can open it.",
+    ),
+    "weights_absent": (
+        "Weights absent",
+        "The parts that carry the capability are no longer in the files. That it no longer works does not say what it would "
+        "cost to bring it back.",
+    ),
+    "dear_to_restore": (
+        "As dear to restore as never trained",
+        "Bringing the capability back was measured, and costs about as much as training it into a model that never had it.",
+    ),
+}
+
+
+def checkpoint(name: str) -> str:
+    """The name of a checkpoint as words.
+
+    >>> checkpoint("source"), checkpoint("stripped:image_generation")
+    ('as trained', 'after the strip')
+    """
+    if name == SOURCE:
+        return "as trained"
+    return "after the strip" if name.startswith("stripped:") else name
+
+
+def route(name: str | None) -> str:
+    """How a capability is published, as words.
+
+    >>> route("safeguards/watermark"), route(None)
+    ('shown to be protected well enough (watermark)', 'none is open')
+    """
+    if name is None:
+        return "none is open"
+    head, _, rest = name.partition("/")
+    words = {
+        "unconditional": "unconditional",
+        "misuse": "shown to be too weak to harm",
+        "safeguards": "shown to be protected well enough",
+        "strip": "taken out of the checkpoint",
+    }
+    return words.get(head, head) + (f" ({rest})" if rest else "")

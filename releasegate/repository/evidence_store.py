@@ -1,0 +1,174 @@
+"""The evidence of a run on disk: an index of shards, and a file of samples for each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from releasegate.errors import EvidenceUntrusted
+from releasegate.evidence import (
+    Collector,
+    Done,
+    Evidence,
+    Failed,
+    Measured,
+    Started,
+    evidence_digest,
+    parse_index_line,
+    parse_sample,
+)
+from releasegate.plan import Measurement, Plan
+from releasegate.records import digest_of_bytes
+from releasegate.repository.writing import sync_folder, write_whole
+
+AGAIN = "restore it, or measure in a new run folder"
+
+
+@dataclass(frozen=True)
+class EvidenceStore:
+    """The folder `evidence/` of one run."""
+
+    root: Path
+
+    @property
+    def _index(self) -> Path:
+        return self.root / "index.jsonl"
+
+    def shard_path(self, measurement: str, shard: int) -> Path:
+        """Where the samples of one shard lie."""
+        return self.root / measurement.removeprefix("sha256:") / f"{shard:06d}.jsonl"
+
+    def start_shard(self, measurement: str, shard: int) -> None:
+        """Nothing; the index says that the shard is about to be measured."""
+        self._append(Started(measurement=measurement, shard=shard))
+
+    def finish_shard(self, measurement: str, shard: int, model: str, samples: Sequence[Measured | Failed]) -> Done:
+        """The `done` line; the shard is on disk, sorted by item, and the index says so."""
+        ordered = sorted(samples, key=lambda s: s.item)
+        data = "".join(s.model_dump_json(exclude_defaults=False) + "\n" for s in ordered).encode()
+        path = self.shard_path(measurement, shard)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        failed = sum(isinstance(s, Failed) for s in ordered)
+        done = Done(
+            measurement=measurement,
+            shard=shard,
+            model=model,
+            sha256=digest_of_bytes(data),
+            measured=len(ordered) - failed,
+            failed=failed,
+        )
+        self._append(done)
+        return done
+
+    def _append(self, line: Started | Done) -> None:
+        self.root.mkdir(exist_ok=True)
+        descriptor = os.open(self._index, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, (line.model_dump_json() + "\n").encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(self._index.parent)
+
+    def index(self) -> list[Started | Done]:
+        """The lines of the index; empty before the first shard.
+
+        Raises:
+            EvidenceUntrusted: a line is no entry, is cut off, or a shard was finished twice or without a start.
+        """
+        if not self._index.exists():
+            return []
+        raw = self._index.read_bytes()
+        if raw and not raw.endswith(b"\n"):
+            raise EvidenceUntrusted(str(self._index), "ends in the middle of a line", "resume the run: `releasegate gate --out`")
+        lines = [parse_index_line(t, f"{self._index}:{i + 1}") for i, t in enumerate(raw.splitlines())]
+        started: set[tuple[str, int]] = set()
+        finished: set[tuple[str, int]] = set()
+        for number, line in enumerate(lines, 1):
+            key = (line.measurement, line.shard)
+            if isinstance(line, Started):
+                started.add(key)
+                continue
+            if key in finished or key not in started:
+                what = "was finished twice" if key in finished else "was finished without a start"
+                raise EvidenceUntrusted(f"{self._index}:{number}", f"shard {line.shard} {what}", "measure in a new run folder")
+            finished.add(key)
+        return lines
+
+    def mend_index(self) -> None:
+        """Nothing; a last line that a power cut left unfinished is gone. Only a resumed run does this."""
+        if self._index.exists():
+            raw = self._index.read_bytes()
+            if raw and not raw.endswith(b"\n"):
+                write_whole(self._index, raw[: raw.rfind(b"\n") + 1])
+
+    def done(self) -> dict[tuple[str, int], Done]:
+        """The finished shards, by measurement and number."""
+        return {(line.measurement, line.shard): line for line in self.index() if isinstance(line, Done)}
+
+    def read(self, plan: Plan) -> Evidence:
+        """Everything that was measured, checked against the index and the plan.
+
+        Raises:
+            EvidenceUntrusted: a shard is missing, changed, doubled, or not in the index; a sample is not in the plan.
+        """
+        done = self.done()
+        planned = {plan.identity(m): m for m in plan.measurements}
+        self._refuse_strays(done)
+        collectors: dict[str, Collector] = {}
+        for (identity, shard), line in sorted(done.items()):
+            measurement = planned.get(identity)
+            if measurement is None:
+                raise EvidenceUntrusted(
+                    str(self._index), f"measurement {identity[:19]}… is not in the plan", "measure in a new run folder"
+                )
+            name = f"evidence of {measurement.eval} on {measurement.checkpoint}"
+            collector = collectors.setdefault(identity, Collector(measurement.cells, name))
+            collector.bind(line.model)
+            self._read_shard(identity, shard, line, measurement, collector)
+        columns = {identity: collector.columns() for identity, collector in collectors.items()}
+        return Evidence(columns, evidence_digest(done.values()))
+
+    def samples(self, plan: Plan, measurement: Measurement) -> Iterator[Measured | Failed]:
+        """The stored samples of one measurement, in the planned order."""
+        identity = plan.identity(measurement)
+        for (owner, shard), _ in sorted(self.done().items()):
+            if owner == identity:
+                path = self.shard_path(identity, shard)
+                with path.open("rb") as file:
+                    for number, text in enumerate(file, 1):
+                        yield parse_sample(text, f"{path}:{number}")
+
+    def _read_shard(
+        self, identity: str, shard: int, line: Done, measurement: Measurement, collector: Collector
+    ) -> None:
+        path = self.shard_path(identity, shard)
+        if not path.is_file() or path.is_symlink():
+            raise EvidenceUntrusted(str(path), "is in the index and not on disk", "restore it, or measure in a new run folder")
+        seen = hashlib.sha256()
+        counts = {"measured": 0, "failed": 0}
+        with path.open("rb") as file:
+            for number, text in enumerate(file, 1):
+                seen.update(text)
+                sample = parse_sample(text, f"{path}:{number}")
+                if not shard * measurement.shard <= sample.item < (shard + 1) * measurement.shard:
+                    raise EvidenceUntrusted(
+                        f"{path}:{number}", f"item {sample.item} belongs to another shard", "measure in a new run folder"
+                    )
+                counts[sample.outcome] += 1
+                collector.add(sample, f"{path}:{number}")
+        if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
+            raise EvidenceUntrusted(str(path), "is not what the index says it was", "restore it, or measure in a new run folder")
+
+    def _refuse_strays(self, done: dict[tuple[str, int], Done]) -> None:
+        known = {self.shard_path(measurement, shard) for measurement, shard in done}
+        for path in sorted(self.root.rglob("*")):
+            if path.is_dir() or path == self._index or path in known or path.name.endswith(".partial"):
+                continue
+            if any(path == self.shard_path(e.measurement, e.shard) for e in self.index()):
+                continue  # written, and the run was killed before the index said so: a resumed run measures it again
+            raise EvidenceUntrusted(str(path), "is not in the index", "remove it, or measure in a new run folder")

@@ -1,0 +1,52 @@
+"""No model, tensor or tokenizer is loaded anywhere but in `releasegate/checkpoint/load.py`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+ALLOWED = ROOT / "releasegate" / "checkpoint" / "load.py"
+SOURCES = sorted(path for folder in ("releasegate", "evals") for path in (ROOT / folder).rglob("*.py") if path != ALLOWED)
+FORBIDDEN = {"from_pretrained", "safe_open", "load_file", "torch_load"}
+
+
+def loads(source: str) -> list[str]:
+    """The calls in `source` that load a model, as `line: name`."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            torch_load = node.attr == "load" and isinstance(node.value, ast.Name) and node.value.id == "torch"
+            if torch_load or node.attr in FORBIDDEN:
+                found.append(f"{node.lineno}: {node.attr}")
+        elif isinstance(node, ast.Name) and node.id in FORBIDDEN:
+            found.append(f"{node.lineno}: {node.id}")
+        elif isinstance(node, ast.ImportFrom):
+            bad = FORBIDDEN | ({"load"} if node.module == "torch" else set())
+            found += [f"{node.lineno}: {alias.name}" for alias in node.names if alias.name in bad]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_else_loads_a_model(path: Path) -> None:
+    assert loads(path.read_text()) == []
+
+
+def test_the_search_finds_what_it_is_to_find() -> None:
+    source = "import torch\nfrom torch import load\ntorch.load(x)\nModel.from_pretrained(y)\njson.load(z)\n"
+    assert loads(source) == ["2: load", "3: load", "4: from_pretrained"]
+
+
+def test_every_load_refuses_code_and_networks() -> None:
+    calls = [
+        node
+        for node in ast.walk(ast.parse(ALLOWED.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
+    ]
+    assert calls
+    for call in calls:
+        given = {word.arg: ast.literal_eval(word.value) for word in call.keywords if isinstance(word.value, ast.Constant)}
+        assert given["trust_remote_code"] is False
+        assert given["local_files_only"] is True
