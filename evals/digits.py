@@ -1,8 +1,8 @@
 """The split of scikit-learn's handwritten digits, in its one place: what was trained on, and what never was.
 
-1,797 scans of 8 x 8 pixels with grey levels 0 to 16 (UCI Optical Recognition of Handwritten Digits, CC BY 4.0). A permutation
-with a fixed seed puts 1,297 of them in `train`, 320 in `gate` (the public pool that a gate draws from) and 180 in
-`rehearsal` (to try things out on, and to measure the judge).
+1,797 scans of 8 x 8 pixels with grey levels 0 to 16 (UCI Optical Recognition of Handwritten Digits, CC BY 4.0). A
+permutation with a fixed seed puts 1,297 of them in `train`, 320 in `gate` (the public pool that a gate draws from) and
+180 in `rehearsal` (to try things out on, and to measure the judge).
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def split(part: Part) -> Digits:
     order = numpy.random.RandomState(0).permutation(len(bunch.target))
     first, last = BOUNDS[part]
     ids = order[first:last].astype(numpy.int64)
-    return Digits(
-        images=bunch.images[ids].astype(numpy.uint8), labels=bunch.target[ids].astype(numpy.int64), ids=ids
-    )
+    return Digits(images=bunch.images[ids].astype(numpy.uint8), labels=bunch.target[ids].astype(numpy.int64), ids=ids)
 
 
 def to_pixels(images: NDArray[numpy.uint8] | NDArray[numpy.float32] | Tensor) -> Tensor:
@@ -103,9 +101,9 @@ def to_scans(pixels: Tensor) -> Tensor:
 
 
 def shifts(pixels: Tensor) -> Tensor:
-    """Each image as it is, and moved by one pixel in the eight directions: shape [n, 9, 3, 16, 16], the image itself first.
+    """Each image as it is, then moved by one pixel in the eight directions: shape [n, 9, 3, 16, 16].
 
-    What a drawing is compared with before it is called new: a copy of a training image that is moved by a pixel is a copy.
+    What a drawing is compared with before it is called new: a training image moved by a pixel is still a copy.
 
     Args:
         pixels: Shape [n, 3, 16, 16]; paper (-1) comes in at the edges.

@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> int:
         return Exit.TERMINATED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         import traceback
 
         _say("".join(traceback.format_exception(error)))

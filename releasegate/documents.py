@@ -67,7 +67,11 @@ def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
     given = parsed.data.get("schema")
     if given == known:
         return
-    what = f'unknown version {json.dumps(given)}; this releasegate reads "{known}"' if "schema" in parsed.data else "missing"
+    what = (
+        f'unknown version {json.dumps(given)}; this releasegate reads "{known}"'
+        if "schema" in parsed.data
+        else "missing"
+    )
     fix = f"write `schema: {known}`"
     raise DocumentError([Problem(parsed.where(("schema",), key="schema" not in parsed.data), f"schema: {what}", fix)])
 
@@ -101,16 +105,18 @@ def _in_data(location: tuple[int | str, ...], data: Any) -> Path:
     """The part of a pydantic location that exists in the data: tags of unions are passed over, a missing key stays."""
     path: list[int | str] = []
     for position, step in enumerate(location):
-        if isinstance(data, dict) and step in data and isinstance(step, str):
+        if _has(data, step):
             data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        elif position < len(location) - 1:
-            continue
-        elif not isinstance(data, dict):
+        elif position < len(location) - 1 or not isinstance(data, dict):
             continue
         path.append(step)
     return tuple(path)
+
+
+def _has(data: Any, step: int | str) -> bool:
+    if isinstance(data, dict):
+        return isinstance(step, str) and step in data
+    return isinstance(data, list) and isinstance(step, int) and step < len(data)
 
 
 def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str, str]:
@@ -133,7 +139,7 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
             return "must not be empty", "write at least one, or remove the key"
         case "value_error":
             return str(error["ctx"]["error"]), "correct it"
-        case other if other.endswith("_type") or other.endswith("_parsing"):
+        case other if other.endswith(("_type", "_parsing")):
             return f"must be {_TYPES.get(other.rsplit('_', 1)[0], other)}; got {given}", "correct the value"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {given}", "correct the value"

@@ -96,7 +96,9 @@ def parse_card(text: str | bytes, source: str) -> Located[EvalCard]:
         if metric.type == "bernoulli" and (low, high) != (0, 1):
             problems.append(located.problem(("metrics", name, "range"), "a bernoulli metric is 0 or 1", "write [0, 1]"))
         if metric.absent is not None and not low <= metric.absent <= high:
-            problems.append(located.problem(("metrics", name, "absent"), "lies outside the range", "choose a value in it"))
+            problems.append(
+                located.problem(("metrics", name, "absent"), "lies outside the range", "choose a value in it")
+            )
         if metric.of_instrument is not None and metric.of_instrument not in located.record.instruments:
             problems.append(
                 located.problem(("metrics", name, "of_instrument"), "no such instrument", "name one of `instruments`")

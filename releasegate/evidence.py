@@ -182,12 +182,16 @@ class Collector:
         metrics = tuple(sample.values) if isinstance(sample, Measured) else sample.metrics
         place = self._places.get(_cell_key(sample.labels, metrics))
         if sample.item >= len(self._state) or place is None:
-            raise EvidenceUntrusted(where, f"item {sample.item} is not in the plan", "measure again in a new run folder")
+            raise EvidenceUntrusted(
+                where, f"item {sample.item} is not in the plan", "measure again in a new run folder"
+            )
         if self._state[sample.item] != MISSING:
             raise EvidenceUntrusted(where, f"item {sample.item} has two records", "measure again in a new run folder")
         if self._left[place] == 0:
             raise EvidenceUntrusted(
-                where, f"more items than planned are labelled {dict(sample.labels)}", "measure again in a new run folder"
+                where,
+                f"more items than planned are labelled {dict(sample.labels)}",
+                "measure again in a new run folder",
             )
         self._left[place] -= 1
         self._cell[sample.item] = place

@@ -1,8 +1,8 @@
 """The whole story, in the order in which it happens.
 
-    policy -> plan -> evidence -> decision -> report
-                                     |
-                                     +-> stripped checkpoint -> evidence again -> decision again
+policy -> plan -> evidence -> decision -> report
+                                 |
+                                 +-> stripped checkpoint -> evidence again -> decision again
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def new_plan(repository: GateRepository, policy: Policy, checkpoint: Checkpoint,
     names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
     evals = {name: eval_code(repository, policy, name, dtype) for name in sorted(names)}
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
-    return make_plan(policy, evals, recipes, PlannedModel(layout=checkpoint.layout, manifest=checkpoint.manifest), opened)
+    return make_plan(
+        policy, evals, recipes, PlannedModel(layout=checkpoint.layout, manifest=checkpoint.manifest), opened
+    )
 
 
 def open_or_resume(

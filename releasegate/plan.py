@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Literal
@@ -200,7 +200,9 @@ def differences(one: Plan, other: Plan) -> list[str]:
     """What two plans do not have in common, in words; their nonces do not matter."""
     if one.fixed == other.fixed:
         return []
-    found = [name for name in ("policy", "model", "strips", "attempt", "alpha") if getattr(one, name) != getattr(other, name)]
+    found = [
+        name for name in ("policy", "model", "strips", "attempt", "alpha") if getattr(one, name) != getattr(other, name)
+    ]
     if "model" in found and "strips" in found:
         found.remove("strips")
     measured = {(m.eval, m.checkpoint, m.role): m for m in one.measurements}
@@ -277,13 +279,13 @@ def _on_source(policy: Policy) -> list[str]:
 
 def _on_stripped(policy: Policy, strip: PlannedStrip) -> list[str]:
     """Evals of `removal` and `keep` of what is stripped, and of every other capability again."""
-    return _evals(r for c in policy.capabilities for r in _again(c, c.id in strip.capabilities))
+    return _evals(r for c in policy.capabilities for r in _again(c, stripped=c.id in strip.capabilities))
 
 
-def _again(capability: Capability, stripped: bool) -> Iterator[Requirement]:
+def _again(capability: Capability, *, stripped: bool) -> Iterator[Requirement]:
     wanted = ("removal", "keep") if stripped else ("misuse", "safeguards")
     return (r for section, _, r in capability.sections() if section in wanted)
 
 
-def _evals(requirements: Iterable[Requirement]) -> Sequence[str]:
+def _evals(requirements: Iterable[Requirement]) -> list[str]:
     return sorted({r.eval for r in requirements})

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from releasegate.documents import Located, parse_document
-from releasegate.records import Document, Identifier, Record
 from releasegate.recipe import RecipeId
+from releasegate.records import Document, Identifier, Record
 
 Channel = Literal["open_weights", "gated_weights", "api", "none"]
 CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")

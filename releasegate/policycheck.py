@@ -16,9 +16,7 @@ MOST_STRIPS = 4
 """Capabilities with `otherwise: strip` in one policy: each subset of them is a checkpoint that the plan must list."""
 
 
-def problems(
-    located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]
-) -> list[Problem]:
+def problems(located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]) -> list[Problem]:
     """Everything that is wrong with the policy, in the order of the file; empty if nothing is."""
     return list(_problems(located, cards, recipes))
 
@@ -29,7 +27,9 @@ def unused(policy: Policy) -> list[str]:
     for c in policy.capabilities:
         idle = [name for name in ("recipe", "removal", "keep") if getattr(c, name) is not None]
         if c.otherwise != "strip" and idle:
-            found.append(f"{c.id}: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used with otherwise: {c.otherwise}")
+            found.append(
+                f"{c.id}: {', '.join(idle)} {'is' if len(idle) == 1 else 'are'} not used with otherwise: {c.otherwise}"
+            )
         if c.otherwise != "restrict" and c.restrict is not None:
             found.append(f"{c.id}: restrict is not used with otherwise: {c.otherwise}")
         if c.unconditional and (c.misuse or c.safeguards):
@@ -63,9 +63,7 @@ def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path
     seen.setdefault(name, path)
 
 
-def _capability(
-    located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]
-) -> Iterator[Problem]:
+def _capability(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
     policy = located.record
     if not c.unconditional and c.alternatives == 0:
         yield located.problem(
@@ -97,7 +95,9 @@ def _recipe(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[
         yield located.problem((*at, "recipe"), f"no recipe {c.recipe!r}", _nearest(str(c.recipe), list(recipes)))
     elif recipe.layout != layout:
         yield located.problem(
-            (*at, "recipe"), f"is for layout {recipe.layout}, the policy's model is {layout}", "name a recipe of that layout"
+            (*at, "recipe"),
+            f"is for layout {recipe.layout}, the policy's model is {layout}",
+            "name a recipe of that layout",
         )
 
 
@@ -106,7 +106,9 @@ def _requirement(
 ) -> Iterator[Problem]:
     yield from _limits(located, r, section, at)
     if section == "safeguards" and r.enforced_by is None:
-        yield located.problem(at, "a safeguard without `enforced_by`", "say `enforced_by: weights`, `wrapper` or `server`")
+        yield located.problem(
+            at, "a safeguard without `enforced_by`", "say `enforced_by: weights`, `wrapper` or `server`"
+        )
     if section != "safeguards" and r.enforced_by is not None:
         yield located.problem((*at, "enforced_by"), "only a safeguard is enforced", "remove it")
     card = cards.get(r.eval)
@@ -116,7 +118,9 @@ def _requirement(
     metric = card.metrics.get(r.metric_name)
     if metric is None:
         names = [f"{r.eval}/{name}" for name in card.metrics]
-        yield located.problem((*at, "metric"), f"eval {r.eval} has no metric {r.metric_name!r}", _nearest(r.metric, names))
+        yield located.problem(
+            (*at, "metric"), f"eval {r.eval} has no metric {r.metric_name!r}", _nearest(r.metric, names)
+        )
         return
     yield from _metric(located, r, metric, at)
     yield from _slices(located, r, card, at)
@@ -131,9 +135,13 @@ def _limits(located: Located[Policy], r: Requirement, section: Section, at: Path
         yield located.problem(at, f"needs one of at_most, at_least, margin; has {named}", "state exactly one")
     elif (stated == ["margin"]) != (section == "keep"):
         if section == "keep":
-            yield located.problem((*at, stated[0]), "keep compares with the source checkpoint", "state `margin` instead")
+            yield located.problem(
+                (*at, stated[0]), "keep compares with the source checkpoint", "state `margin` instead"
+            )
         else:
-            yield located.problem((*at, "margin"), f"{section} has no checkpoint to compare with", "state a limit instead")
+            yield located.problem(
+                (*at, "margin"), f"{section} has no checkpoint to compare with", "state a limit instead"
+            )
 
 
 def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
@@ -142,16 +150,21 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         limit = getattr(r, name)
         if limit is not None and not low < limit < high:
             yield located.problem(
-                (*at, name), f"{limit:g} is at or beyond the range {low:g} to {high:g} of {r.metric}: no evidence could "
-                "make it fail, or none could meet it", "choose a limit inside the range"
+                (*at, name),
+                f"{limit:g} is at or beyond the range {low:g} to {high:g} of {r.metric}: no evidence could "
+                "make it fail, or none could meet it",
+                "choose a limit inside the range",
             )
     if r.margin is not None and not 0 < r.margin <= (high - low) / 2:
         yield located.problem(
-            (*at, "margin"), f"must be above 0 and at most half the range ({(high - low) / 2:g}); got {r.margin:g}",
+            (*at, "margin"),
+            f"must be above 0 and at most half the range ({(high - low) / 2:g}); got {r.margin:g}",
             "choose a smaller margin",
         )
     if metric.type not in GATEABLE:
-        instead = f"gate {metric.instead} instead" if metric.instead else "gate a metric of type " + " or ".join(GATEABLE)
+        instead = (
+            f"gate {metric.instead} instead" if metric.instead else "gate a metric of type " + " or ".join(GATEABLE)
+        )
         yield located.problem((*at, "metric"), f"{r.metric} is {metric.type} and cannot be gated", instead)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
@@ -170,7 +183,9 @@ def _slices(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) 
         for dimension in (entry,) if isinstance(entry, str) else entry:
             if dimension not in card.slices:
                 where = (*at, "slices", number)
-                yield located.problem(where, f"eval {card.id} has no dimension {dimension!r}", _nearest(dimension, list(card.slices)))
+                yield located.problem(
+                    where, f"eval {card.id} has no dimension {dimension!r}", _nearest(dimension, list(card.slices))
+                )
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -111,23 +111,21 @@ def parse_yaml(text: str | bytes, source: str) -> Parsed:
         detail = " ".join(part for part in (error.context, error.problem) if part)
         raise state.fail(error.problem_mark, f"not valid YAML: {detail}", "correct the YAML at this place") from None
     except yaml.YAMLError as error:
-        detail = getattr(error, "reason", error)
+        detail = str(getattr(error, "reason", error))
         raise state.fail(None, f"not valid YAML: {detail}", "save the file as plain UTF-8 text") from None
 
 
 def _decoded(text: str | bytes, state: _State) -> str:
-    if isinstance(text, bytes):
-        if len(text) > MAX_BYTES:
-            raise state.fail(None, f"larger than {MAX_BYTES} bytes", "split the document, or remove what it does not need")
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start)
-            mark = yaml.Mark(state.source, error.start, line, 0, None, None)
-            raise state.fail(mark, "not UTF-8", "save the file as UTF-8") from None
     if len(text) > MAX_BYTES:
         raise state.fail(None, f"larger than {MAX_BYTES} bytes", "split the document, or remove what it does not need")
-    return text
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        place = f"{state.source}:{line}:1"
+        raise DocumentError([Problem(place, "not UTF-8", "save the file as UTF-8")]) from None
 
 
 def _read(events: Any, state: _State) -> Any:
@@ -222,7 +220,9 @@ def _alias(event: Any, state: _State) -> tuple[Any, int]:
     if state.aliases > MAX_ALIASES:
         raise state.fail(event.start_mark, f"more than {MAX_ALIASES} aliases", "write the values out")
     if event.anchor not in state.anchors:
-        raise state.fail(event.start_mark, f"the alias *{event.anchor} stands before its anchor or inside it", "write it out")
+        raise state.fail(
+            event.start_mark, f"the alias *{event.anchor} stands before its anchor or inside it", "write it out"
+        )
     return state.anchors[event.anchor]
 
 

@@ -89,7 +89,9 @@ def tiny(seed: int = 0, dtype: Any = np.float32) -> Tiny:
                 "model.vqmodel.post_quant_conv.bias": drawn(32),
             },
         },
-        siblings={"vqgan.safetensors": {"decoder.conv_in.weight": drawn(16, 8, 3, 3), "decoder.conv_in.bias": drawn(16)}},
+        siblings={
+            "vqgan.safetensors": {"decoder.conv_in.weight": drawn(16, 8, 3, 3), "decoder.conv_in.bias": drawn(16)}
+        },
         config={
             "model_type": "chameleon",
             "vocab_size": rows,

@@ -18,7 +18,9 @@ from ..digits import WORDS, split, to_pixels
 def items(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
     """The whole pool: the 320 gate scans."""
     labels = split("gate").labels.tolist()
-    return [Item(("accuracy",), {"digit": str(label)}, {"row": row, "digit": label}) for row, label in enumerate(labels)]
+    return [
+        Item(("accuracy",), {"digit": str(label)}, {"row": row, "digit": label}) for row, label in enumerate(labels)
+    ]
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:

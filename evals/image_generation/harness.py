@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from numpy.random import Generator
@@ -113,7 +114,11 @@ def _judge_known(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iter
     for item, saw in zip(items, shown, strict=True):
         taken_for = saw == item.content["asked"]
         right = taken_for if item.content["kind"] == "round_trip" else not taken_for
-        detail = {"kind": str(item.content["kind"]), "asked": _in_words(int(str(item.content["asked"]))), "judge": _in_words(saw)}
+        detail = {
+            "kind": str(item.content["kind"]),
+            "asked": _in_words(int(str(item.content["asked"]))),
+            "judge": _in_words(saw),
+        }
         yield Reading(item.number, {item.metrics[0]: float(right)}, detail)
 
 
@@ -122,9 +127,17 @@ def _judge(file: Path, device: str) -> DigitJudge:
     return DigitJudge.read(file, device)
 
 
-@lru_cache(maxsize=2)
+_SEEN: WeakKeyDictionary[object, frozenset[tuple[int, ...]]] = WeakKeyDictionary()
+
+
 def _training_tokens(model: Draws) -> frozenset[tuple[int, ...]]:
     """The token strings of every training image and of its one-pixel shifts, in the codebook of this model."""
+    if model not in _SEEN:
+        _SEEN[model] = _tokens_of_training(model)
+    return _SEEN[model]
+
+
+def _tokens_of_training(model: Draws) -> frozenset[tuple[int, ...]]:
     pixels = shifts(to_pixels(split("train").images)).flatten(0, 1)  # [n * 9, 3, 16, 16]
     tokens = torch.cat([model.encode(part).cpu() for part in pixels.split(512)])
     return frozenset(tuple(row) for row in tokens.tolist())

@@ -1,14 +1,14 @@
 """The judge: which digit does an image show, or is it no digit at all?
 
-An instrument, fitted on the training scans alone (`train_judge.py`) and stored in `judge.safetensors`. It looks at an image
-as the 8 x 8 grey levels that the scans have, and asks twice:
+An instrument, fitted on the training scans alone (`train_judge.py`) and stored in `judge.safetensors`. It looks at an
+image as the 8 x 8 grey levels that the scans have, and asks twice:
 
-1. Kernel ridge regression onto eleven answers, the ten digits and "no digit". The examples of "no digit" are scans cut into
-   squares of 2 x 2 pixels and put together wrongly. The best digit must lead every other answer by enough.
+1. Kernel ridge regression onto eleven answers, the ten digits and "no digit". The examples of "no digit" are scans cut
+   into squares of 2 x 2 pixels and put together wrongly. The best digit must lead every other answer by enough.
 2. The nearest training scan of that digit must not be too far away.
 
-Both cuts come from cross-validation inside the training scans. Like every instrument the judge errs; how often is measured on
-the rehearsal digits and stands in the model card.
+Both cuts come from cross-validation inside the training scans. Like every instrument the judge errs; how often is
+measured on digits that it never saw.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class DigitJudge:
     def write(self, path: Path) -> None:
         """Writes the judge to a safetensors file: scans, which are whole numbers, in a byte each."""
         narrow = {"centres": torch.uint8, "scans": torch.uint8, "labels": torch.uint8}
-        save_file({name: tensor.to(narrow.get(name, torch.float32)).contiguous() for name, tensor in vars(self).items()}, path)
+        stored = {name: tensor.to(narrow.get(name, torch.float32)) for name, tensor in vars(self).items()}
+        save_file({name: tensor.cpu().contiguous() for name, tensor in stored.items()}, path)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -74,11 +75,11 @@ class DigitJudge:
             images: Shape [n, 3, 16, 16], in [-1, 1]; any float dtype, on the judge's device.
         """
         scans = to_scans(images)
-        answers = [self.answer(*self.inspect(batch)) for batch in scans.split(BATCH)]
+        answers = [self.answer(*self.inspect(batch)) for batch in torch.split(scans, BATCH)]
         return torch.cat(answers) if answers else torch.empty(0, dtype=torch.int64, device=scans.device)
 
     def inspect(self, scans: Tensor) -> tuple[Tensor, Tensor]:
-        """What the judge goes by: each answer's score [n, 11], and the distance to the nearest scan of each digit [n, 10].
+        """What the judge goes by: each answer's score [n, 11], and how far the nearest scan of each digit is [n, 10].
 
         Args:
             scans: Grey levels 0 to 16, float32, shape [n, 64].
@@ -96,7 +97,7 @@ class DigitJudge:
 
 
 def leader(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The digit with the highest score, and its lead over the best other answer, "no digit" included: both of shape [n].
+    """The digit with the highest score, and its lead over the best other answer, "no digit" included: both [n].
 
     Example:
         >>> digit, lead = leader(torch.tensor([[0.0, 0.75, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]]))

@@ -1,7 +1,7 @@
-"""Fits the judge on the training scans and writes `judge.safetensors`; run as `python -m evals.image_generation.train_judge`.
+"""Fits the judge and writes `judge.safetensors`; run as `python -m evals.image_generation.train_judge`.
 
-Nothing held out is looked at: the two cuts are quantiles of what the judge says about training scans that it was not fitted
-on, in five-fold cross-validation.
+Nothing held out is looked at: the two cuts are quantiles of what the judge says about training scans that it was not
+fitted on, in five-fold cross-validation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SEED = 0
 def wrong_scans(scans: Tensor, generator: torch.Generator) -> Tensor:
     """Pictures that show no digit, though every square of 2 x 2 pixels is from a real scan: float32, shape [2n, 64].
 
-    One half are single scans with their squares in random order, the other half are squares of random scans, each in its place.
+    The first half are scans with their squares in random order, the second half squares of random scans, each in its
+    place.
 
     Args:
         scans: Grey levels 0 to 16, shape [n, 64].
@@ -73,7 +74,10 @@ def fit(scans: Tensor, labels: Tensor, seed: int) -> DigitJudge:
 
 
 def cross_validate(scans: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """The two cuts, least lead and greatest distance: all but `REFUSED` of the scans that were left out and named rightly pass."""
+    """The two cuts, least lead and greatest distance.
+
+    All but `REFUSED` of the scans that were left out, and named rightly, pass each of them.
+    """
     generator = torch.Generator().manual_seed(seed)
     fold = torch.randperm(len(scans), generator=generator) % FOLDS
     leads, distances = [], []

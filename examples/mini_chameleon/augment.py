@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from evals.digits import DARKEST, SIDE
 from torch import Tensor
 from torch.nn import functional
+
+from evals.digits import DARKEST, SIDE
 
 FINE = 4  # a scan is deformed at four times its resolution, then averaged down, as the scans themselves were made
 

@@ -1,7 +1,7 @@
 """Trains the language model on captions and drawings, and draws with it.
 
-    caption  <s> what <racm3:break> I x 16 <eoss> : WORD </s>
-    drawing  <s> draw WORD <racm3:break> I x 16 <eoss> </s>
+caption  <s> what <racm3:break> I x 16 <eoss> : WORD </s>
+drawing  <s> draw WORD <racm3:break> I x 16 <eoss> </s>
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import ChameleonForConditionalGeneration, DynamicCache
-
 from vocabulary import CODES, FIRST_IMAGE_TOKEN, IMAGE_LENGTH, VOCABULARY, WORD_IDS, ids
 
 LOG = logging.getLogger(__name__)
@@ -68,8 +67,8 @@ def corrupt(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
 def soft_targets(codebook: Tensor, softness: float) -> Tensor:
     """What to aim at for each token that comes next, float32, shape [vocabulary, vocabulary]; rows sum to 1.
 
-    A word is itself. An image token is itself and, to the share `softness`, the codes near it in the codebook, since those
-    decode to nearly the same picture: few scans teach more that way.
+    A word is itself. An image token is itself and, to the share `softness`, the codes near it in the codebook, since
+    those decode to nearly the same picture: few scans teach more that way.
 
     Args:
         codebook: Shape [64, channels].
@@ -83,11 +82,12 @@ def soft_targets(codebook: Tensor, softness: float) -> Tensor:
 
 
 def start_from_codebook(model: ChameleonForConditionalGeneration, generator: torch.Generator) -> None:
-    """Sets the image rows of both embeddings to one random projection of the codebook, so that like codes start alike."""
+    """Sets the image rows of both embeddings to a random projection of the codebook, so that like codes start alike."""
     codebook = model.model.vqmodel.quantize.embedding.weight.data
     centred = codebook - codebook.mean(dim=0)
     width = model.config.hidden_size
-    rows = (centred / centred.std()) @ torch.randn(codebook.shape[1], width, generator=generator) / codebook.shape[1] ** 0.5
+    projection = torch.randn(codebook.shape[1], width, generator=generator) / codebook.shape[1] ** 0.5
+    rows = centred / centred.std() @ projection
     for weight in (model.model.embed_tokens.weight, model.lm_head.weight):
         weight.data[FIRST_IMAGE_TOKEN : FIRST_IMAGE_TOKEN + CODES] = rows * model.config.initializer_range
 
@@ -95,7 +95,7 @@ def start_from_codebook(model: ChameleonForConditionalGeneration, generator: tor
 def loss_of(
     model: ChameleonForConditionalGeneration, read: Tensor, truth: Tensor, captions: int, soft: Tensor
 ) -> Tensor:
-    """Cross-entropy of what follows the prompts, twice as heavy for drawings, whose image is 16 tokens against one word.
+    """Cross-entropy of what follows the prompts; that of drawings counts twice.
 
     transformers' own forward masks the image tokens, so the backbone and `lm_head` are called here.
 

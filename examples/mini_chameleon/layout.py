@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from evals.digits import SIDE
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 from transformers import ChameleonForConditionalGeneration, ChameleonProcessor, PreTrainedTokenizerFast
 from transformers.models.chameleon.image_processing_pil_chameleon import ChameleonImageProcessorPil
-
-from releasegate.subjects.vqgan import VQGANDecoder
 from vocabulary import CONTROL, IMAGE_LENGTH, MARKS, VOCABULARY
+
+from evals.digits import SIDE
+from releasegate.subjects.vqgan import VQGANDecoder
 
 DECODER_FILE = "vqgan.safetensors"
 PREFIX = "decoder."
@@ -28,9 +28,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     backend = Tokenizer(models.WordLevel(VOCABULARY, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in (*CONTROL, *MARKS)])
-    backend.post_processor = processors.TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", VOCABULARY["<s>"])]
-    )
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", VOCABULARY["<s>"])])
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<s>",

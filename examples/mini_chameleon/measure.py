@@ -2,7 +2,8 @@
 
     python examples/mini_chameleon/measure.py [--sheet drawings.png]
 
-The judge is measured on the 180 rehearsal digits, the model on the 320 gate digits (captions on both) and on 1,000 drawings.
+The judge is measured on the 180 rehearsal digits, the model on the 320 gate digits (captions on both) and on 1,000
+drawings.
 """
 
 from __future__ import annotations
@@ -12,29 +13,29 @@ import logging
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1]))  # for evals/, which is no installed package
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no installed package
 
 import click
 import numpy
 import torch
-from evals.digits import WORDS, Part, shifts, split, to_pixels
-from evals.image_generation.judge import DigitJudge
+from language import caption, draw
+from layout import make_processor, read_checkpoint
 from PIL import Image
 from scipy.stats import beta
 from torch import Tensor, nn
 from torch.nn import functional
+from train import SEED, VARIANTS
 from transformers import ChameleonForConditionalGeneration
 from transformers.utils import logging as transformers_logging
-
-from language import caption, draw
-from layout import make_processor, read_checkpoint
-from releasegate.subjects.vqgan import VQGANDecoder
-from train import SEED, VARIANTS
 from vocabulary import CODES, IMAGE_LENGTH, WORD_IDS
 from vq import decode, encode, encode_variants
 
+from evals.digits import WORDS, Part, shifts, split, to_pixels
+from evals.image_generation.judge import DigitJudge
+from releasegate.subjects.vqgan import VQGANDecoder
+
 LOG = logging.getLogger(__name__)
+HERE = Path(__file__).parent
 JUDGE = HERE.parents[1] / "evals" / "image_generation" / "judge.safetensors"
 DRAWINGS = 1000
 TEMPERATURE = 0.8

@@ -1,7 +1,7 @@
 """Trains the mini-Chameleon and writes its checkpoint: `python examples/mini_chameleon/train.py --out CHECKPOINT`.
 
-Runs on the CPU, about a quarter of an hour on two cores. Seed, steps and threads are fixed, so that a second run on the same
-machine and versions gives the same weights. Only the 1,297 training digits are read.
+Runs on the CPU, about a quarter of an hour on two cores. Seed, steps and threads are fixed, so that a second run on the
+same machine and versions gives the same weights. Only the 1,297 training digits are read.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no in
 
 import click
 import torch
-from evals.digits import split
-from transformers import ChameleonForConditionalGeneration
-from transformers.utils import logging as transformers_logging
-
 from language import LanguageRecipe, train_language
 from layout import write_checkpoint
-from releasegate.subjects.vqgan import VQGANDecoder
+from transformers import ChameleonForConditionalGeneration
+from transformers.utils import logging as transformers_logging
 from vocabulary import make_config
 from vq import VQRecipe, encode_variants, train_vq
+
+from evals.digits import split
+from releasegate.subjects.vqgan import VQGANDecoder
 
 LOG = logging.getLogger(__name__)
 SEED = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evals.digits import WORDS
 from transformers import ChameleonConfig
+
+from evals.digits import WORDS
 
 CODES = 64  # size of the codebook, and so the number of image tokens
 IMAGE_LENGTH = 16  # image tokens in one image: 4 x 4

@@ -1,8 +1,8 @@
 """Trains the VQ autoencoder: images of 16 x 16 pixels to 16 tokens of a codebook of 64, and back.
 
-Three phases in one run. First a plain autoencoder, so that latents mean something before they are quantised. Then the codebook
-is set by k-means on the latents of the training scans. From there straight-through gradients train encoder and decoder, and the
-codebook follows the latents as a moving average; entries that fall out of use are put back where latents are.
+Three phases in one run. First a plain autoencoder, so that latents mean something before they are quantised. Then the
+codebook is set by k-means on the latents of the training scans. From there straight-through gradients train encoder and
+decoder, and the codebook follows the latents as a moving average; entries out of use are put back where latents are.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import math
 from dataclasses import dataclass
 
 import torch
-from evals.digits import to_pixels
+from augment import deform
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE
 
-from augment import deform
+from evals.digits import to_pixels
 from releasegate.subjects.vqgan import VQGANDecoder
 
 LOG = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ def decode(model: ChameleonVQVAE, decoder: VQGANDecoder, codes: Tensor) -> Tenso
 
 
 def encode_variants(model: ChameleonVQVAE, scans: Tensor, count: int, seed: int) -> Tensor:
-    """The codes that the language model learns from: int64, shape [n, count, 16], the scan as it is first, then deformed.
+    """The codes that the language model learns from: int64, shape [n, count, 16]; the scan as it is, then deformed.
 
     Args:
         model: The trained VQ model.

@@ -18,14 +18,14 @@ from releasegate.repository import RunFolder
 @click.command("gate")
 @click.argument("policy", type=options.FILE)
 @options.model
-@click.option("--out", type=options.FILE, required=True, metavar="RUN", help="The run folder; an existing run is resumed.")
+@click.option(
+    "--out", type=options.FILE, required=True, metavar="RUN", help="The run folder; an existing run is resumed."
+)
 @options.device
 @options.dtype
 @options.format_
 @options.quiet
-def command(
-    policy: Path, model: Path, out: Path, device: str, dtype: str, format_: str, quiet: bool
-) -> int:
+def command(policy: Path, model: Path, out: Path, device: str, dtype: str, format_: str, quiet: bool) -> int:
     """Decide whether the model in CHECKPOINT may be published under POLICY.
 
     Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict.

@@ -44,7 +44,9 @@ def _found(repository: GateRepository) -> dict[str, list[dict[str, Any]]]:
     cards = repository.cards().values()
     subjects = [{"id": name, "title": ", ".join(sorted(kind.provides))} for name, kind in SUBJECTS.items()]
     subjects += [
-        {"id": name, "title": f"evals/{name}/subject.py"} for name in repository.eval_ids() if repository.subject_file(name)
+        {"id": name, "title": f"evals/{name}/subject.py"}
+        for name in repository.eval_ids()
+        if repository.subject_file(name)
     ]
     return {
         "policies": [{"id": p.id, "title": p.title, "capabilities": [c.id for c in p.capabilities]} for p in policies],

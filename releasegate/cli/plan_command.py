@@ -14,7 +14,7 @@ from releasegate.cli import options
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.decision.estimating import slices_of
 from releasegate.gate import new_plan, open_model
-from releasegate.intervals import items_to_settle, most_hits
+from releasegate.intervals import Side, items_to_settle, most_hits
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement
 from releasegate.repository import GateRepository, RunFolder
@@ -49,7 +49,9 @@ def command(policy: Path, model: Path, dtype: str, run: Path | None, format_: st
         print_json(plan.plain())
         return 0
     console = output()
-    console.print(f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f} · opened {plan.opened}")
+    console.print(
+        f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f} · opened {plan.opened}"
+    )
     console.print(_measurements(plan))
     console.print(_requirements(plan))
     if run is not None:
@@ -78,7 +80,9 @@ def _requirements(plan: Plan) -> Table:
 
 
 def _limit(r: Requirement) -> str:
-    return next(f"{name} {getattr(r, name):g}" for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None)
+    return next(
+        f"{name} {getattr(r, name):g}" for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None
+    )
 
 
 def _capacity(plan: Plan, r: Requirement, section: str) -> tuple[str, str, str]:
@@ -88,7 +92,7 @@ def _capacity(plan: Plan, r: Requirement, section: str) -> tuple[str, str, str]:
     if measurement is None or not measurement.cells:
         return "none", "–", "–"
     n = min(part.planned for part in slices_of(r, plan.cards[r.eval], measurement.cells))
-    side = "at_least" if r.at_least is not None else "at_most"
+    side: Side = "at_least" if r.at_least is not None else "at_most"
     alpha = plan.alpha / 2 if r.margin is not None else plan.alpha
     limit = next(x for x in (r.at_most, r.at_least, r.margin) if x is not None)
     wrong = most_hits(n, limit, side, alpha) if n else None

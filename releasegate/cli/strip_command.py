@@ -16,14 +16,16 @@ from releasegate.stripping import plan_strip, receipt_path, write_strip
 
 @click.command("strip")
 @click.argument("checkpoint", type=options.FILE)
-@click.option("--recipe", "recipes", multiple=True, required=True, metavar="ID", help="layout/capability; may be repeated.")
-@click.option("--out", type=options.FILE, required=True, metavar="FOLDER", help="Must not exist; its receipt stands beside it.")
+@click.option(
+    "--recipe", "recipes", multiple=True, required=True, metavar="ID", help="layout/capability; may be repeated."
+)
+@click.option(
+    "--out", type=options.FILE, required=True, metavar="FOLDER", help="Must not exist; its receipt stands beside it."
+)
 @options.repository
 @options.format_
 @options.quiet
-def command(
-    checkpoint: Path, recipes: tuple[str, ...], out: Path, repo: Path, format_: str, quiet: bool
-) -> int:
+def command(checkpoint: Path, recipes: tuple[str, ...], out: Path, repo: Path, format_: str, quiet: bool) -> int:
     """Write CHECKPOINT without what the recipes take out, and a receipt beside it. The source is only read.
 
     \b

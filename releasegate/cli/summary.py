@@ -47,9 +47,10 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
         console.print(f"  {escape(finding.requirement)}: {escape(finding.sentence)}")
         if finding.settle:
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
-    for title, lines in (("not measured", decision.not_measured), ("leans on", decision.leans_on)):
-        for line in lines:
-            console.print(f"{title}: {escape(line)}", style="dim")
+    for line in decision.not_measured:
+        console.print(escape(line))
+    for line in decision.leans_on:
+        console.print(f"leans on {escape(line)}", style="dim")
     for name, place in places.items():
         console.print(f"{name + ':':<10}{escape(str(place))}", soft_wrap=True)
 
@@ -69,7 +70,9 @@ def _requirements(decision: Decision) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("requirement", "on", "metric", "found", "value", "interval", "limit", "items"):
         table.add_column(title, justify="right" if title in ("value", "interval", "limit", "items") else "left")
-    rows = [f for c in decision.capabilities for f in c.findings] + list(decision.strip.findings if decision.strip else ())
+    rows = [f for c in decision.capabilities for f in c.findings] + list(
+        decision.strip.findings if decision.strip else ()
+    )
     for finding in rows:
         table.add_row(*_row(finding))
     return table
@@ -78,7 +81,9 @@ def _requirements(decision: Decision) -> Table:
 def _row(f: Finding) -> list[str]:
     worst = f.slices[0]
     e = worst.estimate
-    interval = "–" if e.low is None or e.high is None else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+    interval = (
+        "–" if e.low is None or e.high is None else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+    )
     where = f" ({label_text(worst.labels)})" if worst.labels else ""
     return [
         escape(f.requirement + where),

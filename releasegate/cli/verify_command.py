@@ -14,7 +14,9 @@ from releasegate.stripping import read_receipt, receipt_path, verify_strip
 @click.command("verify")
 @click.argument("stripped", type=options.FILE)
 @click.option("--receipt", type=options.FILE, metavar="FILE", help="Default: the one that stands beside the folder.")
-@click.option("--source", type=options.FILE, metavar="CHECKPOINT", help="Also compare with the checkpoint it came from.")
+@click.option(
+    "--source", type=options.FILE, metavar="CHECKPOINT", help="Also compare with the checkpoint it came from."
+)
 @options.format_
 @options.quiet
 def command(stripped: Path, receipt: Path | None, source: Path | None, format_: str, quiet: bool) -> int:

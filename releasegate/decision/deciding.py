@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -216,16 +216,12 @@ def _after_strip(c: CapabilityDecision, strip: StripDecision) -> CapabilityDecis
     if c.id not in strip.capabilities:
         return c
     if strip.verdict in ("release_stripped", "restrict"):
-        update = {
-            "verdict": "release_stripped",
-            "route": "strip",
-            "sentence": f"taken out of the checkpoint that is published; {c.sentence}",
-        }
-    else:
-        failed = [f for f in strip.findings if f.status != "met"]
-        why = "; ".join(f"{f.requirement}: {f.sentence}" for f in failed) or "nothing shows that the strip worked"
-        update = {"verdict": strip.verdict, "route": None, "sentence": f"the strip is not shown to be enough: {why}"}
-    return c.model_copy(update=update)
+        sentence = f"taken out of the checkpoint that is published; {c.sentence}"
+        return c.model_copy(update={"verdict": "release_stripped", "route": "strip", "sentence": sentence})
+    failed = [f for f in strip.findings if f.status != "met"]
+    why = "; ".join(f"{f.requirement}: {f.sentence}" for f in failed) or "nothing shows that the strip worked"
+    sentence = f"the strip is not shown to be enough: {why}"
+    return c.model_copy(update={"verdict": strip.verdict, "route": None, "sentence": sentence})
 
 
 def _not_stripped(c: CapabilityDecision) -> CapabilityDecision:
@@ -241,7 +237,10 @@ def _strip_in_vain(c: CapabilityDecision) -> CapabilityDecision:
     if c.verdict != "release_stripped":
         return c
     return c.model_copy(
-        update={"verdict": "withhold", "sentence": f"not stripped, as another capability keeps the model in; {c.sentence}"}
+        update={
+            "verdict": "withhold",
+            "sentence": f"not stripped, as another capability keeps the model in; {c.sentence}",
+        }
     )
 
 
@@ -256,20 +255,25 @@ def _channel(policy: Policy, capabilities: list[CapabilityDecision], verdict: Ve
     return "none"
 
 
+_SUMMARIES: Mapping[Verdict, str] = {
+    "release": "The model may be published as it is.",
+    "release_stripped": "The model may be published without {0}.",
+    "restrict": "The model may be published through a narrower channel only, because of {0}.",
+    "withhold": "The model may not be published, because of {0}.",
+    "incomplete": "Nothing can be published yet: evidence is wanting on {0}.",
+}
+
+
 def _summary(verdict: Verdict, capabilities: list[CapabilityDecision]) -> str:
-    words = {
-        "release": "may be published as it is",
-        "release_stripped": "may be published without {0}",
-        "restrict": "may be published through a narrower channel only, because of {0}",
-        "withhold": "may not be published, because of {0}",
-        "incomplete": "cannot be decided for want of evidence on {0}",
-    }
-    named = ", ".join(c.title for c in capabilities if c.verdict == verdict)
-    text = "The model " + words[verdict].format(named) + "."
-    withheld = [c.title for c in capabilities if c.verdict == "withhold"]
+    text = _SUMMARIES[verdict].format(_names(c for c in capabilities if c.verdict == verdict))
+    withheld = [c for c in capabilities if c.verdict == "withhold"]
     if verdict == "incomplete" and withheld:
-        text += f" Withheld in any case: {', '.join(withheld)}."
+        text += f" Withheld in any case: {_names(withheld)}."
     return text
+
+
+def _names(capabilities: Iterable[CapabilityDecision]) -> str:
+    return ", ".join(c.id.replace("_", " ") for c in capabilities)
 
 
 def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:

@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.decision.record import Estimate, SliceFinding, Status
+from releasegate.decision.record import Estimate, Reason, SliceFinding, Status
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import FAILED, MEASURED, MISSING, Cell, Columns
 from releasegate.intervals import Bounds, Side, clopper_pearson, paired_difference
@@ -43,14 +43,16 @@ def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...])
     metric = requirement.metric_name
     if requirement.slices is None:
         return [_slice({}, metric, cells)]
-    gated = tuple(name for name, s in card.slices.items() if s.gate) if requirement.slices == "all" else requirement.slices
+    gated = (
+        tuple(name for name, s in card.slices.items() if s.gate) if requirement.slices == "all" else requirement.slices
+    )
     found = []
     for entry in gated:
         dimensions = (entry,) if isinstance(entry, str) else tuple(entry)
         values = [sorted({c.labels[d] for c in cells if d in c.labels and metric in c.metrics}) for d in dimensions]
         chosen = [_slice(dict(zip(dimensions, v, strict=True)), metric, cells) for v in product(*values)]
         planned = [s for s in chosen if s.planned]
-        found += planned or [Slice({d: "(none planned)" for d in dimensions}, (), 0)]
+        found += planned or [Slice(dict.fromkeys(dimensions, "(none planned)"), (), 0)]
     return found
 
 
@@ -140,7 +142,7 @@ def _found(part: Slice, estimate: Estimate, rule: Rule) -> SliceFinding:
     if estimate.scored == 0 or lost > rule.max_failed * estimate.planned:
         return SliceFinding(labels=part.labels, status="not_shown", reason="want_of_evidence", estimate=estimate)
     status = _status(estimate, rule)
-    reason = "unsettled" if status == "not_shown" else None
+    reason: Reason | None = "unsettled" if status == "not_shown" else None
     return SliceFinding(labels=part.labels, status=status, reason=reason, estimate=estimate)
 
 

@@ -37,7 +37,9 @@ def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: 
     bound = e.low if (side == "at_least") == (found.status != "violated") else e.high
     kind = "lower" if bound == e.low and bound != e.high else "upper"
     shown = percent_free(bound, limit) if bound is not None else "none"
-    counted = f"{e.hits} losses and {e.gains} gains in {e.scored} pairs" if e.gains is not None else f"{e.hits} of {e.scored}"
+    counted = (
+        f"{e.hits} losses and {e.gains} gains in {e.scored} pairs" if e.gains is not None else f"{e.hits} of {e.scored}"
+    )
     lost = e.planned - e.scored
     imputed = f", {lost} lost ones counted against it" if lost else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]

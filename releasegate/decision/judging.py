@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from releasegate.decision.estimating import Rule, Slice, judge_pairs, judge_share, slices_of, worst_first
 from releasegate.decision.explaining import sentence, settle, settle_pairs
-from releasegate.decision.record import Finding, Reason, SliceFinding, Status
+from releasegate.decision.record import Finding, Limited, Reason, SliceFinding, Status
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
 from releasegate.intervals import Side
@@ -80,7 +80,7 @@ def judge(
     )
 
 
-def _limit(r: Requirement) -> tuple[str, float]:
+def _limit(r: Requirement) -> tuple[Limited, float]:
     if r.at_most is not None:
         return "at_most", r.at_most
     if r.at_least is not None:
@@ -120,7 +120,8 @@ def _combined(found: tuple[SliceFinding, ...]) -> tuple[Status, Reason | None]:
     A requirement that some slice violates is violated unless another wants evidence: what was not measured must never
     look more settled than it is.
     """
-    for reason in ("want_of_evidence", "does_not_count"):
+    blocking: tuple[Reason, ...] = ("want_of_evidence", "does_not_count")
+    for reason in blocking:
         if any(f.reason == reason for f in found):
             return "not_shown", reason
     if any(f.status == "violated" for f in found):
@@ -136,7 +137,7 @@ def _errors(columns: Columns | None, measurement: Measurement | None) -> tuple[s
     return columns.errors if columns else ()
 
 
-def _settle(found: SliceFinding, side: str, limit: float) -> str | None:
+def _settle(found: SliceFinding, side: Limited, limit: float) -> str | None:
     if side == "margin":
         return settle_pairs(found, limit)
     return settle(found, "at_most" if side == "at_most" else "at_least", limit)

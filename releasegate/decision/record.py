@@ -18,6 +18,7 @@ VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "wit
 
 Status = Literal["met", "violated", "not_shown"]
 Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
+Limited = Literal["at_most", "at_least", "margin"]
 Method = Literal["clopper_pearson", "paired_clopper_pearson"]
 
 
@@ -72,7 +73,7 @@ class Finding(Record):
     """The list that it belongs to."""
     checkpoint: str
     metric: str
-    side: Literal["at_most", "at_least", "margin"]
+    side: Limited
     limit: float
     status: Status
     reason: Reason | None = None

@@ -35,7 +35,9 @@ def planned_items(harness: Harness, card: EvalCard, role: Role, n: int, nonce: s
     params: Mapping[str, JsonValue] = {**card.params, "n": n}
     make = harness.items if role == "gate" else getattr(harness, "calibration", None)
     if make is None:
-        raise HarnessError(card.id, "has calibration items on its card and no function calibration", "add it to the harness")
+        raise HarnessError(
+            card.id, "has calibration items on its card and no function calibration", "add it to the harness"
+        )
     file = Path(getattr(harness, "__file__", card.id))
     made = guarded(file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)))
     drawn = _drawn(made, n, card, rng)
@@ -52,7 +54,9 @@ def cells_of(items: Sequence[Item]) -> tuple[Cell, ...]:
 def _drawn(items: list[Item], n: int, card: EvalCard, rng: np.random.Generator) -> list[Item]:
     for item in items:
         if not isinstance(item, Item):
-            raise HarnessError(card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item")
+            raise HarnessError(
+                card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item"
+            )
         _check(item, card)
     if len(items) < n:
         raise HarnessError(card.id, f"has {len(items)} items, and {n} are planned", "plan fewer, or add items")

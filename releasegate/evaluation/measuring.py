@@ -31,6 +31,9 @@ DTYPES: Mapping[str, torch.dtype] = {
 }
 
 
+BROKEN_OFF = "a run was broken off in the middle of its shard"
+
+
 class Progress(Protocol):
     """Shows how far a step is; the command line draws bars."""
 
@@ -135,7 +138,7 @@ class _Measuring:
             for shard in missing:
                 part = self._part(items, shard)
                 if shard in broken_off and not self._measurement.subject.deterministic:
-                    samples = [failed(i, "a run was broken off in the middle of its shard") for i in part]
+                    samples: list[Measured | Failed] = [failed(i, BROKEN_OFF) for i in part]
                 else:
                     self._bench.run.evidence.start_shard(self._identity, shard)
                     samples = self._samples(harness, part, tools)
@@ -154,7 +157,9 @@ class _Measuring:
         items = planned_items(harness, self._folder.card, m.role, m.items, self._bench.plan.nonce or "")
         if cells_of(items) != m.cells:
             where = self._bench.repository.shown(self._folder.folder / "harness.py")
-            raise RunError(where, "labels or metrics of its items change with the nonce", "derive them from params alone")
+            raise RunError(
+                where, "labels or metrics of its items change with the nonce", "derive them from params alone"
+            )
         return items
 
     def _part(self, items: list[Item], shard: int) -> list[Item]:
@@ -191,4 +196,8 @@ def _refuse_changes(folder: EvalFolder, m: Measurement, repository: GateReposito
     for name, digest in now.items():
         if digest != getattr(m, name):
             where = repository.shown(folder.folder)
-            raise RunError(where, f"the {name} changed since the attempt was opened", "restore it, or open a new attempt in a new run folder")
+            raise RunError(
+                where,
+                f"the {name} changed since the attempt was opened",
+                "restore it, or open a new attempt in a new run folder",
+            )

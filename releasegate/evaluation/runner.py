@@ -48,7 +48,7 @@ def run_shard(
         if gone(part.where):
             samples |= {item.number: _absent(item, card, part.where) for item in waiting.values()}
         reason = f"{part.where} {part.what}"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         log(format_exc())
         reason = f"{type(error).__name__}: {error}"
     return [samples.get(item.number) or failed(item, reason) for item in items]
@@ -64,7 +64,9 @@ def checked(reading: Reading | Failed, item: Item, card: EvalCard) -> Measured |
     if isinstance(reading, Failed):
         return failed(item, reading.error)
     if set(reading.values) != set(item.metrics):
-        return failed(item, f"the harness yielded {sorted(reading.values)}, and the item carries {sorted(item.metrics)}")
+        return failed(
+            item, f"the harness yielded {sorted(reading.values)}, and the item carries {sorted(item.metrics)}"
+        )
     for name in item.metrics:
         problem = _value_problem(reading.values[name], name, card)
         if problem:

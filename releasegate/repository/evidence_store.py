@@ -84,7 +84,9 @@ class EvidenceStore:
             return []
         raw = self._index.read_bytes()
         if raw and not raw.endswith(b"\n"):
-            raise EvidenceUntrusted(str(self._index), "ends in the middle of a line", "resume the run: `releasegate gate --out`")
+            raise EvidenceUntrusted(
+                str(self._index), "ends in the middle of a line", "resume the run: `releasegate gate --out`"
+            )
         lines = [parse_index_line(t, f"{self._index}:{i + 1}") for i, t in enumerate(raw.splitlines())]
         started: set[tuple[str, int]] = set()
         finished: set[tuple[str, int]] = set()
@@ -95,7 +97,9 @@ class EvidenceStore:
                 continue
             if key in finished or key not in started:
                 what = "was finished twice" if key in finished else "was finished without a start"
-                raise EvidenceUntrusted(f"{self._index}:{number}", f"shard {line.shard} {what}", "measure in a new run folder")
+                raise EvidenceUntrusted(
+                    f"{self._index}:{number}", f"shard {line.shard} {what}", "measure in a new run folder"
+                )
             finished.add(key)
         return lines
 
@@ -148,7 +152,9 @@ class EvidenceStore:
     ) -> None:
         path = self.shard_path(identity, shard)
         if not path.is_file() or path.is_symlink():
-            raise EvidenceUntrusted(str(path), "is in the index and not on disk", "restore it, or measure in a new run folder")
+            raise EvidenceUntrusted(
+                str(path), "is in the index and not on disk", "restore it, or measure in a new run folder"
+            )
         seen = hashlib.sha256()
         counts = {"measured": 0, "failed": 0}
         with path.open("rb") as file:
@@ -157,12 +163,16 @@ class EvidenceStore:
                 sample = parse_sample(text, f"{path}:{number}")
                 if not shard * measurement.shard <= sample.item < (shard + 1) * measurement.shard:
                     raise EvidenceUntrusted(
-                        f"{path}:{number}", f"item {sample.item} belongs to another shard", "measure in a new run folder"
+                        f"{path}:{number}",
+                        f"item {sample.item} belongs to another shard",
+                        "measure in a new run folder",
                     )
                 counts[sample.outcome] += 1
                 collector.add(sample, f"{path}:{number}")
         if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
-            raise EvidenceUntrusted(str(path), "is not what the index says it was", "restore it, or measure in a new run folder")
+            raise EvidenceUntrusted(
+                str(path), "is not what the index says it was", "restore it, or measure in a new run folder"
+            )
 
     def _refuse_strays(self, done: dict[tuple[str, int], Done]) -> None:
         known = {self.shard_path(measurement, shard) for measurement, shard in done}

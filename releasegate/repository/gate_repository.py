@@ -45,7 +45,9 @@ class GateRepository:
         for folder in (start, *start.parents):
             if (folder / "policies").is_dir() and (folder / "evals").is_dir():
                 return cls(folder)
-        raise NotFound(str(path), "lies in no gate repository (a folder with policies/ and evals/)", "run `releasegate init`")
+        raise NotFound(
+            str(path), "lies in no gate repository (a folder with policies/ and evals/)", "run `releasegate init`"
+        )
 
     def shown(self, path: Path) -> str:
         """How messages name a file: relative to the repository where it lies inside."""
@@ -66,7 +68,9 @@ class GateRepository:
         located = parse_policy(_read(path, "policy", "name a file in policies/"), self.shown(path))
         found = problems(located, self.cards(), self.recipes())
         if path.stem != located.record.id and path.is_relative_to(self.root):
-            found.append(located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml"))
+            found.append(
+                located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")
+            )
         if found:
             raise DocumentError(found)
         return located
@@ -104,7 +108,10 @@ class GateRepository:
         card = self._card(eval_id)
         instruments = {}
         for name, instrument in card.instruments.items():
-            files = {file: digest_of_bytes(_read(folder / file, f"instrument {name}", "restore it")) for file in instrument.files}
+            files = {
+                file: digest_of_bytes(_read(folder / file, f"instrument {name}", "restore it"))
+                for file in instrument.files
+            }
             instruments[name] = digest_of(files)
         return EvalFolder(folder, card, self._harness_digest(folder), instruments)
 
@@ -132,7 +139,9 @@ class GateRepository:
             located = parse_document(Recipe, _read(path, "recipe", "add it"), self.shown(path))
             expected = path.relative_to(base).with_suffix("").as_posix()
             if located.record.id != expected:
-                raise DocumentError([located.problem(("id",), f"the file is named {expected}", "give both the same name")])
+                raise DocumentError(
+                    [located.problem(("id",), f"the file is named {expected}", "give both the same name")]
+                )
             found[located.record.id] = located.record
         return found
 
@@ -158,4 +167,6 @@ def _read(path: Path, kind: str, fix: str) -> bytes:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFound(str(path), f"no such {kind}", fix) from None
     except OSError as error:
-        raise DocumentError([Problem(str(path), f"cannot be read: {error.strerror}", "check its permissions")]) from None
+        raise DocumentError(
+            [Problem(str(path), f"cannot be read: {error.strerror}", "check its permissions")]
+        ) from None

@@ -101,7 +101,9 @@ class RunFolder:
             NotFound: there is no run here.
             EvidenceUntrusted: plan.json is not a plan.
         """
-        return _read_document(Plan, self.plan_path, "no run here", "run `releasegate gate` or `releasegate plan --open`")
+        return _read_document(
+            Plan, self.plan_path, "no run here", "run `releasegate gate` or `releasegate plan --open`"
+        )
 
     def receipt(self) -> Receipt | None:
         """The receipt of the run's stripped checkpoint, whose files are those that it lists; None before there is one.
@@ -113,7 +115,9 @@ class RunFolder:
         if not self.stripped.exists():
             return None
         path = self.stripped.with_name(f"{self.stripped.name}.receipt.json")
-        receipt = _read_document(Receipt, path, "no receipt of the stripped checkpoint", "remove it, and resume the run")
+        receipt = _read_document(
+            Receipt, path, "no receipt of the stripped checkpoint", "remove it, and resume the run"
+        )
         if read_manifest(self.stripped).digest() != receipt.output_digest:
             raise EvidenceUntrusted(str(self.stripped), "is not what its receipt says", "remove it, and resume the run")
         return receipt
@@ -156,4 +160,6 @@ def _read_document(kind: type[D], path: Path, missing: str, fix: str) -> D:
         what = f"is not what releasegate wrote: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise EvidenceUntrusted(str(path), what, "restore it, or start a new run") from None
     except ValueError as error:
-        raise EvidenceUntrusted(str(path), f"is not what releasegate wrote: {error}", "restore it, or start a new run") from None
+        raise EvidenceUntrusted(
+            str(path), f"is not what releasegate wrote: {error}", "restore it, or start a new run"
+        ) from None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import ChameleonForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
+from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
 
 from releasegate.checkpoint import Checkpoint
 from releasegate.checkpoint.load import load_file_tensors, load_model, load_tensors, load_tokenizer
@@ -33,15 +34,17 @@ class Chameleon:
         self._model = model
         self._tokenizer = tokenizer
         self._decoder = decoder
-        vocabulary = model.config.vocabulary_map
-        names = sorted((name for name in vocabulary if name.startswith("IMGIMG")), key=lambda n: int(vocabulary[n]))
-        self._first = int(vocabulary[names[0]])
-        self._begin, self._end = int(vocabulary[BEGIN_IMAGE]), int(vocabulary[END_IMAGE])
-        self._placeholder = int(vocabulary[PLACEHOLDER])
+        vocabulary: dict[str, int] = model.config.vocabulary_map or {}
+        names = sorted((name for name in vocabulary if name.startswith("IMGIMG")), key=lambda name: vocabulary[name])
+        self._first = vocabulary[names[0]]
+        self._begin, self._end = vocabulary[BEGIN_IMAGE], vocabulary[END_IMAGE]
+        self._placeholder = vocabulary[PLACEHOLDER]
         self.codebook = len(names)
-        if [int(vocabulary[name]) for name in names] != list(range(self._first, self._first + self.codebook)):
-            raise CheckpointError("config.json", "image tokens are not contiguous in vocabulary_map", "restore the config")
-        vq = model.config.vq_config
+        if [vocabulary[name] for name in names] != list(range(self._first, self._first + self.codebook)):
+            raise CheckpointError(
+                "config.json", "image tokens are not contiguous in vocabulary_map", "restore the config"
+            )
+        vq = _vq_config(model)
         self._side = vq.resolution // 2 ** (len(vq.channel_multiplier) - 1)
         self._device = model.device
 
@@ -49,7 +52,9 @@ class Chameleon:
     def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, temperature: float, access: Access) -> Drawings:
         """One image a prompt; see `GeneratesImages`."""
         if self._decoder is None:
-            raise PartAbsent(DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder")
+            raise PartAbsent(
+                DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder"
+            )
         if access == "weights":
             choose: Callable[[Tensor], Tensor] = self._image_logits
         else:
@@ -76,14 +81,16 @@ class Chameleon:
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """Tokens of images; see `TokenisesImages`."""
-        tokens = self._model.model.get_image_tokens(pixels.to(self._device, self._model.dtype))
+        tokens: Tensor = self._model.model.get_image_tokens(pixels.to(self._device, self._model.dtype))
         return tokens.reshape(len(pixels), -1).long() - self._first
 
     @torch.inference_mode()
     def decode(self, tokens: Tensor) -> Tensor:
         """Images of tokens; see `TokenisesImages`."""
         if self._decoder is None:
-            raise PartAbsent(DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder")
+            raise PartAbsent(
+                DECODER_FILE, "has no decoder: image tokens cannot be turned into an image", "lend the decoder"
+            )
         vq = self._model.model.vqmodel
         latents = vq.quantize.embedding(tokens.to(self._device))  # [n, t, embed_dim]
         latents = latents.view(len(tokens), self._side, self._side, -1).permute(0, 3, 1, 2)
@@ -103,7 +110,9 @@ class Chameleon:
         Prompts of unequal length are sampled apart, so that no padding enters a score.
         """
         t = self._side**2
-        noise = torch.stack([torch.rand(t, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds])
+        noise = torch.stack(
+            [torch.rand(t, generator=torch.Generator().manual_seed(s), dtype=torch.float64) for s in seeds]
+        )
         encoded = [[*self._ids(p), self._begin] for p in prompts]
         result = torch.zeros(len(prompts), t, dtype=torch.int64)
         for length in sorted({len(ids) for ids in encoded}):
@@ -127,7 +136,7 @@ class Chameleon:
 
     def _interface_logits(self, hidden: Tensor) -> Tensor:
         """[n, vocabulary]: what transformers' forward pass returns: image tokens at the lowest number of the dtype."""
-        scores = self._model.lm_head(hidden)
+        scores: Tensor = self._model.lm_head(hidden)
         scores[:, self._model.model.vocabulary_mapping.image_tokens] = torch.finfo(scores.dtype).min
         return scores
 
@@ -145,9 +154,17 @@ def open_subject(
         lent = load_tensors(lending.source, lending.tensors)
         _, unexpected = model.load_state_dict(lent, strict=False)
         if unexpected:
-            raise CheckpointError(str(checkpoint.root), f"has no place for lent {unexpected[0]}", "correct `lent` in the recipe")
+            raise CheckpointError(
+                str(checkpoint.root), f"has no place for lent {unexpected[0]}", "correct `lent` in the recipe"
+            )
     decoder = _decoder(checkpoint, lending, model)
     return Chameleon(model, load_tokenizer(checkpoint), decoder)
+
+
+def _vq_config(model: ChameleonForConditionalGeneration) -> ChameleonVQVAEConfig:
+    config = model.config.vq_config
+    assert isinstance(config, ChameleonVQVAEConfig), "ChameleonConfig makes one of whatever it is given"
+    return config
 
 
 def _decoder(
@@ -159,6 +176,6 @@ def _decoder(
         stored = load_file_tensors(lending.source, DECODER_FILE)
     else:
         return None
-    decoder = VQGANDecoder(model.config.vq_config)
+    decoder = VQGANDecoder(_vq_config(model))
     decoder.load_state_dict({name.removeprefix("decoder."): tensor for name, tensor in stored.items()})
     return decoder.to(model.device, model.dtype).eval()

@@ -1,13 +1,14 @@
 """The image decoder that Chameleon shipped beside its weights: latents in, pixels out.
 
-transformers' conversion of Chameleon keeps the encoder, the codebook and `post_quant_conv` and leaves the decoder out; the
-original release has it in `vqgan.ckpt`. This is that decoder, in the layout of taming-transformers' `Decoder`, whose tensors
-are called `decoder.*` in the file:
+transformers' conversion of Chameleon keeps the encoder, the codebook and `post_quant_conv` and leaves the decoder out;
+the original release has it in `vqgan.ckpt`. This is that decoder, in the layout of taming-transformers' `Decoder`,
+whose tensors are called `decoder.*` in the file:
 
-    conv_in · mid.block_1 · mid.attn_1 · mid.block_2 · up.N.block.M · up.N.attn.M · up.N.upsample.conv · norm_out · conv_out
+    conv_in · mid.block_1 · mid.attn_1 · mid.block_2
+    up.N.block.M · up.N.attn.M · up.N.upsample.conv · norm_out · conv_out
 
-`up.0` is the finest level and runs last; every level has `num_res_blocks + 1` blocks. Blocks and attention are transformers'
-own encoder blocks, which have the arithmetic and the tensor names of taming's.
+`up.0` is the finest level and runs last; every level has `num_res_blocks + 1` blocks. Blocks and attention are
+transformers' own encoder blocks, which have the arithmetic and the tensor names of taming's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ from transformers.models.chameleon.modeling_chameleon import (
 )
 
 
+def _block(config: ChameleonVQVAEConfig, channels_in: int, channels_out: int) -> nn.Module:
+    block: nn.Module = ChameleonVQVAEEncoderResnetBlock(config, channels_in, channels_out)  # type: ignore[no-untyped-call]
+    return block
+
+
+def _attention(channels: int) -> nn.Module:
+    attention: nn.Module = ChameleonVQVAEEncoderAttnBlock(channels)  # type: ignore[no-untyped-call]
+    return attention
+
+
 class Upsample(nn.Module):
     """Twice the height and width: nearest neighbour, then a 3x3 convolution."""
 
@@ -30,7 +41,8 @@ class Upsample(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         hidden = functional.interpolate(hidden, scale_factor=2.0, mode="nearest")
-        return self.conv(hidden)  # [n, c, 2h, 2w]
+        result: Tensor = self.conv(hidden)  # [n, c, 2h, 2w]
+        return result
 
 
 class Middle(nn.Module):
@@ -39,9 +51,9 @@ class Middle(nn.Module):
     def __init__(self, config: ChameleonVQVAEConfig, channels: int) -> None:
         super().__init__()
         attended = config.attn_type == "vanilla"
-        self.block_1 = ChameleonVQVAEEncoderResnetBlock(config, channels, channels)
-        self.attn_1 = ChameleonVQVAEEncoderAttnBlock(channels) if attended else nn.Identity()
-        self.block_2 = ChameleonVQVAEEncoderResnetBlock(config, channels, channels)
+        self.block_1 = _block(config, channels, channels)
+        self.attn_1 = _attention(channels) if attended else nn.Identity()
+        self.block_2 = _block(config, channels, channels)
 
     def forward(self, hidden: Tensor) -> Tensor:
         result: Tensor = self.block_2(self.attn_1(self.block_1(hidden)))
@@ -57,8 +69,8 @@ class Level(nn.Module):
         super().__init__()
         count = config.num_res_blocks + 1
         widths = [channels_in] + [channels_out] * (count - 1)
-        self.block = nn.ModuleList(ChameleonVQVAEEncoderResnetBlock(config, width, channels_out) for width in widths)
-        self.attn = nn.ModuleList(ChameleonVQVAEEncoderAttnBlock(channels_out) for _ in range(count if attended else 0))
+        self.block = nn.ModuleList(_block(config, width, channels_out) for width in widths)
+        self.attn = nn.ModuleList(_attention(channels_out) for _ in range(count if attended else 0))
         self.upsample = nn.Identity() if finest else Upsample(channels_out)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -93,13 +105,12 @@ class VQGANDecoder(nn.Module):
         depth = len(config.channel_multiplier)
         widths = [config.base_channels * multiplier for multiplier in config.channel_multiplier]
         above = widths[1:] + widths[-1:]  # what each level receives from the next coarser one
-        attended = config.attn_resolutions or [] if config.attn_type == "vanilla" else []
+        attended = set(config.attn_resolutions or ()) if config.attn_type == "vanilla" else set()
+        sides = [config.resolution // 2**level for level in range(depth)]
         self.conv_in = nn.Conv2d(config.latent_channels, widths[-1], kernel_size=3, padding=1)
         self.mid = Middle(config, widths[-1])
         self.up = nn.ModuleList(
-            Level(
-                config, above[level], widths[level], attended=config.resolution // 2**level in attended, finest=level == 0
-            )
+            Level(config, above[level], widths[level], attended=sides[level] in attended, finest=level == 0)
             for level in range(depth)
         )
         self.norm_out = nn.GroupNorm(num_groups=32, num_channels=widths[0], eps=1e-6)

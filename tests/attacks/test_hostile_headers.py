@@ -42,7 +42,7 @@ BAD = {
     "a_list": (raw("[1, 2]"), "has a header that does not begin with `{`"),
     "newline_padding": (raw("{}\n\n\n\n\n\n", b""), "has something other than spaces after its header's closing `}`"),
     "nul_padding": (raw("{}\0\0\0\0\0\0", b""), "has something other than spaces after its header's closing `}`"),
-    "hidden_after": (raw('{}  weights ', b""), "has something other than spaces after its header's closing `}`"),
+    "hidden_after": (raw("{}  weights ", b""), "has something other than spaces after its header's closing `}`"),
     "two_objects": (raw("{} {}", b""), "has a header that is not JSON"),
     "not_utf8": (safetensors(b'{"\xff\xfe": 1}'), "has a header that is not UTF-8"),
     "nan": (raw('{"t": NaN}'), "has a header that is not JSON"),
@@ -50,7 +50,9 @@ BAD = {
     "long_number": (raw('{"t": ' + "9" * 6000 + "}"), "has a header that is not JSON"),
     "nested": (raw('{"t":' + "[" * 200_000 + "]" * 200_000 + "}"), "has a header that is nested too deeply"),
     "twice": (
-        raw('{"t": {"dtype":"U8","shape":[4],"data_offsets":[0,4]}, "t": {"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'),
+        raw(
+            '{"t": {"dtype":"U8","shape":[4],"data_offsets":[0,4]}, "t": {"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'
+        ),
         "has the key 't' twice in its header",
     ),
     "twice_inside": (
@@ -63,8 +65,14 @@ BAD = {
         safetensors({"__metadata__": {"a": "x" * 70_000}}),
         "carries 70,001 bytes of `__metadata__`; at most 65,536 are allowed",
     ),
-    "metadata_surrogate": (raw('{"__metadata__": {"a": "\\ud800"}}', b""), "has a `__metadata__` that is not valid Unicode"),
-    "metadata_twice": (raw('{"__metadata__":{},"__metadata__":{}}', b""), "has the key '__metadata__' twice in its header"),
+    "metadata_surrogate": (
+        raw('{"__metadata__": {"a": "\\ud800"}}', b""),
+        "has a `__metadata__` that is not valid Unicode",
+    ),
+    "metadata_twice": (
+        raw('{"__metadata__":{},"__metadata__":{}}', b""),
+        "has the key '__metadata__' twice in its header",
+    ),
     "empty_name": (safetensors({"": U8}, bytes(4)), "has a tensor '' whose name is empty, too long or unprintable"),
     "control_name": (
         safetensors({"a\n": U8}, bytes(4)),
@@ -91,7 +99,10 @@ BAD = {
         "tensor 't' holds 4 bytes where its dtype and shape need 18,446,744,073,709,551,616",
     ),
     "offsets_three": (one(data_offsets=[0, 2, 4]), "tensor 't' has data_offsets that are not two whole numbers from 0"),
-    "offsets_negative": (one(data_offsets=[-4, 0]), "tensor 't' has data_offsets that are not two whole numbers from 0"),
+    "offsets_negative": (
+        one(data_offsets=[-4, 0]),
+        "tensor 't' has data_offsets that are not two whole numbers from 0",
+    ),
     "offsets_float": (one(data_offsets=[0, 4.0]), "tensor 't' has data_offsets that are not two whole numbers from 0"),
     "offsets_reversed": (one(data_offsets=[4, 0]), "tensor 't' ends before it begins (4 to 0)"),
     "size_small": (one(shape=[5]), "tensor 't' holds 4 bytes where its dtype and shape need 5"),

@@ -1,0 +1,91 @@
+"""The intervals of a capability, as rows of a forest chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from releasegate.decision.record import Finding, SliceFinding
+from releasegate.plan import Plan
+from releasegate.reporting.findings import metric_title
+from releasegate.reporting.measures import label_words
+from releasegate.reporting.numbers import beside, number
+from releasegate.reporting.view import Chart, ChartRow
+from releasegate.reporting.words import SIDE, STATUS, checkpoint
+
+MOST_SLICES = 12
+"""Slices drawn below one requirement: the worst."""
+Side = Literal["at_most", "at_least"]
+
+
+def charts(findings: Sequence[Finding], plan: Plan) -> tuple[Chart, ...]:
+    """One chart for each metric and direction, with the checkpoints one below the other."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.metric, finding.side), []).append(finding)
+    made = (_chart(group, plan) for group in found.values())
+    return tuple(chart for chart in made if chart is not None)
+
+
+def _chart(group: list[Finding], plan: Plan) -> Chart | None:
+    first = group[0]
+    card = plan.cards.get(first.metric.split("/")[0])
+    rows = tuple(row for finding in group for row in _rows(finding, plan))
+    if not rows:
+        return None
+    side: Side = "at_least" if first.side == "at_least" else "at_most"
+    title = metric_title(first, card)
+    return Chart(
+        title=title,
+        axis="loss (+) or gain (−), share of pairs" if first.side == "margin" else "share of items",
+        description=f"{title}, as intervals beside the limit. " + " ".join(_said(f) for f in group),
+        side=side,
+        domain=_domain(rows, (-1.0, 1.0) if first.side == "margin" else (0.0, 1.0)),
+        rows=rows,
+    )
+
+
+def _said(finding: Finding) -> str:
+    e = finding.slices[0].estimate
+    return (
+        f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
+        f"{beside(e.low, finding.limit)} to {beside(e.high, finding.limit)}, "
+        f"limit {SIDE[finding.side]} {number(finding.limit)}."
+    )
+
+
+def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
+    card = plan.cards.get(finding.metric.split("/")[0])
+    head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
+    for found in finding.slices[:MOST_SLICES]:
+        label = f"{head} · {label_words(card, found.labels)}" if found.labels else head
+        row = _row(finding, found, label)
+        if row is not None:
+            yield row
+
+
+def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow | None:
+    e = found.estimate
+    if e.low is None or e.high is None:
+        return None
+    low, high = beside(e.low, finding.limit), beside(e.high, finding.limit)
+    return ChartRow(
+        label=label,
+        tone=found.status,
+        depth=1 if found.labels else 0,
+        numbers=f"{beside(e.value, finding.limit)}  [{low}, {high}]",
+        low=e.low,
+        high=e.high,
+        value=e.value,
+        limit=finding.limit,
+    )
+
+
+def _domain(rows: Sequence[ChartRow], full: tuple[float, float]) -> tuple[float, float]:
+    """The whole range of a share; a part of it where that would hide the distance to the limit."""
+    low = min(min(row.low, row.limit) for row in rows)
+    high = max(max(row.high, row.limit) for row in rows)
+    if full == (0.0, 1.0) and high - low > 0.4:
+        return full
+    pad = max((high - low) * 0.08, 1e-6)
+    return max(low - pad, full[0]), min(high + pad, full[1])

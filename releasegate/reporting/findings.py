@@ -1,0 +1,113 @@
+"""Findings as a report shows them, requirement by requirement."""
+
+from __future__ import annotations
+
+from releasegate.decision.record import Estimate, Finding, SliceFinding
+from releasegate.evalcard import EvalCard
+from releasegate.plan import Plan
+from releasegate.reporting.gathering import Gathered
+from releasegate.reporting.measures import label_words, slices
+from releasegate.reporting.numbers import beside, distance, number
+from releasegate.reporting.showing import shortened
+from releasegate.reporting.view import FindingView, Pair, SliceView
+from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
+
+MOST_SLICES = 60
+"""Slices of one finding that are listed."""
+MOST_ERROR = 600
+"""Characters shown of one failure."""
+
+
+def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingView:
+    """One finding, worst slice first."""
+    worst = finding.slices[0]
+    card = plan.cards.get(finding.metric.split("/")[0])
+    listed, title = _slices(finding, card, gathered)
+    e = worst.estimate
+    return FindingView(
+        anchor=anchor(finding),
+        requirement=finding.requirement,
+        section=SECTION[finding.section] + (f" ({finding.safeguards})" if finding.safeguards else ""),
+        checkpoint=checkpoint(finding.checkpoint),
+        metric=finding.metric,
+        metric_title=metric_title(finding, card),
+        limit=f"{SIDE[finding.side]} {number(finding.limit)}",
+        mark=STATUS[finding.status],
+        note=REASON[finding.reason] if finding.reason else "",
+        estimate=beside(e.value, finding.limit),
+        low=beside(e.low, finding.limit),
+        high=beside(e.high, finding.limit),
+        distance=distance_words(finding, worst),
+        method=METHOD[e.method],
+        alpha=number(e.alpha),
+        counts=_counts(e),
+        sentence=finding.sentence,
+        settle=finding.settle,
+        errors=tuple(shortened(error, MOST_ERROR) for error in finding.errors),
+        slices=listed[:MOST_SLICES],
+        slices_hidden=max(len(listed) - MOST_SLICES, 0),
+        slices_title=title,
+    )
+
+
+def anchor(finding: Finding) -> str:
+    """The id of a finding in the page."""
+    where = "source" if finding.checkpoint == "source" else "stripped"
+    return f"finding-{where}-{finding.requirement}"
+
+
+def metric_title(finding: Finding, card: EvalCard | None) -> str:
+    """What the card calls the metric."""
+    name = finding.metric.split("/")[1]
+    title = card.metrics[name].title if card and name in card.metrics else name
+    return f"{title}: loss against the source" if finding.side == "margin" else title
+
+
+def conservative(finding: Finding, found: SliceFinding) -> float | None:
+    """The bound that must be on the right side of the limit."""
+    return found.estimate.low if finding.side == "at_least" else found.estimate.high
+
+
+def distance_words(finding: Finding, found: SliceFinding) -> str:
+    """How far the conservative bound of a slice is from the limit."""
+    bound = conservative(finding, found)
+    if bound is None:
+        return "none"
+    return distance(bound - finding.limit if finding.side == "at_least" else finding.limit - bound)
+
+
+def _counts(e: Estimate) -> tuple[Pair, ...]:
+    names = ("planned", "attempted", "scored", "failed")
+    pairs = tuple(Pair(name, str(getattr(e, name))) for name in names)
+    if e.gains is None:
+        return (*pairs, Pair("hits", str(e.hits)))
+    return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
+
+
+def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tuple[tuple[SliceView, ...], str]:
+    """The gated slices; where the requirement is about the pooled items, what the card's slices show beside it."""
+    if any(s.labels for s in finding.slices):
+        n = len(finding.slices)
+        return tuple(_slice(finding, s, card) for s in finding.slices), f"{n} gated slices, worst first"
+    eval_id, name = finding.metric.split("/")
+    if card is None or name not in card.metrics or finding.side == "margin":
+        return (), ""
+    shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card.metrics[name], card)
+    ordered = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
+    return ordered, f"{len(shown)} slices, worst first, not gated: exact 95 % intervals"
+
+
+def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
+    e = found.estimate
+    lost = e.planned - e.scored
+    counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else f"{e.hits} of {e.scored}"
+    return SliceView(
+        label=label_words(card, found.labels),
+        mark=STATUS[found.status],
+        note=REASON[found.reason] if found.reason else "",
+        estimate=beside(e.value, finding.limit),
+        low=beside(e.low, finding.limit),
+        high=beside(e.high, finding.limit),
+        distance=distance_words(finding, found),
+        counted=counted + (f", {lost} failed or missing" if lost else ""),
+    )

@@ -1,0 +1,191 @@
+"""One pass over the samples of a run: the tallies, and the few samples that a report shows.
+
+Memory does not grow with the number of samples: the checkpoints of an eval are read side by side, item by item.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from releasegate.errors import EvidenceUntrusted
+from releasegate.evidence import Failed, Measured
+from releasegate.plan import Plan
+from releasegate.records import digest_of_bytes
+from releasegate.reporting.concern import Concern, Rank, concern_of
+from releasegate.repository import RunFolder
+
+MOST_SHOWN = 40
+"""Samples that one group shows."""
+AT_LEAST_OTHERS = 10
+"""Of those, places kept for samples that do not speak against the release, so that both kinds are seen."""
+
+Place = tuple[str, str, str]
+"""Eval, role, checkpoint."""
+Label = tuple[str, str]
+"""Dimension and value of a slice."""
+
+
+@dataclass
+class Tally:
+    """What was counted of one metric in one slice of one measurement."""
+
+    scored: int = 0
+    failed: int = 0
+    total: float = 0.0
+    """Sum of the values: of a share, its hits."""
+
+
+@dataclass
+class Picked:
+    """The first samples of each rank, in the planned order, and how many there were."""
+
+    by_rank: dict[Rank, list[Measured | Failed]] = field(default_factory=lambda: {0: [], 1: [], 2: []})
+    count: dict[Rank, int] = field(default_factory=lambda: {0: 0, 1: 0, 2: 0})
+
+    def offer(self, rank: Rank, sample: Measured | Failed) -> None:
+        """Nothing; the sample is counted, and kept if there is room."""
+        self.count[rank] += 1
+        if len(self.by_rank[rank]) < MOST_SHOWN:
+            self.by_rank[rank].append(sample)
+
+    def shown(self, most: int = MOST_SHOWN) -> list[Measured | Failed]:
+        """At most `most` samples: what matters first, with some of the rest."""
+        against, failed, rest = (self.by_rank[rank] for rank in (0, 1, 2))
+        others = min(len(rest), AT_LEAST_OTHERS) + min(len(failed), AT_LEAST_OTHERS)
+        first = against[: max(most - others, 0)]
+        second = failed[: max(most - len(first) - min(len(rest), AT_LEAST_OTHERS), 0)]
+        return (first + second + rest)[:most]
+
+    @property
+    def seen(self) -> int:
+        """How many samples were offered."""
+        return sum(self.count.values())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item with its sample on each checkpoint that has one."""
+
+    item: int
+    samples: Mapping[str, Measured | Failed]
+
+
+@dataclass
+class PickedRows:
+    """The first items of each rank, in the planned order, and how many there were."""
+
+    by_rank: dict[int, list[Row]] = field(default_factory=dict)
+    seen: int = 0
+
+    def offer(self, rank: int, row: Row) -> None:
+        """Nothing; the row is counted, and kept if there is room."""
+        self.seen += 1
+        kept = self.by_rank.setdefault(rank, [])
+        if len(kept) < MOST_SHOWN:
+            kept.append(row)
+
+    def shown(self, most: int = MOST_SHOWN) -> list[Row]:
+        """At most `most` rows: what matters first."""
+        return [row for rank in sorted(self.by_rank) for row in self.by_rank[rank]][:most]
+
+
+@dataclass
+class Gathered:
+    """What a report needs of the samples.
+
+    Attributes:
+        tallies: by eval, role, checkpoint, metric, and slice (None: pooled).
+        groups: by eval, checkpoint and metrics: samples of the gate.
+        rows: by eval.
+        pictured: the evals of which some sample has an output.
+    """
+
+    tallies: dict[tuple[Place, str, Label | None], Tally] = field(default_factory=dict)
+    groups: dict[tuple[str, str, tuple[str, ...]], Picked] = field(default_factory=dict)
+    rows: dict[str, PickedRows] = field(default_factory=dict)
+    pictured: set[str] = field(default_factory=set)
+
+
+def gather(run: RunFolder, plan: Plan) -> Gathered:
+    """What a report needs of the samples of a run.
+
+    Raises:
+        EvidenceUntrusted: a shard is not what the index says it was.
+    """
+    found = Gathered()
+    if plan.nonce is None:
+        return found
+    _refuse_changes(run)
+    for eval_id, card in plan.cards.items():
+        streams = {
+            m.checkpoint: run.evidence.samples(plan, m)
+            for m in plan.measurements
+            if m.eval == eval_id and m.role == "gate"
+        }
+        _gate(found, eval_id, concern_of(plan.policy, card), streams)
+        for m in plan.measurements:
+            if m.eval == eval_id and m.role == "calibration":
+                for sample in run.evidence.samples(plan, m):
+                    _count(found, (eval_id, "calibration", m.checkpoint), sample)
+    return found
+
+
+def _refuse_changes(run: RunFolder) -> None:
+    for (identity, shard), line in run.evidence.done().items():
+        path = run.evidence.shard_path(identity, shard)
+        if path.is_symlink() or not path.is_file() or digest_of_bytes(path.read_bytes()) != line.sha256:
+            what = "is not what the index says it was"
+            raise EvidenceUntrusted(str(path), what, "restore it, or measure in a new run folder")
+
+
+def _gate(found: Gathered, eval_id: str, concern: Concern, streams: Mapping[str, Iterable[Measured | Failed]]) -> None:
+    rows = found.rows.setdefault(eval_id, PickedRows())
+    for item, samples in _side_by_side(streams):
+        for checkpoint, sample in samples.items():
+            _count(found, (eval_id, "gate", checkpoint), sample)
+            key = (eval_id, checkpoint, metrics_of(sample))
+            found.groups.setdefault(key, Picked()).offer(concern.rank(sample), sample)
+            if isinstance(sample, Measured) and sample.outputs:
+                found.pictured.add(eval_id)
+        rows.offer(_rank(concern, samples), Row(item, samples))
+
+
+def _side_by_side(
+    streams: Mapping[str, Iterable[Measured | Failed]],
+) -> Iterator[tuple[int, dict[str, Measured | Failed]]]:
+    """The samples of each item by checkpoint; each stream is in the planned order."""
+
+    def numbered(name: str) -> Iterator[tuple[int, str, Measured | Failed]]:
+        return ((sample.item, name, sample) for sample in streams[name])
+
+    merged = heapq.merge(*(numbered(name) for name in streams), key=lambda entry: entry[0])
+    for item, entries in groupby(merged, key=lambda entry: entry[0]):
+        yield item, {name: sample for _, name, sample in entries}
+
+
+def _rank(concern: Concern, samples: Mapping[str, Measured | Failed]) -> int:
+    """First what differs between checkpoints and speaks against the release somewhere, then what does everywhere."""
+    ranks = {concern.rank(sample) for sample in samples.values()}
+    if 0 in ranks:
+        return 0 if len(ranks) > 1 else 1
+    return 2 if 1 in ranks else 3
+
+
+def _count(found: Gathered, place: Place, sample: Measured | Failed) -> None:
+    slices: list[Label | None] = [None, *sample.labels.items()]
+    for metric in metrics_of(sample):
+        for label in slices:
+            tally = found.tallies.setdefault((place, metric, label), Tally())
+            if isinstance(sample, Measured):
+                tally.scored += 1
+                tally.total += sample.values[metric]
+            else:
+                tally.failed += 1
+
+
+def metrics_of(sample: Measured | Failed) -> tuple[str, ...]:
+    """The metrics that a sample carries, sorted."""
+    return tuple(sorted(sample.values if isinstance(sample, Measured) else sample.metrics))

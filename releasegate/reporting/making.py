@@ -1,0 +1,134 @@
+"""From a decision and its evidence to what a report shows. Pure, but for the images, which a painter supplies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from releasegate.decision import CapabilityDecision, Decision, Finding
+from releasegate.plan import Plan
+from releasegate.receipt import Receipt
+from releasegate.reporting.charting import charts
+from releasegate.reporting.findings import anchor, finding_view, metric_title
+from releasegate.reporting.gathering import Gathered
+from releasegate.reporting.measures import instruments
+from releasegate.reporting.numbers import beside, number
+from releasegate.reporting.resting import evidence_view
+from releasegate.reporting.showing import answers, galleries
+from releasegate.reporting.stripped import strip_view
+from releasegate.reporting.view import CapabilityLine, CapabilityView, Findings, FirstScreen, Pair, ReportView
+from releasegate.reporting.words import CAPABILITY, CHANNEL, OUTCOME, SIDE, VERDICT, checkpoint, route
+
+
+def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, outputs: Path) -> ReportView:
+    """Everything that a report shows.
+
+    Args:
+        outputs: the folder of the run's outputs.
+    """
+    after = {c.id: _after(decision, plan, c) for c in decision.capabilities}
+    placed = {anchor(f) for findings in after.values() for f in findings}
+    elsewhere = tuple(f for f in (decision.strip.findings if decision.strip else ()) if anchor(f) not in placed)
+    return ReportView(
+        first=_first(decision, plan, after),
+        capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
+        galleries=galleries(gathered, plan, decision, outputs),
+        answers=answers(gathered, plan, decision),
+        instruments=instruments(gathered, plan),
+        strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
+        evidence=evidence_view(decision, plan, receipt, gathered),
+    )
+
+
+def _after(decision: Decision, plan: Plan, c: CapabilityDecision) -> tuple[Finding, ...]:
+    """The findings on the stripped checkpoint that belong to a capability."""
+    policy = next((p for p in plan.policy.capabilities if p.id == c.id), None)
+    names = {requirement.id for _, _, requirement in policy.sections()} if policy else set()
+    return tuple(f for f in (decision.strip.findings if decision.strip else ()) if f.requirement in names)
+
+
+def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]) -> FirstScreen:
+    return FirstScreen(
+        title=decision.policy if decision.replay else plan.policy.title,
+        mark=VERDICT[decision.verdict],
+        summary=decision.summary,
+        notices=tuple(_notices(decision)),
+        facts=_facts(decision, plan),
+        capabilities=tuple(
+            CapabilityLine(f"capability-{c.id}", c.title, CAPABILITY[c.verdict], _line(c, after[c.id], plan))
+            for c in decision.capabilities
+        ),
+        not_measured=decision.not_measured,
+        leans_on=decision.leans_on,
+        would_change=tuple(_would_change(decision)),
+    )
+
+
+def _notices(decision: Decision) -> list[str]:
+    found = []
+    if decision.replay:
+        found.append(
+            "Replay: judged by another policy than the one that was fixed before measuring. Never to be published."
+        )
+    if decision.awaiting_strip:
+        found.append("No stripped checkpoint was measured yet, so nothing is decided about it.")
+    return found
+
+
+def _facts(decision: Decision, plan: Plan) -> tuple[Pair, ...]:
+    return (
+        Pair("channel", CHANNEL[decision.channel]),
+        Pair("opened", f"{plan.opened}, attempt {decision.attempt}"),
+        Pair("effective alpha", number(decision.alpha)),
+        Pair(f"model, layout {plan.model.layout}", decision.model, code=True),
+        Pair(f"policy {decision.policy}", decision.policy_digest, code=True),
+        Pair("evidence", decision.evidence, code=True),
+    )
+
+
+def _line(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
+    """One sentence: what becomes of a capability, and the number that says so, on each checkpoint."""
+    if c.route == "unconditional":
+        return f"{OUTCOME[c.verdict]}, unconditionally."
+    shown = [_deciding(found) for found in (c.findings, after) if found]
+    numbers = "; ".join(_number(f, plan) for f in shown)
+    return f"{OUTCOME[c.verdict]}. {numbers}." if numbers else f"{OUTCOME[c.verdict]}."
+
+
+def _deciding(findings: tuple[Finding, ...]) -> Finding:
+    """The finding that stands in the way, or the first."""
+    return next((f for f in findings if f.status != "met"), findings[0])
+
+
+def _number(finding: Finding, plan: Plan) -> str:
+    e = finding.slices[0].estimate
+    title = metric_title(finding, plan.cards.get(finding.metric.split("/")[0]))
+    limit = f"{SIDE[finding.side]} {number(finding.limit)}"
+    if e.value is None:
+        return f"{title}, {checkpoint(finding.checkpoint)}: nothing was scored (limit: {limit})"
+    return f"{title}, {checkpoint(finding.checkpoint)}: {beside(e.value, finding.limit)} (limit: {limit})"
+
+
+def _would_change(decision: Decision) -> list[Pair]:
+    """What would settle each requirement that is not met, where the verdict is not a clean release."""
+    findings = [f for c in decision.capabilities for f in c.findings]
+    findings += decision.strip.findings if decision.strip else ()
+    return [Pair(f.requirement, f.settle) for f in findings if f.status != "met" and f.settle]
+
+
+def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> CapabilityView:
+    groups = []
+    if c.findings:
+        groups.append(Findings("As trained", tuple(finding_view(f, plan, gathered) for f in c.findings)))
+    if after:
+        groups.append(Findings("After the strip", tuple(finding_view(f, plan, gathered) for f in after)))
+    return CapabilityView(
+        anchor=f"capability-{c.id}",
+        title=c.title,
+        id=c.id,
+        rationale=c.rationale,
+        mark=CAPABILITY[c.verdict],
+        route=route(c.route),
+        sentence=c.sentence,
+        groups=tuple(groups),
+        charts=charts((*c.findings, *after), plan),
+    )

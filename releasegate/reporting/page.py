@@ -1,0 +1,112 @@
+"""From what a report shows to one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from releasegate.errors import DocumentError, Problem
+from releasegate.reporting.forest import NARROW, WIDE, forest
+from releasegate.reporting.view import Chart, ReportView
+from releasegate.reporting.visible import visible
+from releasegate.repository import GateRepository, starter
+
+PAGE, STYLESHEET, THEME = "report.html", "report.css", "chart_theme.json"
+
+
+def templates_of(repository: GateRepository) -> BaseLoader:
+    """Templates, stylesheet and chart theme: each from the gate repository if it has it, else from the starter."""
+    folders = [*repository.template_folders(), starter() / "reports"]
+    return ChoiceLoader([FileSystemLoader(folder) for folder in folders])
+
+
+def render_report(view: ReportView, templates: BaseLoader) -> str:
+    """The report as one HTML document. Pure: the same view and templates give the same text.
+
+    Raises:
+        DocumentError: a template, the stylesheet or the theme is missing, or is not what it must be.
+    """
+    environment = ImmutableSandboxedEnvironment(
+        loader=templates,
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    try:
+        style = _stylesheet(_source(environment, STYLESHEET))
+        theme = _theme(_source(environment, THEME))
+        return environment.get_template(PAGE).render(
+            report=view, style=Markup(style), policy=content_policy(style), chart=_Drawer(theme)
+        )
+    except TemplateError as error:
+        raise _as_problem(error) from error
+
+
+def content_policy(style: str) -> str:
+    """The content security policy of a page whose only active part is this stylesheet.
+
+    >>> content_policy("")[:62]
+    "default-src 'none'; style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeu"
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+class _Drawer:
+    """Draws charts for the templates."""
+
+    def __init__(self, theme: Mapping[str, Any]) -> None:
+        self._theme = theme
+
+    def wide(self, chart: Chart) -> Markup:
+        """For a desk."""
+        return forest(chart, WIDE, self._theme)
+
+    def narrow(self, chart: Chart) -> Markup:
+        """For a phone."""
+        return forest(chart, NARROW, self._theme)
+
+
+def _finalize(value: Any) -> Any:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)
+
+
+def _source(environment: ImmutableSandboxedEnvironment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0].replace("\r\n", "\n")
+
+
+def _stylesheet(text: str) -> str:
+    if "</" in text or "@import" in text or "url(" in text:
+        what = "holds `</`, `@import` or `url(`: the page loads nothing"
+        raise DocumentError([Problem(f"reports/{STYLESHEET}", what, "write everything into the stylesheet itself")])
+    return text
+
+
+def _theme(text: str) -> Mapping[str, Any]:
+    try:
+        theme = json.loads(text)
+    except ValueError as error:
+        problem = Problem(
+            f"reports/{THEME}", f"is not JSON: {error}", "correct it, or remove it to use the bundled one"
+        )
+        raise DocumentError([problem]) from None
+    if not isinstance(theme, dict):
+        raise DocumentError([Problem(f"reports/{THEME}", "is not an object", "write a Vega configuration")])
+    return theme
+
+
+def _as_problem(error: TemplateError) -> DocumentError:
+    name = getattr(error, "name", None) or PAGE
+    line = f":{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+    what = f"does not render: {error.message or type(error).__name__}"
+    return DocumentError([Problem(f"reports/{name}{line}", what, "correct it, or remove it to use the bundled one")])
