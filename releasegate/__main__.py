@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
 
         _say("".join(traceback.format_exception(error)))
         _say(f"releasegate: a bug in releasegate: {type(error).__name__}: {error}")
-        _say("  fix: report it with the text above; nothing was decided")
+        _say("  fix: report it with the text above; the exit code is no verdict")
     return Exit.CANNOT
 
 

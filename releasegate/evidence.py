@@ -96,6 +96,8 @@ class Started(Record):
     """A shard is about to be measured."""
 
     event: Literal["started"] = "started"
+    plan: Digest
+    """Digest of the plan, its limits included: evidence gathered under one plan is none for another."""
     measurement: Digest
     shard: Annotated[int, Field(ge=0)]
 

@@ -51,9 +51,9 @@ def gate(call: Call, progress: Progress) -> Decision:
     """The decision; plan, evidence, decision, report and the stripped checkpoint, if any, lie in the run folder."""
     repository = GateRepository.around(call.policy)
     policy = repository.read_policy(call.policy).record
+    checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
     with run.locked():
-        checkpoint = open_model(call.model, policy, progress)
         plan = open_or_resume(run, repository, policy, checkpoint, call)
         bench = Bench(run, plan, repository, call.device, progress)
         measure(bench, Target(SOURCE, checkpoint))

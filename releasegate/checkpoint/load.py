@@ -5,13 +5,15 @@ Nothing here runs code from a checkpoint, reads a pickle, or asks a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from releasegate.checkpoint.folder import Checkpoint
 from releasegate.errors import CheckpointError, NotFound
@@ -34,14 +36,15 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     Raises:
         CheckpointError: the class has tensors that the checkpoint lacks, or the other way round, or shapes differ.
     """
-    loaded: tuple[M, dict[str, Any]] = cls.from_pretrained(  # type: ignore[assignment]
-        str(checkpoint.root),
-        trust_remote_code=False,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        dtype=dtype,
-    )
+    with _without_progress_bar():
+        loaded: tuple[M, dict[str, Any]] = cls.from_pretrained(  # type: ignore[assignment]
+            str(checkpoint.root),
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=dtype,
+        )
     model, info = loaded
     for kind in _STRICT:
         found = sorted(map(str, info.get(kind) or ()))
@@ -52,6 +55,18 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     model.to(device)  # type: ignore[arg-type]
     model.train(mode=False)
     return model
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """transformers draws a bar of its own for every model, over whatever stands on the terminal."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_tensors(checkpoint: Checkpoint, patterns: Iterable[str]) -> dict[str, Tensor]:

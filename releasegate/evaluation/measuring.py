@@ -140,7 +140,7 @@ class _Measuring:
                 if shard in broken_off and not self._measurement.subject.deterministic:
                     samples: list[Measured | Failed] = [failed(i, BROKEN_OFF) for i in part]
                 else:
-                    self._bench.run.evidence.start_shard(self._identity, shard)
+                    self._bench.run.evidence.start_shard(self._bench.plan, self._identity, shard)
                     samples = self._samples(harness, part, tools)
                 self._bench.run.evidence.finish_shard(self._identity, shard, self._target.checkpoint.digest, samples)
                 advance(len(part))

@@ -7,7 +7,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words, slices
-from releasegate.reporting.numbers import beside, distance, number
+from releasegate.reporting.numbers import beside, distance, number, sentence
 from releasegate.reporting.showing import shortened
 from releasegate.reporting.view import FindingView, Pair, SliceView
 from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
@@ -41,8 +41,8 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         method=METHOD[e.method],
         alpha=number(e.alpha),
         counts=_counts(e),
-        sentence=finding.sentence,
-        settle=finding.settle,
+        sentence=sentence(finding.sentence),
+        settle=sentence(finding.settle) if finding.settle else None,
         errors=tuple(shortened(error, MOST_ERROR) for error in finding.errors),
         slices=listed[:MOST_SLICES],
         slices_hidden=max(len(listed) - MOST_SLICES, 0),

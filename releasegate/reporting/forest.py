@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -11,13 +12,38 @@ from releasegate.reporting.svg import inlined, sentinel
 from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.visible import visible
 
-ROW = 40
-"""Height of a row in pixels: a line of text, and the interval below it."""
-WIDE, NARROW = 680, 330
+WIDE, NARROW = 700, 330
 """Widths in pixels: of a page on a desk, and on a phone."""
-MOST_LABEL = {WIDE: 70, NARROW: 30}
-TONES = ("met", "violated", "not_shown")
-SHAPES = ("circle", "square", "diamond")
+TONES = ("met", "violated", "not_shown", "plain")
+SHAPES = ("circle", "square", "diamond", "circle")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a row has its text.
+
+    Attributes:
+        row: height of a row in pixels.
+        text: how far above the middle of the row its text is.
+        line: how far below the middle its interval is.
+        gutter: pixels left of the axis for labels; 0 puts them above the interval.
+        numbers: pixels right of the axis for the interval in numbers; 0 leaves them to the table.
+        letters: the most letters of a label.
+    """
+
+    width: int
+    row: int
+    text: int
+    line: int
+    gutter: int
+    numbers: int
+    letters: int
+
+
+LAYOUTS = {
+    WIDE: Layout(WIDE, row=30, text=0, line=0, gutter=200, numbers=150, letters=34),
+    NARROW: Layout(NARROW, row=40, text=-9, line=9, gutter=0, numbers=0, letters=44),
+}
 
 
 def forest(chart: Chart, width: int, theme: Mapping[str, Any]) -> Markup:
@@ -30,58 +56,57 @@ def forest(chart: Chart, width: int, theme: Mapping[str, Any]) -> Markup:
     import altair
     import vl_convert
 
-    spec = _layers(altair, chart, width).to_dict()
+    spec = _layers(altair, chart, LAYOUTS[width]).to_dict()
     spec["config"] = _coloured(theme)
     return inlined(vl_convert.vegalite_to_svg(spec), visible(chart.description))
 
 
-def _layers(altair: Any, chart: Chart, width: int) -> Any:
-    data = altair.Data(values=[_datum(i, row, width) for i, row in enumerate(chart.rows)])
+def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
+    """Good side, limit, interval, estimate, label and numbers of every row, from the back to the front."""
+    data = altair.Data(values=[_datum(i, row, chart, at) for i, row in enumerate(chart.rows)])
     base = altair.Chart(data).encode(y=altair.Y("row:O", axis=None, sort=None))
+    span = at.width - at.gutter - at.numbers - 10
     scale = altair.Scale(domain=list(chart.domain), nice=False, zero=False)
-    axis = altair.Axis(title=chart.axis, tickCount=5 if width == NARROW else 8)
-    tone = altair.Color(
-        "tone:N", scale=altair.Scale(domain=list(TONES), range=[sentinel(t) for t in TONES]), legend=None
-    )
+    axis = altair.Axis(title=chart.axis, tickCount=5, titleAnchor="start")
+    colours = altair.Scale(domain=list(TONES), range=[sentinel(tone) for tone in TONES])
+    tone = altair.Color("tone:N", scale=colours, legend=None)
     shape = altair.Shape("tone:N", scale=altair.Scale(domain=list(TONES), range=list(SHAPES)), legend=None)
-    x = altair.X("low:Q", scale=scale, axis=axis)
-    low, high = chart.domain
-    span = (
-        {"x": altair.datum(low), "x2": "limit:Q"}
-        if chart.side == "at_most"
-        else {"x": "limit:Q", "x2": altair.datum(high)}
-    )
+
+    def x(field: str) -> Any:
+        return altair.X(f"{field}:Q", scale=scale, axis=axis)
+
+    def text(field: str, place: int, role: str, align: str) -> Any:
+        drawn = base.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
+        return drawn.encode(x=altair.value(place), text=f"{field}:N")
+
+    line = {"yOffset": at.line}
     parts = [
-        base.mark_bar(size=ROW - 1, color=sentinel("met"), opacity=0.10).encode(**span),
-        base.mark_tick(color=sentinel("limit"), thickness=2, size=ROW - 2, orient="vertical").encode(
-            x=altair.X("limit:Q", scale=scale)
+        base.mark_bar(size=20, color=sentinel("met"), opacity=0.13, **line).encode(x=x("good_from"), x2="good_to"),
+        base.mark_tick(color=sentinel("limit"), thickness=2, size=20, orient="vertical", **line).encode(x=x("limit")),
+        base.mark_rule(strokeWidth=3, strokeCap="round", **line).encode(x=x("low"), x2="high", color=tone),
+        base.mark_point(size=75, filled=True, opacity=1, stroke=sentinel("page"), strokeWidth=1.5, **line).encode(
+            x=x("value"), color=tone, shape=shape
         ),
-        base.mark_rule(strokeWidth=3, strokeCap="round", yOffset=9).encode(x=x, x2="high:Q", color=tone),
-        base.mark_point(size=70, filled=True, opacity=1, yOffset=9, stroke=sentinel("page"), strokeWidth=1.5).encode(
-            x=altair.X("value:Q", scale=scale), color=tone, shape=shape
-        ),
-        base.mark_text(align="left", baseline="middle", yOffset=-9, color=sentinel("ink")).encode(
-            x=altair.value(4), text="label:N"
-        ),
-        base.mark_text(align="right", baseline="middle", yOffset=-9, color=sentinel("muted")).encode(
-            x=altair.value(width - 14), text="numbers:N"
-        ),
+        text("label", -at.gutter, "ink", "left"),
     ]
-    return altair.layer(*parts).properties(width=width - 10, height=ROW * len(chart.rows))
+    if at.numbers:
+        parts.append(text("numbers", span + at.numbers, "muted", "right"))
+    return altair.layer(*parts).properties(width=span, height=at.row * len(chart.rows))
 
 
-def _datum(number: int, row: ChartRow, width: int) -> dict[str, Any]:
-    label = visible(row.label)
-    most = MOST_LABEL[width]
+def _datum(number: int, row: ChartRow, chart: Chart, at: Layout) -> dict[str, Any]:
+    label = ("   " if row.depth else "") + visible(row.label)
     return {
         "row": number,
-        "label": label if len(label) <= most else label[: most - 1] + "…",
-        "numbers": row.numbers if width == WIDE else "",
+        "label": label if len(label) <= at.letters else label[: at.letters - 1] + "…",
+        "numbers": row.numbers,
         "tone": row.tone,
         "low": row.low,
         "high": row.high,
         "value": row.value,
         "limit": row.limit,
+        "good_from": chart.domain[0] if chart.side == "at_most" else row.limit,
+        "good_to": row.limit if chart.side == "at_most" else chart.domain[1],
     }
 
 

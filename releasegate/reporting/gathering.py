@@ -88,8 +88,9 @@ class PickedRows:
             kept.append(row)
 
     def shown(self, most: int = MOST_SHOWN) -> list[Row]:
-        """At most `most` rows: what matters first."""
-        return [row for rank in sorted(self.by_rank) for row in self.by_rank[rank]][:most]
+        """At most `most` rows: what matters first, then a few of the rest."""
+        *first, rest = (self.by_rank.get(rank, []) for rank in range(4))
+        return [row for rows in (*first, rest[:AT_LEAST_OTHERS]) for row in rows][:most]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from releasegate.reporting.charting import charts
 from releasegate.reporting.findings import anchor, finding_view, metric_title
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import instruments
-from releasegate.reporting.numbers import beside, number
+from releasegate.reporting.numbers import beside, number, sentence
 from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
@@ -90,8 +90,8 @@ def _line(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
     if c.route == "unconditional":
         return f"{OUTCOME[c.verdict]}, unconditionally."
     shown = [_deciding(found) for found in (c.findings, after) if found]
-    numbers = "; ".join(_number(f, plan) for f in shown)
-    return f"{OUTCOME[c.verdict]}. {numbers}." if numbers else f"{OUTCOME[c.verdict]}."
+    numbers = " ".join(_numbers(same, plan) for same in _alike(shown))
+    return f"{OUTCOME[c.verdict]}. {numbers}".rstrip()
 
 
 def _deciding(findings: tuple[Finding, ...]) -> Finding:
@@ -99,13 +99,25 @@ def _deciding(findings: tuple[Finding, ...]) -> Finding:
     return next((f for f in findings if f.status != "met"), findings[0])
 
 
-def _number(finding: Finding, plan: Plan) -> str:
-    e = finding.slices[0].estimate
-    title = metric_title(finding, plan.cards.get(finding.metric.split("/")[0]))
-    limit = f"{SIDE[finding.side]} {number(finding.limit)}"
-    if e.value is None:
-        return f"{title}, {checkpoint(finding.checkpoint)}: nothing was scored (limit: {limit})"
-    return f"{title}, {checkpoint(finding.checkpoint)}: {beside(e.value, finding.limit)} (limit: {limit})"
+def _alike(findings: list[Finding]) -> list[list[Finding]]:
+    """The findings, those of one metric and limit together."""
+    found: dict[tuple[str, str, float], list[Finding]] = {}
+    for f in findings:
+        found.setdefault((f.metric, f.side, f.limit), []).append(f)
+    return list(found.values())
+
+
+def _numbers(findings: list[Finding], plan: Plan) -> str:
+    """One metric on the checkpoints where it decides."""
+    first = findings[0]
+    title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
+    values = ", ".join(f"{_value(f)} {checkpoint(f.checkpoint)}" for f in findings)
+    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}."
+
+
+def _value(finding: Finding) -> str:
+    value = finding.slices[0].estimate.value
+    return "nothing scored" if value is None else beside(value, finding.limit)
 
 
 def _would_change(decision: Decision) -> list[Pair]:
@@ -127,8 +139,8 @@ def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, g
         id=c.id,
         rationale=c.rationale,
         mark=CAPABILITY[c.verdict],
-        route=route(c.route),
-        sentence=c.sentence,
+        route=sentence(route(c.route)),
+        sentence=sentence(c.sentence),
         groups=tuple(groups),
         charts=charts((*c.findings, *after), plan),
     )

@@ -71,6 +71,16 @@ def plural(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning and a full stop at its end.
+
+    >>> sentence("at most 0.2 is shown")
+    'At most 0.2 is shown.'
+    """
+    begun = text[:1].upper() + text[1:]
+    return begun if begun.endswith((".", "!", "?")) else begun + "."
+
+
 def ranges(found: Sequence[tuple[int, int]]) -> str:
     """Inclusive ranges of numbers, with how many numbers they hold.
 

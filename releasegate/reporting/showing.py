@@ -17,9 +17,10 @@ from releasegate.reporting.pictures import BUDGET, Picture, is_image, picture
 from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
 from releasegate.reporting.words import checkpoint as checkpoint_words
 
-MOST_WITHOUT_IMAGE = 12
+MOST_WITHOUT_IMAGE = 6
 """Samples shown of a group that has no image."""
 MOST_ROWS = 24
+"""Rows of a table of answers."""
 MOST_TEXT = 280
 """Characters shown of one detail."""
 
@@ -44,7 +45,7 @@ def _gallery(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision, p
     card = plan.cards[eval_id]
     concern = concern_of(plan.policy, card)
     keys = [key for key in gathered.groups if key[0] == eval_id]
-    keys.sort(key=lambda k: (k[1] != SOURCE, k[1], concern.order.index(concern.primary(k[2]))))
+    keys.sort(key=lambda k: (concern.order.index(concern.primary(k[2])), k[1] != SOURCE, k[1]))
     return Gallery(
         anchor=f"samples-{eval_id}",
         title=card.title,
@@ -66,13 +67,13 @@ def _group(
         title=card.metrics[metric].title if metric in card.metrics else metric,
         checkpoint=checkpoint_words(checkpoint),
         order=f"{first} first",
-        counted=_counted(picked, concern.hit_matters(metric)),
+        counted=_counted(picked, hits_first=concern.hit_matters(metric)),
         shots=tuple(_shot(sample, concern, paint) for sample in kept),
         hidden=picked.seen - len(kept),
     )
 
 
-def _counted(picked: Picked, hits_first: bool) -> str:
+def _counted(picked: Picked, *, hits_first: bool) -> str:
     against, failed, rest = (picked.count[rank] for rank in (0, 1, 2))
     hits, misses = (against, rest) if hits_first else (rest, against)
     return f"{hits} of {hits + misses} hit" + (f", {failed} failed" if failed else "")
@@ -152,7 +153,9 @@ def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> 
     checkpoints = sorted(names, key=lambda name: (name != SOURCE, name))
     first = "hits" if concern.hit_matters(concern.order[0]) else "misses"
     counted = [
-        Pair(checkpoint_words(c), _counted(gathered.groups[key], concern.hit_matters(concern.primary(key[2]))))
+        Pair(
+            checkpoint_words(c), _counted(gathered.groups[key], hits_first=concern.hit_matters(concern.primary(key[2])))
+        )
         for c in checkpoints
         for key in gathered.groups
         if key[:2] == (eval_id, c)

@@ -10,7 +10,7 @@ ELEMENTS = ("svg", "g", "path", "line", "rect", "circle", "text", "tspan")
 ATTRIBUTES = (
     "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "r", "cx", "cy", "width", "height", "viewBox", "transform",
     "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-miterlimit", "opacity",
-    "fill-opacity", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor",
+    "fill-opacity", "stroke-opacity", "font-size", "font-weight", "text-anchor",
 )  # fmt: skip
 ROLES = ("ink", "muted", "grid", "limit", "met", "violated", "not_shown", "plain", "page")
 """The colours of a chart, by what they stand for; the stylesheet says what they are."""

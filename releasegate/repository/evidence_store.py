@@ -41,9 +41,9 @@ class EvidenceStore:
         """Where the samples of one shard lie."""
         return self.root / measurement.removeprefix("sha256:") / f"{shard:06d}.jsonl"
 
-    def start_shard(self, measurement: str, shard: int) -> None:
-        """Nothing; the index says that the shard is about to be measured."""
-        self._append(Started(measurement=measurement, shard=shard))
+    def start_shard(self, plan: Plan, measurement: str, shard: int) -> None:
+        """Nothing; the index says that the shard is about to be measured under `plan`."""
+        self._append(Started(plan=plan.fixed, measurement=measurement, shard=shard))
 
     def finish_shard(self, measurement: str, shard: int, model: str, samples: Sequence[Measured | Failed]) -> Done:
         """The `done` line; the shard is on disk, sorted by item, and the index says so."""
@@ -120,6 +120,7 @@ class EvidenceStore:
         Raises:
             EvidenceUntrusted: a shard is missing, changed, doubled, or not in the index; a sample is not in the plan.
         """
+        self._refuse_other_plan(plan)
         done = self.done()
         planned = {plan.identity(m): m for m in plan.measurements}
         self._refuse_strays(done)
@@ -173,6 +174,12 @@ class EvidenceStore:
             raise EvidenceUntrusted(
                 str(path), "is not what the index says it was", "restore it, or measure in a new run folder"
             )
+
+    def _refuse_other_plan(self, plan: Plan) -> None:
+        for number, line in enumerate(self.index(), 1):
+            if isinstance(line, Started) and line.plan != plan.fixed:
+                what = "was measured under another plan than plan.json"
+                raise EvidenceUntrusted(f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder")
 
     def _refuse_strays(self, done: dict[tuple[str, int], Done]) -> None:
         known = {self.shard_path(measurement, shard) for measurement, shard in done}

@@ -79,7 +79,17 @@ class RunFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise RunError(str(self.root), "another releasegate works in this run folder", "wait for it") from None
-            yield
+            try:
+                yield
+            finally:
+                if not self.plan_path.exists():
+                    self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """Nothing; a folder in which no attempt was opened, and that holds only the lock, is gone."""
+        if [path.name for path in self.root.iterdir()] == [".lock"]:
+            (self.root / ".lock").unlink()
+            self.root.rmdir()
 
     def open(self, plan: Plan) -> None:
         """Nothing; the run folder exists, with its plan.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -53,7 +55,7 @@ class Output:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.root = target.with_name(f".{target.name}.{secrets.token_hex(6)}.partial")
-        self._receipt = receipt_path(target).with_name(f"{self.root.name}.receipt")
+        self._receipt = _receipt_of(self.root)
 
     @contextmanager
     def create(self, name: str) -> Iterator[Created]:
@@ -92,6 +94,10 @@ class Output:
         self._receipt.unlink(missing_ok=True)
 
 
+def _receipt_of(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.receipt")
+
+
 def _to_disk(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -117,13 +123,41 @@ def new_folder(target: Path, size: int) -> Iterator[Output]:
         StripError: `target` is there already, its parent is not, or the disk is too full.
     """
     refuse_existing(target)
+    _sweep(target)
     _require_room(target.parent, size + SLACK)
     output = Output(target)
     try:
         output.root.mkdir()
-        yield output
+        with _locked(output.root):
+            yield output
     finally:  # after an interrupt too: nothing half-written may stay
         output.discard()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether the lock of `folder` could be had. It falls when the block ends, and when the process is killed."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(target: Path) -> None:
+    """Removes what killed strips to the same target left behind; one that is still running holds its lock."""
+    left = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.partial")
+    for path in target.parent.iterdir() if target.parent.is_dir() else ():
+        if left.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            with _locked(path) as free:
+                if free:
+                    _receipt_of(path).unlink(missing_ok=True)
+                    shutil.rmtree(path)
 
 
 def refuse_existing(target: Path) -> None:

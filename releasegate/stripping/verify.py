@@ -179,10 +179,8 @@ def _keys(checkpoint: Checkpoint, receipt: Receipt) -> None:
     for key in receipt.keys:
         path = checkpoint.root / key.file
         found = read_json_object(path).get(key.key)
-        if key.tokens is None:
-            holds = found == key.value
-        else:
-            holds = isinstance(found, list) and set(expand(key.tokens)) <= set(found)
+        ids = None if key.tokens is None else set(expand(key.tokens))
+        holds = found == key.value if ids is None else isinstance(found, list) and ids <= set(found)
         if not holds:
             raise VerifyError(str(path), f"does not have {key.key} as the receipt says", AGAIN)
 

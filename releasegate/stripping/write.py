@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint.files import Watch, blocks, open_regular, parse_json_object, read_json_text
-from releasegate.checkpoint.folder import CONFIG, Checkpoint
+from releasegate.checkpoint.folder import CONFIG, Checkpoint, checkpoint_of
 from releasegate.checkpoint.weights import INDEX
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import FileEntry, Manifest
-from releasegate.receipt import KeySet, Leftovers, Receipt, TensorOutcome, expand
+from releasegate.receipt import KeySet, Leftovers, Receipt, Removed, TensorOutcome, expand
 from releasegate.records import digest_of_bytes
 from releasegate.stripping.leftovers import Needles, read_needles, search, spans_to_search
 from releasegate.stripping.output import Output, new_folder
@@ -61,6 +61,7 @@ def write_strip(checkpoint: Checkpoint, plan: StripPlan, target: Path, watch: Wa
             _write_shards(strip)
             _write_files(strip)
             receipt = _receipt(strip)
+            _require_sound(strip, receipt)
             output.publish(receipt.text())
     except OSError as error:
         what = f"could not be written: {error.strerror or error}"
@@ -177,6 +178,17 @@ def _refuse_leftovers(strip: _Strip, names: list[str]) -> None:
         raise StripError(
             str(strip.output.target), what, "the source has a second copy of it: name that in the recipe too"
         )
+
+
+def _require_sound(strip: _Strip, receipt: Receipt) -> None:
+    """What is published can be opened as a checkpoint, and has the tensors that it is to have."""
+    try:
+        written = checkpoint_of(strip.output.root, receipt.output)
+    except CheckpointError as error:
+        what = f"would not be a sound checkpoint: {error.problems[0].what}"
+        raise StripError(str(strip.output.target), what, "correct the keys that the recipe sets") from error
+    staying = {outcome.name for outcome in receipt.tensors if not isinstance(outcome, Removed)}
+    assert set(written.tensors) == staying, "the new headers and the receipt disagree"
 
 
 def _receipt(strip: _Strip) -> Receipt:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -193,7 +192,7 @@ BAD: dict[str, tuple[Change, str, str]] = {
     "code": (put("modeling_x.py"), "modeling_x.py", "is code, which a loader may run"),
     "archive": (put("old.tar.gz"), "old.tar.gz", "is an archive, in which weights can hide"),
     "renamed_pickle": (
-        put("notes.txt", pickle.dumps({})),
+        put("notes.txt", b"\x80\x04}\x94."),
         "notes.txt",
         "is a pickle, which runs code when it is loaded",
     ),

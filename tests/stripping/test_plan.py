@@ -39,7 +39,7 @@ def test_the_shipped_recipe_resolves_to_names_and_rows(tmp_path: Path) -> None:
     assert plan.keys == (KeySet(file="generation_config.json", key="suppress_tokens", tokens=((4, 11),)),)
     names = ("model.vqmodel.post_quant_conv.bias", "model.vqmodel.post_quant_conv.weight")
     assert plan.lent == LentParts(tensors=names, files=("vqgan.safetensors",))
-    assert [residual.tensors for residual in plan.residual][0] == "lm_head.weight"
+    assert plan.residual[0].tensors == "lm_head.weight"
 
 
 def test_the_identity_is_that_of_source_and_recipes(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_tie_that_stands_in_metadata_is_refused(tmp_path: Path) -> None:
     made = tiny()
     made.metadata = {"format": "pt", "lm_head.weight": "model.embed_tokens.weight"}
     with pytest.raises(
-        RecipeMismatch, match="which the metadata of model-00001-of-00002.safetensors ties to another name"
+        RecipeMismatch, match=r"which the metadata of model-00001-of-00002\.safetensors ties to another name"
     ):
         planned(tmp_path, chameleon_recipe(), made=made)
 

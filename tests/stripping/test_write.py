@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections import namedtuple
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.numpy import load_file
 from releasegate.checkpoint import Checkpoint, open_checkpoint
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.errors import CheckpointError, StripError
-from releasegate.receipt import Receipt, RowsZeroed, Untouched
+from releasegate.receipt import Receipt, Removed, RowsZeroed, Untouched
 from releasegate.recipe import Recipe
 from releasegate.stripping import plan_strip, read_receipt, receipt_path, verify_strip, write_strip
 from releasegate.stripping.resolve import TensorEdit
@@ -73,7 +74,8 @@ def test_every_digest_of_the_receipt_is_that_of_the_bytes(tmp_path: Path) -> Non
     assert [one.name for one in receipt.tensors] == sorted(before)
     for one in receipt.tensors:
         digests = {"sha256:" + hashlib.sha256(side[one.name].tobytes()).hexdigest() for side in (before, after)}
-        assert digests == ({one.sha256} if isinstance(one, Untouched) else {one.before, getattr(one, "after")})
+        assert not isinstance(one, Removed)
+        assert digests == ({one.sha256} if isinstance(one, Untouched) else {one.before, one.after})
         assert one.size == before[one.name].nbytes
     rows = [one.rows for one in receipt.tensors if isinstance(one, RowsZeroed)]
     assert rows == [((4, 11),)]
@@ -110,7 +112,8 @@ def test_the_receipt_stands_beside_the_folder_and_is_the_same_every_time(tmp_pat
     assert receipt_path(place).read_bytes() == receipt_path(again).read_bytes()
     assert bytes_of(place) == bytes_of(again)
     text = receipt_path(place).read_text()
-    assert str(tmp_path) not in text and os.uname().nodename not in text
+    assert str(tmp_path) not in text
+    assert os.uname().nodename not in text
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "elsewhere",
         "elsewhere.receipt.json",
@@ -174,7 +177,12 @@ def test_watch_is_told_of_every_byte_read_and_searched(tmp_path: Path) -> None:
 def test_a_target_that_exists_is_never_overwritten(what: str, tmp_path: Path) -> None:
     root = tiny().write(tmp_path / "model")
     target = tmp_path / "stripped"
-    {"folder": target.mkdir, "file": target.touch, "dangling link": lambda: target.symlink_to("nowhere")}[what]()
+    make: dict[str, Callable[[], object]] = {
+        "folder": target.mkdir,
+        "file": target.touch,
+        "dangling link": lambda: target.symlink_to("nowhere"),
+    }
+    make[what]()
     with pytest.raises(StripError) as caught:
         strip(root)
     assert caught.value.problems[0].what == "exists already"
@@ -223,19 +231,19 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     root = tiny().write(tmp_path / "model")
     checkpoint = open_checkpoint(root)
     plan = plan_strip(checkpoint, [chameleon_recipe()])
-    calls = 0
+    seen: list[int] = []
+    write_strip(checkpoint, plan, tmp_path / "whole", seen.append)
+    for stop in range(1, len(seen) + 1, 3):
+        left = iter(range(stop))
 
-    def interrupt(_: int) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == stop:
-            raise KeyboardInterrupt
+        def interrupt(_: int, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
 
-    for stop in range(1, 30, 4):
-        calls = 0
-        with pytest.raises(KeyboardInterrupt):
-            write_strip(checkpoint, plan, tmp_path / "stripped", interrupt)
-        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+        if stop < len(seen):
+            with pytest.raises(KeyboardInterrupt):
+                write_strip(checkpoint, plan, tmp_path / "stripped", interrupt)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "whole", "whole.receipt.json"]
 
 
 @pytest.mark.parametrize("name", [FIRST, "README.md", "generation_config.json"])
@@ -266,6 +274,43 @@ def test_a_key_that_is_no_list_of_ids_is_refused(tmp_path: Path) -> None:
     made.texts["generation_config.json"] = '{"suppress_tokens": "all"}'
     with pytest.raises(CheckpointError, match="has a suppress_tokens that is not a list of token ids"):
         strip(made.write(tmp_path / "model"))
+
+
+def test_a_key_that_would_make_the_output_unsound_is_refused(tmp_path: Path) -> None:
+    setting = {"set": "generation_config.json", "key": "auto_map", "value": {"AutoModel": "x.Y"}}
+    with pytest.raises(StripError) as caught:
+        strip(tiny().write(tmp_path / "model"), recipe(edits=[*PLAIN["edits"], setting]))
+    assert caught.value.problems[0].what == (
+        "would not be a sound checkpoint: asks for code from the checkpoint to be run (auto_map)"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_a_killed_strip_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    root = tiny().write(tmp_path / "model")
+    left, others = ".stripped.0123456789ab.partial", [".stripped.b.0123456789ab.partial", ".stripped.partial"]
+    for name in (left, *others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").touch()
+    (tmp_path / f"{left}.receipt").touch()
+    strip(root)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"model", "stripped", "stripped.receipt.json", *others}
+
+
+def test_two_strips_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    root = tiny().write(tmp_path / "model")
+    checkpoint = open_checkpoint(root)
+    plan = plan_strip(checkpoint, [chameleon_recipe()])
+    inner: list[Receipt] = []
+
+    def strip_meanwhile(_: int) -> None:
+        if not inner:
+            inner.append(write_strip(checkpoint, plan, tmp_path / "stripped"))
+
+    with pytest.raises(StripError, match="exists already"):
+        write_strip(checkpoint, plan, tmp_path / "stripped", strip_meanwhile)
+    assert verify_strip(tmp_path / "stripped", read_receipt(receipt_path(tmp_path / "stripped")), root)
 
 
 def test_a_stripped_checkpoint_can_be_stripped_again(tmp_path: Path) -> None:
@@ -301,7 +346,7 @@ def test_the_new_header_covers_what_stays(data: st.DataObject, names: list[str])
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sets(st.integers(0, 17), min_size=1, max_size=17), st.integers(1, 700))
 def test_untouched_rows_and_tensors_are_bit_identical_whatever_the_rows(
-    seed: int, rows: set[int], width: int, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory, seed: int, rows: set[int], width: int
 ) -> None:
     made = _with_rows(seed, rows, width)
     root = made.write(tmp_path_factory.mktemp("property") / "model")

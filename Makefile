@@ -1,0 +1,57 @@
+# Everything that people do here. `make demo` and `make test` need nothing but Python 3.11 or later.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+DEMO    = runs/demo
+
+export HF_HUB_OFFLINE = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: demo test check lint types layers slow bench schemas reports train clean
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "releasegate needs Python 3.11 or later; fix: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "no venv module; fix: install it (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[image,dev]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## the whole gate on the embedded model, from an empty run folder
+	@rm -rf $(DEMO) $(DEMO).*
+	$(BIN)/releasegate gate policies/mini-chameleon.yaml --model examples/mini_chameleon/checkpoint --out $(DEMO)
+
+test: $(VENV)/.installed  ## the fast tests
+	$(BIN)/python -m pytest -q
+
+check: lint types layers test  ## what a change must pass
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed
+	$(BIN)/lint-imports
+
+slow: $(VENV)/.installed  ## simulations and long property tests
+	$(BIN)/python -m pytest -q -m slow
+
+bench: $(VENV)/.installed  ## speed and memory
+	$(BIN)/python benchmarks/bench_gate.py
+	$(BIN)/python benchmarks/bench_cli.py
+
+schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
+	$(BIN)/python -m releasegate.schemas
+
+reports: demo  ## the rendered example of each policy
+	@mkdir -p reports/examples
+	cp $(DEMO)/report.html reports/examples/mini-chameleon.html
+
+train: $(VENV)/.installed  ## the embedded model, again from scratch
+	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint
+
+clean:
+	rm -rf runs $(VENV) build dist

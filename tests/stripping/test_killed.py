@@ -1,0 +1,89 @@
+"""A strip that is killed leaves no target; one that got through leaves a target that verifies."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from releasegate.checkpoint import read_manifest
+from releasegate.stripping import read_receipt, receipt_path, verify_strip
+from tests.tiny_checkpoints import tiny
+
+ROOT = Path(__file__).parent.parent.parent
+STRIP = """
+import sys
+from pathlib import Path
+from releasegate.checkpoint import open_checkpoint
+from releasegate.stripping import plan_strip, write_strip
+from tests.tiny_checkpoints import chameleon_recipe
+checkpoint = open_checkpoint(Path(sys.argv[1]))
+plan = plan_strip(checkpoint, [chameleon_recipe()])
+print("ready", flush=True)
+sys.stdin.readline()
+write_strip(checkpoint, plan, Path(sys.argv[2]))
+"""
+
+
+def start(source: Path, target: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STRIP, str(source), str(target)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> int:
+    with process:
+        return process.wait(timeout=60)
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_strip_killed_at_any_moment_leaves_nothing_or_a_whole_strip(kills: int, tmp_path: Path) -> None:
+    made = tiny()
+    big = np.random.default_rng(1).standard_normal((2000, 4000)).astype("float32")
+    made.shards["model-00002-of-00002.safetensors"]["model.layers.1.self_attn.q_proj.weight"] = big
+    source = made.write(tmp_path / "model")
+    digest = read_manifest(source).digest()
+    began = time.monotonic()
+    assert finish(start(source, tmp_path / "whole")) == 0
+    whole = time.monotonic() - began
+    absent: list[Path] = []
+    generator = random.Random(0)
+    for number in range(kills):
+        target = tmp_path / f"stripped{number}"
+        process = start(source, target)
+        time.sleep(generator.uniform(0, whole * 0.6))
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+        if target.exists():
+            assert verify_strip(target, read_receipt(receipt_path(target)), source)
+        else:
+            absent.append(target)
+        assert read_manifest(source).digest() == digest
+    assert absent, "no kill came before the end: the sleeps are too long"
+    assert finish(start(source, absent[0])) == 0
+    assert not list(tmp_path.glob(f".{absent[0].name}.*")), "what the killed strip had written is still there"
+    assert verify_strip(absent[0], read_receipt(receipt_path(absent[0])))
+
+
+@pytest.mark.parametrize("text", ["half", "{}"])
+def test_a_receipt_without_a_folder_does_not_stand_in_the_way(text: str, tmp_path: Path) -> None:
+    source = tiny().write(tmp_path / "model")
+    receipt_path(tmp_path / "stripped").write_text(text)
+    assert finish(start(source, tmp_path / "stripped")) == 0
+    assert verify_strip(tmp_path / "stripped", read_receipt(receipt_path(tmp_path / "stripped")))

@@ -1,0 +1,107 @@
+"""The search finds every piece, wherever it lies, and says what it cannot search for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from releasegate.checkpoint.files import BLOCK
+from releasegate.receipt import Unsearched
+from releasegate.stripping import leftovers
+from releasegate.stripping.leftovers import Finding, Span, read_needles, search
+
+NAMES = ["hay"]
+
+
+def noise(seed: int, size: int) -> bytes:
+    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8).tobytes()
+
+
+def place(folder: Path, needle: bytes, hay: bytes) -> Path:
+    (folder / "needle").write_bytes(needle)
+    (folder / "hay").write_bytes(hay)
+    return folder
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.integers(64, 300), st.integers(0, 5000), st.integers(0, 200))
+def test_a_row_is_found_at_every_offset(
+    tmp_path_factory: pytest.TempPathFactory, size: int, before: int, after: int
+) -> None:
+    needle = noise(1, size)
+    folder = place(tmp_path_factory.mktemp("a"), needle, noise(2, before) + needle + noise(3, after))
+    needles = read_needles(folder, [Span("rows", "needle", 0, size, size)])
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", before)
+
+
+@pytest.mark.parametrize("at", [BLOCK - 65, BLOCK - 64, BLOCK - 33, BLOCK - 1, BLOCK, BLOCK + 31, 2 * BLOCK - 40])
+def test_a_row_is_found_across_the_blocks_that_are_read(at: int, tmp_path: Path) -> None:
+    needle = noise(1, 64)
+    folder = place(tmp_path, needle, bytes(at) + needle + bytes(BLOCK))
+    assert search(read_needles(folder, [Span("rows", "needle", 0, 64, 64)]), folder, NAMES) == Finding(
+        "rows", "hay", at
+    )
+
+
+def test_one_row_of_many_is_found(tmp_path: Path) -> None:
+    rows = noise(1, 1000 * 96)
+    folder = place(tmp_path, rows, noise(2, 777) + rows[96 * 500 : 96 * 501] + noise(3, 100))
+    needles = read_needles(folder, [Span("rows", "needle", 0, len(rows), 96)])
+    assert len(needles.parts) == 1000
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", 777)
+
+
+def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+    needle = noise(1, 64 * 500)
+    almost = bytearray(needle)
+    almost[63::64] = bytes(value ^ 1 for value in almost[63::64])
+    folder = place(tmp_path, needle, bytes(almost) + bytes(1000) + noise(2, BLOCK))
+    seen: list[int] = []
+    assert (
+        search(read_needles(folder, [Span("rows", "needle", 0, len(needle), 64)]), folder, NAMES, seen.append) is None
+    )
+    assert sum(seen) == len(almost) + 1000 + BLOCK
+
+
+def test_rows_that_share_words_are_told_apart(tmp_path: Path) -> None:
+    shared = noise(1, 40)
+    rows = b"".join(shared + noise(seed, 24) for seed in range(2, 40))
+    folder = place(tmp_path, rows, b"x" + rows[64 * 20 : 64 * 21])
+    assert search(read_needles(folder, [Span("rows", "needle", 0, len(rows), 64)]), folder, NAMES) is not None
+    (folder / "hay").write_bytes(shared + noise(99, 24))
+    assert search(read_needles(folder, [Span("rows", "needle", 0, len(rows), 64)]), folder, NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("needle", "why"),
+    [
+        (bytes(64), "too plain: zeros, or one value over and over"),
+        (np.ones(64, "float32").tobytes(), "too plain: zeros, or one value over and over"),
+        (np.full(64, 0.5, "float16").tobytes(), "too plain: zeros, or one value over and over"),
+        (noise(1, 63), "shorter than 64 bytes"),
+    ],
+)
+def test_what_cannot_be_searched_for_is_said(needle: bytes, why: str, tmp_path: Path) -> None:
+    needles = read_needles(place(tmp_path, needle, needle), [Span("bias", "needle", 0, len(needle), 4096)])
+    assert needles.unsearched == (Unsearched(part="bias", pieces=1, why=why),)
+    assert search(needles, tmp_path, NAMES) is None
+
+
+def test_a_row_that_begins_plain_is_searched_for_by_what_follows(tmp_path: Path) -> None:
+    needle = bytes(130) + noise(1, 200)
+    folder = place(tmp_path, needle, bytes(50) + needle)
+    needles = read_needles(folder, [Span("rows", "needle", 0, len(needle), len(needle))])
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", 50 + 128)
+
+
+def test_where_there_are_too_many_pieces_some_are_taken_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "MAX_PIECES", 10)
+    rows = noise(1, 64 * 95)
+    folder = place(tmp_path, rows, rows)
+    needles = read_needles(folder, [Span("rows", "needle", 0, len(rows), 64)])
+    assert len(needles.parts) == 10
+    assert search(needles, folder, NAMES) is not None

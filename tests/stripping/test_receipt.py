@@ -1,0 +1,29 @@
+"""Receipts and the ranges in them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from releasegate.checkpoint import open_checkpoint
+from releasegate.receipt import Receipt, compact, expand
+from releasegate.stripping import plan_strip, write_strip
+from tests.tiny_checkpoints import chameleon_recipe, tiny
+
+
+@given(st.lists(st.integers(0, 60)))
+def test_ranges_stand_for_the_numbers_they_were_made_of(numbers: list[int]) -> None:
+    ranges = compact(numbers)
+    assert expand(ranges) == sorted(set(numbers))
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(ranges))
+
+
+def test_a_receipt_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(tiny().write(tmp_path / "model"))
+    receipt = write_strip(checkpoint, plan_strip(checkpoint, [chameleon_recipe()]), tmp_path / "stripped")
+    assert Receipt.from_text(receipt.text()) == receipt
+    assert receipt.tier == "weights_absent"
+    assert receipt.text().startswith('{\n "schema": "releasegate/receipt/v0",\n "source": "sha256:')
