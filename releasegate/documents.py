@@ -56,7 +56,7 @@ def parse_document(kind: type[T], text: str | bytes, source: str) -> Located[T]:
         return Located(kind.model_validate_json(json.dumps(parsed.data)), parsed)
     except ValidationError as error:
         problems = list(_problems(kind, error.errors(), parsed))
-    raise DocumentError(sorted(problems, key=lambda p: _order(p.where)))
+    raise DocumentError(sorted(problems, key=lambda p: place(p.where)))
 
 
 def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
@@ -76,16 +76,17 @@ def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
     raise DocumentError([Problem(parsed.where(("schema",), key="schema" not in parsed.data), f"schema: {what}", fix)])
 
 
-def _order(where: str) -> tuple[int, int]:
+def place(where: str) -> tuple[int, int]:
+    """Line and column of `file:line:column`."""
     _, line, column = where.rsplit(":", 2)
     return int(line), int(column)
 
 
 def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) -> Iterator[Problem]:
     described: set[Path] = set()
-    for error in errors:
-        path = _in_data(error["loc"], parsed.data)
-        if _is_echo(error) or path in described:
+    placed = [(_in_data(error, parsed.data), error) for error in errors]
+    for path, error in placed:
+        if path in described or any(_is_inside(other, path) for other, _ in placed):
             continue
         described.add(path)
         name = ".".join(str(step) for step in path)
@@ -94,22 +95,20 @@ def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) ->
         yield Problem(parsed.where(path, key=at_key), f"{name}: {what}" if name else what, fix)
 
 
-def _is_echo(error: ErrorDetails) -> bool:
-    """Whether pydantic says this only because of an error that it reports elsewhere."""
-    emptied = error["type"] == "too_short" and bool(error["input"])
-    other_branch = error["type"] == "literal_error" and isinstance(error["input"], list)
-    return emptied or other_branch
+def _is_inside(path: Path, outer: Path) -> bool:
+    """Whether `path` leads into the value at `outer`: pydantic then says of that value only what follows from it."""
+    return len(path) > len(outer) and path[: len(outer)] == outer
 
 
-def _in_data(location: tuple[int | str, ...], data: Any) -> Path:
+def _in_data(error: ErrorDetails, data: Any) -> Path:
     """The part of a pydantic location that exists in the data: tags of unions are passed over, a missing key stays."""
     path: list[int | str] = []
-    for position, step in enumerate(location):
+    for step in error["loc"]:
         if _has(data, step):
             data = data[step]
-        elif position < len(location) - 1 or not isinstance(data, dict):
-            continue
-        path.append(step)
+            path.append(step)
+    if error["type"] == "missing":
+        path.append(error["loc"][-1])
     return tuple(path)
 
 
@@ -125,7 +124,7 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
         case "missing":
             return "missing", f"add `{path[-1]}:`"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1)
+            near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1, cutoff=0.75)
             return "unknown key", f"did you mean `{near[0]}`?" if near else "remove it"
         case "literal_error":
             expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
@@ -135,8 +134,10 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             bound = error["msg"].removeprefix("Input should be ")
             return f"must be {bound}; got {given}", "choose a number in that range"
-        case "too_short" | "string_too_short":
+        case "too_short":
             return "must not be empty", "write at least one, or remove the key"
+        case "string_too_short":
+            return "must not be empty", "write some text"
         case "value_error":
             return str(error["ctx"]["error"]), "correct it"
         case other if other.endswith(("_type", "_parsing")):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from releasegate.documents import Located
+from releasegate.documents import Located, place
 from releasegate.errors import Problem
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import Capability, Policy, Requirement, Section, narrower
@@ -16,9 +18,24 @@ MOST_STRIPS = 4
 """Capabilities with `otherwise: strip` in one policy: each subset of them is a checkpoint that the plan must list."""
 
 
-def problems(located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]) -> list[Problem]:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a gate repository holds beside its policies.
+
+    Attributes:
+        cards: every eval's card, by id.
+        recipes: by id.
+        subjects: the interfaces of every subject, by id; None where only its own code could say.
+    """
+
+    cards: Mapping[str, EvalCard]
+    recipes: Mapping[str, Recipe]
+    subjects: Mapping[str, frozenset[str] | None]
+
+
+def problems(located: Located[Policy], beside: Surroundings) -> list[Problem]:
     """Everything that is wrong with the policy, in the order of the file; empty if nothing is."""
-    return list(_problems(located, cards, recipes))
+    return sorted(_problems(located, beside), key=lambda problem: place(problem.where))
 
 
 def unused(policy: Policy) -> list[str]:
@@ -37,24 +54,36 @@ def unused(policy: Policy) -> list[str]:
     return found
 
 
-def _problems(
-    located: Located[Policy], cards: Mapping[str, EvalCard], recipes: Mapping[str, Recipe]
-) -> Iterator[Problem]:
+def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Problem]:
     policy = located.record
+    subjects = beside.subjects
+    yield from _empty(located, located.parsed.data, ())
+    if policy.model.subject not in subjects:
+        what = f"no subject {policy.model.subject!r}"
+        yield located.problem(("model", "subject"), what, _nearest(policy.model.subject, list(subjects)))
     seen: dict[str, Path] = {}
     for number, capability in enumerate(policy.capabilities):
         at: Path = ("capabilities", number)
         yield from _once(located, seen, f"capability {capability.id}", (*at, "id"))
-        yield from _capability(located, capability, at, recipes)
+        yield from _capability(located, capability, at, beside.recipes)
         for section, path, requirement in capability.sections():
             here = (*at, *path)
             yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))
-            yield from _requirement(located, requirement, section, here, cards)
+            yield from _requirement(located, requirement, section, here, beside)
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
     if len(stripping) > MOST_STRIPS:
         yield located.problem(
             ("capabilities",), f"{len(stripping)} capabilities come to strip", f"keep to {MOST_STRIPS} in one policy"
         )
+
+
+def _empty(located: Located[Policy], data: Any, at: Path) -> Iterator[Problem]:
+    """A key without a value: whether it was to be left out or to be filled in, nobody can tell."""
+    if data is None:
+        yield located.problem(at, "has no value", "write one, or remove the key")
+    steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in steps:
+        yield from _empty(located, value, (*at, step))
 
 
 def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path) -> Iterator[Problem]:
@@ -80,6 +109,9 @@ def _capability(located: Located[Policy], c: Capability, at: Path, recipes: Mapp
                 f"{c.restrict.channel} is not narrower than the release's {policy.release.channel}",
                 "choose a narrower channel",
             )
+        elif c.restrict.channel == "none":
+            where = (*at, "restrict", "channel")
+            yield located.problem(where, "none is no channel to publish through", "say `otherwise: withhold`")
     if c.otherwise == "strip":
         for name in ("recipe", "removal", "keep"):
             if getattr(c, name) is None:
@@ -102,7 +134,7 @@ def _recipe(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[
 
 
 def _requirement(
-    located: Located[Policy], r: Requirement, section: Section, at: Path, cards: Mapping[str, EvalCard]
+    located: Located[Policy], r: Requirement, section: Section, at: Path, beside: Surroundings
 ) -> Iterator[Problem]:
     yield from _limits(located, r, section, at)
     if section == "safeguards" and r.enforced_by is None:
@@ -111,10 +143,11 @@ def _requirement(
         )
     if section != "safeguards" and r.enforced_by is not None:
         yield located.problem((*at, "enforced_by"), "only a safeguard is enforced", "remove it")
-    card = cards.get(r.eval)
+    card = beside.cards.get(r.eval)
     if card is None:
-        yield located.problem((*at, "metric"), f"no eval {r.eval!r}", _nearest(r.eval, list(cards)))
+        yield located.problem((*at, "metric"), f"no eval {r.eval!r}", _nearest(r.eval, list(beside.cards)))
         return
+    yield from _interfaces(located, card, at, beside.subjects)
     metric = card.metrics.get(r.metric_name)
     if metric is None:
         names = [f"{r.eval}/{name}" for name in card.metrics]
@@ -126,6 +159,17 @@ def _requirement(
     yield from _slices(located, r, card, at)
     if card.items.kind != "generated" and r.n_max is not None and r.n_max > card.items.n:
         yield located.problem((*at, "n_max"), f"the pool has {card.items.n} items", "ask for no more than that")
+
+
+def _interfaces(
+    located: Located[Policy], card: EvalCard, at: Path, subjects: Mapping[str, frozenset[str] | None]
+) -> Iterator[Problem]:
+    subject = located.record.model.subject
+    provided = subjects.get(subject)
+    lacking = [name for name in card.needs if provided is not None and name not in provided]
+    if lacking:
+        what = f"eval {card.id} needs {', '.join(lacking)}, which subject {subject} does not have"
+        yield located.problem((*at, "metric"), what, "name a subject that has it, or gate another eval")
 
 
 def _limits(located: Located[Policy], r: Requirement, section: Section, at: Path) -> Iterator[Problem]:
@@ -180,12 +224,16 @@ def _slices(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) 
     if not r.slices:
         yield located.problem((*at, "slices"), "must not be empty", "name dimensions, or remove the key")
     for number, entry in enumerate(r.slices):
-        for dimension in (entry,) if isinstance(entry, str) else entry:
+        where = (*at, "slices", number)
+        dimensions = (entry,) if isinstance(entry, str) else entry
+        if not dimensions:
+            yield located.problem(where, "must not be empty", "name the dimensions of the cells, or remove it")
+        if len(set(dimensions)) < len(dimensions):
+            yield located.problem(where, "names a dimension twice", "name each once")
+        for dimension in dimensions:
             if dimension not in card.slices:
-                where = (*at, "slices", number)
-                yield located.problem(
-                    where, f"eval {card.id} has no dimension {dimension!r}", _nearest(dimension, list(card.slices))
-                )
+                what = f"eval {card.id} has no dimension {dimension!r}"
+                yield located.problem(where, what, _nearest(dimension, list(card.slices)))
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

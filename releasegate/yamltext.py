@@ -9,6 +9,7 @@ bombs and large files are errors with a line and a column.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,13 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 MAX_ALIASES = 16
 MAX_NODES = 50_000
+LARGEST_INTEGER = 2**53 - 1
+"""What every reader of JSON holds exactly, and so what RFC 8785 can digest."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,4})?")
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS: Mapping[str, bool | None] = {"": None, "null": None, "~": None, "true": True, "false": False}
 
 Path = tuple[str | int, ...]
@@ -73,7 +77,16 @@ class _Open:
     value: dict[str, Any] | list[Any]
     anchor: str | None
     key: str | None = None
-    size: int = 1
+    size: int = 0
+    depth: int = 1
+
+
+class _Anchored(NamedTuple):
+    """A value that an alias may stand for: how many values it holds, and how deep it nests (0: a scalar)."""
+
+    value: Any
+    size: int
+    depth: int
 
 
 @dataclass
@@ -81,13 +94,14 @@ class _State:
     source: str
     marks: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
-    anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    anchors: dict[str, _Anchored] = field(default_factory=dict)
     aliases: int = 0
     nodes: int = 0
 
     def fail(self, mark: Any, what: str, fix: str) -> DocumentError:
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        return DocumentError([Problem(f"{self.source}:{line}:{column}", what, fix)])
+        """The error at one of our marks, or at one of the YAML reader's, which count from 0."""
+        at = mark if isinstance(mark, Mark) else Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+        return DocumentError([Problem(f"{self.source}:{at.line}:{at.column}", what, fix)])
 
 
 def parse_yaml(text: str | bytes, source: str) -> Parsed:
@@ -110,22 +124,28 @@ def parse_yaml(text: str | bytes, source: str) -> Parsed:
     except yaml.MarkedYAMLError as error:
         detail = " ".join(part for part in (error.context, error.problem) if part)
         raise state.fail(error.problem_mark, f"not valid YAML: {detail}", "correct the YAML at this place") from None
-    except yaml.YAMLError as error:
-        detail = str(getattr(error, "reason", error))
-        raise state.fail(None, f"not valid YAML: {detail}", "save the file as plain UTF-8 text") from None
 
 
 def _decoded(text: str | bytes, state: _State) -> str:
-    if len(text) > MAX_BYTES:
+    size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
         raise state.fail(None, f"larger than {MAX_BYTES} bytes", "split the document, or remove what it does not need")
-    if isinstance(text, str):
-        return text
     try:
-        return text.decode("utf-8")
+        content = text.decode("utf-8") if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
-        line = text.count(b"\n", 0, error.start) + 1
-        place = f"{state.source}:{line}:1"
-        raise DocumentError([Problem(place, "not UTF-8", "save the file as UTF-8")]) from None
+        before = error.object[: error.start].decode("utf-8")
+        raise state.fail(_place(before), "not UTF-8", "save the file as UTF-8") from None
+    content = content.removeprefix("\ufeff")
+    strange = _UNPRINTABLE.search(content)
+    if strange:
+        what = f"the character U+{ord(strange[0]):04X}"
+        raise state.fail(_place(content[: strange.start()]), what, "remove it; save the file as plain UTF-8 text")
+    return content
+
+
+def _place(before: str) -> Mark:
+    """Where the text goes on after `before`."""
+    return Mark(before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def _read(events: Any, state: _State) -> Any:
@@ -141,9 +161,10 @@ def _read(events: Any, state: _State) -> Any:
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 closed = stack.pop()
                 if closed.anchor:
-                    state.anchors[closed.anchor] = (closed.value, closed.size)
+                    state.anchors[closed.anchor] = _Anchored(closed.value, closed.size + 1, closed.depth)
                 if stack:
                     stack[-1].size += closed.size
+                    stack[-1].depth = max(stack[-1].depth, closed.depth + 1)
             case _:
                 _node(event, stack, documents, state)
     if not documents:
@@ -163,33 +184,34 @@ def _node(event: Any, stack: list[_Open], documents: list[Any], state: _State) -
         raise state.fail(mark, f"the tag {tag!r}", "write the value without a tag")
     path = _path(parent)
     state.marks[path] = Mark(mark.line + 1, mark.column + 1)
-    size = 1
+    size, depth = 1, 0
     value: Any
     match event:
         case yaml.AliasEvent():
-            value, size = _alias(event, state)
+            value, size, depth = _alias(event, state)
         case yaml.ScalarEvent():
             value = _scalar(event, state)
             if event.anchor:
-                state.anchors[event.anchor] = (value, 1)
+                state.anchors[event.anchor] = _Anchored(value, 1, 0)
         case yaml.MappingStartEvent():
-            value = {}
+            value, depth = {}, 1
         case _:
-            value = []
+            value, depth = [], 1
+    if len(stack) + depth > MAX_DEPTH:
+        raise state.fail(mark, f"nested deeper than {MAX_DEPTH} levels", "flatten the document")
     _count(state, size, mark)
     if parent is None:
         documents.append(value)
     else:
         parent.size += size
+        parent.depth = max(parent.depth, depth + 1)
         if isinstance(parent.value, dict):
             parent.value[str(parent.key)] = value
             parent.key = None
         else:
             parent.value.append(value)
     if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-        if len(stack) >= MAX_DEPTH:
-            raise state.fail(mark, f"nested deeper than {MAX_DEPTH} levels", "flatten the document")
-        stack.append(_Open(path, value, event.anchor, size=0))
+        stack.append(_Open(path, value, event.anchor))
 
 
 def _path(parent: _Open | None) -> Path:
@@ -211,11 +233,11 @@ def _key(event: Any, parent: _Open, state: _State) -> str:
         raise state.fail(mark, f"duplicate key {json.dumps(name)}, first on line {before}", "remove one of them")
     state.keys[(*parent.path, name)] = Mark(mark.line + 1, mark.column + 1)
     if event.anchor:
-        state.anchors[event.anchor] = (name, 1)
+        state.anchors[event.anchor] = _Anchored(name, 1, 0)
     return name
 
 
-def _alias(event: Any, state: _State) -> tuple[Any, int]:
+def _alias(event: Any, state: _State) -> _Anchored:
     state.aliases += 1
     if state.aliases > MAX_ALIASES:
         raise state.fail(event.start_mark, f"more than {MAX_ALIASES} aliases", "write the values out")
@@ -239,10 +261,17 @@ def _scalar(event: Any, state: _State) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        number = float(text)
-        if number in (float("inf"), float("-inf")):
-            raise state.fail(event.start_mark, f"{text} is too large for a number", "write a finite number")
+        number = int(text) if len(text) < 20 else LARGEST_INTEGER + 1
+        if abs(number) > LARGEST_INTEGER:
+            raise state.fail(event.start_mark, f"{_shortened(text)} is too large for a whole number", "quote it")
         return number
+    if _FLOAT.fullmatch(text):
+        real = float(text)
+        if math.isinf(real):
+            raise state.fail(event.start_mark, f"{_shortened(text)} is too large for a number", "write a finite number")
+        return real
     return text
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -18,7 +18,6 @@ from transformers import ChameleonForConditionalGeneration, DynamicCache
 from vocabulary import CODES, FIRST_IMAGE_TOKEN, IMAGE_LENGTH, VOCABULARY, WORD_IDS, ids
 
 LOG = logging.getLogger(__name__)
-LENGTH = IMAGE_LENGTH + 7  # of a caption, which is the longer by one
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class LanguageRecipe:
     weight_decay: float = 0.1
     caption_noise: float = 0.12  # share of the image tokens put in at random, read only
     drawing_noise: float = 0.05
-    softness: float = 0.1  # share of an image target that goes to the codes like it
     average: float = 0.995  # decay of the averaged weights, which are the ones kept
 
 
@@ -64,23 +62,6 @@ def corrupt(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(codes.shape, generator=generator) < share, noise, codes)
 
 
-def soft_targets(codebook: Tensor, softness: float) -> Tensor:
-    """What to aim at for each token that comes next, float32, shape [vocabulary, vocabulary]; rows sum to 1.
-
-    A word is itself. An image token is itself and, to the share `softness`, the codes near it in the codebook, since
-    those decode to nearly the same picture: few scans teach more that way.
-
-    Args:
-        codebook: Shape [64, channels].
-    """
-    apart = torch.cdist(codebook, codebook).square().fill_diagonal_(torch.inf)
-    alike = torch.softmax(-apart / apart.amin(dim=1).mean(), dim=1)
-    targets = torch.eye(len(VOCABULARY))
-    image = slice(FIRST_IMAGE_TOKEN, FIRST_IMAGE_TOKEN + CODES)
-    targets[image, image] = (1 - softness) * torch.eye(CODES) + softness * alike
-    return targets
-
-
 def start_from_codebook(model: ChameleonForConditionalGeneration, generator: torch.Generator) -> None:
     """Sets the image rows of both embeddings to a random projection of the codebook, so that like codes start alike."""
     codebook = model.model.vqmodel.quantize.embedding.weight.data
@@ -92,9 +73,7 @@ def start_from_codebook(model: ChameleonForConditionalGeneration, generator: tor
         weight.data[FIRST_IMAGE_TOKEN : FIRST_IMAGE_TOKEN + CODES] = rows * model.config.initializer_range
 
 
-def loss_of(
-    model: ChameleonForConditionalGeneration, read: Tensor, truth: Tensor, captions: int, soft: Tensor
-) -> Tensor:
+def loss_of(model: ChameleonForConditionalGeneration, read: Tensor, truth: Tensor, captions: int) -> Tensor:
     """Cross-entropy of what follows the prompts; that of drawings counts twice.
 
     transformers' own forward masks the image tokens, so the backbone and `lm_head` are called here.
@@ -104,14 +83,14 @@ def loss_of(
         read: What the model reads, shape [n, 23]: captions first, then drawings.
         truth: The same without noise.
         captions: How many are captions.
-        soft: What `soft_targets` gives.
     """
     hidden = model.model(input_ids=read[:, :-1], use_cache=False).last_hidden_state  # [n, 22, width]
     named = model.lm_head(hidden[:captions, IMAGE_LENGTH + 4 :])  # after ":", the word; after it, the end
     drawn = model.lm_head(hidden[captions:, 3:-1])  # after <racm3:break>, the image and the end
     words, image = truth[:captions, IMAGE_LENGTH + 5 :], truth[captions:, 4:-1]
-    of_image = -(soft[image] * functional.log_softmax(drawn, dim=-1)).sum(dim=-1).mean()
-    return functional.cross_entropy(named.flatten(0, 1), words.flatten()) + 2 * of_image
+    of_words = functional.cross_entropy(named.flatten(0, 1), words.flatten())
+    of_images = functional.cross_entropy(drawn.flatten(0, 1), image.flatten())
+    return of_words + 2 * of_images
 
 
 def train_language(
@@ -129,7 +108,6 @@ def train_language(
     generator = torch.Generator().manual_seed(seed)
     model.model.vqmodel.requires_grad_(False)
     start_from_codebook(model, generator)
-    soft = soft_targets(model.model.vqmodel.quantize.embedding.weight.data, recipe.softness)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     averaged = copy.deepcopy([weight.data for weight in trained])
     optimizer = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
@@ -147,7 +125,7 @@ def train_language(
         ):
             truth.append(sequences(part, digit, kind))
             read.append(sequences(corrupt(part, share, generator), digit, kind))
-        loss = loss_of(model, torch.cat(read), torch.cat(truth), recipe.captions, soft)
+        loss = loss_of(model, torch.cat(read), torch.cat(truth), recipe.captions)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

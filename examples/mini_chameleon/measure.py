@@ -24,7 +24,7 @@ from PIL import Image
 from scipy.stats import beta
 from torch import Tensor, nn
 from torch.nn import functional
-from train import SEED, VARIANTS
+from train import SEED, STRENGTH, VARIANTS
 from transformers import ChameleonForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 from vocabulary import CODES, IMAGE_LENGTH, WORD_IDS
@@ -178,7 +178,7 @@ def main(checkpoint: Path, out: Path, sheet: Path | None) -> None:
     bench = Bench(checkpoint)
     scans = torch.as_tensor(bench.digits.images)
     moved = encode(bench.vq, shifts(to_pixels(scans)).flatten(0, 1)).unique(dim=0)
-    seen = encode_variants(bench.vq, scans, VARIANTS, SEED).flatten(0, 1).unique(dim=0)
+    seen = encode_variants(bench.vq, scans, VARIANTS, STRENGTH, SEED).flatten(0, 1).unique(dim=0)
     vq, total = parameters(bench.vq), parameters(bench.model)
     document = {
         "schema": "releasegate/mini-chameleon-measured/v0",

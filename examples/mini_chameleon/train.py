@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 SEED = 0
 THREADS = 2
 VARIANTS = 24  # of each training image: itself, and deformed
+STRENGTH = 0.6  # of these deformations; the VQ model trains on full ones
 
 
 def make_models(seed: int) -> tuple[ChameleonForConditionalGeneration, VQGANDecoder]:
@@ -55,7 +56,7 @@ def main(out: Path, shorten: int) -> None:
     vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
     train_vq(model.model.vqmodel, decoder, scans, vq, SEED)
     LOG.info("VQ model: %.0f s", time.perf_counter() - started)
-    codes = encode_variants(model.model.vqmodel, scans, VARIANTS, SEED)
+    codes = encode_variants(model.model.vqmodel, scans, VARIANTS, STRENGTH, SEED)
     train_language(model, codes, labels, replace(language, steps=language.steps // shorten), SEED)
     write_checkpoint(model, decoder, out)
     LOG.info("done: %.0f s", time.perf_counter() - started)

@@ -154,15 +154,16 @@ def decode(model: ChameleonVQVAE, decoder: VQGANDecoder, codes: Tensor) -> Tenso
     return decoder(model.post_quant_conv(vectors))
 
 
-def encode_variants(model: ChameleonVQVAE, scans: Tensor, count: int, seed: int) -> Tensor:
+def encode_variants(model: ChameleonVQVAE, scans: Tensor, count: int, strength: float, seed: int) -> Tensor:
     """The codes that the language model learns from: int64, shape [n, count, 16]; the scan as it is, then deformed.
 
     Args:
         model: The trained VQ model.
         scans: Training scans, grey levels 0 to 16, shape [n, 8, 8].
         count: Variants of each scan, itself included.
+        strength: Of the deformations; see `deform`.
         seed: Draws the deformations.
     """
     generator = torch.Generator().manual_seed(seed)
-    variants = [scans] + [deform(scans, generator) for _ in range(count - 1)]
+    variants = [scans] + [deform(scans, generator, strength) for _ in range(count - 1)]
     return torch.stack([encode(model, to_pixels(variant)) for variant in variants], dim=1).clone()

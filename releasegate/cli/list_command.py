@@ -10,7 +10,6 @@ import click
 from releasegate.cli import options
 from releasegate.cli.console import print_json
 from releasegate.repository import GateRepository
-from releasegate.subjects import SUBJECTS
 
 KINDS = ("policies", "evals", "subjects", "recipes")
 
@@ -42,11 +41,9 @@ def command(kind: str | None, repo: Path, format_: str) -> int:
 def _found(repository: GateRepository) -> dict[str, list[dict[str, Any]]]:
     policies = [repository.read_policy(path).record for path in repository.policies()]
     cards = repository.cards().values()
-    subjects = [{"id": name, "title": ", ".join(sorted(kind.provides))} for name, kind in SUBJECTS.items()]
-    subjects += [
-        {"id": name, "title": f"evals/{name}/subject.py"}
-        for name in repository.eval_ids()
-        if repository.subject_file(name)
+    subjects = [
+        {"id": name, "title": f"evals/{name}/subject.py" if provides is None else ", ".join(sorted(provides))}
+        for name, provides in repository.subjects().items()
     ]
     return {
         "policies": [{"id": p.id, "title": p.title, "capabilities": [c.id for c in p.capabilities]} for p in policies],

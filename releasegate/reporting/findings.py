@@ -7,8 +7,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words, slices
-from releasegate.reporting.numbers import beside, distance, number, sentence
-from releasegate.reporting.showing import shortened
+from releasegate.reporting.numbers import beside, distance, number, sentence, shortened
 from releasegate.reporting.view import FindingView, Pair, SliceView
 from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 

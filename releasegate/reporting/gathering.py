@@ -36,6 +36,8 @@ class Tally:
     failed: int = 0
     total: float = 0.0
     """Sum of the values: of a share, its hits."""
+    error: str = ""
+    """The first failure."""
 
 
 @dataclass
@@ -185,6 +187,7 @@ def _count(found: Gathered, place: Place, sample: Measured | Failed) -> None:
                 tally.total += sample.values[metric]
             else:
                 tally.failed += 1
+                tally.error = tally.error or sample.error
 
 
 def metrics_of(sample: Measured | Failed) -> tuple[str, ...]:

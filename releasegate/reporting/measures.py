@@ -8,7 +8,7 @@ from releasegate.evalcard import EvalCard, Metric
 from releasegate.intervals import clopper_pearson
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered, Label, Place, Tally
-from releasegate.reporting.numbers import share
+from releasegate.reporting.numbers import plural, share, shortened
 from releasegate.reporting.view import InstrumentView, Measure, SliceView
 from releasegate.reporting.words import checkpoint
 
@@ -63,10 +63,11 @@ def _measure(gathered: Gathered, place: Place, name: str, metric: Metric, card: 
         title=metric.title,
         metric=f"{place[0]}/{name}",
         where="calibration items" if place[1] == "calibration" else checkpoint(place[2]),
-        value=share(_value(tally)),
+        value=share(_value(tally)) if tally.scored else "not measured",
         low=low,
         high=high,
         counted=counted(tally, metric),
+        error=shortened(tally.error) if tally.failed else "",
         slices=slices(gathered, place, name, metric, card),
     )
 
@@ -116,8 +117,9 @@ def interval(tally: Tally, metric: Metric) -> tuple[str, str]:
 
 def counted(tally: Tally, metric: Metric) -> str:
     """How many items a number rests on."""
-    text = f"{int(tally.total)} of {tally.scored}" if metric.type == "bernoulli" else f"{tally.scored} items"
-    return text + (f", {tally.failed} failed" if tally.failed else "")
+    text = f"{int(tally.total)} of {tally.scored}" if metric.type == "bernoulli" else plural(tally.scored, "item")
+    parts = [text] * bool(tally.scored) + [f"{tally.failed} failed"] * bool(tally.failed)
+    return ", ".join(parts)
 
 
 def _value(tally: Tally) -> float | None:

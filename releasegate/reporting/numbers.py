@@ -1,4 +1,4 @@
-"""Numbers as people read them: the same everywhere on earth, and never rounded onto or across what they are judged by."""
+"""Numbers and texts as people read them: the same everywhere on earth, and never rounded onto or across a limit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from releasegate.decision.explaining import percent_free
 
 NONE = "none"
 MOST_RANGES = 12
+MOST_TEXT = 280
+"""Characters shown of one text, unless said otherwise."""
 
 
 def beside(value: float | None, limit: float) -> str:
@@ -91,3 +93,12 @@ def ranges(found: Sequence[tuple[int, int]]) -> str:
     if len(found) > MOST_RANGES:
         parts.append(f"{len(found) - MOST_RANGES} more ranges")
     return f"{', '.join(parts)} ({sum(b - a + 1 for a, b in found)} in all)"
+
+
+def shortened(text: str, most: int = MOST_TEXT) -> str:
+    """The beginning of a text, and how much more there is.
+
+    >>> shortened("abc", 10), shortened("abcdefghijkl", 5)
+    ('abc', 'abcde… (7 more characters)')
+    """
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"

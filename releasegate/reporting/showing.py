@@ -12,7 +12,7 @@ from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.reporting.concern import Concern, concern_of
 from releasegate.reporting.gathering import Gathered, Picked, Row
-from releasegate.reporting.numbers import share
+from releasegate.reporting.numbers import share, shortened
 from releasegate.reporting.pictures import BUDGET, Picture, is_image, picture
 from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
 from releasegate.reporting.words import checkpoint as checkpoint_words
@@ -21,8 +21,6 @@ MOST_WITHOUT_IMAGE = 6
 """Samples shown of a group that has no image."""
 MOST_ROWS = 24
 """Rows of a table of answers."""
-MOST_TEXT = 280
-"""Characters shown of one detail."""
 
 Painter = Callable[[str], Picture]
 
@@ -124,16 +122,7 @@ def _image(sample: Measured) -> str | None:
 def _lines(sample: Measured | Failed) -> tuple[Pair, ...]:
     if isinstance(sample, Failed):
         return (Pair("error", shortened(sample.error)),)
-    return tuple(Pair(name.replace("_", " "), shortened(text)) for name, text in sorted(sample.detail.items()))
-
-
-def shortened(text: str, most: int = MOST_TEXT) -> str:
-    """The beginning of a text, and how much more there is.
-
-    >>> shortened("abc", 10), shortened("abcdefghijkl", 5)
-    ('abc', 'abcde… (7 more characters)')
-    """
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
+    return tuple(Pair(name.replace("_", " "), shortened(text)) for name, text in sample.detail.items())
 
 
 def answers(gathered: Gathered, plan: Plan, decision: Decision) -> tuple[AnswerTable, ...]:

@@ -68,14 +68,15 @@ def _part(tensor: TensorOutcome) -> RemovedPart:
 
 
 def _key(key: KeySet) -> Pair:
-    value = f"token ids {ranges(key.tokens)}" if key.tokens is not None else f"{key.value}"
+    value = f"also holds the token ids {ranges(key.tokens)}" if key.tokens is not None else f"set to {key.value}"
     return Pair(f"{key.file}: {key.key}", value)
 
 
 def _untouched(receipt: Receipt) -> str:
     kept = [tensor for tensor in receipt.tensors if isinstance(tensor, Untouched)]
     total = sum(tensor.size for tensor in receipt.tensors)
+    rest = total - sum(tensor.size for tensor in kept)
     return (
-        f"{len(kept)} of {plural(len(receipt.tensors), 'tensor')}, {size(sum(t.size for t in kept))} of {size(total)}, "
-        "are bit for bit those of the source"
+        f"{len(kept)} of {plural(len(receipt.tensors), 'tensor')} are bit for bit those of the source: "
+        f"all but {size(rest)} of {size(total)}"
     )

@@ -224,6 +224,7 @@ class Measure:
     low: str
     high: str
     counted: str
+    error: str
     slices: tuple[SliceView, ...]
 
 

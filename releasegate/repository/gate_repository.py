@@ -10,9 +10,10 @@ from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError, NotFound, Problem
 from releasegate.evalcard import EvalCard, parse_card
 from releasegate.policy import Policy, parse_policy
-from releasegate.policycheck import problems
+from releasegate.policycheck import Surroundings, problems
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
+from releasegate.subjects import SUBJECTS
 
 NOT_CODE = ("README.md", "eval.yaml")
 """Files of an eval's folder that do not change what is measured (the card has a digest of its own)."""
@@ -66,8 +67,8 @@ class GateRepository:
             DocumentError: everything that is wrong with it.
         """
         located = parse_policy(_read(path, "policy", "name a file in policies/"), self.shown(path))
-        found = problems(located, self.cards(), self.recipes())
-        if path.stem != located.record.id and path.is_relative_to(self.root):
+        found = problems(located, Surroundings(self.cards(), self.recipes(), self.subjects()))
+        if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")
             )
@@ -126,6 +127,11 @@ class GateRepository:
         """`evals/<name>/subject.py`, which supplies the subject `name`, if there is one."""
         path = self.root / "evals" / name / "subject.py"
         return path if path.is_file() else None
+
+    def subjects(self) -> dict[str, frozenset[str] | None]:
+        """The interfaces of every subject by id; None for those of the repository, whose code alone could say."""
+        own = sorted(path.parent.name for path in (self.root / "evals").glob("*/subject.py"))
+        return {name: kind.provides for name, kind in SUBJECTS.items()} | dict.fromkeys(own)
 
     def recipes(self) -> dict[str, Recipe]:
         """Every recipe by id.

@@ -50,6 +50,7 @@ class CaptionsImages(Protocol):
 
         Args:
             pixels: float32 [n, 3, height, width] in [-1, 1].
+            question: text in which `<image>` stands for the image.
         """
 
 

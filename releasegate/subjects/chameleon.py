@@ -6,6 +6,7 @@ transformers' own forward pass (`access="interface"`), whose mask forbids image 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import ChameleonForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 from transformers.models.chameleon.configuration_chameleon import ChameleonVQVAEConfig
+from transformers.models.chameleon.modeling_chameleon import ChameleonModel
 
 from releasegate.checkpoint import Checkpoint
 from releasegate.checkpoint.load import load_file_tensors, load_model, load_tensors, load_tokenizer
@@ -22,7 +24,8 @@ from releasegate.subjects.vqgan import VQGANDecoder
 
 BEGIN_IMAGE, END_IMAGE, PLACEHOLDER = "<racm3:break>", "<eoss>", "<image>"
 DECODER_FILE = "vqgan.safetensors"
-POST_QUANT = "model.vqmodel.post_quant_conv"
+_CACHE = "cache" if "cache" in inspect.signature(ChameleonModel.forward).parameters else "past_key_values"
+"""What transformers calls the keys and values of earlier tokens; 5.24 renamed it."""
 
 
 class Chameleon:
@@ -68,9 +71,9 @@ class Chameleon:
     @torch.inference_mode()
     def caption(self, pixels: Tensor, question: str) -> list[str]:
         """The likeliest answer to `question` for each image; see `CaptionsImages`."""
-        t = self._side**2
-        head = self._ids(question)
-        ids = [*head, self._begin, *[self._placeholder] * t, self._end, *self._ids(":", start=False)]
+        before, _, after = question.partition(PLACEHOLDER)
+        image = [self._begin, *[self._placeholder] * self._side**2, self._end]
+        ids = [*self._ids(before), *image, *self._ids(after, start=False)]
         batch = torch.tensor(ids, device=self._device).expand(len(pixels), -1)  # [n, length]
         out = self._model(
             input_ids=batch, pixel_values=pixels.to(self._device, self._model.dtype), use_cache=False, logits_to_keep=1
@@ -98,7 +101,7 @@ class Chameleon:
         return pixels.float().clamp(-1, 1)
 
     def _ids(self, text: str, *, start: bool = True) -> list[int]:
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self._tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
         bos = self._model.config.bos_token_id
         return [bos, *ids] if start and bos is not None else ids
 
@@ -120,7 +123,7 @@ class Chameleon:
             current = torch.tensor([encoded[i] for i in rows], device=self._device)
             cache = DynamicCache(config=self._model.config)
             for step in range(t):
-                out = self._model.model(input_ids=current, past_key_values=cache, use_cache=True)
+                out = self._model.model(input_ids=current, use_cache=True, **{_CACHE: cache})
                 scores = logits(out.last_hidden_state[:, -1]).double()  # [rows, v]
                 cumulative = functional.softmax(scores / temperature, dim=-1).cumsum(-1)
                 target = noise[rows, step, None].to(self._device) * cumulative[:, -1:]
