@@ -124,7 +124,7 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
         case "missing":
             return "missing", f"add `{path[-1]}:`"
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1, cutoff=0.75)
+            near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1, cutoff=0.7)
             return "unknown key", f"did you mean `{near[0]}`?" if near else "remove it"
         case "literal_error":
             expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")

@@ -53,7 +53,7 @@ class RecipeUsed(Record):
     """A recipe that was applied."""
 
     id: RecipeId
-    digest_: Annotated[Digest, Field(alias="digest")]
+    sha256: Digest
 
 
 class Removed(Record):
@@ -165,7 +165,7 @@ class Receipt(Document):
         names = [tensor.name for tensor in self.tensors]
         if names != sorted(set(names)):
             raise ValueError("tensors must be sorted by name, each once")
-        if self.planned != stripped_digest(self.source, [recipe.digest_ for recipe in self.recipes]):
+        if self.planned != stripped_digest(self.source, [recipe.sha256 for recipe in self.recipes]):
             raise ValueError("planned is not the identity of this source and these recipes")
         if self.output_digest != self.output.digest():
             raise ValueError("output_digest is not the digest of output")

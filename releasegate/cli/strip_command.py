@@ -10,8 +10,8 @@ import click
 from releasegate.checkpoint import open_checkpoint
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.repository import GateRepository
-from releasegate.stripping import plan_strip, receipt_path, write_strip
+from releasegate.repository import GateRepository, receipt_path
+from releasegate.stripping import plan_strip, write_strip
 
 
 @click.command("strip")

@@ -8,7 +8,8 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.stripping import read_receipt, receipt_path, verify_strip
+from releasegate.repository import read_receipt, receipt_path
+from releasegate.stripping import verify_strip
 
 
 @click.command("verify")

@@ -34,7 +34,7 @@ def strip_view(
         tier_means=means,
         mark=VERDICT[decision.strip.verdict] if decision.strip else None,
         capabilities=", ".join(titles.get(c, c) for c in planned.capabilities) if planned else "",
-        recipes=tuple(Pair(r.id, r.digest_, code=True) for r in receipt.recipes),
+        recipes=tuple(Pair(r.id, r.sha256, code=True) for r in receipt.recipes),
         removed=tuple(_part(tensor) for tensor in changed[:MOST_PARTS]),
         removed_hidden=max(len(changed) - MOST_PARTS, 0),
         files=tuple(RemovedPart(f.path, "left out", size(f.size)) for f in receipt.dropped),

@@ -131,7 +131,7 @@ class GateRepository:
     def subjects(self) -> dict[str, frozenset[str] | None]:
         """The interfaces of every subject by id; None for those of the repository, whose code alone could say."""
         own = sorted(path.parent.name for path in (self.root / "evals").glob("*/subject.py"))
-        return {name: kind.provides for name, kind in SUBJECTS.items()} | dict.fromkeys(own)
+        return {**dict.fromkeys(own), **{name: kind.provides for name, kind in SUBJECTS.items()}}
 
     def recipes(self) -> dict[str, Recipe]:
         """Every recipe by id.

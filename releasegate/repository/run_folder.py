@@ -25,6 +25,7 @@ from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.records import Document
 from releasegate.repository.evidence_store import EvidenceStore
+from releasegate.repository.receipts import read_receipt, receipt_path
 from releasegate.repository.writing import write_whole
 
 D = TypeVar("D", bound=Document)
@@ -120,14 +121,12 @@ class RunFolder:
 
         Raises:
             NotFound: there is a stripped checkpoint without a receipt.
-            EvidenceUntrusted: the receipt is none, or a file of the folder is not what it says.
+            VerifyError: the receipt is none.
+            EvidenceUntrusted: a file of the folder is not what it says.
         """
         if not self.stripped.exists():
             return None
-        path = self.stripped.with_name(f"{self.stripped.name}.receipt.json")
-        receipt = _read_document(
-            Receipt, path, "no receipt of the stripped checkpoint", "remove it, and resume the run"
-        )
+        receipt = read_receipt(receipt_path(self.stripped))
         if read_manifest(self.stripped).digest() != receipt.output_digest:
             raise EvidenceUntrusted(str(self.stripped), "is not what its receipt says", "remove it, and resume the run")
         return receipt

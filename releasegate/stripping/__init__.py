@@ -5,9 +5,8 @@ write_strip  a plan to a folder and its receipt
 verify_strip a folder against its receipt, with or without the source
 """
 
-from releasegate.stripping.output import receipt_path
 from releasegate.stripping.plan import StripPlan, plan_strip
-from releasegate.stripping.verify import read_receipt, verify_strip
+from releasegate.stripping.verify import verify_strip
 from releasegate.stripping.write import write_strip
 
-__all__ = ["StripPlan", "plan_strip", "read_receipt", "receipt_path", "verify_strip", "write_strip"]
+__all__ = ["StripPlan", "plan_strip", "verify_strip", "write_strip"]

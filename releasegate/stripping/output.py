@@ -15,18 +15,10 @@ from typing import BinaryIO
 
 from releasegate.errors import StripError
 from releasegate.manifest import FileEntry
+from releasegate.repository.receipts import receipt_path
 
 SLACK = 1 << 20
 """Bytes left free beyond what the files need: folders, the receipt."""
-
-
-def receipt_path(target: Path) -> Path:
-    """Where the receipt of the stripped checkpoint `target` stands: beside the folder, not in it.
-
-    >>> receipt_path(Path("out/stripped")).as_posix()
-    'out/stripped.receipt.json'
-    """
-    return target.with_name(target.name + ".receipt.json")
 
 
 class Created:

@@ -58,10 +58,10 @@ def plan_strip(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> StripPlan:
     if all(name in tensors and tensors[name].outcome == "removed" for name in checkpoint.tensors):
         raise mismatch(resolved[-1].recipe, "removes every tensor", "what would be released? correct the recipe")
     dropped = tuple(sorted({name for one in resolved for name in one.dropped}))
-    used = tuple(RecipeUsed(id=one.recipe.id, digest_=one.recipe.digest()) for one in resolved)
+    used = tuple(RecipeUsed(id=one.recipe.id, sha256=one.recipe.digest()) for one in resolved)
     return StripPlan(
         recipes=used,
-        identity=stripped_digest(checkpoint.digest, [recipe.digest_ for recipe in used]),
+        identity=stripped_digest(checkpoint.digest, [recipe.sha256 for recipe in used]),
         tensors=tensors,
         dropped=dropped,
         keys=_merge_keys(resolved, dropped),

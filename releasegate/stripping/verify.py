@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from releasegate.checkpoint.files import Watch, open_regular, read_json_object, read_manifest
 from releasegate.checkpoint.folder import Checkpoint, checkpoint_of, open_checkpoint
 from releasegate.checkpoint.weights import INDEX
-from releasegate.errors import CheckpointError, NotFound, VerifyError
+from releasegate.errors import CheckpointError, VerifyError
 from releasegate.manifest import Manifest
 from releasegate.receipt import (
     Receipt,
@@ -28,28 +26,6 @@ from releasegate.stripping.resolve import TensorEdit
 from releasegate.stripping.stream import edited
 
 AGAIN = "do not trust this folder: strip the source again"
-
-
-def read_receipt(path: Path) -> Receipt:
-    """The receipt in the file at `path`.
-
-    Raises:
-        NotFound: there is no such file.
-        VerifyError: it is not a receipt, of another version, or not consistent in itself.
-    """
-    if not path.is_file():
-        raise NotFound(
-            str(path), "there is no such receipt", "name the file with --receipt; it stands beside the stripped folder"
-        )
-    try:
-        return Receipt.from_text(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"is not a receipt: {place + ': ' if place else ''}{first['msg']}"
-        raise VerifyError(str(path), what, "use the receipt that the strip wrote") from None
-    except ValueError as error:
-        raise VerifyError(str(path), f"is not a receipt: {error}", "use the receipt that the strip wrote") from None
 
 
 def verify_strip(folder: Path, receipt: Receipt, source: Path | None = None, watch: Watch | None = None) -> list[str]:

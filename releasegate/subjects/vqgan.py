@@ -23,12 +23,12 @@ from transformers.models.chameleon.modeling_chameleon import (
 
 
 def _block(config: ChameleonVQVAEConfig, channels_in: int, channels_out: int) -> nn.Module:
-    block: nn.Module = ChameleonVQVAEEncoderResnetBlock(config, channels_in, channels_out)  # type: ignore[no-untyped-call]
+    block: nn.Module = ChameleonVQVAEEncoderResnetBlock(config, channels_in, channels_out)
     return block
 
 
 def _attention(channels: int) -> nn.Module:
-    attention: nn.Module = ChameleonVQVAEEncoderAttnBlock(channels)  # type: ignore[no-untyped-call]
+    attention: nn.Module = ChameleonVQVAEEncoderAttnBlock(channels)
     return attention
 
 

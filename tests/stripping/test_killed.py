@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from releasegate.checkpoint import read_manifest
-from releasegate.stripping import read_receipt, receipt_path, verify_strip
+from releasegate.repository import read_receipt, receipt_path
+from releasegate.stripping import verify_strip
 from tests.tiny_checkpoints import tiny
 
 ROOT = Path(__file__).parent.parent.parent

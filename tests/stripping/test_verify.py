@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 from releasegate.checkpoint import open_checkpoint, read_manifest
 from releasegate.errors import CheckpointError, NotFound, VerifyError
 from releasegate.receipt import Receipt
-from releasegate.stripping import plan_strip, read_receipt, receipt_path, verify_strip, write_strip
+from releasegate.repository import read_receipt, receipt_path
+from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.stripping.leftovers import Finding, read_needles, search, spans_to_search
 from tests.tiny_checkpoints import chameleon_recipe, tiny
 

@@ -21,7 +21,8 @@ from releasegate.checkpoint.headers import Entry, Header
 from releasegate.errors import CheckpointError, StripError
 from releasegate.receipt import Receipt, Removed, RowsZeroed, Untouched
 from releasegate.recipe import Recipe
-from releasegate.stripping import plan_strip, read_receipt, receipt_path, verify_strip, write_strip
+from releasegate.repository import read_receipt, receipt_path
+from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.stripping.resolve import TensorEdit
 from releasegate.stripping.shards import new_header
 from tests.tiny_checkpoints import Tiny, bytes_of, chameleon_recipe, recipe, tiny

@@ -1,0 +1,72 @@
+"""The page in a real browser: it asks for nothing, says nothing on the console, and fits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from releasegate.reporting import write_report
+from releasegate.repository import GateRepository, starter
+from tests.reporting.example_run import Words, example
+from tests.reporting.test_report import HOSTILE
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module", params=["plain", "hostile"])
+def page(request: pytest.FixtureRequest, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    words = (
+        Words(HOSTILE, HOSTILE, "x" * 10_000, HOSTILE, "y" * 200, HOSTILE) if request.param == "hostile" else Words()
+    )
+    made = example(tmp_path_factory.mktemp("run") / "run", words)
+    path = write_report(made.run, GateRepository(starter()), made.decision, made.plan, made.receipt)
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.asked, opened.said = [], []
+    opened.on("request", lambda r: opened.asked.append(r.url))
+    opened.on("console", lambda m: opened.said.append(m.text))
+    opened.on("pageerror", lambda e: opened.said.append(str(e)))
+    opened.goto(path.as_uri())
+    opened.file = Path(path).as_uri()
+    yield opened
+    opened.close()
+
+
+def test_no_request_leaves_and_the_console_is_silent(page: Any) -> None:
+    page.wait_for_timeout(100)
+    assert [url for url in page.asked if not url.startswith("data:")] == [page.file]
+    assert page.said == []
+
+
+def test_the_stylesheet_is_allowed_by_the_content_policy(page: Any) -> None:
+    assert page.evaluate("getComputedStyle(document.querySelector('.seal')).width") == "80px"
+
+
+def test_outputs_are_blurred_until_asked(page: Any) -> None:
+    blur = "getComputedStyle(document.querySelector('.veiled img')).filter"
+    assert page.evaluate(blur).startswith("blur")
+    page.check("#samples-drawing-reveal")
+    assert page.evaluate(blur) == "none"
+    page.uncheck("#samples-drawing-reveal")
+
+
+@pytest.mark.parametrize("width", [1280, 375, 320])
+def test_nothing_sticks_out_sideways(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
