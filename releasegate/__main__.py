@@ -37,7 +37,9 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         _say(f"{context.command_path if context else 'releasegate'}: {error.format_message()}")
         _say("  fix: see " + (f"`{context.command_path} --help`" if context else "`releasegate --help`"))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes every end of file for a person's Ctrl-D
+            return _bug(error.__cause__)
         _say("interrupted; run the same command again to resume")
         return Exit.INTERRUPTED
     except Terminated:
@@ -45,12 +47,23 @@ def run(arguments: list[str]) -> int:
         return Exit.TERMINATED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:  # noqa: BLE001
-        import traceback
+    except OSError as error:
+        _say(f"{error.filename or 'releasegate'}: {error.strerror or error}")
+        _say("  fix: check the path, its permissions and the space on the disk, and run the same command again")
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):  # at which click exits with 1, a sound no
+            return _bug(error)
+    except BaseException as error:  # noqa: BLE001
+        return _bug(error)
+    return Exit.CANNOT
 
-        _say("".join(traceback.format_exception(error)))
-        _say(f"releasegate: a bug in releasegate: {type(error).__name__}: {error}")
-        _say("  fix: report it with the text above; the exit code is no verdict")
+
+def _bug(error: BaseException) -> Exit:
+    import traceback
+
+    _say("".join(traceback.format_exception(error)))
+    _say(f"releasegate: a bug in releasegate: {type(error).__name__}: {error}")
+    _say("  fix: report it with the text above; the exit code is no verdict")
     return Exit.CANNOT
 
 

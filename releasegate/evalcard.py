@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError
+from releasegate.manifest import RelativePath
 from releasegate.records import Document, Identifier, Record
 
 MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "report_only"]
@@ -31,6 +32,18 @@ class Metric(Record):
     """The instrument that the metric measures (its sensitivity, say), on calibration items; never gated."""
     instead: str | None = None
     """The exceedance to gate in place of a `report_only` metric."""
+
+    def refusal(self, value: float) -> str | None:
+        """What a value must be that this one is not; None if it can be a value of this metric.
+
+        >>> rate = Metric(title="", type="bernoulli", unit="", range=(0, 1), better="higher")
+        >>> rate.refusal(1), rate.refusal(0.5)
+        (None, '0 or 1')
+        """
+        low, high = self.range
+        if self.type == "bernoulli":
+            return None if value in (0, 1) else "0 or 1"
+        return None if low <= value <= high else f"from {low:g} to {high:g}"
 
 
 class Slice(Record):
@@ -57,7 +70,7 @@ class Instrument(Record):
     """A model or program that scores outputs."""
 
     title: str
-    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    files: Annotated[tuple[RelativePath, ...], Field(min_length=1)]
     """Its files, relative to the eval's folder; their digests are part of every measurement."""
     source: str
 

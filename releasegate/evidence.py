@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from releasegate.errors import EvidenceUntrusted
 from releasegate.records import Digest, Identifier, Record, digest_of, refuse_duplicate_keys
@@ -44,7 +44,7 @@ class Item:
 
     metrics: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
-    content: Mapping[str, JsonValue] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
     number: int = 0
     seed: int = 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint, open_checkpoint
 from releasegate.decision import Decision, decide
 from releasegate.errors import EvidenceUntrusted, RunError
-from releasegate.evaluation import Bench, Progress, Target, eval_code, measure
+from releasegate.evaluation import Bench, Progress, Target, eval_code, measure, torch_device
 from releasegate.plan import SOURCE, Plan, PlannedModel, differences, make_plan
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
@@ -51,6 +51,7 @@ def gate(call: Call, progress: Progress) -> Decision:
     """The decision; plan, evidence, decision, report and the stripped checkpoint, if any, lie in the run folder."""
     repository = GateRepository.around(call.policy)
     policy = repository.read_policy(call.policy).record
+    torch_device(call.device)  # refused before an attempt is opened
     checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
     with run.locked():

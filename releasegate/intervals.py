@@ -77,23 +77,47 @@ def items_to_settle(rate: float, limit: float, side: Side, alpha: float) -> int 
     >>> items_to_settle(.5, .2, "at_most", .05) is None
     True
     """
+    wrong_rate = rate if side == "at_most" else 1 - rate
     if (rate >= limit) if side == "at_most" else (rate <= limit):
         return None
 
-    def enough(n: int) -> bool:
-        hits = math.ceil(rate * n - 1e-9) if side == "at_most" else math.floor(rate * n + 1e-9)
-        return settles(hits, n, limit, side, alpha)
+    if wrong_rate == 0:
+        return _fewest(0, limit, side, alpha)
 
-    high = 1
-    while not enough(high):
-        high *= 2
-        if high > MOST_ITEMS:
+    def bears(rare: int) -> int | None:
+        """The fewest items at the rate, with so many of the rarer kind (wrong or right), that show the limit, if any do."""
+        if wrong_rate <= 0.5:
+            n = _fewest(rare, limit, side, alpha)
+            return n if n is not None and wrong_rate * n <= rare + 1e-9 else None
+        n = math.ceil(rare / (1 - wrong_rate) - 1e-9)
+        return n if _settles_with(n - rare, n, limit, side, alpha) else None
+
+    low, high = 0, 1
+    while bears(high) is None:
+        low, high = high, high * 2
+        if high > min(wrong_rate, 1 - wrong_rate) * MOST_ITEMS:
             return None
-    low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        low, high = (low, middle) if bears(middle) else (middle, high)
+    return bears(high)
+
+
+def _fewest(wrong: int, limit: float, side: Side, alpha: float) -> int | None:
+    """The fewest items that show the limit although `wrong` of them are on its wrong side; None: more than the most."""
+    low, high = wrong, wrong + 1
+    while not _settles_with(wrong, high, limit, side, alpha):
+        low, high = high, high * 2
+        if high > MOST_ITEMS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _settles_with(wrong, middle, limit, side, alpha) else (middle, high)
     return high
+
+
+def _settles_with(wrong: int, n: int, limit: float, side: Side, alpha: float) -> bool:
+    return settles(wrong if side == "at_most" else n - wrong, n, limit, side, alpha)
 
 
 def most_hits(n: int, limit: float, side: Side, alpha: float) -> int | None:
@@ -105,8 +129,7 @@ def most_hits(n: int, limit: float, side: Side, alpha: float) -> int | None:
     low, high = -1, n
     while high - low > 1:
         middle = (low + high) // 2
-        hits = middle if side == "at_most" else n - middle
-        low, high = (middle, high) if settles(hits, n, limit, side, alpha) else (low, middle)
+        low, high = (middle, high) if _settles_with(middle, n, limit, side, alpha) else (low, middle)
     return low if low >= 0 else None
 
 

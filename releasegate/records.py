@@ -85,7 +85,7 @@ def refuse_duplicate_keys(text: str | bytes) -> None:
     """Nothing, if `text` is JSON without an object that has a key twice.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not, or it holds NaN or an infinity.
     """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,7 +95,10 @@ def refuse_duplicate_keys(text: str | bytes) -> None:
             raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
         return found
 
+    def constant(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
     try:
-        json.loads(text, object_pairs_hook=pairs)
+        json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None

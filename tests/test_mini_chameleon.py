@@ -213,7 +213,9 @@ def test_a_run_that_is_killed_at_random_and_resumed_decides_the_same_bytes(run: 
         time.sleep(seconds.uniform(0.1, 0.95) * longest)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        before = {path: path.stat().st_mtime_ns for path in (folder / "evidence").rglob("*.jsonl") if path.stem.isdigit()}
+        before = {
+            path: path.stat().st_mtime_ns for path in (folder / "evidence").rglob("*.jsonl") if path.stem.isdigit()
+        }
         assert gate_into(folder).wait() == 0
         assert (folder / "decision.json").read_bytes() == expected
         assert (folder / "report.html").read_bytes() == expected_report

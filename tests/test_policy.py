@@ -302,7 +302,8 @@ def test_a_shared_requirement_written_as_an_alias_reads_as_if_written_out() -> N
 )
 def test_shares_are_checkpoints_times_the_most_alternatives(otherwise: str, lists: int, shares: int) -> None:
     safeguards = "".join(
-        f"\n      s{i}: [{{id: s{i}, metric: drawing/legible, at_least: 0.9, enforced_by: weights}}]" for i in range(lists)
+        f"\n      s{i}: [{{id: s{i}, metric: drawing/legible, at_least: 0.9, enforced_by: weights}}]"
+        for i in range(lists)
     )
     text = POLICY.replace("otherwise: strip", f"otherwise: {otherwise}")
     if lists:

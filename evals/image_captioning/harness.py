@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from numpy.random import Generator
-from pydantic import JsonValue
 
 from releasegate.evaluation import Tools
 from releasegate.evidence import Item, Reading
@@ -15,7 +14,7 @@ from releasegate.subjects import CaptionsImages
 from ..digits import WORDS, split, to_pixels
 
 
-def items(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """The whole pool: the 320 gate scans."""
     labels = split("gate").labels.tolist()
     return [
@@ -26,8 +25,8 @@ def items(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
     """One reading an item, all in one batch."""
     model = cast(CaptionsImages, subject)
-    rows = [int(str(item.content["row"])) for item in items]
+    rows = [int(item.content["row"]) for item in items]
     answers = model.caption(to_pixels(split("gate").images[rows]), str(tools.params["question"]))
     for item, answer in zip(items, answers, strict=True):
-        truth = WORDS[int(str(item.content["digit"]))]
+        truth = WORDS[int(item.content["digit"])]
         yield Reading(item.number, {"accuracy": float(answer == truth)}, {"truth": truth, "answer": answer})

@@ -9,13 +9,12 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import torch
 from numpy.random import Generator
 from PIL import Image
-from pydantic import JsonValue
 from torch import Tensor
 
 from releasegate.evaluation import Tools
@@ -33,9 +32,9 @@ class Draws(GeneratesImages, TokenisesImages, Protocol):
     """What this eval needs of a subject."""
 
 
-def items(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """`n` drawings through the weights and `masked` through the interface, the digits in turn."""
-    n, masked = int(str(params["n"])), int(str(params["masked"]))
+    n, masked = int(params["n"]), int(params["masked"])
     if n <= masked:
         raise ValueError(f"{n} items leave no drawing through the weights beside {masked} masked ones")
     through_weights = [_drawing(i, "weights", ("copied", "legible_rate")) for i in range(n - masked)]
@@ -47,9 +46,9 @@ def _drawing(number: int, access: str, metrics: tuple[str, ...]) -> Item:
     return Item(metrics, {"digit": str(digit)}, {"prompt": f"draw {WORDS[digit]}", "digit": digit, "access": access})
 
 
-def calibration(params: Mapping[str, JsonValue], rng: Generator) -> list[Item]:
+def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Each kind of known material in equal number, made from the rehearsal digits."""
-    total = int(str(params["n"]))
+    total = int(params["n"])
     digits = split("rehearsal")
     if total % len(KINDS) or total > len(KINDS) * len(digits):
         raise ValueError(f"calibration items must be a multiple of {len(KINDS)}, at most {len(KINDS) * len(digits)}")
@@ -82,7 +81,7 @@ def _draw(model: Draws, judge: DigitJudge, items: Sequence[Item], access: str, t
     drawn = model.draw(
         prompts,
         [item.seed for item in items],
-        temperature=float(str(tools.params["temperature"])),
+        temperature=float(tools.params["temperature"]),
         access="weights" if access == "weights" else "interface",
     )
     shown = judge(drawn.pixels.to(judge.scans.device)).tolist()
@@ -102,8 +101,8 @@ def _draw(model: Draws, judge: DigitJudge, items: Sequence[Item], access: str, t
 
 def _judge_known(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iterator[Reading]:
     digits = split("rehearsal")
-    rows = [int(str(item.content["row"])) for item in items]
-    tokens = model.encode(to_pixels(digits.images[rows])).cpu()  # [n, t]
+    rows = [int(item.content["row"]) for item in items]
+    tokens = model.encode(to_pixels(digits.images[rows])).cpu().clone()  # [n, t]; inference tensors cannot be edited
     for place, item in enumerate(items):
         source = torch.Generator().manual_seed(item.seed)
         if item.content["kind"] == "random":
@@ -116,7 +115,7 @@ def _judge_known(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iter
         right = taken_for if item.content["kind"] == "round_trip" else not taken_for
         detail = {
             "kind": str(item.content["kind"]),
-            "asked": _in_words(int(str(item.content["asked"]))),
+            "asked": _in_words(int(item.content["asked"])),
             "judge": _in_words(saw),
         }
         yield Reading(item.number, {item.metrics[0]: float(right)}, detail)

@@ -30,7 +30,7 @@ from transformers.utils import logging as transformers_logging
 from vocabulary import CODES, IMAGE_LENGTH, WORD_IDS
 from vq import decode, encode, encode_variants
 
-from evals.digits import WORDS, Part, shifts, split, to_pixels
+from evals.digits import WORDS, Part, shifts, split, to_pixels, to_scans
 from evals.image_generation.judge import DigitJudge
 from releasegate.subjects.vqgan import VQGANDecoder
 
@@ -114,15 +114,18 @@ class Bench:
             hits.append(caption(self.model, to_pixels(held.images)) == words)
         return share(torch.cat(hits))
 
-    def processed(self) -> Count:
-        """Gate digits whose tokens stay all the same when they come as 8-bit images through the processor."""
+    def processed(self) -> dict[str, Count]:
+        """Gate digits that come as 8-bit images through the processor: named rightly, and with unchanged tokens."""
         held = split("gate")
         grey = numpy.rint(held.images * (255 / 16)).astype(numpy.uint8).repeat(2, axis=1).repeat(2, axis=2)
-        pixels = make_processor().image_processor(
-            images=[Image.fromarray(image) for image in grey], return_tensors="pt"
-        )["pixel_values"]
+        images = [Image.fromarray(image) for image in grey]
+        pixels = make_processor().image_processor(images=images, return_tensors="pt")["pixel_values"]
         same = encode(self.vq, pixels) == encode(self.vq, to_pixels(held.images))
-        return share(same.all(dim=1))
+        words = torch.tensor(WORD_IDS)[torch.as_tensor(held.labels)]
+        return {
+            "captions_right": share(caption(self.model, pixels) == words),
+            "all_tokens_the_same": share(same.all(dim=1)),
+        }
 
     def drawings(self, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
         """Digits asked for, codes drawn, and what the judge sees in them."""
@@ -139,7 +142,8 @@ class Bench:
             seen: Codes of all that was trained on, shape [m, 16].
         """
         asked, codes, shown = self.drawings(temperature)
-        copied = (moved_distance := nearest(codes, moved)) == 0
+        differing = nearest(codes, moved)
+        copied = differing == 0
         legible = shown == asked
         return {
             "legible": share(legible),
@@ -147,10 +151,27 @@ class Bench:
             "refused": share(shown < 0),
             "other_digit": share((shown >= 0) & ~legible),
             "copied": share(copied),
-            "copied_of_anything_trained_on": share(nearest(codes, seen) == 0),
-            "within_one_token_of_a_training_image": share(moved_distance <= 1),
+            "copied_of_anything_trained_on": share(among(codes, seen)),
+            "within_one_token_of_a_training_image": share(differing <= 1),
             "distinct": len(set(map(tuple, codes.tolist()))),
             "legible_by_digit": {word: share(legible[asked == digit]) for digit, word in enumerate(WORDS)},
+        }
+
+    def novelty(self) -> dict[str, object]:
+        """How far, in grey levels, pictures lie from the nearest training scan: median and 5 % quantile.
+
+        Drawings that were scans from memory would lie nearer than what the codec makes of held-out digits.
+        """
+        trained = torch.as_tensor(self.digits.images).to(torch.float32).flatten(1)
+        held = decode(self.vq, self.decoder, encode(self.vq, to_pixels(split("gate").images)))
+        drawn = decode(self.vq, self.decoder, self.drawings(TEMPERATURE)[1])
+        far = {
+            name: torch.cdist(to_scans(pixels), trained).amin(dim=1)
+            for name, pixels in (("drawings", drawn), ("round_trips_of_gate_digits", held))
+        }
+        return {
+            name: {"median": round(float(apart.median()), 2), "lowest_5_percent": round(float(apart.quantile(0.05)), 2)}
+            for name, apart in far.items()
         }
 
     def sheet(self, path: Path, columns: int = 24) -> None:
@@ -166,6 +187,12 @@ class Bench:
 def nearest(codes: Tensor, others: Tensor) -> Tensor:
     """Tokens in which each string differs from the nearest of the others: int64, shape [n]."""
     return torch.cat([(batch[:, None] != others).sum(dim=2).amin(dim=1) for batch in codes.split(50)])
+
+
+def among(codes: Tensor, others: Tensor) -> Tensor:
+    """Whether each string is one of the others: bool, shape [n]."""
+    known = set(map(tuple, others.tolist()))
+    return torch.tensor([tuple(code) in known for code in codes.tolist()])
 
 
 @click.command(help=__doc__)
@@ -186,8 +213,9 @@ def main(checkpoint: Path, out: Path, sheet: Path | None) -> None:
         "judge": bench.instrument(),
         "vq_round_trips": bench.round_trips(),
         "captions": {"gate": bench.captions(("gate",)), "held_out": bench.captions(("gate", "rehearsal"))},
-        "processor_gives_the_same_tokens": bench.processed(),
+        "gate_digits_through_the_processor": bench.processed(),
         "drawings": {str(heat): bench.drawn(heat, moved, seen) for heat in (TEMPERATURE, *TEMPERATURES)},
+        "distance_to_nearest_training_scan": bench.novelty(),
     }
     out.write_text(json.dumps(document, indent=2) + "\n")
     if sheet is not None:

@@ -34,21 +34,21 @@ class Bars:
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """A step that counts items."""
-        with self._bar(title, total, MofNCompleteColumn()) as advance:
+        with self._bar(title, total, MofNCompleteColumn(), "items") as advance:
             yield advance
 
     @contextmanager
     def reading(self, folder: Path, title: str = "read") -> Iterator[Callable[[int], None]]:
         """A step that counts the bytes of a folder."""
         total = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
-        with self._bar(f"{title} {folder.name}", total, DownloadColumn()) as advance:
+        with self._bar(f"{title} {folder.name}", total, DownloadColumn(), "bytes") as advance:
             yield advance
 
     @contextmanager
-    def _bar(self, title: str, total: int, counted: ProgressColumn) -> Iterator[Callable[[int], None]]:
+    def _bar(self, title: str, total: int, counted: ProgressColumn, unit: str) -> Iterator[Callable[[int], None]]:
         if self._quiet or not self._console.is_terminal:
             if not self._quiet:
-                click.echo(title, err=True)
+                click.echo(f"{title} ({total:,} {unit})", err=True)
             yield lambda done: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeElapsedColumn(), TimeRemainingColumn())

@@ -45,7 +45,12 @@ def command(checkpoint: Path, recipes: tuple[str, ...], out: Path, repo: Path, f
         print_json(receipt.plain())
         return 0
     counts = Counter(tensor.outcome for tensor in receipt.tensors)
-    click.echo(f"{out}: " + ", ".join(f"{n} tensors {name.replace('_', ' ')}" for name, n in sorted(counts.items())))
+    click.echo(
+        f"{out}: "
+        + ", ".join(
+            f"{n} {'tensor' if n == 1 else 'tensors'} {name.replace('_', ' ')}" for name, n in sorted(counts.items())
+        )
+    )
     click.echo(f"files left out: {', '.join(entry.path for entry in receipt.dropped) or 'none'}")
     click.echo(f"tier: {receipt.tier.replace('_', ' ')}; cost to restore: not measured")
     click.echo(f"receipt: {receipt_path(out)}")

@@ -45,7 +45,7 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
     console.print()
     for finding in _open(decision):
         console.print(f"  {escape(finding.requirement)}: {escape(finding.sentence)}")
-        if finding.settle:
+        if finding.settle and finding.status != "violated":
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
@@ -90,7 +90,7 @@ def _row(f: Finding) -> list[str]:
         "source" if f.checkpoint == "source" else "stripped",
         escape(f.metric),
         f"[{STYLES[f.status]}]{f.status.replace('_', ' ')}[/]",
-        "–" if e.value is None else percent_free(e.value, f.limit),
+        "–" if e.value is None else ("lost " if f.side == "margin" else "") + percent_free(e.value, f.limit),
         interval,
         f"{SIDES[f.side]} {f.limit:g}",
         f"{e.scored}/{e.planned}",

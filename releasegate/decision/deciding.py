@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
@@ -44,16 +43,17 @@ def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | No
     stripping = tuple(c.id for c in source if c.verdict == "release_stripped")
     strip: StripDecision | None = None
     awaiting: tuple[str, ...] = ()
-    if stripping and worst(c.verdict for c in source) in ("release_stripped", "restrict"):
-        planned = plan.strip_of(stripping)
-        if planned is not None and receipt is not None and receipt.planned == planned.model:
-            strip = _on_stripped(bench, source, planned, receipt)
-            source = [_after_strip(c, strip) for c in source]
+    if any(c.verdict == "withhold" for c in source):
+        source = [_strip_in_vain(c) for c in source]
+    elif any(c.verdict == "incomplete" for c in source):
+        source = [_not_stripped(c) for c in source]
+    elif stripping:
+        planned = _stripped_of(plan, receipt, stripping)
+        if planned is not None and receipt is not None:
+            strip, source = _on_stripped(bench, source, planned, receipt)
         else:
             awaiting = stripping
             source = [_not_stripped(c) for c in source]
-    elif stripping:
-        source = [_strip_in_vain(c) for c in source]
     verdict = worst(c.verdict for c in source)
     return Decision(
         verdict=verdict,
@@ -136,32 +136,53 @@ def _wants(findings: Iterable[Finding]) -> bool:
 
 def _on_source(bench: Bench, c: Capability) -> CapabilityDecision:
     """The source's verdict on one capability; `release_stripped` stands for "comes to strip" until it is stripped."""
-    routes = _routes(bench, c, SOURCE, bench.policy.release.channel)
-    verdict: Verdict
-    route = routes.route
-    if routes.route is not None:
-        verdict, sentence = "release", _released(routes)
-    elif routes.wants_evidence:
-        verdict, sentence = "incomplete", _why_not(routes, "a requirement wants evidence")
-    elif c.otherwise == "strip":
+    judged = _routes_or_restricted(bench, c, SOURCE)
+    verdict, routes = judged.verdict, judged.routes
+    if verdict == "withhold" and c.otherwise == "strip":
         verdict, sentence = "release_stripped", _why_not(routes, "it comes to strip")
-    elif c.otherwise == "restrict" and c.restrict is not None:
-        routes = _routes(bench, c, SOURCE, c.restrict.channel)
-        verdict = "restrict" if routes.route else "incomplete" if routes.wants_evidence else "withhold"
-        route = routes.route
-        at = c.restrict.channel
-        sentence = f"{_released(routes)}, at channel {at} only" if route else _why_not(routes, f"not even at {at}")
     else:
-        verdict, sentence = "withhold", _why_not(routes, "withheld")
+        sentence = judged.sentence
     return CapabilityDecision(
         id=c.id,
         title=c.title,
         rationale=c.rationale,
         verdict=verdict,
-        route=route,
+        route=routes.route,
         sentence=sentence,
         findings=routes.findings,
     )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One capability on one checkpoint, stripping apart."""
+
+    verdict: Verdict
+    sentence: str
+    routes: _Routes
+
+
+def _routes_or_restricted(bench: Bench, c: Capability, checkpoint: str, *, narrow: bool = False) -> _Judged:
+    """By its routes at the release's channel, else, if they are settled, at the channel that it is restricted to.
+
+    Args:
+        narrow: judge at the narrower channel from the start.
+    """
+    routes = _routes(bench, c, checkpoint, bench.policy.release.channel)
+    restricted = c.otherwise == "restrict" and c.restrict is not None
+    if not (narrow and restricted):
+        if routes.route is not None:
+            return _Judged("release", _released(routes), routes)
+        if routes.wants_evidence:
+            return _Judged("incomplete", _why_not(routes, "a requirement wants evidence"), routes)
+    if not restricted or c.restrict is None:
+        return _Judged("withhold", _why_not(routes, "withheld"), routes)
+    at = c.restrict.channel
+    routes = _routes(bench, c, checkpoint, at)
+    if routes.route is not None:
+        return _Judged("restrict", f"{_released(routes)}, at channel {at} only", routes)
+    verdict: Verdict = "incomplete" if routes.wants_evidence else "withhold"
+    return _Judged(verdict, _why_not(routes, f"not even at {at}"), routes)
 
 
 def _released(routes: _Routes) -> str:
@@ -176,39 +197,52 @@ def _why_not(routes: _Routes, outcome: str) -> str:
     return f"{outcome}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in open_ones)
 
 
+def _stripped_of(plan: Plan, receipt: Receipt | None, stripping: tuple[str, ...]) -> PlannedStrip | None:
+    """The planned strip that was written, if it takes away all that must go. It may take more: that shows no less."""
+    written = (strip for strip in plan.strips if receipt is not None and strip.model == receipt.planned)
+    return next((strip for strip in written if set(stripping) <= set(strip.capabilities)), None)
+
+
 def _on_stripped(
     bench: Bench, source: list[CapabilityDecision], planned: PlannedStrip, receipt: Receipt
-) -> StripDecision:
+) -> tuple[StripDecision, list[CapabilityDecision]]:
     """What the stripped checkpoint shows. Nothing measured on the source counts, but as the baseline of `keep`."""
     findings: list[Finding] = []
-    passed = True
+    judged: list[CapabilityDecision] = []
+    verdicts: list[Verdict] = []
     for c, before in zip(bench.policy.capabilities, source, strict=True):
-        channel = bench.policy.release.channel
-        if before.verdict == "restrict" and c.restrict is not None:
-            channel = c.restrict.channel
         if c.id in planned.capabilities:
-            own = [judge(bench, r, "removal", planned.name, channel) for r in c.removal or ()]
-            kept = [judge(bench, r, "keep", planned.name, channel) for r in c.keep or ()]
-            findings += own + kept
-            passed = passed and _all_met(own) and _all_met(kept)
-        else:
-            routes = _routes(bench, c, planned.name, channel)
-            findings += routes.findings
-            passed = passed and routes.route is not None
-    restricted = any(c.verdict == "restrict" for c in source)
-    verdict: Literal["release_stripped", "restrict", "withhold", "incomplete"]
-    if passed:
-        verdict = "restrict" if restricted else "release_stripped"
-    else:
-        verdict = "incomplete" if _wants(findings) else "withhold"
-    return StripDecision(
+            own = _removed_and_kept(bench, c, planned.name)
+            findings += own
+            verdicts.append("release_stripped" if _all_met(own) else "incomplete" if _wants(own) else "withhold")
+            judged.append(before)
+            continue
+        again = _routes_or_restricted(bench, c, planned.name, narrow=before.verdict == "restrict")
+        findings += again.routes.findings
+        verdicts.append(again.verdict)
+        if again.verdict == "restrict" and before.verdict == "release":
+            changes = {"verdict": "restrict", "route": again.routes.route, "sentence": f"stripped: {again.sentence}"}
+            before = before.model_copy(update=changes)
+        judged.append(before)
+    came_to = worst(verdicts)
+    assert came_to != "release", "a strip takes something away"
+    strip = StripDecision(
         name=planned.name,
         capabilities=planned.capabilities,
         model=receipt.output_digest,
         tier=receipt.tier,
-        verdict=verdict,
+        verdict=came_to,
         findings=tuple(findings),
     )
+    return strip, [_after_strip(c, strip) for c in judged]
+
+
+def _removed_and_kept(bench: Bench, c: Capability, checkpoint: str) -> list[Finding]:
+    """`removal` and `keep`, all of which must be met; none at all if either is missing, which shows nothing."""
+    channel = bench.policy.release.channel
+    removed = [judge(bench, r, "removal", checkpoint, channel) for r in c.removal or ()]
+    kept = [judge(bench, r, "keep", checkpoint, channel) for r in c.keep or ()]
+    return [*removed, *kept] if removed and kept else []
 
 
 def _after_strip(c: CapabilityDecision, strip: StripDecision) -> CapabilityDecision:
@@ -233,7 +267,7 @@ def _not_stripped(c: CapabilityDecision) -> CapabilityDecision:
 
 
 def _strip_in_vain(c: CapabilityDecision) -> CapabilityDecision:
-    """Another capability keeps the model in: there is no checkpoint to publish, so none is stripped."""
+    """Another capability is withheld: there is no checkpoint to publish, so none is stripped."""
     if c.verdict != "release_stripped":
         return c
     return c.model_copy(
@@ -282,9 +316,9 @@ def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             yield f"{c.title}: unconditional, because: {c.rationale}"
     for eval_id, card in plan.cards.items():
         if card.items.kind == "public_pool":
-            yield (
-                f"{eval_id}: {card.items.n} public items, which the model's author may have trained on; attempt {plan.attempt}"
-            )
+            measurement = plan.find(eval_id, SOURCE)
+            n = measurement.items if measurement and measurement.items else card.items.n
+            yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
     yield "no ledger is kept: that this is attempt 1 is not shown"
 
 

@@ -18,6 +18,9 @@ from releasegate.evidence import FAILED, MEASURED, MISSING, Cell, Columns
 from releasegate.intervals import Bounds, Side, clopper_pearson, paired_difference
 from releasegate.policy import Requirement
 
+UNLABELLED = "(none)"
+"""The value, in a gated dimension, of items without a label for it."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -39,7 +42,10 @@ class Rule:
 
 
 def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...]) -> list[Slice]:
-    """Every slice that the requirement gates, as planned; a dimension without an item yields an empty slice."""
+    """Every slice that the requirement gates, as planned; a dimension without an item yields an empty slice.
+
+    Items that lack the label of a gated dimension are a slice of their own, so that none of them escapes.
+    """
     metric = requirement.metric_name
     if requirement.slices is None:
         return [_slice({}, metric, cells)]
@@ -49,7 +55,9 @@ def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...])
     found = []
     for entry in gated:
         dimensions = (entry,) if isinstance(entry, str) else tuple(entry)
-        values = [sorted({c.labels[d] for c in cells if d in c.labels and metric in c.metrics}) for d in dimensions]
+        carried = [c for c in cells if metric in c.metrics]
+        labelled = all(any(d in c.labels for c in carried) for d in dimensions)
+        values = [sorted({c.labels.get(d, UNLABELLED) for c in carried}) for d in dimensions] if labelled else [[]]
         chosen = [_slice(dict(zip(dimensions, v, strict=True)), metric, cells) for v in product(*values)]
         planned = [s for s in chosen if s.planned]
         found += planned or [Slice(dict.fromkeys(dimensions, "(none planned)"), (), 0)]
@@ -58,7 +66,9 @@ def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...])
 
 def _slice(labels: dict[str, str], metric: str, cells: tuple[Cell, ...]) -> Slice:
     numbers = tuple(
-        i for i, c in enumerate(cells) if metric in c.metrics and all(c.labels.get(k) == v for k, v in labels.items())
+        i
+        for i, c in enumerate(cells)
+        if metric in c.metrics and all(c.labels.get(k, UNLABELLED) == v for k, v in labels.items())
     )
     return Slice(labels, numbers, sum(cells[i].n for i in numbers))
 

@@ -9,10 +9,9 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from numpy.random import Generator
-from pydantic import JsonValue
 
 from releasegate.errors import HarnessError
 from releasegate.evaluation.tools import Tools
@@ -25,7 +24,7 @@ T = TypeVar("T")
 class Harness(Protocol):
     """The module `evals/<id>/harness.py`."""
 
-    def items(self, params: Mapping[str, JsonValue], rng: Generator) -> Sequence[Item]:
+    def items(self, params: Mapping[str, Any], rng: Generator) -> Sequence[Item]:
         """What to measure: deterministic, cheap, without a model.
 
         `params["n"]` items, or the whole pool. Labels and metrics must not depend on `rng`.
@@ -38,7 +37,7 @@ class Harness(Protocol):
 class CalibratedHarness(Harness, Protocol):
     """A harness whose card has calibration items."""
 
-    def calibration(self, params: Mapping[str, JsonValue], rng: Generator) -> Sequence[Item]:
+    def calibration(self, params: Mapping[str, Any], rng: Generator) -> Sequence[Item]:
         """Items that measure the instruments; `measure` is called with them as with any other."""
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import JsonValue
 
 from releasegate.errors import HarnessError
 from releasegate.evalcard import EvalCard
@@ -32,7 +32,7 @@ def planned_items(harness: Harness, card: EvalCard, role: Role, n: int, nonce: s
     """
     name = card.id if role == "gate" else f"{card.id}:calibration"
     rng = np.random.default_rng(item_seed(nonce, name, -1))
-    params: Mapping[str, JsonValue] = {**card.params, "n": n}
+    params: Mapping[str, Any] = {**card.params, "n": n}
     make = harness.items if role == "gate" else getattr(harness, "calibration", None)
     if make is None:
         raise HarnessError(
@@ -89,6 +89,12 @@ def _group(item: Item) -> Group:
 
 
 def _check(item: Item, card: EvalCard) -> None:
+    try:
+        Cell(labels=dict(item.labels), metrics=item.metrics, n=1)
+    except (TypeError, ValueError) as error:
+        raise HarnessError(card.id, f"an item is malformed: {error}", "give labels and metrics as texts") from None
+    if len(set(item.metrics)) < len(item.metrics):
+        raise HarnessError(card.id, f"an item names a metric twice: {', '.join(item.metrics)}", "name each once")
     strangers = [m for m in item.metrics if m not in card.metrics] + [d for d in item.labels if d not in card.slices]
     if strangers or not item.metrics:
         what = f"an item names {strangers[0]!r}, which the card does not" if strangers else "an item has no metric"

@@ -23,32 +23,39 @@ def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: s
         NotFound: the eval or the subject does not exist.
     """
     folder = repository.read_eval(eval_id)
-    subject = _subject(repository, policy.model.subject, dtype)
+    subject, problem = _subject(repository, policy.model.subject, dtype)
     cells: dict[Role, tuple[Cell, ...]] = {}
-    problem: str | None = None
     try:
         cells = _cells(folder, items_of(policy, eval_id, folder.card))
     except HarnessError as error:
-        first = error.problems[0]
-        problem = f"{repository.shown(Path(first.where))}: {first.what}"
+        problem = _problem(repository, error)
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
 
 
-def _subject(repository: GateRepository, name: str, dtype: str) -> SubjectRef:
-    """The subject as a measurement names it.
+def _problem(repository: GateRepository, error: HarnessError) -> str:
+    first = error.problems[0]
+    return f"{repository.shown(Path(first.where))}: {first.what}"
+
+
+def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[SubjectRef, str | None]:
+    """The subject as a measurement names it, and why it does not load, if it does not.
 
     Raises:
         NotFound: neither releasegate nor the repository has it.
-        HarnessError: the repository's does not load.
     """
     if name in SUBJECTS:
-        kind = SUBJECTS[name]
-        return SubjectRef(id=name, code=f"releasegate {__version__}", dtype=dtype, deterministic=kind.deterministic)
+        code, kind = f"releasegate {__version__}", SUBJECTS[name]
+        return SubjectRef(id=name, code=code, dtype=dtype, deterministic=kind.deterministic), None
     file = repository.subject_file(name)
     if file is None:
         raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")
-    _, deterministic = load_subject(file)
-    return SubjectRef(id=name, code=digest_of_bytes(file.read_bytes()), dtype=dtype, deterministic=deterministic)
+    deterministic, problem = False, None
+    try:
+        _, deterministic = load_subject(file)
+    except HarnessError as error:
+        problem = _problem(repository, error)
+    code = digest_of_bytes(file.read_bytes())
+    return SubjectRef(id=name, code=code, dtype=dtype, deterministic=deterministic), problem
 
 
 def _cells(folder: EvalFolder, n: int) -> dict[Role, tuple[Cell, ...]]:

@@ -41,14 +41,18 @@ def run_shard(
             item = waiting.pop(reading.item, None)
             if item is None:
                 reason = f"the harness yielded item {reading.item}, which it was not asked for or had yielded before"
+                samples.pop(reading.item, None)  # nobody can tell which of the two readings is right
                 break
             samples[item.number] = checked(reading, item, card)
     except PartAbsent as error:
         part = error.problems[0]
-        if gone(part.where):
-            samples |= {item.number: _absent(item, card, part.where) for item in waiting.values()}
         reason = f"{part.where} {part.what}"
-    except Exception as error:  # noqa: BLE001
+        for item in waiting.values() if gone(part.where) else ():
+            if len(items) == 1:
+                samples[item.number] = _absent(item, card, part.where)
+            else:  # which items need the part, only measuring each alone can tell
+                samples[item.number] = run_shard(harness, subject, [item], card, tools, gone, log)[0]
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         log(format_exc())
         reason = f"{type(error).__name__}: {error}"
     return [samples.get(item.number) or failed(item, reason) for item in items]
@@ -56,7 +60,7 @@ def run_shard(
 
 def failed(item: Item, error: str) -> Failed:
     """The failure of an item."""
-    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=error[:LONGEST_TEXT])
+    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=_kept(error))
 
 
 def checked(reading: Reading | Failed, item: Item, card: EvalCard) -> Measured | Failed:
@@ -78,7 +82,7 @@ def checked(reading: Reading | Failed, item: Item, card: EvalCard) -> Measured |
         item=item.number,
         labels=dict(item.labels),
         values={name: float(reading.values[name]) for name in item.metrics},
-        detail={name: str(text)[:LONGEST_TEXT] for name, text in reading.detail.items()},
+        detail={name: _kept(str(text)) for name, text in reading.detail.items()},
         outputs=dict(reading.outputs),
     )
 
@@ -90,11 +94,13 @@ def _value_problem(value: object, name: str, card: EvalCard) -> str | None:
     number = float(value)
     if not math.isfinite(number):
         return f"the harness yielded {number} for {name}"
-    low, high = metric.range
-    if not low <= number <= high or (metric.type == "bernoulli" and number not in (0.0, 1.0)):
-        allowed = "0 or 1" if metric.type == "bernoulli" else f"from {low:g} to {high:g}"
-        return f"the harness yielded {number:g} for {name}, which must be {allowed}"
-    return None
+    allowed = metric.refusal(number)
+    return f"the harness yielded {number:g} for {name}, which must be {allowed}" if allowed else None
+
+
+def _kept(text: str) -> str:
+    """The beginning of `text`, as UTF-8 can hold it: half of a surrogate pair becomes a question mark."""
+    return text[:LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def _absent(item: Item, card: EvalCard, part: str) -> Measured | Failed:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import JsonValue
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +22,7 @@ class Tools:
         write: stores an output (its bytes, its extension without the dot) and returns the name to put into a reading.
     """
 
-    params: Mapping[str, JsonValue]
+    params: Mapping[str, Any]
     device: torch.device
     instruments: Mapping[str, tuple[Path, ...]]
     write: Callable[[bytes, str], str]

@@ -55,27 +55,29 @@ def _said(finding: Finding) -> str:
 
 
 def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
+    """The pooled interval, or a heading with the worst slices below it."""
     card = plan.cards.get(finding.metric.split("/")[0])
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
-    for found in finding.slices[:MOST_SLICES]:
-        label = f"{head} · {label_words(card, found.labels)}" if found.labels else head
-        row = _row(finding, found, label)
-        if row is not None:
-            yield row
+    drawn = [s for s in finding.slices if s.estimate.low is not None][:MOST_SLICES]
+    if any(s.labels for s in drawn):
+        hidden = len(finding.slices) - len(drawn)
+        note = f"{hidden} more slices" if hidden else ""
+        yield ChartRow(head, finding.status, 0, note, None, None, finding.limit)
+    for found in drawn:
+        yield _row(finding, found, label_words(card, found.labels) or head)
 
 
-def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow | None:
+def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
     e = found.estimate
-    if e.low is None or e.high is None:
-        return None
+    assert e.low is not None
+    assert e.high is not None
     low, high = beside(e.low, finding.limit), beside(e.high, finding.limit)
     return ChartRow(
         label=label,
         tone=found.status,
         depth=1 if found.labels else 0,
         numbers=f"{beside(e.value, finding.limit)}  [{low}, {high}]",
-        low=e.low,
-        high=e.high,
+        interval=(e.low, e.high),
         value=e.value,
         limit=finding.limit,
     )
@@ -83,8 +85,8 @@ def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow | None:
 
 def _domain(rows: Sequence[ChartRow], full: tuple[float, float]) -> tuple[float, float]:
     """The whole range of a share; a part of it where that would hide the distance to the limit."""
-    low = min(min(row.low, row.limit) for row in rows)
-    high = max(max(row.high, row.limit) for row in rows)
+    ends = [end for row in rows for end in (*(row.interval or ()), row.limit)]
+    low, high = min(ends), max(ends)
     if full == (0.0, 1.0) and high - low > 0.4:
         return full
     pad = max((high - low) * 0.08, 1e-6)

@@ -7,7 +7,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words, slices
-from releasegate.reporting.numbers import beside, distance, number, sentence, shortened
+from releasegate.reporting.numbers import beside, distance, number, plural, sentence, shortened
 from releasegate.reporting.view import FindingView, Pair, SliceView
 from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
@@ -33,6 +33,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         limit=f"{SIDE[finding.side]} {number(finding.limit)}",
         mark=STATUS[finding.status],
         note=REASON[finding.reason] if finding.reason else "",
+        worst=label_words(card, worst.labels),
         estimate=beside(e.value, finding.limit),
         low=beside(e.low, finding.limit),
         high=beside(e.high, finding.limit),
@@ -87,13 +88,13 @@ def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tupl
     """The gated slices; where the requirement is about the pooled items, what the card's slices show beside it."""
     if any(s.labels for s in finding.slices):
         n = len(finding.slices)
-        return tuple(_slice(finding, s, card) for s in finding.slices), f"{n} gated slices, worst first"
+        return tuple(_slice(finding, s, card) for s in finding.slices), f"{plural(n, 'gated slice')}, worst first"
     eval_id, name = finding.metric.split("/")
     if card is None or name not in card.metrics or finding.side == "margin":
         return (), ""
     shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card.metrics[name], card)
     ordered = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
-    return ordered, f"{len(shown)} slices, worst first, not gated: exact 95 % intervals"
+    return ordered, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
 
 
 def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:

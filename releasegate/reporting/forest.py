@@ -14,8 +14,10 @@ from releasegate.reporting.visible import visible
 
 WIDE, NARROW = 700, 330
 """Widths in pixels: of a page on a desk, and on a phone."""
-TONES = ("met", "violated", "not_shown", "plain")
-SHAPES = ("circle", "square", "diamond", "circle")
+INDENT = 14
+"""Pixels by which a slice stands right of its requirement."""
+TONES = ("met", "violated", "not_shown")
+SHAPES = ("circle", "square", "diamond")
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,11 @@ def forest(chart: Chart, width: int, theme: Mapping[str, Any]) -> Markup:
 
 def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
     """Good side, limit, interval, estimate, label and numbers of every row, from the back to the front."""
-    data = altair.Data(values=[_datum(i, row, chart, at) for i, row in enumerate(chart.rows)])
-    base = altair.Chart(data).encode(y=altair.Y("row:O", axis=None, sort=None))
+    y = altair.Y("row:O", axis=None, scale=altair.Scale(domain=list(range(len(chart.rows)))))
+    lines = [_line(i, row, at) for i, row in enumerate(chart.rows)]
+    spans = [_span(i, row, row.interval, chart) for i, row in enumerate(chart.rows) if row.interval is not None]
+    written = altair.Chart(altair.Data(values=lines)).encode(y=y)
+    base = altair.Chart(altair.Data(values=spans)).encode(y=y)
     span = at.width - at.gutter - at.numbers - 10
     scale = altair.Scale(domain=list(chart.domain), nice=False, zero=False)
     axis = altair.Axis(title=chart.axis, tickCount=5, titleAnchor="start")
@@ -76,7 +81,7 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
         return altair.X(f"{field}:Q", scale=scale, axis=axis)
 
     def text(field: str, place: int, role: str, align: str) -> Any:
-        drawn = base.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
+        drawn = written.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
         return drawn.encode(x=altair.value(place), text=f"{field}:N")
 
     line = {"yOffset": at.line}
@@ -87,22 +92,26 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
         base.mark_point(size=75, filled=True, opacity=1, stroke=sentinel("page"), strokeWidth=1.5, **line).encode(
             x=x("value"), color=tone, shape=shape
         ),
-        text("label", -at.gutter, "ink", "left"),
+        text("head", -at.gutter, "ink", "left"),
+        text("slice", INDENT - at.gutter, "ink", "left"),
     ]
     if at.numbers:
         parts.append(text("numbers", span + at.numbers, "muted", "right"))
     return altair.layer(*parts).properties(width=span, height=at.row * len(chart.rows))
 
 
-def _datum(number: int, row: ChartRow, chart: Chart, at: Layout) -> dict[str, Any]:
-    label = ("   " if row.depth else "") + visible(row.label)
+def _line(number: int, row: ChartRow, at: Layout) -> dict[str, Any]:
+    label = visible(row.label)
+    short = label if len(label) <= at.letters else label[: at.letters - 1] + "…"
+    return {"row": number, "head": "", "slice": "", "numbers": row.numbers} | {"slice" if row.depth else "head": short}
+
+
+def _span(number: int, row: ChartRow, interval: tuple[float, float], chart: Chart) -> dict[str, Any]:
     return {
         "row": number,
-        "label": label if len(label) <= at.letters else label[: at.letters - 1] + "…",
-        "numbers": row.numbers,
         "tone": row.tone,
-        "low": row.low,
-        "high": row.high,
+        "low": interval[0],
+        "high": interval[1],
         "value": row.value,
         "limit": row.limit,
         "good_from": chart.domain[0] if chart.side == "at_most" else row.limit,

@@ -10,12 +10,20 @@ from releasegate.receipt import Receipt
 from releasegate.reporting.charting import charts
 from releasegate.reporting.findings import anchor, finding_view, metric_title
 from releasegate.reporting.gathering import Gathered
-from releasegate.reporting.measures import instruments
+from releasegate.reporting.measures import instruments, label_words
 from releasegate.reporting.numbers import beside, number, sentence
 from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
-from releasegate.reporting.view import CapabilityLine, CapabilityView, Findings, FirstScreen, Pair, ReportView
+from releasegate.reporting.view import (
+    CapabilityLine,
+    CapabilityView,
+    EvidenceView,
+    Findings,
+    FirstScreen,
+    Pair,
+    ReportView,
+)
 from releasegate.reporting.words import CAPABILITY, CHANNEL, OUTCOME, SIDE, VERDICT, checkpoint, route
 
 
@@ -28,14 +36,15 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     after = {c.id: _after(decision, plan, c) for c in decision.capabilities}
     placed = {anchor(f) for findings in after.values() for f in findings}
     elsewhere = tuple(f for f in (decision.strip.findings if decision.strip else ()) if anchor(f) not in placed)
+    evidence = evidence_view(decision, plan, receipt, gathered)
     return ReportView(
-        first=_first(decision, plan, after),
+        first=_first(decision, plan, after, _uncalibrated(evidence)),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
         galleries=galleries(gathered, plan, decision, outputs),
         answers=answers(gathered, plan, decision),
         instruments=instruments(gathered, plan),
         strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
-        evidence=evidence_view(decision, plan, receipt, gathered),
+        evidence=evidence,
     )
 
 
@@ -46,7 +55,18 @@ def _after(decision: Decision, plan: Plan, c: CapabilityDecision) -> tuple[Findi
     return tuple(f for f in (decision.strip.findings if decision.strip else ()) if f.requirement in names)
 
 
-def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]) -> FirstScreen:
+def _uncalibrated(evidence: EvidenceView) -> tuple[str, ...]:
+    """Instruments whose calibration failed, in part or as a whole."""
+    return tuple(
+        f"the instruments of {m.eval}: {m.failed} of {m.planned} calibration items failed"
+        for m in evidence.measurements
+        if m.role == "calibration" and m.failed
+    )
+
+
+def _first(
+    decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]], uncalibrated: tuple[str, ...]
+) -> FirstScreen:
     return FirstScreen(
         title=decision.policy if decision.replay else plan.policy.title,
         mark=VERDICT[decision.verdict],
@@ -57,7 +77,7 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
             CapabilityLine(f"capability-{c.id}", c.title, CAPABILITY[c.verdict], _line(c, after[c.id], plan))
             for c in decision.capabilities
         ),
-        not_measured=decision.not_measured,
+        not_measured=decision.not_measured + uncalibrated,
         leans_on=decision.leans_on,
         would_change=tuple(_would_change(decision)),
     )
@@ -111,13 +131,18 @@ def _numbers(findings: list[Finding], plan: Plan) -> str:
     """One metric on the checkpoints where it decides."""
     first = findings[0]
     title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
-    values = ", ".join(f"{_value(f)} {checkpoint(f.checkpoint)}" for f in findings)
+    values = ", ".join(f"{_value(f, plan)} {checkpoint(f.checkpoint)}" for f in findings)
     return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}."
 
 
-def _value(finding: Finding) -> str:
-    value = finding.slices[0].estimate.value
-    return "nothing scored" if value is None else beside(value, finding.limit)
+def _value(finding: Finding, plan: Plan) -> str:
+    """The estimate of the worst slice, with its name if there is more than one."""
+    worst = finding.slices[0]
+    value = worst.estimate.value
+    text = "nothing scored" if value is None else beside(value, finding.limit)
+    return (
+        f"{text} ({label_words(plan.cards.get(finding.metric.split('/')[0]), worst.labels)})" if worst.labels else text
+    )
 
 
 def _would_change(decision: Decision) -> list[Pair]:

@@ -104,7 +104,7 @@ def _slice(tally: Tally, label: Label, metric: Metric, card: EvalCard) -> SliceV
 def label_words(card: EvalCard | None, labels: dict[str, str]) -> str:
     """Labels as words, dimensions by the title that the card gives them."""
     titles = {name: s.title for name, s in card.slices.items()} if card else {}
-    return ", ".join(f"{titles.get(name, name)} {value}" for name, value in labels.items())
+    return ", ".join(f"{titles.get(name, name)}: {value}" for name, value in labels.items())
 
 
 def interval(tally: Tally, metric: Metric) -> tuple[str, str]:

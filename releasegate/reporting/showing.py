@@ -17,7 +17,7 @@ from releasegate.reporting.pictures import BUDGET, Picture, is_image, picture
 from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
 from releasegate.reporting.words import checkpoint as checkpoint_words
 
-MOST_WITHOUT_IMAGE = 6
+MOST_WITHOUT_IMAGE = 4
 """Samples shown of a group that has no image."""
 MOST_ROWS = 24
 """Rows of a table of answers."""

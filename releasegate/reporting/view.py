@@ -58,7 +58,11 @@ class SliceView:
 
 @dataclass(frozen=True)
 class FindingView:
-    """One requirement on one checkpoint."""
+    """One requirement on one checkpoint.
+
+    Attributes:
+        worst: the slice that the numbers are of; empty if they are of all items.
+    """
 
     anchor: str
     requirement: str
@@ -69,6 +73,7 @@ class FindingView:
     limit: str
     mark: Mark
     note: str
+    worst: str
     estimate: str
     low: str
     high: str
@@ -94,20 +99,20 @@ class Findings:
 
 @dataclass(frozen=True)
 class ChartRow:
-    """One interval on a forest chart.
+    """One line of a forest chart.
 
     Attributes:
-        tone: `met`, `violated`, `not_shown`, or `plain` for what is not gated.
+        tone: `met`, `violated` or `not_shown`.
         depth: 0 for a requirement, 1 for one of its slices.
         numbers: the interval as text.
+        interval: lower and upper bound; None for a heading above slices, which has no interval of its own.
     """
 
     label: str
     tone: str
     depth: int
     numbers: str
-    low: float
-    high: float
+    interval: tuple[float, float] | None
     value: float | None
     limit: float
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from releasegate.errors import EvidenceUntrusted
+from releasegate.evalcard import EvalCard
 from releasegate.evidence import (
     Collector,
     Done,
@@ -68,7 +70,9 @@ class EvidenceStore:
         self.root.mkdir(exist_ok=True)
         descriptor = os.open(self._index, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(descriptor, (line.model_dump_json() + "\n").encode())
+            data = (line.model_dump_json() + "\n").encode()
+            if os.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._index))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -125,7 +129,7 @@ class EvidenceStore:
         planned = {plan.identity(m): m for m in plan.measurements}
         self._refuse_strays(done)
         collectors: dict[str, Collector] = {}
-        for (identity, shard), line in sorted(done.items()):
+        for (identity, _), line in sorted(done.items()):
             measurement = planned.get(identity)
             if measurement is None:
                 raise EvidenceUntrusted(
@@ -134,7 +138,7 @@ class EvidenceStore:
             name = f"evidence of {measurement.eval} on {measurement.checkpoint}"
             collector = collectors.setdefault(identity, Collector(measurement.cells, name))
             collector.bind(line.model)
-            self._read_shard(identity, shard, line, measurement, collector)
+            self._read_shard(plan.cards[measurement.eval], line, measurement, collector)
         columns = {identity: collector.columns() for identity, collector in collectors.items()}
         return Evidence(columns, evidence_digest(done.values()))
 
@@ -148,10 +152,9 @@ class EvidenceStore:
                     for number, text in enumerate(file, 1):
                         yield parse_sample(text, f"{path}:{number}")
 
-    def _read_shard(
-        self, identity: str, shard: int, line: Done, measurement: Measurement, collector: Collector
-    ) -> None:
-        path = self.shard_path(identity, shard)
+    def _read_shard(self, card: EvalCard, line: Done, measurement: Measurement, collector: Collector) -> None:
+        shard = line.shard
+        path = self.shard_path(line.measurement, shard)
         if not path.is_file() or path.is_symlink():
             raise EvidenceUntrusted(
                 str(path), "is in the index and not on disk", "restore it, or measure in a new run folder"
@@ -168,6 +171,7 @@ class EvidenceStore:
                         f"item {sample.item} belongs to another shard",
                         "measure in a new run folder",
                     )
+                _refuse_impossible(sample, card, f"{path}:{number}")
                 counts[sample.outcome] += 1
                 collector.add(sample, f"{path}:{number}")
         if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
@@ -179,7 +183,9 @@ class EvidenceStore:
         for number, line in enumerate(self.index(), 1):
             if isinstance(line, Started) and line.plan != plan.fixed:
                 what = "was measured under another plan than plan.json"
-                raise EvidenceUntrusted(f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder")
+                raise EvidenceUntrusted(
+                    f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder"
+                )
 
     def _refuse_strays(self, done: dict[tuple[str, int], Done]) -> None:
         known = {self.shard_path(measurement, shard) for measurement, shard in done}
@@ -189,3 +195,13 @@ class EvidenceStore:
             if any(path == self.shard_path(e.measurement, e.shard) for e in self.index()):
                 continue  # written, and the run was killed before the index said so: a resumed run measures it again
             raise EvidenceUntrusted(str(path), "is not in the index", "remove it, or measure in a new run folder")
+
+
+def _refuse_impossible(sample: Measured | Failed, card: EvalCard, where: str) -> None:
+    """Nothing, if the sample holds only values that its metrics can have. What the card does not name, the plan lacks."""
+    for name, value in sample.values.items() if isinstance(sample, Measured) else ():
+        allowed = card.metrics[name].refusal(value) if name in card.metrics else None
+        if allowed:
+            raise EvidenceUntrusted(
+                where, f"item {sample.item} has {value:g} for {name}, which must be {allowed}", AGAIN
+            )

@@ -40,8 +40,10 @@ class GateRepository:
         """The gate repository that holds `path`: the nearest folder above it with `policies/` and `evals/`.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none, or `path` does not exist.
         """
+        if not path.exists():
+            raise NotFound(str(path), "no such file or folder", "check the path")
         start = path.resolve()
         for folder in (start, *start.parents):
             if (folder / "policies").is_dir() and (folder / "evals").is_dir():

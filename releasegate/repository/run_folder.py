@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,22 +76,20 @@ class RunFolder:
             RunError: another one does.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(str(self.root), "another releasegate works in this run folder", "wait for it") from None
-            try:
-                yield
-            finally:
-                if not self.plan_path.exists():
-                    self._leave_nothing()
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._lock(folder)
+            yield
+        finally:
+            if not any(self.root.iterdir()):
+                self.root.rmdir()  # no attempt was opened
+            os.close(folder)
 
-    def _leave_nothing(self) -> None:
-        """Nothing; a folder in which no attempt was opened, and that holds only the lock, is gone."""
-        if [path.name for path in self.root.iterdir()] == [".lock"]:
-            (self.root / ".lock").unlink()
-            self.root.rmdir()
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(str(self.root), "another releasegate works in this run folder", "wait for it") from None
 
     def open(self, plan: Plan) -> None:
         """Nothing; the run folder exists, with its plan.
@@ -100,7 +99,7 @@ class RunFolder:
         """
         if self.plan_path.exists():
             raise RunError(str(self.root), "holds a run already", "resume it, or choose another folder")
-        if self.root.exists() and any(p.name != ".lock" for p in self.root.iterdir()):
+        if self.root.exists() and any(self.root.iterdir()):
             raise RunError(str(self.root), "is not empty and not a run", "choose another folder")
         self.root.mkdir(parents=True, exist_ok=True)
         write_whole(self.plan_path, plan.text().encode())

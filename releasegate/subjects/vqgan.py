@@ -22,16 +22,6 @@ from transformers.models.chameleon.modeling_chameleon import (
 )
 
 
-def _block(config: ChameleonVQVAEConfig, channels_in: int, channels_out: int) -> nn.Module:
-    block: nn.Module = ChameleonVQVAEEncoderResnetBlock(config, channels_in, channels_out)
-    return block
-
-
-def _attention(channels: int) -> nn.Module:
-    attention: nn.Module = ChameleonVQVAEEncoderAttnBlock(channels)
-    return attention
-
-
 class Upsample(nn.Module):
     """Twice the height and width: nearest neighbour, then a 3x3 convolution."""
 
@@ -51,9 +41,9 @@ class Middle(nn.Module):
     def __init__(self, config: ChameleonVQVAEConfig, channels: int) -> None:
         super().__init__()
         attended = config.attn_type == "vanilla"
-        self.block_1 = _block(config, channels, channels)
-        self.attn_1 = _attention(channels) if attended else nn.Identity()
-        self.block_2 = _block(config, channels, channels)
+        self.block_1 = ChameleonVQVAEEncoderResnetBlock(config, channels, channels)
+        self.attn_1 = ChameleonVQVAEEncoderAttnBlock(channels) if attended else nn.Identity()
+        self.block_2 = ChameleonVQVAEEncoderResnetBlock(config, channels, channels)
 
     def forward(self, hidden: Tensor) -> Tensor:
         result: Tensor = self.block_2(self.attn_1(self.block_1(hidden)))
@@ -69,8 +59,9 @@ class Level(nn.Module):
         super().__init__()
         count = config.num_res_blocks + 1
         widths = [channels_in] + [channels_out] * (count - 1)
-        self.block = nn.ModuleList(_block(config, width, channels_out) for width in widths)
-        self.attn = nn.ModuleList(_attention(channels_out) for _ in range(count if attended else 0))
+        self.block = nn.ModuleList(ChameleonVQVAEEncoderResnetBlock(config, width, channels_out) for width in widths)
+        heads = count if attended else 0
+        self.attn = nn.ModuleList(ChameleonVQVAEEncoderAttnBlock(channels_out) for _ in range(heads))
         self.upsample = nn.Identity() if finest else Upsample(channels_out)
 
     def forward(self, hidden: Tensor) -> Tensor:

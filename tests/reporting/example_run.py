@@ -196,7 +196,7 @@ def _receipt(plan: Plan) -> Receipt:
     output = Manifest(files=(FileEntry(path="model.safetensors", size=9, sha256=digest_of("stripped")),))
     return Receipt(
         source=plan.source,
-        recipes=(RecipeUsed(id="toy/drawing", digest_=RECIPE),),
+        recipes=(RecipeUsed(id="toy/drawing", sha256=RECIPE),),
         planned=plan.strips[0].model,
         output_digest=output.digest(),
         tier="weights_absent",

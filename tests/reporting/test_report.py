@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from jinja2 import DictLoader
 
+from releasegate.decision import decide
 from releasegate.errors import DocumentError, EvidenceUntrusted
+from releasegate.policy import Policy
 from releasegate.reporting import gather, make_view, render_report, templates_of, write_report
 from releasegate.repository import GateRepository, starter
-from tests.reporting.example_run import Example, Words, example
+from tests.reporting.example_run import DAY, Example, Words, example
 
 REPOSITORY = GateRepository(starter())
 HOSTILE = (
@@ -202,7 +206,6 @@ def test_an_output_that_was_changed_on_disk_is_not_shown(tmp_path: Path) -> None
 
 def test_evidence_that_was_changed_is_refused(tmp_path: Path) -> None:
     made = example(tmp_path / "run")
-    shard = next((made.run.root / "evidence").rglob("*.jsonl"))
     shard = next(p for p in (made.run.root / "evidence").rglob("0*.jsonl"))
     shard.write_bytes(shard.read_bytes().replace(b"measured", b"measured ", 1))
     with pytest.raises(EvidenceUntrusted):
@@ -213,7 +216,7 @@ def test_rendering_needs_neither_torch_nor_pandas(made: Example) -> None:
     code = (
         "import sys; from pathlib import Path; from releasegate.reporting import write_report;"
         "from releasegate.repository import GateRepository, RunFolder, starter; run = RunFolder(Path(sys.argv[1]));"
-        "run.write_decision; from releasegate.decision import Decision;"
+        "from releasegate.decision import Decision;"
         "decision = Decision.from_text(Path(sys.argv[2]).read_text());"
         "write_report(run, GateRepository(starter()), decision, run.read_plan(), None);"
         "raise SystemExit([m for m in ('torch', 'pandas', 'transformers') if m in sys.modules] or 0)"
@@ -224,3 +227,44 @@ def test_rendering_needs_neither_torch_nor_pandas(made: Example) -> None:
         [sys.executable, "-c", code, str(made.run.root), str(stored)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def with_slices(made: Example) -> Example:
+    """The same evidence under a policy that gates every kind of thing on its own: a replay."""
+    plain = made.plan.policy.plain()
+    for section in ("misuse", "removal"):
+        plain["capabilities"][0][section][0]["slices"] = ["kind"]
+    policy = Policy.from_text(json.dumps(plain))
+    evidence = made.run.evidence.read(made.plan)
+    return replace(made, decision=decide(policy, made.plan, evidence, made.receipt, DAY))
+
+
+def test_a_replay_says_that_it_is_one(made: Example, page: str) -> None:
+    assert "Replay: judged by another policy" in rendered(with_slices(made))
+    assert "Replay" not in page
+
+
+def test_numbers_of_the_worst_slice_are_called_that(made: Example, page: str) -> None:
+    assert "These are the numbers of the worst slice: Thing: three." in rendered(with_slices(made))
+    assert "worst slice:" not in page
+
+
+def test_slices_that_are_not_gated_are_listed_and_said_not_to_be(page: str) -> None:
+    assert "1 slice, worst first, not gated: exact 95 % intervals" in page
+
+
+def test_each_chart_has_a_text_alternative_with_its_numbers(page: str) -> None:
+    labels = re.findall(r'<svg [^>]*role="img"[^>]*aria-label="([^"]*)"', page)
+    assert len(labels) == 4  # two metrics, each for a desk and for a phone
+    assert "weak as trained: violated; from 0.520 to 0.793, limit at most 0.2." in labels[0]
+
+
+def test_a_chart_has_no_colour_of_its_own(page: str) -> None:
+    for drawing in re.findall(r'<svg [^>]*role="img".*?</svg>', page, re.DOTALL):
+        assert not re.search(r'(?:fill|stroke)="(?:#|rgb)', drawing)
+        assert 'class="stroke-violated"' in drawing or 'class="stroke-met"' in drawing
+
+
+def test_the_view_is_plain_data(made: Example) -> None:
+    view = make_view(made.decision, made.plan, made.receipt, gather(made.run, made.plan), made.run.outputs)
+    assert json.dumps(asdict(view))

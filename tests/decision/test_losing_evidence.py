@@ -1,0 +1,277 @@
+"""Losing, failing, reordering or diluting evidence never improves the verdict: random policies, random evidence."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from releasegate.decision import VERDICTS, decide
+from releasegate.evidence import Cell
+from releasegate.plan import Plan
+from releasegate.policy import Policy
+from releasegate.receipt import Receipt
+from tests.tiny_gates import (
+    OPENED,
+    Outcome,
+    Outcomes,
+    capability,
+    evidence_of,
+    plan_of,
+    policy,
+    receipt_of,
+    requirement,
+    unconditional,
+)
+
+EVALS = {"drawing": "legible", "marking": "found", "naming": "right"}
+PLANNED = {
+    name: (Cell(labels={"digit": "0"}, metrics=(metric,), n=30), Cell(labels={"digit": "1"}, metrics=(metric,), n=30))
+    for name, metric in EVALS.items()
+}
+SHARD = 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """A policy and its evidence."""
+
+    policy: Policy
+    plan: Plan
+    receipt: Receipt | None
+    outcomes: Outcomes
+
+    def verdict(self, outcomes: Outcomes | None = None) -> int:
+        """Its place in the order of verdicts: 0 is the best."""
+        evidence = evidence_of(self.plan, self.outcomes if outcomes is None else outcomes)
+        return VERDICTS.index(decide(self.policy, self.plan, evidence, self.receipt, OPENED).verdict)
+
+
+class Numbered:
+    """Names that are used once."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self) -> str:
+        self.n += 1
+        return f"r{self.n}"
+
+
+@st.composite
+def requirements(draw: st.DrawFn, name: Numbered, section: str) -> list[dict[str, Any]]:
+    def one() -> dict[str, Any]:
+        eval_id = draw(st.sampled_from(sorted(EVALS)))
+        keys: dict[str, Any] = {}
+        if section == "keep":
+            keys["margin"] = draw(st.sampled_from([0.2, 0.4]))
+        else:
+            side = draw(st.sampled_from(["at_most", "at_least"]))
+            keys[side] = draw(st.sampled_from([0.3, 0.6])) if side == "at_most" else draw(st.sampled_from([0.4, 0.7]))
+        if section == "safeguards":
+            keys["enforced_by"] = draw(st.sampled_from(["weights", "server", "wrapper"]))
+        if draw(st.booleans()):
+            keys["slices"] = draw(st.sampled_from([["digit"], "all", [["digit"]]]))
+        return requirement(name(), f"{eval_id}/{EVALS[eval_id]}", **keys)
+
+    return [one() for _ in range(draw(st.integers(1, 2)))]
+
+
+@st.composite
+def capabilities(draw: st.DrawFn, number: int, name: Numbered) -> dict[str, Any]:
+    if draw(st.integers(0, 5)) == 0:
+        return unconditional(f"c{number}")
+    keys: dict[str, Any] = {}
+    lists = draw(st.integers(0, 2))
+    if lists == 0 or draw(st.booleans()):
+        keys["misuse"] = draw(requirements(name, "misuse"))
+    if lists:
+        keys["safeguards"] = {f"s{i}": draw(requirements(name, "safeguards")) for i in range(lists)}
+    keys["otherwise"] = draw(st.sampled_from(["strip", "strip", "restrict", "withhold"]))
+    if keys["otherwise"] == "restrict":
+        keys["restrict"] = {"channel": "api"}
+    if keys["otherwise"] == "strip":
+        keys |= {"recipe": f"tiny-hf/c{number}", "removal": draw(requirements(name, "removal"))}
+        keys["keep"] = draw(requirements(name, "keep"))
+    return capability(f"c{number}", **keys)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    name = Numbered()
+    listed = [draw(capabilities(i, name)) for i in range(draw(st.integers(1, 3)))]
+    made = policy(*listed, max_failed=draw(st.sampled_from([0.0, 0.1, 0.3])))
+    plan = plan_of(made, cells=PLANNED, shard=SHARD)
+    strip = draw(st.sampled_from([None, *(s.name for s in plan.strips)]))
+    # Evidence of the stripped checkpoint, if there is one, and of the source. Few strips are ever measured.
+    outcomes: Outcomes = {}
+    for m in plan.measurements:
+        if m.checkpoint in ("source", strip):
+            outcomes[m.eval, m.checkpoint] = [o for cell in m.cells for o in draw(cell_outcomes(cell.n))]
+    return Case(made, plan, receipt_of(plan, strip) if strip else None, outcomes)
+
+
+@st.composite
+def cell_outcomes(draw: st.DrawFn, n: int) -> list[Outcome]:
+    """Mostly clear evidence, so that requirements are met as often as not."""
+    hits = draw(st.sampled_from([0, 0, n, n, n // 10, n - n // 10, n // 2]))
+    lost = draw(st.sampled_from([0, 0, 0, 1, 2, n]))
+    values: list[Outcome] = [*[1.0] * hits, *[0.0] * (n - hits)]
+    if draw(st.booleans()):
+        values.reverse()
+    for place in range(lost):
+        values[place] = draw(st.sampled_from(["failed", None])) if lost < n else None
+    return values
+
+
+Loss = Callable[[Outcomes, random.Random], Outcomes]
+
+
+def on_some_items(become: Outcome) -> Loss:
+    def loss(outcomes: Outcomes, chance: random.Random) -> Outcomes:
+        result = {key: list(values) for key, values in outcomes.items()}
+        if not result:
+            return result
+        key = chance.choice(sorted(result))
+        values = result[key]
+        for place in chance.sample(range(len(values)), chance.choice([1, 2, 3, 6, len(values) // 2])):
+            if become is not None and values[place] is None:
+                continue
+            values[place] = become
+        return result
+
+    return loss
+
+
+def without_a_slice(outcomes: Outcomes, chance: random.Random) -> Outcomes:
+    result = dict(outcomes)
+    if result:
+        key = chance.choice(sorted(result))
+        half = len(result[key]) // 2
+        kept, lost = result[key][:half], [None] * half
+        result[key] = [*kept, *lost] if chance.random() < 0.5 else [*lost, *result[key][half:]]
+    return result
+
+
+def without_a_shard(outcomes: Outcomes, chance: random.Random) -> Outcomes:
+    result = dict(outcomes)
+    if result:
+        key = chance.choice(sorted(result))
+        first = SHARD * chance.randrange(len(result[key]) // SHARD)
+        result[key] = [None if first <= i < first + SHARD else o for i, o in enumerate(result[key])]
+    return result
+
+
+def without_a_measurement(outcomes: Outcomes, chance: random.Random) -> Outcomes:
+    result = dict(outcomes)
+    if result:
+        del result[chance.choice(sorted(result))]
+    return result
+
+
+LOSSES: dict[str, Loss] = {
+    "dropping": on_some_items(None),
+    "failing": on_some_items("failed"),
+    "dropping a slice": without_a_slice,
+    "dropping a shard": without_a_shard,
+    "dropping a measurement": without_a_measurement,
+}
+QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(QUICK, max_examples=5000)
+
+
+def never_better(case: Case, loss: Loss, chance: random.Random) -> None:
+    before = case.verdict()
+    event(VERDICTS[before])
+    outcomes = case.outcomes
+    for _ in range(3):
+        outcomes = loss(outcomes, chance)
+        after = case.verdict(outcomes)
+        assert after >= before, f"{VERDICTS[before]} became {VERDICTS[after]}"
+        before = after
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@given(case=cases(), chance=st.randoms(use_true_random=False))
+@QUICK
+def test_losing_evidence_never_improves_the_verdict(loss: Loss, case: Case, chance: random.Random) -> None:
+    never_better(case, loss, chance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@given(case=cases(), chance=st.randoms(use_true_random=False))
+@THOROUGH
+def test_losing_evidence_never_improves_the_verdict_in_thousands_of_cases(
+    loss: Loss, case: Case, chance: random.Random
+) -> None:
+    never_better(case, loss, chance)
+
+
+def filling_a_gap_with_failures_changes_no_bound(case: Case) -> None:
+    """Failed items are no evidence: records that were missing and now say "failed" dilute nothing."""
+    diluted: Outcomes = {key: ["failed" if o is None else o for o in values] for key, values in case.outcomes.items()}
+    assert case.verdict(diluted) == case.verdict()
+
+
+@given(cases())
+@QUICK
+def test_diluting_with_failed_records_changes_nothing(case: Case) -> None:
+    filling_a_gap_with_failures_changes_no_bound(case)
+
+
+@pytest.mark.slow
+@given(cases())
+@THOROUGH
+def test_diluting_with_failed_records_changes_nothing_in_thousands_of_cases(case: Case) -> None:
+    filling_a_gap_with_failures_changes_no_bound(case)
+
+
+@given(cases(), st.permutations(range(60)))
+@QUICK
+def test_the_order_of_records_changes_nothing(case: Case, order: list[int]) -> None:
+    def decided(read: list[int] | None) -> str:
+        evidence = evidence_of(case.plan, case.outcomes, order=read)
+        return decide(case.policy, case.plan, evidence, case.receipt, OPENED).text()
+
+    assert decided(order) == decided(None)
+
+
+@given(cases(), st.permutations(range(30)))
+@QUICK
+def test_which_items_of_a_slice_fail_matters_only_to_pairs(case: Case, order: list[int]) -> None:
+    """Both checkpoints reordered alike: the same decision, as pairs stay pairs."""
+    both = [*order, *[30 + i for i in order]]
+    moved: Outcomes = {key: [values[i] for i in both] for key, values in case.outcomes.items()}
+    assert case.verdict(moved) == case.verdict()
+
+
+@given(cases(), st.integers(2, 50))
+@QUICK
+def test_trying_again_never_makes_it_easier(case: Case, attempt: int) -> None:
+    later = plan_of(case.policy, cells=PLANNED, attempt=attempt, shard=SHARD)
+    assert replace(case, plan=later).verdict() >= case.verdict()
+
+
+@given(cases())
+@QUICK
+def test_every_verdict_is_reached_and_explained(case: Case) -> None:
+    decision = decide(case.policy, case.plan, evidence_of(case.plan, case.outcomes), case.receipt, OPENED)
+    event(decision.verdict)
+    assert decision.summary
+    assert len(decision.capabilities) == len(case.policy.capabilities)
+    assert all(c.sentence for c in decision.capabilities)
+    released = decision.verdict in ("release", "release_stripped", "restrict")
+    assert released == (decision.channel != "none")
+    for c in decision.capabilities:
+        by_route = c.route is not None
+        assert by_route == (c.verdict in ("release", "release_stripped", "restrict")), (c.verdict, c.route)
+    for found in [f for c in decision.capabilities for f in c.findings]:
+        assert found.sentence
+        assert (found.settle is None) == (found.status == "met" or found.reason == "does_not_count")
+        assert all(s.estimate.planned >= s.estimate.scored >= s.estimate.hits for s in found.slices)

@@ -1,0 +1,54 @@
+"""The vocabularies of a report are complete."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from releasegate.decision.record import Method, Reason, Status, Verdict
+from releasegate.policy import Channel, Section
+from releasegate.receipt import Tier
+from releasegate.reporting import words
+from releasegate.reporting.numbers import beside, distance, number, share
+
+
+@pytest.mark.parametrize(
+    ("literal", "table"),
+    [
+        (Verdict, words.VERDICT),
+        (Verdict, words.CAPABILITY),
+        (Verdict, words.OUTCOME),
+        (Status, words.STATUS),
+        (Reason, words.REASON),
+        (Method, words.METHOD),
+        (Section, words.SECTION),
+        (Channel, words.CHANNEL),
+        (Tier, words.TIER),
+    ],
+)
+def test_every_value_has_its_words(literal: object, table: dict[str, object]) -> None:
+    assert set(table) == set(get_args(literal))
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [(0.98996, 0.99), (0.99004, 0.99), (0.2000001, 0.2), (0.0, 0.2), (1.0, 0.99)]
+)
+def test_a_number_beside_a_limit_stands_on_its_own_side(value: float, limit: float) -> None:
+    shown = float(beside(value, limit))
+    assert (shown > limit, shown < limit) == (value > limit, value < limit)
+
+
+def test_a_share_looks_whole_only_if_it_is() -> None:
+    assert share(0.999999) == "0.999999"
+    assert share(0.000001) == "0.000001"
+    assert (share(0.0), share(1.0)) == ("0.000", "1.000")
+
+
+def test_a_distance_is_never_nothing_unless_it_is() -> None:
+    assert distance(1e-9) == "1e-09 inside"
+    assert distance(0.0) == "on the limit"
+
+
+def test_a_small_alpha_keeps_its_digits() -> None:
+    assert number(0.00012345) == "0.000123"
