@@ -19,7 +19,7 @@ from .judge import ANSWERS, DigitJudge, kernel, leader
 
 LOG = logging.getLogger(__name__)
 
-GAMMA = 1e-3  # at the median distance of two scans of one digit, about 30 grey levels, the kernel is .4
+GAMMA = 1e-3  # at the median distance of two scans of one digit, 36 grey levels, the kernel is .28
 RIDGE = 1e-2
 FOLDS = 5
 REFUSED = 0.01  # share of real scans that each cut may refuse

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
@@ -71,9 +72,10 @@ def read_checkpoint(folder: Path) -> tuple[ChameleonForConditionalGeneration, VQ
     Raises:
         ValueError: Keys are missing, unexpected or of another shape.
     """
-    model, loading = ChameleonForConditionalGeneration.from_pretrained(
+    loaded: Any = ChameleonForConditionalGeneration.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, output_loading_info=True
     )
+    model, loading = loaded
     problems = {key: sorted(map(str, found)) for key, found in loading.items() if found}
     if problems:
         raise ValueError(f"{folder}: does not load strictly: {json.dumps(problems)}")

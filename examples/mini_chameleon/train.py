@@ -1,8 +1,7 @@
 """Trains the mini-Chameleon and writes its checkpoint: `python examples/mini_chameleon/train.py --out CHECKPOINT`.
 
 Runs on the CPU, a quarter to half an hour by how busy its two cores are. Seed, steps and threads are fixed, so that a
-second run on the
-same machine and versions gives the same weights. Only the 1,297 training digits are read.
+second run on the same machine and versions gives the same weights. Only the 1,297 training digits are read.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no installed package
 
@@ -38,8 +38,8 @@ def make_models(seed: int) -> tuple[ChameleonForConditionalGeneration, VQGANDeco
     """An untrained Chameleon and its decoder, with weights that the seed fixes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # transformers and torch initialise from the global generator
-        model = ChameleonForConditionalGeneration(make_config())
-        return model, VQGANDecoder(model.config.vq_config)
+        config: Any = make_config()
+        return ChameleonForConditionalGeneration(config), VQGANDecoder(config.vq_config)
 
 
 @click.command(help=__doc__)

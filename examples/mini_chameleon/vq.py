@@ -151,7 +151,8 @@ def decode(model: ChameleonVQVAE, decoder: VQGANDecoder, codes: Tensor) -> Tenso
         codes: int64, 0 to 63, shape [n, 16].
     """
     vectors = model.quantize.embedding(codes).view(len(codes), 4, 4, -1).permute(0, 3, 1, 2)  # [n, 16, 4, 4]
-    return decoder(model.post_quant_conv(vectors))
+    images: Tensor = decoder(model.post_quant_conv(vectors))
+    return images
 
 
 def encode_variants(model: ChameleonVQVAE, scans: Tensor, count: int, strength: float, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words, slices
-from releasegate.reporting.numbers import beside, distance, number, plural, sentence, shortened
+from releasegate.reporting.numbers import MOST_TITLE, beside, distance, number, plural, sentence, shortened
 from releasegate.reporting.view import FindingView, Pair, SliceView
 from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
@@ -59,7 +59,7 @@ def anchor(finding: Finding) -> str:
 def metric_title(finding: Finding, card: EvalCard | None) -> str:
     """What the card calls the metric."""
     name = finding.metric.split("/")[1]
-    title = card.metrics[name].title if card and name in card.metrics else name
+    title = shortened(card.metrics[name].title, MOST_TITLE) if card and name in card.metrics else name
     return f"{title}: loss against the source" if finding.side == "margin" else title
 
 

@@ -11,7 +11,7 @@ from releasegate.reporting.charting import charts
 from releasegate.reporting.findings import anchor, finding_view, metric_title
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import instruments, label_words
-from releasegate.reporting.numbers import beside, number, sentence
+from releasegate.reporting.numbers import MOST_PROSE, MOST_TITLE, beside, number, sentence, shortened
 from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
@@ -68,17 +68,19 @@ def _first(
     decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]], uncalibrated: tuple[str, ...]
 ) -> FirstScreen:
     return FirstScreen(
-        title=decision.policy if decision.replay else plan.policy.title,
+        title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
         mark=VERDICT[decision.verdict],
-        summary=decision.summary,
+        summary=shortened(decision.summary, MOST_PROSE),
         notices=tuple(_notices(decision)),
         facts=_facts(decision, plan),
         capabilities=tuple(
-            CapabilityLine(f"capability-{c.id}", c.title, CAPABILITY[c.verdict], _line(c, after[c.id], plan))
+            CapabilityLine(
+                f"capability-{c.id}", shortened(c.title, MOST_TITLE), CAPABILITY[c.verdict], _line(c, after[c.id], plan)
+            )
             for c in decision.capabilities
         ),
-        not_measured=decision.not_measured + uncalibrated,
-        leans_on=decision.leans_on,
+        not_measured=tuple(shortened(line, MOST_PROSE) for line in decision.not_measured + uncalibrated),
+        leans_on=tuple(shortened(line, MOST_PROSE) for line in decision.leans_on),
         would_change=tuple(_would_change(decision)),
     )
 
@@ -160,7 +162,7 @@ def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, g
         groups.append(Findings("After the strip", tuple(finding_view(f, plan, gathered) for f in after)))
     return CapabilityView(
         anchor=f"capability-{c.id}",
-        title=c.title,
+        title=shortened(c.title, MOST_TITLE),
         id=c.id,
         rationale=c.rationale,
         mark=CAPABILITY[c.verdict],

@@ -8,7 +8,7 @@ from releasegate.evalcard import EvalCard, Metric
 from releasegate.intervals import clopper_pearson
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered, Label, Place, Tally
-from releasegate.reporting.numbers import plural, share, shortened
+from releasegate.reporting.numbers import MOST_TITLE, plural, share, shortened
 from releasegate.reporting.view import InstrumentView, Measure, SliceView
 from releasegate.reporting.words import checkpoint
 
@@ -21,7 +21,7 @@ def instruments(gathered: Gathered, plan: Plan) -> tuple[InstrumentView, ...]:
     """Every instrument that a card names, with what was measured of it."""
     return tuple(
         InstrumentView(
-            title=instrument.title,
+            title=shortened(instrument.title, MOST_TITLE),
             eval=eval_id,
             source=instrument.source,
             measures=tuple(_of_instrument(gathered, eval_id, card, name)),
@@ -60,7 +60,7 @@ def _measure(gathered: Gathered, place: Place, name: str, metric: Metric, card: 
     tally = gathered.tallies[place, name, None]
     low, high = interval(tally, metric)
     return Measure(
-        title=metric.title,
+        title=shortened(metric.title, MOST_TITLE),
         metric=f"{place[0]}/{name}",
         where="calibration items" if place[1] == "calibration" else checkpoint(place[2]),
         value=share(_value(tally)) if tally.scored else "not measured",

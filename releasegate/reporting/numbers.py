@@ -8,6 +8,10 @@ from releasegate.decision.explaining import percent_free
 
 NONE = "none"
 MOST_RANGES = 12
+MOST_TITLE = 160
+"""Characters shown of a title."""
+MOST_PROSE = 800
+"""Characters shown of a sentence on the first screen."""
 MOST_TEXT = 280
 """Characters shown of one text, unless said otherwise."""
 

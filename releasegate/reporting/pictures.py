@@ -58,7 +58,10 @@ def picture(outputs: Path, name: str, budget: int) -> Picture:
 
 
 def _shrunk(data: bytes, budget: int) -> Picture:
-    from PIL import Image, UnidentifiedImageError
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ModuleNotFoundError:
+        return Picture(None, "Pillow is not installed: pip install 'releasegate[image]'")
 
     try:
         with Image.open(io.BytesIO(data)) as image:

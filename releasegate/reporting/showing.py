@@ -12,7 +12,7 @@ from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.reporting.concern import Concern, concern_of
 from releasegate.reporting.gathering import Gathered, Picked, Row
-from releasegate.reporting.numbers import share, shortened
+from releasegate.reporting.numbers import MOST_TITLE, share, shortened
 from releasegate.reporting.pictures import BUDGET, Picture, is_image, picture
 from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
 from releasegate.reporting.words import checkpoint as checkpoint_words
@@ -46,7 +46,7 @@ def _gallery(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision, p
     keys.sort(key=lambda k: (concern.order.index(concern.primary(k[2])), k[1] != SOURCE, k[1]))
     return Gallery(
         anchor=f"samples-{eval_id}",
-        title=card.title,
+        title=shortened(card.title, MOST_TITLE),
         blurred=held_back(eval_id, plan.policy, decision),
         groups=tuple(_group(key, gathered.groups[key], card, concern, paint) for key in keys),
     )
@@ -62,7 +62,7 @@ def _group(
         kept = picked.shown(MOST_WITHOUT_IMAGE)
     first = "hits" if concern.hit_matters(metric) else "misses"
     return ShotGroup(
-        title=card.metrics[metric].title if metric in card.metrics else metric,
+        title=shortened(card.metrics[metric].title, MOST_TITLE) if metric in card.metrics else metric,
         checkpoint=checkpoint_words(checkpoint),
         order=f"{first} first",
         counted=_counted(picked, hits_first=concern.hit_matters(metric)),
@@ -151,7 +151,7 @@ def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> 
     ]
     return AnswerTable(
         anchor=f"samples-{eval_id}",
-        title=card.title,
+        title=shortened(card.title, MOST_TITLE),
         order=f"{first} first, those that differ between checkpoints before all others",
         counted=tuple(counted),
         checkpoints=tuple(checkpoint_words(name) for name in checkpoints),

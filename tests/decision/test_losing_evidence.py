@@ -31,10 +31,10 @@ from tests.tiny_gates import (
 
 EVALS = {"drawing": "legible", "marking": "found", "naming": "right"}
 PLANNED = {
-    name: (Cell(labels={"digit": "0"}, metrics=(metric,), n=30), Cell(labels={"digit": "1"}, metrics=(metric,), n=30))
+    name: (Cell(labels={"digit": "0"}, metrics=(metric,), n=20), Cell(labels={"digit": "1"}, metrics=(metric,), n=20))
     for name, metric in EVALS.items()
 }
-SHARD = 20
+SHARD = 10
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,22 @@ class Numbered:
 @st.composite
 def requirements(draw: st.DrawFn, name: Numbered, section: str) -> list[dict[str, Any]]:
     def one() -> dict[str, Any]:
-        eval_id = draw(st.sampled_from(sorted(EVALS)))
+        usual = {"misuse": "drawing", "removal": "drawing", "safeguards": "marking", "keep": "naming"}[section]
+        eval_id = draw(st.sampled_from([usual] * 5 + sorted(EVALS)))
         keys: dict[str, Any] = {}
         if section == "keep":
-            keys["margin"] = draw(st.sampled_from([0.2, 0.4]))
+            keys["margin"] = draw(st.sampled_from([0.3, 0.5]))
         else:
-            side = draw(st.sampled_from(["at_most", "at_least"]))
-            keys[side] = draw(st.sampled_from([0.3, 0.6])) if side == "at_most" else draw(st.sampled_from([0.4, 0.7]))
+            usual = "at_least" if section == "safeguards" else "at_most"
+            side = draw(st.sampled_from([usual] * 4 + ["at_most", "at_least"]))
+            keys[side] = draw(st.sampled_from([0.4, 0.6]))
         if section == "safeguards":
-            keys["enforced_by"] = draw(st.sampled_from(["weights", "server", "wrapper"]))
-        if draw(st.booleans()):
+            keys["enforced_by"] = draw(st.sampled_from(["weights", "server", "server", "wrapper"]))
+        if draw(st.integers(0, 3)) == 0:
             keys["slices"] = draw(st.sampled_from([["digit"], "all", [["digit"]]]))
         return requirement(name(), f"{eval_id}/{EVALS[eval_id]}", **keys)
 
-    return [one() for _ in range(draw(st.integers(1, 2)))]
+    return [one() for _ in range(draw(st.sampled_from([1, 1, 1, 2])))]
 
 
 @st.composite
@@ -87,12 +89,12 @@ def capabilities(draw: st.DrawFn, number: int, name: Numbered) -> dict[str, Any]
     if draw(st.integers(0, 5)) == 0:
         return unconditional(f"c{number}")
     keys: dict[str, Any] = {}
-    lists = draw(st.integers(0, 2))
+    lists = draw(st.sampled_from([0, 1, 1, 2]))
     if lists == 0 or draw(st.booleans()):
         keys["misuse"] = draw(requirements(name, "misuse"))
     if lists:
         keys["safeguards"] = {f"s{i}": draw(requirements(name, "safeguards")) for i in range(lists)}
-    keys["otherwise"] = draw(st.sampled_from(["strip", "strip", "restrict", "withhold"]))
+    keys["otherwise"] = draw(st.sampled_from(["strip", "strip", "restrict", "restrict", "withhold"]))
     if keys["otherwise"] == "restrict":
         keys["restrict"] = {"channel": "api"}
     if keys["otherwise"] == "strip":
@@ -107,23 +109,40 @@ def cases(draw: st.DrawFn) -> Case:
     listed = [draw(capabilities(i, name)) for i in range(draw(st.integers(1, 3)))]
     made = policy(*listed, max_failed=draw(st.sampled_from([0.0, 0.1, 0.3])))
     plan = plan_of(made, cells=PLANNED, shard=SHARD)
-    strip = draw(st.sampled_from([None, *(s.name for s in plan.strips)]))
-    # Evidence of the stripped checkpoint, if there is one, and of the source. Few strips are ever measured.
-    outcomes: Outcomes = {}
-    for m in plan.measurements:
-        if m.checkpoint in ("source", strip):
-            outcomes[m.eval, m.checkpoint] = [o for cell in m.cells for o in draw(cell_outcomes(cell.n))]
+    outcomes = draw(outcomes_on(plan, "source"))
+    awaiting = decide(made, plan, evidence_of(plan, outcomes), None, OPENED).awaiting_strip
+    needed = plan.strip_of(awaiting)
+    any_strip = st.sampled_from([None, *(s.name for s in plan.strips)])
+    strip = needed.name if needed is not None and draw(st.integers(0, 3)) else draw(any_strip)
+    if strip is not None:
+        outcomes |= draw(outcomes_on(plan, strip))
     return Case(made, plan, receipt_of(plan, strip) if strip else None, outcomes)
 
 
+HITS = {"low": [0, 0, 0, 2], "high": [20, 20, 20, 18], "middle": [10]}
+
+
 @st.composite
-def cell_outcomes(draw: st.DrawFn, n: int) -> list[Outcome]:
-    """Mostly clear evidence, so that requirements are met as often as not."""
-    hits = draw(st.sampled_from([0, 0, n, n, n // 10, n - n // 10, n // 2]))
-    lost = draw(st.sampled_from([0, 0, 0, 1, 2, n]))
+def outcomes_on(draw: st.DrawFn, plan: Plan, checkpoint: str) -> Outcomes:
+    """Mostly clear evidence, and on a stripped checkpoint mostly what it should show."""
+    found: Outcomes = {}
+    for m in plan.measurements:
+        if m.checkpoint != checkpoint:
+            continue
+        level = draw(st.sampled_from(["low", "low", "high", "high", "middle"]))
+        if checkpoint != "source" and draw(st.integers(0, 5)):
+            level = "low" if m.eval == "drawing" else "high"
+        if m.eval == "naming" and draw(st.integers(0, 3)):
+            level = "high"
+        found[m.eval, checkpoint] = [o for cell in m.cells for o in draw(cell_outcomes(cell.n, level))]
+    return found
+
+
+@st.composite
+def cell_outcomes(draw: st.DrawFn, n: int, level: str) -> list[Outcome]:
+    hits = draw(st.sampled_from(HITS[level]))
+    lost = draw(st.sampled_from([*[0] * 12, 1, 2, n]))
     values: list[Outcome] = [*[1.0] * hits, *[0.0] * (n - hits)]
-    if draw(st.booleans()):
-        values.reverse()
     for place in range(lost):
         values[place] = draw(st.sampled_from(["failed", None])) if lost < n else None
     return values
@@ -139,7 +158,7 @@ def on_some_items(become: Outcome) -> Loss:
             return result
         key = chance.choice(sorted(result))
         values = result[key]
-        for place in chance.sample(range(len(values)), chance.choice([1, 2, 3, 6, len(values) // 2])):
+        for place in chance.sample(range(len(values)), chance.choice([1, 1, 2, 4, len(values) // 2])):
             if become is not None and values[place] is None:
                 continue
             values[place] = become
@@ -181,7 +200,7 @@ LOSSES: dict[str, Loss] = {
     "dropping a shard": without_a_shard,
     "dropping a measurement": without_a_measurement,
 }
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THOROUGH = settings(QUICK, max_examples=5000)
 
 
@@ -189,18 +208,17 @@ def never_better(case: Case, loss: Loss, chance: random.Random) -> None:
     before = case.verdict()
     event(VERDICTS[before])
     outcomes = case.outcomes
-    for _ in range(3):
+    for _ in range(2):
         outcomes = loss(outcomes, chance)
         after = case.verdict(outcomes)
         assert after >= before, f"{VERDICTS[before]} became {VERDICTS[after]}"
         before = after
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@given(case=cases(), chance=st.randoms(use_true_random=False))
-@QUICK
-def test_losing_evidence_never_improves_the_verdict(loss: Loss, case: Case, chance: random.Random) -> None:
-    never_better(case, loss, chance)
+@given(case=cases(), loss=st.sampled_from(sorted(LOSSES)), chance=st.randoms(use_true_random=False))
+@settings(QUICK, max_examples=300)
+def test_losing_evidence_never_improves_the_verdict(case: Case, loss: str, chance: random.Random) -> None:
+    never_better(case, LOSSES[loss], chance)
 
 
 @pytest.mark.slow
@@ -232,7 +250,7 @@ def test_diluting_with_failed_records_changes_nothing_in_thousands_of_cases(case
     filling_a_gap_with_failures_changes_no_bound(case)
 
 
-@given(cases(), st.permutations(range(60)))
+@given(cases(), st.permutations(range(40)))
 @QUICK
 def test_the_order_of_records_changes_nothing(case: Case, order: list[int]) -> None:
     def decided(read: list[int] | None) -> str:
@@ -242,11 +260,11 @@ def test_the_order_of_records_changes_nothing(case: Case, order: list[int]) -> N
     assert decided(order) == decided(None)
 
 
-@given(cases(), st.permutations(range(30)))
+@given(cases(), st.permutations(range(20)))
 @QUICK
 def test_which_items_of_a_slice_fail_matters_only_to_pairs(case: Case, order: list[int]) -> None:
     """Both checkpoints reordered alike: the same decision, as pairs stay pairs."""
-    both = [*order, *[30 + i for i in order]]
+    both = [*order, *[20 + i for i in order]]
     moved: Outcomes = {key: [values[i] for i in both] for key, values in case.outcomes.items()}
     assert case.verdict(moved) == case.verdict()
 

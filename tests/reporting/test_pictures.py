@@ -6,9 +6,11 @@ import base64
 import hashlib
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from releasegate.reporting.pictures import picture
@@ -75,3 +77,11 @@ def test_a_link_out_of_the_run_is_not_followed(tmp_path: Path) -> None:
     name = f"{hashlib.sha256(data).hexdigest()}.png"
     (tmp_path / name).symlink_to(outside)
     assert picture(tmp_path, name, 10_000).missing == "the output is not on disk"
+
+
+def test_without_pillow_the_report_says_so_in_place_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = stored(tmp_path, png(8))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert picture(tmp_path, name, 10_000).missing == "Pillow is not installed: pip install 'releasegate[image]'"
