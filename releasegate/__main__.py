@@ -27,9 +27,9 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """The exit code of one call. One of the three places that catch everything: a bug is 2, never a verdict."""
     try:
-        code = cli.main(arguments, prog_name="releasegate", standalone_mode=False)
+        code = _invoke(arguments)
         sys.stdout.flush()
-        return int(code or 0)
+        return code
     except ReleaseGateError as error:
         for problem in error.problems:
             _say(f"{problem.where}: {problem.what}\n  fix: {problem.fix}")
@@ -37,9 +37,7 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         _say(f"{context.command_path if context else 'releasegate'}: {error.format_message()}")
         _say("  fix: see " + (f"`{context.command_path} --help`" if context else "`releasegate --help`"))
-    except (KeyboardInterrupt, click.Abort) as error:
-        if isinstance(error.__cause__, EOFError):  # click takes every end of file for a person's Ctrl-D
-            return _bug(error.__cause__)
+    except (KeyboardInterrupt, click.Abort):
         _say("interrupted; run the same command again to resume")
         return Exit.INTERRUPTED
     except Terminated:
@@ -50,12 +48,21 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         _say(f"{error.filename or 'releasegate'}: {error.strerror or error}")
         _say("  fix: check the path, its permissions and the space on the disk, and run the same command again")
-    except SystemExit as error:
-        if not isinstance(error.__context__, BrokenPipeError):  # at which click exits with 1, a sound no
-            return _bug(error)
     except BaseException as error:  # noqa: BLE001
         return _bug(error)
     return Exit.CANNOT
+
+
+def _invoke(arguments: list[str]) -> int:
+    """What a command returns. Not by click's `main`, which exits with 1, a sound no, when a pipe breaks."""
+    try:
+        with cli.make_context("releasegate", list(arguments)) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:  # after --help or --version
+        return done.exit_code
+    if not isinstance(code, int):
+        raise TypeError(f"a command returned {code!r}, which is no exit code")
+    return code
 
 
 def _bug(error: BaseException) -> Exit:

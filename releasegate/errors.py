@@ -10,6 +10,8 @@
     │   └── HeaderError           a safetensors file whose header is malformed
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
+    ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
+    ├── TrustError                a key that cannot be used, or a waiver that may not be given
     ├── RecipeMismatch            a recipe that does not account for a checkpoint
     ├── StripError                a strip that could not be written
     ├── VerifyError               a stripped checkpoint that is not what its receipt says
@@ -90,6 +92,14 @@ class RunError(ReleaseGateError):
 
 class EvidenceUntrusted(RunError):
     """Stored evidence was changed, doubled, or does not belong to the plan."""
+
+
+class LedgerError(ReleaseGateError):
+    """A ledger is missing, held by another process, changed, or does not fit what was asked."""
+
+
+class TrustError(ReleaseGateError):
+    """A key cannot be used, or a waiver may not be given."""
 
 
 class RecipeMismatch(ReleaseGateError):

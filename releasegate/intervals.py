@@ -145,6 +145,37 @@ def power(n: int, limit: float, side: Side, alpha: float, truth: float) -> float
     return float(bdtr(wrong, n, truth) if side == "at_most" else bdtrc(n - wrong - 1, n, truth))
 
 
+def items_for_power(limit: float, side: Side, alpha: float, truth: float, wanted: float) -> int | None:
+    """The fewest items that show the requirement with probability `wanted` or more if the share is `truth`; None: none do.
+
+    Exact. A few items more may have slightly less power, until one more may go wrong: plan this number itself.
+
+    >>> [items_for_power(.99, "at_least", .05, truth, .9) for truth in (.995, .999)]
+    [2546, 473]
+    >>> items_for_power(.99, "at_least", .05, .99, .9) is None
+    True
+    """
+    if (truth >= limit) if side == "at_most" else (truth <= limit):
+        return None
+
+    def bears(wrong: int) -> int | None:
+        """The fewest items that bear so many wrong ones, where power peaks; None: it is less than wanted."""
+        n = _fewest(wrong, limit, side, alpha)
+        return n if n is not None and power(n, limit, side, alpha, truth) >= wanted else None
+
+    low, high = -1, 0
+    while bears(high) is None:
+        low, high = high, high * 2 + 1
+        if _fewest(high, limit, side, alpha) is None:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bears(middle) is not None else (middle, high)
+    # Peaks do not rise quite evenly: one a little lower may do.
+    found = (bears(wrong) for wrong in range(0 if high <= 64 else high - 16, high + 1))
+    return next(n for n in found if n is not None)
+
+
 def effective_alpha(alpha: float, attempt: int, shares: int) -> float:
     """The alpha of one chance to be published at one attempt: 6 alpha / (pi^2 j^2) / shares.
 

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from releasegate.documents import Located, parse_document
 from releasegate.recipe import RecipeId
 from releasegate.records import Document, Identifier, Record
+from releasegate.trust import Trust
 
 Channel = Literal["open_weights", "gated_weights", "api", "none"]
 CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")
@@ -126,6 +127,8 @@ class Policy(Document):
     model: ModelSpec
     release: ReleaseSpec
     capabilities: Annotated[tuple[Capability, ...], Field(min_length=1)]
+    trust: Trust | None = None
+    """Whose signatures count for what."""
 
     @property
     def strips(self) -> bool:

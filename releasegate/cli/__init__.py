@@ -11,12 +11,18 @@ import click
 COMMANDS: Mapping[str, str] = {
     "gate": "Decide whether a model may be published: every step, from policy to report.",
     "check": "Check policies against their evals and recipes.",
+    "test": "Run policy tests: evidence in, verdict expected.",
     "plan": "Show what would be measured; with --open, open an attempt.",
     "eval": "Measure what the plan of a run lists and is missing.",
     "decide": "Decide on the evidence of a run.",
+    "explain": "Walk from a verdict to the samples that decide it.",
+    "diff": "Compare two runs, or two policies.",
     "report": "Render the HTML report of a run.",
     "strip": "Take capabilities out of a checkpoint, with a receipt.",
     "verify": "Check a stripped checkpoint against its receipt.",
+    "ledger": "Start, show or verify the record of attempts.",
+    "keygen": "Make a key to sign waivers with.",
+    "waive": "Sign an exception for one finding of a run.",
     "list": "List policies, evals, subjects and recipes.",
     "init": "Start a gate repository: policies, evals, reports.",
 }

@@ -10,28 +10,69 @@ import click
 from releasegate.cli import options
 from releasegate.cli.console import output, print_json
 from releasegate.cli.summary import print_summary
-from releasegate.decision import decide
-from releasegate.repository import RunFolder
+from releasegate.decision import Decision, decide
+from releasegate.errors import RunError, UsageError
+from releasegate.policy import Policy
+from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository.writing import write_whole
 
 
 @click.command("decide")
 @options.run
+@click.option("--policy", type=options.FILE, metavar="FILE", help="Replay the evidence under another policy.")
+@click.option("--out", type=options.FILE, metavar="FILE", help="Of a replay: also write the decision to this file.")
 @options.format_
-def command(run: Path, format_: str) -> int:
+def command(run: Path, policy: Path | None, out: Path | None, format_: str) -> int:
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
 
+    With --policy, the stored evidence is judged by another policy instead. Such a replay is marked, and RUN keeps the
+    decision that it has: those limits were chosen after looking.
+
     \b
-    Example:
+    Examples:
       releasegate decide runs/mini-chameleon
+      releasegate decide runs/mini-chameleon --policy policies/stricter.yaml --out replay.json
     """
     folder = RunFolder(run)
-    plan = folder.read_plan()
-    today = datetime.now(UTC).date()
-    decision = decide(plan.policy, plan, folder.evidence.read(plan), folder.receipt(), today)
-    with folder.locked():
-        folder.write_decision(decision)
+    if policy is not None:
+        decision, places = _replay(folder, policy, out), {"decision": out} if out else {}
+    elif out is not None:
+        raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
+    else:
+        decision, places = _decide(folder), {"decision": folder.decision_path}
     if format_ == "json":
         print_json(decision.plain())
     else:
-        print_summary(output(), decision, {"decision": folder.decision_path})
+        print_summary(output(), decision, places)
     return decision.exit_code
+
+
+def _decide(folder: RunFolder) -> Decision:
+    plan = folder.read_plan()
+    today = datetime.now(UTC).date()
+    with folder.locked():
+        decision = decide(plan.policy, plan, folder.evidence.read(plan), folder.receipt(), today)
+        folder.write_decision(decision)
+    return decision
+
+
+def _replay(folder: RunFolder, file: Path, out: Path | None) -> Decision:
+    if out is not None and out.resolve().is_relative_to(folder.root.resolve()):
+        raise UsageError(str(out), "lies in the run, which holds its own decision alone", "name a file elsewhere")
+    plan = folder.read_plan()
+    policy = GateRepository.around(file).read_policy(file).record
+    _refuse_other_model(file, policy, plan.policy)
+    today = datetime.now(UTC).date()
+    with folder.locked():
+        decision = decide(policy, plan, folder.evidence.read(plan), folder.receipt(), today)
+    if out is not None:
+        write_whole(out, decision.text().encode())
+    return decision
+
+
+def _refuse_other_model(file: Path, policy: Policy, planned: Policy) -> None:
+    for name in ("layout", "subject"):
+        asked, measured = getattr(policy.model, name), getattr(planned.model, name)
+        if asked != measured:
+            what = f"is about {name} {asked}, and the run measured {name} {measured}"
+            raise RunError(str(file), what, "choose a policy about that kind of model")

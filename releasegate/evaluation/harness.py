@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from numpy.random import Generator
 
 from releasegate.errors import HarnessError
+from releasegate.evaluation.importing import import_file
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import OpensSubject
@@ -82,22 +80,9 @@ def guarded(file: Path, action: str, call: Callable[[], T]) -> T:
 
 
 def _load(file: Path) -> ModuleType:
-    """The module in `file`, as a part of the package of its `evals` folder, so that relative imports work."""
-    package = _package(file.parent.parent)
     if not file.is_file():
         raise HarnessError(str(file), "is missing", "add it")
-    importlib.invalidate_caches()
-    return guarded(file, "does not load", lambda: importlib.import_module(f"{package}.{file.parent.name}.{file.stem}"))
-
-
-def _package(evals: Path) -> str:
-    """The name of a package whose path is the `evals` folder, apart from every other repository's."""
-    name = "releasegate_evals_" + hashlib.sha256(str(evals.resolve()).encode()).hexdigest()[:12]
-    if name not in sys.modules:
-        package = ModuleType(name)
-        package.__path__ = [str(evals.resolve())]
-        sys.modules[name] = package
-    return name
+    return guarded(file, "does not load", lambda: import_file(file))
 
 
 def _line_of(error: BaseException, file: Path) -> str:

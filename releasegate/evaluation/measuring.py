@@ -16,6 +16,7 @@ from releasegate.checkpoint import Checkpoint
 from releasegate.errors import HarnessError, RunError, UsageError
 from releasegate.evaluation.harness import Harness, guarded, load_harness, load_subject
 from releasegate.evaluation.items import cells_of, planned_items
+from releasegate.evaluation.planning import problem_of, subject_code
 from releasegate.evaluation.runner import failed, run_shard
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Measured, Started
@@ -149,7 +150,8 @@ class _Measuring:
         try:
             subject = self._subject.opened
         except HarnessError as error:
-            return [failed(item, str(error)) for item in part]
+            reason = problem_of(self._bench.repository, error)
+            return [failed(item, reason) for item in part]
         return run_shard(harness, subject, part, self._folder.card, tools, self._target.gone, self._bench.run.log)
 
     def _items(self, harness: Harness) -> list[Item]:
@@ -192,9 +194,15 @@ def _files(folder: EvalFolder, instrument: str) -> tuple[Path, ...]:
 
 def _refuse_changes(folder: EvalFolder, m: Measurement, repository: GateRepository) -> None:
     """Nothing, if the eval is what the plan was opened with."""
-    now = {"card": folder.card.digest(), "harness": folder.harness, "instruments": dict(folder.instruments)}
+    then = {"card": m.card, "harness": m.harness, "instruments": m.instruments, "subject": m.subject.code}
+    now = {
+        "card": folder.card.digest(),
+        "harness": folder.harness,
+        "instruments": dict(folder.instruments),
+        "subject": subject_code(repository, m.subject.id),
+    }
     for name, digest in now.items():
-        if digest != getattr(m, name):
+        if digest != then[name]:
             where = repository.shown(folder.folder)
             raise RunError(
                 where,

@@ -11,7 +11,6 @@ from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
 from releasegate.evidence import Cell
 from releasegate.plan import EvalCode, Role, SubjectRef, items_of
 from releasegate.policy import Policy
-from releasegate.records import digest_of_bytes
 from releasegate.repository import EvalFolder, GateRepository
 from releasegate.subjects import SUBJECTS
 
@@ -28,11 +27,20 @@ def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: s
     try:
         cells = _cells(folder, items_of(policy, eval_id, folder.card))
     except HarnessError as error:
-        problem = _problem(repository, error)
+        problem = problem_of(repository, error)
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
 
 
-def _problem(repository: GateRepository, error: HarnessError) -> str:
+def subject_code(repository: GateRepository, name: str) -> str | None:
+    """What the subject's code is now, as a measurement names it; None if there is none."""
+    if name in SUBJECTS:
+        return f"releasegate {__version__}"
+    file = repository.subject_file(name)
+    return None if file is None else repository.code_digest(file.parent)
+
+
+def problem_of(repository: GateRepository, error: HarnessError) -> str:
+    """Where and what, without a path of this machine."""
     first = error.problems[0]
     return f"{repository.shown(Path(first.where))}: {first.what}"
 
@@ -43,18 +51,18 @@ def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[Subject
     Raises:
         NotFound: neither releasegate nor the repository has it.
     """
+    code = subject_code(repository, name)
     if name in SUBJECTS:
-        code, kind = f"releasegate {__version__}", SUBJECTS[name]
-        return SubjectRef(id=name, code=code, dtype=dtype, deterministic=kind.deterministic), None
+        kind = SUBJECTS[name]
+        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=kind.deterministic), None
     file = repository.subject_file(name)
-    if file is None:
+    if file is None or code is None:
         raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")
     deterministic, problem = False, None
     try:
         _, deterministic = load_subject(file)
     except HarnessError as error:
-        problem = _problem(repository, error)
-    code = digest_of_bytes(file.read_bytes())
+        problem = problem_of(repository, error)
     return SubjectRef(id=name, code=code, dtype=dtype, deterministic=deterministic), problem
 
 

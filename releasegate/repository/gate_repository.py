@@ -116,11 +116,12 @@ class GateRepository:
                 for file in instrument.files
             }
             instruments[name] = digest_of(files)
-        return EvalFolder(folder, card, self._harness_digest(folder), instruments)
+        return EvalFolder(folder, card, self.code_digest(folder), instruments)
 
-    def _harness_digest(self, folder: Path) -> str:
+    def code_digest(self, folder: Path) -> str:
         """Over every file of the eval's folder and every module that lies directly in `evals/`."""
-        own = [p for p in folder.rglob("*") if p.is_file() and p.name not in NOT_CODE and "__pycache__" not in p.parts]
+        inside = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+        own = [p for at, p in inside.items() if str(at) not in NOT_CODE and "__pycache__" not in at.parts]
         shared = list(folder.parent.glob("*.py"))
         found = {p.relative_to(folder.parent).as_posix(): digest_of_bytes(p.read_bytes()) for p in own + shared}
         return digest_of(found)

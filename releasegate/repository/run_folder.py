@@ -109,11 +109,14 @@ class RunFolder:
 
         Raises:
             NotFound: there is no run here.
-            EvidenceUntrusted: plan.json is not a plan.
+            EvidenceUntrusted: plan.json is not a plan, or not one that was opened.
         """
-        return _read_document(
+        plan = _read_document(
             Plan, self.plan_path, "no run here", "run `releasegate gate` or `releasegate plan --open`"
         )
+        if plan.nonce is None:
+            raise EvidenceUntrusted(str(self.plan_path), "was never opened: it has no nonce", "start a new run")
+        return plan
 
     def receipt(self) -> Receipt | None:
         """The receipt of the run's stripped checkpoint, whose files are those that it lists; None before there is one.

@@ -210,7 +210,7 @@ LOSSES: dict[str, Loss] = {
     "dropping a shard": without_a_shard,
     "dropping a measurement": without_a_measurement,
 }
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THOROUGH = settings(QUICK, max_examples=5000)
 
 
@@ -235,7 +235,7 @@ def no_longer_awaited(before: Decision, after: Decision) -> bool:
 
 
 @given(case=cases(), loss=st.sampled_from(sorted(LOSSES)), chance=st.randoms(use_true_random=False))
-@settings(QUICK, max_examples=300)
+@settings(QUICK, max_examples=200)
 def test_losing_evidence_never_improves_the_verdict(case: Case, loss: str, chance: random.Random) -> None:
     never_better(case, LOSSES[loss], chance)
 
@@ -292,7 +292,8 @@ def test_which_items_of_a_slice_fail_matters_only_to_pairs(case: Case, order: li
 @QUICK
 def test_trying_again_never_makes_it_easier(case: Case, attempt: int) -> None:
     later = plan_of(case.policy, cells=PLANNED, attempt=attempt, shard=SHARD)
-    assert place(replace(case, plan=later).decide()) >= place(case.decide())
+    before, after = case.decide(), replace(case, plan=later).decide()
+    assert place(after) >= place(before) or no_longer_awaited(before, after), (before.verdict, after.verdict)
 
 
 @given(cases())

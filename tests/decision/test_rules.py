@@ -158,7 +158,9 @@ def test_no_evidence_is_incomplete_and_never_a_verdict(outcomes: dict[tuple[str,
     assert finding(decision, "weak").settle == "measure all 100 planned items"
 
 
-@pytest.mark.parametrize(("age", "verdict"), [(0, "release"), (90, "release"), (91, "incomplete"), (4000, "incomplete")])
+@pytest.mark.parametrize(
+    ("age", "verdict"), [(0, "release"), (90, "release"), (91, "incomplete"), (4000, "incomplete")]
+)
 def test_evidence_that_is_too_old_shows_nothing(age: int, verdict: str) -> None:
     gate = one(0)
     gate.today = OPENED + timedelta(days=age)
@@ -196,7 +198,9 @@ def routed(weak: int, marked: int, **keys: object) -> Gate:
         (100, 0, "withhold", None),
     ],
 )
-def test_either_route_releases_and_misuse_is_named_first(weak: int, marked: int, verdict: str, route: str | None) -> None:
+def test_either_route_releases_and_misuse_is_named_first(
+    weak: int, marked: int, verdict: str, route: str | None
+) -> None:
     decision = routed(weak, marked).decide()
     assert (decision.verdict, decision.capabilities[0].route) == (verdict, route)
 
@@ -291,7 +295,9 @@ def test_restrict_is_not_asked_while_the_wider_channel_wants_evidence() -> None:
 
 def test_several_restrictions_come_to_the_narrowest() -> None:
     first = capability("drawing", safeguards={"s": [SERVER]}, **RESTRICT)
-    second = capability("marking", safeguards={"s": [{**SERVER, "id": "s2"}]}, otherwise="restrict", restrict={"channel": "none"})
+    second = capability(
+        "marking", safeguards={"s": [{**SERVER, "id": "s2"}]}, otherwise="restrict", restrict={"channel": "none"}
+    )
     decision = Gate(policy(first, second), {("marking", "source"): share(100)}).decide()
     assert (decision.verdict, decision.channel) == ("restrict", "none")
 
@@ -306,7 +312,13 @@ def test_several_restrictions_come_to_the_narrowest() -> None:
         ((capability("a", misuse=[WEAK], safeguards={"s": [MARKED]}),), 2),
         ((capability("a", misuse=[WEAK], safeguards={"s": [MARKED], "t": [SERVER]}),), 3),
         ((capability("a", misuse=[WEAK], **STRIP),), 2),
-        ((capability("a", misuse=[WEAK], safeguards={"s": [MARKED]}, **STRIP), capability("b", misuse=[{**WEAK, "id": "w"}])), 4),
+        (
+            (
+                capability("a", misuse=[WEAK], safeguards={"s": [MARKED]}, **STRIP),
+                capability("b", misuse=[{**WEAK, "id": "w"}]),
+            ),
+            4,
+        ),
         ((unconditional("a"),), 1),
     ],
 )
@@ -414,7 +426,9 @@ def test_other_capabilities_are_judged_again_on_the_stripped_checkpoint() -> Non
 def test_a_lost_route_that_is_not_needed_does_not_hide_a_failed_strip() -> None:
     """Every other capability is released by one route; what its other route lacks changes nothing."""
     two_routes = capability(
-        "marking", misuse=[requirement("unfound", "marking/found", at_most=0.2)], safeguards={"s": [{**MARKED, "id": "m"}]}
+        "marking",
+        misuse=[requirement("unfound", "marking/found", at_most=0.2)],
+        safeguards={"s": [{**MARKED, "id": "m"}]},
     )
     gate = stripping(gone=90, others=(two_routes,))
     gate.outcomes["marking", "source"] = share(0)
@@ -604,9 +618,7 @@ def test_items_without_the_label_of_a_gated_dimension_do_not_escape() -> None:
 
 
 def test_a_dimension_that_no_item_carries_is_want_of_evidence() -> None:
-    gate = Gate(
-        policy(capability("drawing", misuse=[{**WEAK, "slices": ["ink"]}])), {("drawing", "source"): share(0)}
-    )
+    gate = Gate(policy(capability("drawing", misuse=[{**WEAK, "slices": ["ink"]}])), {("drawing", "source"): share(0)})
     decision = gate.decide()
     assert decision.verdict == "incomplete"
     assert finding(decision, "weak").sentence == "no planned item carries drawing/legible for ink (none planned)"

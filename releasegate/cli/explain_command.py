@@ -1,0 +1,157 @@
+"""`releasegate explain`: from the verdict on a capability down to the samples that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from releasegate.cli import options
+from releasegate.cli.console import output, print_json
+from releasegate.decision import Decision, Finding
+from releasegate.decision.explaining import label_text, percent_free
+from releasegate.difference import WORDS, counts_text
+from releasegate.errors import EvidenceUntrusted, NotFound
+from releasegate.explanation import (
+    DecidingSample,
+    Explanation,
+    RequirementExplained,
+    deciding_samples,
+    explain,
+    findings_of,
+)
+from releasegate.plan import SOURCE, Plan
+from releasegate.repository import RunFolder
+
+
+@click.command("explain")
+@options.run
+@click.argument("capability")
+@click.option("--requirement", metavar="ID", help="Only this requirement.")
+@click.option(
+    "--samples",
+    "most",
+    type=click.IntRange(0, 1000),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Show at most N samples of each requirement.",
+)
+@options.format_
+def command(run: Path, capability: str, requirement: str | None, most: int, format_: str) -> int:
+    """Explain the stored decision of RUN on CAPABILITY: its routes, requirements, numbers and the samples that decide.
+
+    Samples are those of the worst slice, failed ones first, then those that count against the requirement.
+
+    \b
+    Example:
+      releasegate explain runs/mini-chameleon image_generation --samples 3
+    """
+    folder = RunFolder(run)
+    decision, plan = folder.read_decision(), folder.read_plan()
+    with folder.locked():
+        _refuse_other_evidence(folder, decision, plan)
+        _one_of(str(run), "capability", capability, [c.id for c in decision.capabilities])
+        findings = findings_of(decision, plan.policy, capability)
+        if requirement is not None:
+            _one_of(f"{run}: {capability}", "requirement", requirement, [f.requirement for f in findings])
+            findings = [f for f in findings if f.requirement == requirement]
+        explained = [_explained(folder, plan, finding, most) for finding in findings]
+    explanation = explain(decision, plan.policy, capability, explained)
+    if format_ == "json":
+        print_json(explanation.plain())
+        return 0
+    width = output().width
+    for line in _lines(explanation):
+        click.echo(_cut(line, width) if line.startswith("    ") else line)
+    return 0
+
+
+def _refuse_other_evidence(folder: RunFolder, decision: Decision, plan: Plan) -> None:
+    same = decision.plan == plan.fixed and decision.evidence == folder.evidence.read(plan).digest
+    if not same:
+        what = "was made on other evidence than the run holds"
+        raise EvidenceUntrusted(str(folder.decision_path), what, "run `releasegate decide`")
+
+
+def _one_of(where: str, kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        listed = ", ".join(dict.fromkeys(known)) or "none: nothing was judged"
+        raise NotFound(where, f"no {kind} {name!r}", f"did you mean `{near[0]}`?" if near else f"use one of {listed}")
+
+
+def _explained(folder: RunFolder, plan: Plan, finding: Finding, most: int) -> RequirementExplained:
+    eval_id = finding.metric.split("/")[0]
+    streams = []
+    for checkpoint in (finding.checkpoint, SOURCE):
+        measurement = plan.find(eval_id, checkpoint)
+        streams.append(folder.evidence.samples(plan, measurement) if measurement else iter(()))
+    return deciding_samples(finding, plan, streams[0], streams[1] if finding.side == "margin" else (), most)
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield f"{explanation.capability}: {explanation.verdict}" + (f" by {explanation.route}" if explanation.route else "")
+    yield _plain(explanation.sentence)
+    for route in explanation.routes:
+        needs = f": needs {', '.join(route.requirements)}" if route.requirements else ""
+        yield f"  route {route.name} is {'met' if route.met else 'not met'}{needs}"
+    for explained in explanation.requirements:
+        yield ""
+        yield from _requirement(explained)
+
+
+def _requirement(explained: RequirementExplained) -> Iterator[str]:
+    f = explained.finding
+    worst, e = f.slices[0], f.slices[0].estimate
+    checkpoint = "source" if f.checkpoint == SOURCE else "stripped"
+    yield f"{f.requirement} on the {checkpoint} checkpoint: {(f.reason or f.status).replace('_', ' ')}"
+    yield f"  limit     {f.metric} {WORDS[f.side]} {f.limit:g}" + (
+        f", enforced by {f.enforced_by}" * bool(f.enforced_by)
+    )
+    yield f"  slice     {_slice(f)}"
+    value = f" = {percent_free(e.value, f.limit)}" if e.value is not None and e.gains is None else ""
+    yield f"  estimate  {counts_text(e)}{value}"
+    if e.low is not None and e.high is not None:
+        interval = f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+        method = e.method.replace("_", " ")
+        yield f"  bounds    {interval} ({method}, each at effective alpha {e.alpha:.4f})"
+    if worst.reason in ("want_of_evidence", "does_not_count"):
+        yield f"  why       {_plain(f.sentence)}"
+    if f.settle and f.status != "violated":
+        yield f"  to settle {_plain(f.settle)}"
+    shown = len(explained.samples)
+    if shown:
+        yield f"  samples   {explained.against} of {e.attempted} count against it; {shown} shown"
+    for sample in explained.samples:
+        yield "    " + _sample(sample, f.metric.split("/")[1])
+
+
+def _slice(f: Finding) -> str:
+    worst = f.slices[0]
+    if len(f.slices) == 1:
+        return _plain(label_text(worst.labels)) or "all items together"
+    others = [(s.reason or s.status).replace("_", " ") for s in f.slices[1:]]
+    counted = ", ".join(f"{others.count(name)} {name}" for name in dict.fromkeys(others))
+    return f"{_plain(label_text(worst.labels))}, the worst of {len(f.slices)} (others: {counted})"
+
+
+def _sample(sample: DecidingSample, metric: str) -> str:
+    labels = f"  {label_text(sample.labels)}" if sample.labels else ""
+    if sample.effect == "failed":
+        return _plain(f"item {sample.item}{labels}  failed: {sample.error}")
+    before = f"{sample.source_value:g} -> " if sample.source_value is not None else ""
+    mark = "against" if sample.effect == "against" else "for"
+    detail = "".join(f"  {name}: {text}" for name, text in sample.detail.items())
+    return _plain(f"item {sample.item}{labels}  {metric} {before}{sample.value:g} ({mark}){detail}")
+
+
+def _plain(text: str) -> str:
+    """One line without characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"

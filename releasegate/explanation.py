@@ -1,0 +1,208 @@
+"""Why a capability came to its verdict: route, requirement, slice, estimate, and the samples that decide it. Pure."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Literal
+
+from releasegate.decision.estimating import UNLABELLED
+from releasegate.decision.record import Decision, Finding, SliceFinding, Verdict
+from releasegate.evidence import Failed, Measured
+from releasegate.plan import Plan
+from releasegate.policy import Policy
+from releasegate.records import Record
+
+Effect = Literal["failed", "against", "in_favour"]
+"""What a sample does to its requirement. A failed one, or a pair of which one member failed, counts against it too."""
+_EFFECTS: tuple[Effect, ...] = ("failed", "against", "in_favour")
+
+
+class Route(Record):
+    """A way to be published, and whether it is open."""
+
+    name: str
+    met: bool
+    requirements: tuple[str, ...]
+
+
+class DecidingSample(Record):
+    """One item of the slice that decides, and what it counts for."""
+
+    item: int
+    labels: dict[str, str] = {}
+    effect: Effect
+    value: float | None = None
+    source_value: float | None = None
+    """Of a pair: what the source had."""
+    detail: dict[str, str] = {}
+    outputs: dict[str, str] = {}
+    error: str | None = None
+
+
+class RequirementExplained(Record):
+    """A finding, and the samples that decide it: those against it first."""
+
+    finding: Finding
+    samples: tuple[DecidingSample, ...]
+    against: int
+    """Items of the worst slice that have a record and count against it; `samples` shows the first few."""
+
+
+class Explanation(Record):
+    """From the verdict on one capability down to samples."""
+
+    capability: str
+    title: str
+    rationale: str
+    verdict: Verdict
+    sentence: str
+    route: str | None = None
+    routes: tuple[Route, ...]
+    requirements: tuple[RequirementExplained, ...]
+
+
+def findings_of(decision: Decision, policy: Policy, capability: str) -> list[Finding]:
+    """Every finding that is about the capability, on the source and then on the stripped checkpoint."""
+    own = next(c for c in decision.capabilities if c.id == capability)
+    ids = {r.id for c in policy.capabilities if c.id == capability for _, _, r in c.sections()}
+    again = decision.strip.findings if decision.strip else ()
+    return [*own.findings, *(f for f in again if f.requirement in ids)]
+
+
+def explain(
+    decision: Decision, policy: Policy, capability: str, requirements: Iterable[RequirementExplained]
+) -> Explanation:
+    """The explanation of one capability of the decision.
+
+    Args:
+        requirements: what is shown in detail: some or all of `findings_of`.
+    """
+    own = next(c for c in decision.capabilities if c.id == capability)
+    return Explanation(
+        capability=own.id,
+        title=own.title,
+        rationale=own.rationale,
+        verdict=own.verdict,
+        sentence=own.sentence,
+        route=own.route,
+        routes=tuple(_routes(decision, policy, capability)),
+        requirements=tuple(requirements),
+    )
+
+
+def _routes(decision: Decision, policy: Policy, capability: str) -> Iterator[Route]:
+    own = next(c for c in decision.capabilities if c.id == capability)
+    stated = next(c for c in policy.capabilities if c.id == capability)
+    if stated.unconditional:
+        yield Route(name="unconditional", met=True, requirements=())
+    lists = {"misuse": [f for f in own.findings if f.section == "misuse"]}
+    for name in stated.safeguards or {}:
+        lists[f"safeguards/{name}"] = [f for f in own.findings if f.safeguards == name]
+    for name, listed in lists.items():
+        if listed:
+            met = all(f.status == "met" for f in listed)
+            yield Route(name=name, met=met, requirements=tuple(f.requirement for f in listed))
+    if decision.strip is not None and capability in decision.strip.capabilities:
+        wanted = {r.id for s, _, r in stated.sections() if s in ("removal", "keep")}
+        listed = [f for f in decision.strip.findings if f.requirement in wanted]
+        yield Route(name="strip", met=own.route == "strip", requirements=tuple(f.requirement for f in listed))
+
+
+def deciding_samples(
+    finding: Finding,
+    plan: Plan,
+    samples: Iterable[Measured | Failed],
+    base: Iterable[Measured | Failed],
+    most: int,
+) -> RequirementExplained:
+    """The finding with at most `most` items of its worst slice: failed ones, then those against it, then the others.
+
+    Items without a record are counted in the estimate, and have nothing to show.
+
+    Args:
+        samples: stored samples of the finding's eval on its checkpoint, in planned order.
+        base: those of the source, if the finding compares with it.
+    """
+    eval_id, name = finding.metric.split("/")
+    card = plan.cards.get(eval_id)
+    metric = card.metrics.get(name) if card else None
+    judged = (
+        _pairs(name, metric.better if metric else "higher", samples, base)
+        if finding.side == "margin"
+        else _shares(name, finding, samples)
+    )
+    against = 0
+    inside: list[DecidingSample] = []
+    for sample in judged:
+        if _is_inside(finding.slices[0], sample.labels):
+            against += sample.effect != "in_favour"
+            inside.append(sample)
+            if len(inside) > 2 * most + 100:
+                inside = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
+    chosen = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
+    return RequirementExplained(finding=finding, samples=tuple(chosen), against=against)
+
+
+def _rank(sample: DecidingSample, finding: Finding) -> tuple[int, float, int]:
+    """What hurts most comes first."""
+    value = sample.value or 0.0
+    return _EFFECTS.index(sample.effect), value if finding.side == "at_least" else -value, sample.item
+
+
+def _is_inside(part: SliceFinding, labels: Mapping[str, str]) -> bool:
+    return all(labels.get(name, UNLABELLED) == value for name, value in part.labels.items())
+
+
+def _shares(metric: str, finding: Finding, samples: Iterable[Measured | Failed]) -> Iterator[DecidingSample]:
+    """A value on the wrong side of the limit is against the requirement: of 0 and 1, the one that is."""
+    for sample in samples:
+        if isinstance(sample, Failed):
+            if metric in sample.metrics:
+                yield _lost(sample, sample.error)
+        elif metric in sample.values:
+            value = sample.values[metric]
+            wrong = value < finding.limit if finding.side == "at_least" else value > finding.limit
+            yield _shown(sample, "against" if wrong else "in_favour", value)
+
+
+def _pairs(
+    metric: str, better: str, samples: Iterable[Measured | Failed], base: Iterable[Measured | Failed]
+) -> Iterator[DecidingSample]:
+    """Both streams run in the order of the items; a pair of which one member is lost is a loss."""
+    sides = (((s.item, 0, s) for s in base), ((s.item, 1, s) for s in samples))
+    for _, pair in groupby(heapq.merge(*sides, key=lambda entry: entry[:2]), key=lambda entry: entry[0]):
+        found = {side: sample for _, side, sample in pair}
+        source, other = found.get(0), found.get(1)
+        if other is None or not _carries(other, metric):
+            continue  # no record on the stripped checkpoint
+        failed = next((s for s in (other, source) if isinstance(s, Failed)), None)
+        if failed is not None:
+            yield _lost(failed, f"on the {'stripped' if failed is other else 'source'} checkpoint: {failed.error}")
+        elif source is None:
+            yield DecidingSample(item=other.item, labels=other.labels, effect="failed", error="not on the source")
+        elif isinstance(source, Measured) and isinstance(other, Measured):
+            before, after = source.values[metric], other.values[metric]
+            lost = after < before if better == "higher" else after > before
+            shown = _shown(other, "against" if lost else "in_favour", after)
+            yield shown.model_copy(update={"source_value": before})
+
+
+def _carries(sample: Measured | Failed, metric: str) -> bool:
+    return metric in (sample.values if isinstance(sample, Measured) else sample.metrics)
+
+
+def _lost(sample: Failed, error: str) -> DecidingSample:
+    return DecidingSample(item=sample.item, labels=sample.labels, effect="failed", error=error)
+
+
+def _shown(sample: Measured, effect: Effect, value: float) -> DecidingSample:
+    return DecidingSample(
+        item=sample.item,
+        labels=sample.labels,
+        effect=effect,
+        value=value,
+        detail=sample.detail,
+        outputs=sample.outputs,
+    )

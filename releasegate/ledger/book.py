@@ -1,0 +1,122 @@
+"""What may follow what: the attempts of a ledger, gathered line by line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from releasegate.errors import LedgerError
+from releasegate.ledger.lines import RESTORE, AttemptEvent, Closed, Init, NonceDrawn, Opened, Used
+from releasegate.ledger.view import Attempt, LedgerView
+
+
+@dataclass
+class Book:
+    """The attempts so far: what a line may add to them."""
+
+    family: str
+    attempts: list[Attempt]
+    taken: dict[str, dict[str, int]]
+    """Which attempt drew an item, by eval and item."""
+    plans: dict[str, int]
+    nonces: dict[str, int]
+
+    @classmethod
+    def of(cls, view: LedgerView) -> Book:
+        """The attempts of a ledger."""
+        book = cls(view.family, list(view.attempts), {}, {}, {})
+        for attempt in view.attempts:
+            book.plans[attempt.plan] = attempt.number
+            if attempt.nonce is not None:
+                book.nonces[attempt.nonce] = attempt.number
+            for eval_id, items in attempt.used.items():
+                book.taken.setdefault(eval_id, {}).update(dict.fromkeys(items, attempt.number))
+        return book
+
+    def add(self, event: Init | AttemptEvent, where: str) -> None:
+        """Nothing; the attempts hold what `event` says.
+
+        Raises:
+            LedgerError: it does not follow from those before.
+        """
+        match event:
+            case Init():
+                raise LedgerError(where, "starts the ledger a second time", RESTORE)
+            case Opened():
+                self._open(event, where)
+            case NonceDrawn():
+                self._draw(event, where)
+            case Used():
+                self._use(event, where)
+            case Closed():
+                self._close(event, where)
+            case _:
+                assert_never(event)
+
+    def _open(self, event: Opened, where: str) -> None:
+        due = len(self.attempts) + 1
+        if event.attempt != due:
+            raise LedgerError(where, f"opens attempt {event.attempt} where attempt {due} is due", RESTORE)
+        if event.plan in self.plans:
+            what = f"opens attempt {event.attempt} with the plan of attempt {self.plans[event.plan]}"
+            raise LedgerError(where, what, "make a plan for this attempt")
+        self.plans[event.plan] = event.attempt
+        self.attempts.append(Attempt(event.attempt, event.plan, event.day))
+
+    def _draw(self, event: NonceDrawn, where: str) -> None:
+        attempt = self._opened(event.attempt, where)
+        if attempt.nonce is not None:
+            raise LedgerError(where, f"draws the nonce of attempt {attempt.number} a second time", RESTORE)
+        if event.nonce in self.nonces:
+            what = f"gives attempt {attempt.number} the nonce of attempt {self.nonces[event.nonce]}"
+            raise LedgerError(where, what, "draw 32 random bytes for each attempt")
+        self.nonces[event.nonce] = attempt.number
+        self._put(replace(attempt, nonce=event.nonce))
+
+    def _use(self, event: Used, where: str) -> None:
+        attempt = self._running(event.attempt, "draws items for", where)
+        taken = self.taken.setdefault(event.eval, {})
+        for item in event.items:
+            if item in taken:
+                what = (
+                    f"draws item {item!r} of {event.eval} for attempt {attempt.number}; attempt {taken[item]} drew it"
+                )
+                raise LedgerError(where, what, "draw from the items that no attempt has used")
+            taken[item] = attempt.number
+        used = {**attempt.used, event.eval: (*attempt.used.get(event.eval, ()), *event.items)}
+        self._put(replace(attempt, used=used))
+
+    def _close(self, event: Closed, where: str) -> None:
+        attempt = self._running(event.attempt, "closes", where)
+        if event.plan != attempt.plan:
+            what = f"closes attempt {attempt.number} with another plan than it was opened with"
+            raise LedgerError(where, what, "decide under the plan that was opened")
+        self._put(replace(attempt, closed=event))
+
+    def _opened(self, number: int, where: str) -> Attempt:
+        if number > len(self.attempts):
+            raise LedgerError(where, f"is about attempt {number}, which was not opened", RESTORE)
+        return self.attempts[number - 1]
+
+    def _running(self, number: int, does: str, where: str) -> Attempt:
+        attempt = self._opened(number, where)
+        if attempt.nonce is None:
+            raise LedgerError(where, f"{does} attempt {number}, whose nonce was not drawn", RESTORE)
+        if attempt.closed is not None:
+            what = f"{does} attempt {number}, which is closed with verdict {attempt.closed.verdict}"
+            raise LedgerError(where, what, "the first decision of an attempt stands; open a new attempt")
+        return attempt
+
+    def _put(self, attempt: Attempt) -> None:
+        self.attempts[attempt.number - 1] = attempt
+
+
+def begin(event: Init | AttemptEvent, where: str) -> Book:
+    """No attempts yet, of the family that the first line names.
+
+    Raises:
+        LedgerError: it is not a first line.
+    """
+    if not isinstance(event, Init):
+        raise LedgerError(where, "is no first line of a ledger: the lines before it are missing", RESTORE)
+    return Book(event.family, [], {}, {}, {})

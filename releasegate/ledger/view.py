@@ -1,0 +1,167 @@
+"""A ledger that was read: its attempts, and what of it can be remembered elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from releasegate.errors import LedgerError, UsageError
+from releasegate.ledger.lines import RESTORE, Closed, Hash, Number
+from releasegate.records import Identifier, Record
+
+_FAMILY: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+class Anchor(Record):
+    """A place in a ledger that somebody else remembers: how many lines there were, and the hash of the last."""
+
+    count: Number
+    head: Hash
+
+    def __str__(self) -> str:
+        return f"{self.count}:{self.head}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the ledger says about one attempt.
+
+    Attributes:
+        number: from 1.
+        plan: digest of its plan without the nonce.
+        day: when it was opened, `YYYY-MM-DD`.
+        nonce: None where whoever opened it stopped before drawing it.
+        used: the items of private pools that it drew, by eval.
+        closed: None where it was not decided.
+    """
+
+    number: int
+    plan: str
+    day: str
+    nonce: str | None = None
+    used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    closed: Closed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """A ledger that was read and found whole.
+
+    Attributes:
+        source: the name of the ledger in messages.
+        family: whose attempts it counts.
+        hashes: of every line, in order.
+        attempts: in order; attempt j is `attempts[j - 1]`.
+    """
+
+    source: str
+    family: str
+    hashes: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def count(self) -> int:
+        """Lines."""
+        return len(self.hashes)
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return self.hashes[-1]
+
+    @property
+    def anchor(self) -> Anchor:
+        """What to remember of it elsewhere."""
+        return Anchor(count=self.count, head=self.head)
+
+    @property
+    def next_attempt(self) -> int:
+        """The number that the next attempt to be opened will have."""
+        return len(self.attempts) + 1
+
+    def used(self, eval_id: str) -> frozenset[str]:
+        """The items of an eval's private pool that some attempt drew."""
+        return frozenset(item for attempt in self.attempts for item in attempt.used.get(eval_id, ()))
+
+    def attempt_of(self, plan: str) -> Attempt:
+        """The attempt that was opened with a plan.
+
+        Args:
+            plan: digest of the plan without its nonce.
+
+        Raises:
+            LedgerError: there is none.
+        """
+        for attempt in self.attempts:
+            if attempt.plan == plan:
+                return attempt
+        raise LedgerError(
+            self.source,
+            f"no attempt was opened with plan {plan}",
+            "resume with the plan that was opened, or open a new attempt in another run folder",
+        )
+
+
+def parse_family(text: str, source: str) -> str:
+    """The name of a family that `text` is.
+
+    Args:
+        source: where it was given, such as `FAMILY`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return _FAMILY.validate_python(text)
+    except ValidationError:
+        fix = "use lower-case letters, digits, '-', '_' and '.', at most 64"
+        raise UsageError(source, f"is no name of a family: {text[:80]!r}", fix) from None
+
+
+def parse_anchor(text: str, source: str) -> Anchor:
+    """The anchor that `text` (`COUNT:HASH`) names.
+
+    Args:
+        source: where it was given, such as `--anchor`.
+
+    Raises:
+        UsageError: it is none.
+
+    >>> parse_anchor("3:" + "a" * 64, "--anchor").count
+    3
+    """
+    if not re.fullmatch("[1-9][0-9]{0,14}:[0-9a-f]{64}", text):
+        fix = "give COUNT:HASH as `releasegate ledger show` prints it"
+        raise UsageError(source, f"is no anchor: {text[:80]!r}", fix)
+    count, head = text.split(":")
+    return Anchor(count=int(count), head=head)
+
+
+def check_family(view: LedgerView, family: str) -> None:
+    """Nothing, if the ledger is that of `family`.
+
+    Raises:
+        LedgerError: it counts the attempts of another.
+    """
+    if view.family != family:
+        what = f"is the ledger of family {view.family}, not of {family}"
+        raise LedgerError(
+            f"{view.source}:1", what, f"name the ledger of {family}, or start it: `releasegate ledger init`"
+        )
+
+
+def check_anchor(view: LedgerView, anchor: Anchor) -> None:
+    """Nothing, if the ledger goes on from `anchor`.
+
+    Raises:
+        LedgerError: lines are missing at the end (a rollback), or another line stands in that place (a fork).
+    """
+    if view.count < anchor.count:
+        what = f"was rolled back: it has {view.count} lines, and the anchor {anchor} has seen {anchor.count}"
+        raise LedgerError(view.source, what, RESTORE)
+    if view.hashes[anchor.count - 1] != anchor.head:
+        what = f"was forked: the anchor has seen another line here, with hash {anchor.head}"
+        raise LedgerError(f"{view.source}:{anchor.count}", what, RESTORE)

@@ -1,0 +1,191 @@
+"""One case of a policy test, decided: the plan, the evidence and the decision are the real ones. Pure.
+
+What is made up is what no verdict depends on: the model's files, the code's digests, the nonce, the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from releasegate.decision import Decision, Finding, decide
+from releasegate.evalcard import EvalCard
+from releasegate.evidence import Cell, Collector, Columns, Evidence, Failed, Measured, evidence_digest
+from releasegate.manifest import FileEntry, Manifest
+from releasegate.plan import SOURCE, EvalCode, Measurement, Plan, PlannedModel, Role, SubjectRef, items_of, make_plan
+from releasegate.policy import Policy
+from releasegate.policytest import Case, Cells, Outcome, StatedCell, outcomes
+from releasegate.receipt import Leftovers, Receipt, RecipeUsed
+from releasegate.records import digest_of
+
+OPENED = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a policy decided on a case.
+
+    Attributes:
+        differences: what was expected and is not so, in words; empty if the case passes.
+    """
+
+    decision: Decision
+    differences: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was expected is so."""
+        return not self.differences
+
+
+def try_case(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Trial:
+    """The decision on a case that fits its policy (`policytest.problems` finds nothing), and how it differs.
+
+    The stripped checkpoint is looked at where the gate would look at it: when something comes to strip.
+
+    Args:
+        cards: of every eval that the policy names.
+    """
+    plan = _plan(policy, cards, case)
+    today = OPENED + timedelta(days=case.age_days)
+    decision = decide(policy, plan, _evidence(plan, case, None), None, today)
+    idle = bool(case.evidence.stripped) and not decision.awaiting_strip
+    if decision.awaiting_strip and case.evidence.stripped:
+        receipt = _receipt(plan, decision.awaiting_strip)
+        decision = decide(policy, plan, _evidence(plan, case, receipt), receipt, today)
+    found = list(_differences(decision, case))
+    if idle:
+        found.append("evidence: a stripped checkpoint is stated, and nothing comes to strip")
+    return Trial(decision, tuple(found))
+
+
+def _plan(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Plan:
+    subject = SubjectRef(id=policy.model.subject, code="policy test", dtype="float32", deterministic=True)
+    evals = {
+        name: EvalCode(cards[name], digest_of("policy test"), {}, subject, _cells(policy, cards[name], case))
+        for name in sorted({r.eval for c in policy.capabilities for _, _, r in c.sections()})
+    }
+    recipes = {str(c.recipe): digest_of(c.recipe) for c in policy.capabilities if c.recipe}
+    model = PlannedModel(layout=policy.model.layout, manifest=_manifest("source"))
+    plan = make_plan(policy, evals, recipes, model, OPENED.isoformat())
+    return plan.model_copy(update={"nonce": "00" * 32})
+
+
+def _manifest(name: str) -> Manifest:
+    return Manifest(files=(FileEntry(path=name, size=1, sha256=digest_of(name)),))
+
+
+def _cells(policy: Policy, card: EvalCard, case: Case) -> dict[Role, tuple[Cell, ...]]:
+    """Planned items: those that the case mentions on either checkpoint, else the card's number without labels."""
+    stated = case.evidence
+    gate = [*stated.source.get(card.id, ()), *stated.stripped.get(card.id, ())]
+    gated = {
+        r.metric_name: None for c in policy.capabilities for _, _, r in c.sections() if r.eval == card.id
+    }  # in the order of the policy
+    if not gate:
+        gate = [StatedCell(n=items_of(policy, card.id, card))]
+    return {
+        "gate": _planned(gate, tuple(gated)),
+        "calibration": _planned(stated.calibration.get(card.id, ()), tuple(card.metrics)),
+    }
+
+
+def _planned(stated: Iterable[StatedCell], otherwise: tuple[str, ...]) -> tuple[Cell, ...]:
+    """One cell for each set of labels, with every metric that is stated about it; if none is, those of `otherwise`."""
+    cells: dict[tuple[tuple[str, str], ...], StatedCell] = {}
+    metrics: dict[tuple[tuple[str, str], ...], set[str]] = {}
+    for cell in stated:
+        key = tuple(sorted(cell.labels.items()))
+        cells.setdefault(key, cell)
+        metrics.setdefault(key, set()).update(cell.metrics)
+    return tuple(
+        Cell(labels=cell.labels, metrics=tuple(sorted(metrics[key])) or otherwise, n=cell.n)
+        for key, cell in cells.items()
+    )
+
+
+def _evidence(plan: Plan, case: Case, receipt: Receipt | None) -> Evidence:
+    columns: dict[str, Columns] = {}
+    stated = case.evidence
+    for m in plan.measurements:
+        base: Cells = {}
+        if m.role == "calibration":
+            cells, model = stated.calibration, plan.source
+        elif m.checkpoint == SOURCE:
+            cells, model = stated.source, plan.source
+        elif receipt is not None and m.model == receipt.planned:
+            cells, base, model = stated.stripped, stated.source, receipt.output_digest
+        else:
+            continue
+        records = list(_records(m, cells.get(m.eval, ()), base.get(m.eval, ()), plan.cards[m.eval]))
+        if records:
+            collector = Collector(m.cells, "policy test")
+            collector.bind(model)
+            for record in records:
+                collector.add(record, "policy test")
+            columns[plan.identity(m)] = collector.columns()
+    return Evidence(columns, evidence_digest(()))
+
+
+def _records(
+    measurement: Measurement, stated: Iterable[StatedCell], base: Iterable[StatedCell], card: EvalCard
+) -> Iterator[Measured | Failed]:
+    """The records of a measurement in planned order: the items of its cells mixed evenly."""
+    here = {tuple(sorted(cell.labels.items())): cell for cell in stated}
+    before = {tuple(sorted(cell.labels.items())): cell for cell in base}
+    came: list[list[Outcome]] = []
+    for cell in measurement.cells:
+        key = tuple(sorted(cell.labels.items()))
+        source = outcomes(before[key], None, card.metrics) if key in before else None
+        came.append(outcomes(here[key], source, card.metrics) if key in here else [None] * cell.n)
+    order = sorted(((k + 0.5) / len(listed), c, k) for c, listed in enumerate(came) for k in range(len(listed)))
+    for item, (_, c, k) in enumerate(order):
+        cell, outcome = measurement.cells[c], came[c][k]
+        if outcome == "failed":
+            yield Failed(item=item, labels=cell.labels, metrics=cell.metrics, error="failed, as the case states")
+        elif outcome is not None:
+            yield Measured(item=item, labels=cell.labels, values=dict(outcome))
+
+
+def _receipt(plan: Plan, capabilities: tuple[str, ...]) -> Receipt:
+    strip = plan.strip_of(capabilities)
+    assert strip is not None, "the plan lists every strip that a decision can ask for"
+    output = _manifest("stripped")
+    return Receipt(
+        source=plan.source,
+        recipes=tuple(RecipeUsed(id=ref.id, sha256=ref.sha256) for ref in strip.recipes),
+        planned=strip.model,
+        output_digest=output.digest(),
+        tier="weights_absent",
+        tensors=(),
+        leftovers=Leftovers(pieces=0),
+        output=output,
+    )
+
+
+def _differences(decision: Decision, case: Case) -> Iterator[str]:
+    expect = case.expect
+    if decision.verdict != expect.verdict:
+        why = next(c.sentence for c in decision.capabilities if c.verdict == decision.verdict)
+        yield f"verdict: expected {expect.verdict}, got {decision.verdict}: {why}"
+    if expect.channel not in (None, decision.channel):
+        yield f"channel: expected {expect.channel}, got {decision.channel}"
+    for c in decision.capabilities:
+        if expect.capabilities.get(c.id, c.verdict) != c.verdict:
+            yield f"{c.id}: expected {expect.capabilities[c.id]}, got {c.verdict}: {c.sentence}"
+    on_source = {f.requirement: f for c in decision.capabilities for f in c.findings}
+    on_stripped = {f.requirement: f for f in decision.strip.findings} if decision.strip else {}
+    for where, expected, found in (
+        ("source", expect.source, on_source),
+        ("stripped", expect.stripped, on_stripped),
+    ):
+        for name, wanted in expected.items():
+            yield from _of_finding(f"{name} on the {where} checkpoint", wanted, found.get(name))
+
+
+def _of_finding(name: str, wanted: str, found: Finding | None) -> Iterator[str]:
+    if found is None:
+        yield f"{name}: expected {wanted}, and it was not judged"
+    elif wanted not in (found.status, found.reason):
+        yield f"{name}: expected {wanted}, got {found.reason or found.status}: {found.sentence}"

@@ -1,0 +1,123 @@
+"""Thresholds that are set on calibration negatives, on the side that hurts the release. Pure arithmetic.
+
+A detector flags what scores above a threshold; how often it flags negatives is known only from a sample of them. The
+threshold is one of their scores, so far down or up that the rate among all negatives is on the wrong side of the wanted
+one with probability at most alpha / 2. What is measured at that threshold is then judged at the other alpha / 2.
+
+The rate above the r-th largest of n independent scores has the distribution Beta(r, n - r + 1), or lies to the safe side
+of it where scores tie: S. S. Wilks, "Determination of sample sizes for setting tolerance limits", 1941.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr, bdtrc
+
+from releasegate.intervals import Side
+
+
+class Threshold(NamedTuple):
+    """A frozen threshold.
+
+    Attributes:
+        value: a score.
+        rank: it is the rank-th largest, from 1, failed negatives counted where they hurt.
+        n: independent negatives, failed ones included.
+        side: of the requirement on what is flagged. `at_least`: flagged is what scores above the value; `at_most`: what
+            scores the value or above. A score that ties with it counts against the release.
+    """
+
+    value: float
+    rank: int
+    n: int
+    side: Side
+
+    def flags(self, scores: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each score is flagged.
+
+        Raises:
+            ValueError: a score is not a number.
+        """
+        given = _numbers(scores)
+        return given > self.value if self.side == "at_least" else given >= self.value
+
+
+def rank_of(n: int, rate: float, side: Side, alpha: float) -> int:
+    """The rank of the score among n negatives, largest first, from 1, that may serve as the threshold.
+
+    For a safeguard (a detection rate `at_least` so high, at a false-positive rate of at most `rate`) it is the lowest score
+    with P(false-positive rate > rate) <= alpha / 2. For misuse (an acceptance rate `at_most` so high, at a false-match rate
+    of no less than `rate`) it is the highest with P(false-match rate < rate) <= alpha / 2.
+
+    Args:
+        n: independent negatives: clips of named speakers, but speakers where speakers are sampled.
+        rate: the wanted rate among negatives, in (0, 1).
+        side: of the requirement on what is flagged.
+        alpha: effective alpha of the requirement; half of it is spent here.
+
+    Raises:
+        ValueError: so few negatives cannot support the rate.
+
+    >>> rank_of(1000, .01, "at_least", .05), rank_of(1000, .01, "at_most", .05)
+    (4, 18)
+    """
+    if not 0 < rate < 1 or not 0 < alpha < 1:
+        raise ValueError(f"no threshold for a rate of {rate} at {alpha}")
+    ranks = np.arange(1, n + 1)
+    if side == "at_least":
+        fit = ranks[bdtr(ranks - 1, n, rate) <= alpha / 2]
+    else:
+        fit = ranks[bdtrc(ranks - 1, n, rate) <= alpha / 2]
+    if n < 1 or not len(fit):
+        raise ValueError(
+            f"{n} negatives cannot support a rate of {rate:g}: needs {negatives_needed(rate, side, alpha)}"
+        )
+    return int(fit[-1] if side == "at_least" else fit[0])
+
+
+def negatives_needed(rate: float, side: Side, alpha: float) -> int:
+    """The fewest independent negatives that can support a rate.
+
+    >>> negatives_needed(.01, "at_least", .05), negatives_needed(.5, "at_most", .05)
+    (368, 6)
+    """
+    # At least one negative beyond the threshold (a safeguard), or not all of them (misuse).
+    miss = 1 - rate if side == "at_least" else rate
+    n = max(1, int(np.ceil(np.log(alpha / 2) / np.log(miss))))
+    return n if miss**n <= alpha / 2 else n + 1
+
+
+def threshold(scores: ArrayLike, rate: float, side: Side, alpha: float, failed: int = 0) -> Threshold:
+    """The threshold at which negatives are flagged at the wanted rate, set on the side that hurts the release.
+
+    Args:
+        scores: of independent calibration negatives, in any order; higher is more like what is detected.
+        rate, side, alpha: as of `rank_of`.
+        failed: negatives without a score: taken as the highest for a safeguard, as the lowest for misuse.
+
+    Raises:
+        ValueError: so few negatives cannot support the rate, so many failed that no score is left for the threshold, or a
+            score is not a number.
+
+    >>> threshold(np.arange(1000), .01, "at_least", .05), threshold(np.arange(1000), .01, "at_most", .05).value
+    (Threshold(value=996.0, rank=4, n=1000, side='at_least'), 982.0)
+    >>> threshold(np.arange(1000), .01, "at_least", .05, failed=2).value
+    998.0
+    """
+    given = np.sort(_numbers(scores))[::-1]
+    n = len(given) + failed
+    rank = rank_of(n, rate, side, alpha)
+    place = rank - 1 - (failed if side == "at_least" else 0)
+    if not 0 <= place < len(given):
+        raise ValueError(f"{failed} of {n} negatives failed: no score is left for a threshold at a rate of {rate:g}")
+    return Threshold(float(given[place]), rank, n, side)
+
+
+def _numbers(scores: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(scores, dtype=np.float64)
+    if not np.all(np.isfinite(given)):
+        raise ValueError("a score is not a number")
+    return given
