@@ -30,6 +30,9 @@ Cause = Literal[
 ]  # fmt: skip
 """`judging`: everything that a decision records is the same, and the status is not."""
 
+Stated = tuple[Collection[str] | None, Collection[str] | None]
+"""The ids of the requirements of the first and the second policy; None where the policy is not at hand."""
+
 WORDS: Mapping[Limited, str] = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}
 
 
@@ -112,7 +115,7 @@ class PolicyDifference(Record):
 def decision_difference(
     before: Decision,
     after: Decision,
-    stated: tuple[Collection[str] | None, Collection[str] | None] = (None, None),
+    stated: Stated = (None, None),
 ) -> DecisionDifference:
     """How `after` differs from `before`.
 
@@ -171,7 +174,7 @@ def _findings(decision: Decision) -> dict[Key, Finding]:
 def _requirements(
     before: Mapping[Key, Finding],
     after: Mapping[Key, Finding],
-    stated: tuple[Collection[str] | None, Collection[str] | None],
+    stated: Stated,
 ) -> Iterator[RequirementChange]:
     for key in {**before, **after}:
         name, checkpoint = key
@@ -190,19 +193,14 @@ def _requirements(
             )
 
 
-def _came_or_went(
-    name: str, stated: tuple[Collection[str] | None, Collection[str] | None], *, gone: bool
-) -> Why:  # fmt: skip
+def _came_or_went(name: str, stated: Stated, *, gone: bool) -> Why:
+    """Why only one decision judges a requirement."""
     known = stated[1] if gone else stated[0]
-    if known is not None and name in known:
-        text = "it is not judged any more" if gone else "it was not judged before"
-        return Why(cause="not_judged", sentence=text)
-    if known is None:
-        text = "the second decision does not judge it" if gone else "the first decision did not judge it"
-        return Why(cause="not_judged", sentence=text)
-    return Why(
-        cause="removed" if gone else "new", sentence=f"the {'second' if gone else 'first'} policy does not have it"
-    )
+    if known is not None and name not in known:
+        which = "second" if gone else "first"
+        return Why(cause="removed" if gone else "new", sentence=f"the {which} policy does not have it")
+    sentence = "the second decision does not judge it" if gone else "the first decision did not judge it"
+    return Why(cause="not_judged", sentence=sentence)
 
 
 def _found(finding: Finding) -> Found:
@@ -238,23 +236,21 @@ def _why(before: Finding, after: Finding) -> Iterator[Why]:
 def _why_estimates(before: Finding, after: Finding) -> Iterator[Why]:
     one, other = _by_labels(before), _by_labels(after)
     if set(one) != set(other):
-        text = f"it is judged on {_slices(after)}, and was on {_slices(before)}"
-        yield Why(cause="slices", sentence=text)
+        yield Why(cause="slices", sentence=f"it is judged on {_slices(after)}, and was on {_slices(before)}")
+    was, now = before.slices[0].estimate, after.slices[0].estimate
+    if was.alpha != now.alpha:
+        yield Why(cause="alpha", sentence=f"the effective alpha is {now.alpha:.4f}, and was {was.alpha:.4f}")
+    if was.method != now.method:
+        words = [e.method.replace("_", " ") for e in (now, was)]
+        yield Why(cause="method", sentence=f"the method is {words[0]}, and was {words[1]}")
     shared = [(one[key].estimate, other[key].estimate, one[key].labels) for key in one if key in other]
-    for name, cause in (("alpha", "alpha"), ("method", "method")):
-        pair = next(((getattr(a, name), getattr(b, name)) for a, b, _ in shared if getattr(a, name) != getattr(b, name)),
-                    None)  # fmt: skip
-        if pair is not None:
-            was, now = (f"{x:.4f}" if isinstance(x, float) else str(x) for x in pair)
-            label = "effective alpha" if name == "alpha" else "method"
-            yield Why(cause="alpha" if cause == "alpha" else "method", sentence=f"the {label} is {now}, and was {was}")
     counted = [(a, b, labels) for a, b, labels in shared if _counts(a) != _counts(b)]
     if counted:
         a, b, labels = counted[0]
         where = f" for {label_text(labels)}" if labels else ""
-        more = f" (and in {len(counted) - 1} more slices)" if len(counted) > 1 else ""
+        more = f", and {len(counted) - 1} more slices changed" if len(counted) > 1 else ""
         yield Why(cause="evidence", sentence=f"{counts_text(b)}{where}, and was {counts_text(a)}{more}")
-    elif shared and _bare(before) != _bare(after) and _same_rule(before, after):
+    elif _bare(before) != _bare(after) and _same_rule(before, after):
         yield Why(cause="judging", sentence=f"{after.sentence}; was: {before.sentence}")
 
 
@@ -289,23 +285,33 @@ def _slices(finding: Finding) -> str:
 
 def _counts(e: Estimate) -> Any:
     """What was counted or measured, and not what was made of it. Other values at the same counts are other evidence."""
-    return e.planned, e.scored, e.failed, e.hits, e.gains, e.value
+    return e.planned, e.scored, e.failed, e.hits, e.gains, e.used, e.clusters, e.value
 
 
 def counts_text(e: Estimate) -> str:
-    """What was counted: `12 of 400, 3 lost`."""
+    """What was counted: `12 of 400, 3 lost of 403 planned`; of a mean, over how many items it was taken."""
     if e.gains is not None:
         text = f"{e.hits} losses and {e.gains} gains in {e.scored} pairs"
-    else:
+    elif e.hits is not None:
         text = f"{e.hits} of {e.scored}"
+    else:
+        text = f"{e.scored} measured"
+    if e.clusters is not None:
+        text += f", in {e.clusters} clusters"
+    if e.used is not None and e.used < e.planned:
+        return f"{text}, looked at up to item {e.used}"
     lost = e.planned - e.scored
     return text + (f", {lost} lost of {e.planned} planned" if lost else "")
+
+
+def value_text(e: Estimate, limit: float) -> str:
+    """` = 0.030`: the share or the mean itself; empty for pairs of yes and no, whose counts say it."""
+    return f" = {percent_free(e.value, limit)}" if e.value is not None and e.gains is None else ""
 
 
 def found_text(found: Found) -> str:
     """A side in one line: `met: 12 of 400 = 0.030, bounds 0.015 – 0.054, at most 0.2`."""
     e = found.estimate
-    value = f" = {percent_free(e.value, found.limit)}" if e.value is not None and e.gains is None else ""
     bounds = (
         f", bounds {percent_free(e.low, found.limit)} – {percent_free(e.high, found.limit)}"
         if e.low is not None and e.high is not None
@@ -313,7 +319,7 @@ def found_text(found: Found) -> str:
     )
     where = f" for {label_text(found.labels)}" if found.labels else ""
     status = (found.reason or found.status).replace("_", " ")
-    return f"{status}: {counts_text(e)}{value}{where}{bounds}, {WORDS[found.side]} {found.limit:g}"
+    return f"{status}: {counts_text(e)}{value_text(e, found.limit)}{where}{bounds}, {WORDS[found.side]} {found.limit:g}"
 
 
 # Policies.

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
 from releasegate.documents import Located, parse_document
-from releasegate.errors import DocumentError
+from releasegate.errors import DocumentError, Problem
 from releasegate.manifest import RelativePath
 from releasegate.records import Document, Identifier, Record
 
 MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "report_only"]
-GATEABLE: tuple[MetricType, ...] = ("bernoulli",)
+GATEABLE: tuple[MetricType, ...] = ("bernoulli", "bounded_mean", "thresholded")
 """The metric types that have a statistical method so far."""
+
+
+class Threshold(Record):
+    """How scores become yes or no: at a threshold that calibration negatives set, on the side that hurts the release."""
+
+    negatives: Identifier
+    """The metric of the calibration items that carries their scores; higher is more like what is detected."""
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    """The share of negatives that may be flagged (a safeguard) or must be accepted (misuse)."""
 
 
 class Metric(Record):
@@ -30,8 +40,19 @@ class Metric(Record):
     """The value when a part of the model that the capability needs is provably gone and nobody lends it."""
     of_instrument: Identifier | None = None
     """The instrument that the metric measures (its sensitivity, say), on calibration items; never gated."""
+    shows: Literal["sensitivity", "specificity"] | None = None
+    """Which of the two a bernoulli metric of an instrument is."""
+    judged_by: Identifier | None = None
+    """The instrument that says yes or no to an item: its errors move the limits of requirements on this metric."""
+    threshold: Threshold | None = None
+    """Of a `thresholded` metric."""
     instead: str | None = None
     """The exceedance to gate in place of a `report_only` metric."""
+
+    @property
+    def gated_range(self) -> tuple[float, float]:
+        """The range of what a requirement limits: of a thresholded metric that is the share of items flagged."""
+        return (0.0, 1.0) if self.type == "thresholded" else self.range
 
     def refusal(self, value: float) -> str | None:
         """What a value must be that this one is not; None if it can be a value of this metric.
@@ -75,6 +96,16 @@ class Instrument(Record):
     source: str
 
 
+class Clusters(Record):
+    """Items that belong together: the clips of one speaker."""
+
+    key: Identifier
+    """The dimension whose label names the cluster."""
+    population: Literal["sampled", "named"]
+    """`sampled`: a claim about new clusters, tested on one number a cluster. `named`: each cluster is a slice, and must
+    hold; every number says "these, not others"."""
+
+
 class EvalCard(Document):
     """What an eval measures."""
 
@@ -87,6 +118,7 @@ class EvalCard(Document):
     items: Items
     metrics: Annotated[dict[Identifier, Metric], Field(min_length=1)]
     slices: dict[Identifier, Slice] = {}
+    clusters: Clusters | None = None
     instruments: dict[Identifier, Instrument] = {}
     params: dict[str, JsonValue] = {}
     """What the harness is called with."""
@@ -98,24 +130,42 @@ def parse_card(text: str | bytes, source: str) -> Located[EvalCard]:
     """The card that YAML `text` holds, with its places.
 
     Raises:
-        DocumentError: every problem of form, and ranges or defaults that contradict each other.
+        DocumentError: every problem of form, and ranges or references that contradict each other.
     """
     located = parse_document(EvalCard, text, source)
-    problems = []
-    for name, metric in located.record.metrics.items():
-        low, high = metric.range
-        if not low < high:
-            problems.append(located.problem(("metrics", name, "range"), "must rise", "write [lowest, highest]"))
-        if metric.type == "bernoulli" and (low, high) != (0, 1):
-            problems.append(located.problem(("metrics", name, "range"), "a bernoulli metric is 0 or 1", "write [0, 1]"))
-        if metric.absent is not None and not low <= metric.absent <= high:
-            problems.append(
-                located.problem(("metrics", name, "absent"), "lies outside the range", "choose a value in it")
-            )
-        if metric.of_instrument is not None and metric.of_instrument not in located.record.instruments:
-            problems.append(
-                located.problem(("metrics", name, "of_instrument"), "no such instrument", "name one of `instruments`")
-            )
+    card = located.record
+    problems = [p for name, metric in card.metrics.items() for p in _metric_problems(located, card, name, metric)]
+    if card.clusters is not None and card.clusters.key not in card.slices:
+        problems.append(located.problem(("clusters", "key"), "no such dimension", "name one of `slices`"))
     if problems:
         raise DocumentError(problems)
     return located
+
+
+def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metric: Metric) -> Iterator[Problem]:
+    def problem(key: str, what: str, fix: str) -> Problem:
+        return located.problem(("metrics", name, key), what, fix)
+
+    low, high = metric.range
+    if not low < high:
+        yield problem("range", "must rise", "write [lowest, highest]")
+    if metric.type == "bernoulli" and (low, high) != (0, 1):
+        yield problem("range", "a bernoulli metric is 0 or 1", "write [0, 1]")
+    if metric.absent is not None and not low <= metric.absent <= high:
+        yield problem("absent", "lies outside the range", "choose a value in it")
+    for key in ("of_instrument", "judged_by"):
+        named = getattr(metric, key)
+        if named is not None and named not in card.instruments:
+            yield problem(key, "no such instrument", "name one of `instruments`")
+    if (metric.type == "thresholded") != (metric.threshold is not None):
+        yield problem("type", "`thresholded` and `threshold` go together", "state both, or neither")
+    if metric.threshold is not None and metric.threshold.negatives not in card.metrics:
+        yield problem("threshold", f"no metric {metric.threshold.negatives!r}", "name the metric of the negatives")
+    if metric.judged_by is not None:
+        shown = {m.shows for m in card.metrics.values() if m.of_instrument == metric.judged_by}
+        missing = sorted({"sensitivity", "specificity"} - shown)
+        if missing:
+            what = f"no metric shows the {' and '.join(missing)} of {metric.judged_by}"
+            yield problem("judged_by", what, "add it, with `of_instrument` and `shows`")
+        if metric.type != "bernoulli":
+            yield problem("judged_by", "only a bernoulli metric is a yes or no", "remove it")

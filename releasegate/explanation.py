@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Literal
 
-from releasegate.decision.estimating import UNLABELLED
 from releasegate.decision.record import Decision, Finding, SliceFinding, Verdict
+from releasegate.decision.slices import UNLABELLED
 from releasegate.evidence import Failed, Measured
 from releasegate.plan import Plan
 from releasegate.policy import Policy
@@ -156,14 +156,17 @@ def _is_inside(part: SliceFinding, labels: Mapping[str, str]) -> bool:
 
 
 def _shares(metric: str, finding: Finding, samples: Iterable[Measured | Failed]) -> Iterator[DecidingSample]:
-    """A value on the wrong side of the limit is against the requirement: of 0 and 1, the one that is."""
+    """A value on the wrong side of the limit, or of the threshold of its slice, is against the requirement."""
+    threshold = finding.slices[0].threshold
+    border = finding.limit if threshold is None else threshold
+    low = finding.side == "at_least"
     for sample in samples:
         if isinstance(sample, Failed):
             if metric in sample.metrics:
                 yield _lost(sample, sample.error)
         elif metric in sample.values:
             value = sample.values[metric]
-            wrong = value < finding.limit if finding.side == "at_least" else value > finding.limit
+            wrong = (value < border if low else value > border) or (threshold is not None and value == border)
             yield _shown(sample, "against" if wrong else "in_favour", value)
 
 

@@ -60,8 +60,12 @@ class Requirement(Record):
     dimension that the card gates; absent: the pooled rate."""
     enforced_by: EnforcedBy | None = None
     """What puts a safeguard in place."""
+    sequential: bool = False
+    """Look after every item, and stop as soon as it is decided: an e-process in place of a fixed number of items."""
     n_max: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    """Items to measure; absent: the card's number."""
+    """Items to measure, at most where it is sequential; absent: the card's number."""
+    assume: float | None = None
+    """The truth that power is planned for."""
 
     @property
     def eval(self) -> str:

@@ -189,7 +189,7 @@ def _limits(located: Located[Policy], r: Requirement, section: Section, at: Path
 
 
 def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
-    low, high = metric.range
+    low, high = metric.gated_range
     for name in ("at_most", "at_least"):
         limit = getattr(r, name)
         if limit is not None and not low < limit < high:
@@ -210,8 +210,24 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
             f"gate {metric.instead} instead" if metric.instead else "gate a metric of type " + " or ".join(GATEABLE)
         )
         yield located.problem((*at, "metric"), f"{r.metric} is {metric.type} and cannot be gated", instead)
+    if r.assume is not None:
+        yield from _assumption(located, r, at)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
+
+
+def _assumption(located: Located[Policy], r: Requirement, at: Path) -> Iterator[Problem]:
+    """The truth that power is planned for must keep the requirement, or no number of items is enough."""
+    kept = (
+        (r.at_most is None or r.assume < r.at_most) and (r.at_least is None or r.assume > r.at_least)
+        if r.assume is not None
+        else True
+    )
+    if r.margin is not None:
+        yield located.problem((*at, "assume"), "a margin is planned for no loss at all", "remove it")
+    elif not kept:
+        what = f"{r.assume:g} does not keep the requirement: no number of items would show it"
+        yield located.problem((*at, "assume"), what, "assume a truth on the right side of the limit")
 
 
 def _slices(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) -> Iterator[Problem]:

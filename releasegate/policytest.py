@@ -207,30 +207,32 @@ class _Checking:
             yield self._problem(("evidence", "stripped"), "nothing of this policy comes to strip", "remove it")
         yield from self._expectation()
 
-    def _problem(self, path: Path, what: str, fix: str) -> Problem:
-        return self._located.problem((*self._at, *path), what, fix)
+    def _problem(self, path: Path, what: str, fix: str, *, key: bool = False) -> Problem:
+        return self._located.problem((*self._at, *path), what, fix, key=key)
 
     def _eval(self, name: str, eval_id: str, listed: Sequence[StatedCell], at: Path) -> Iterator[Problem]:
         card = self._cards.get(eval_id)
         if eval_id not in self._gated or card is None:
             what = f"policy {self._policy.id} gates nothing of an eval {eval_id!r}"
-            yield self._problem(at, what, _nearest(eval_id, self._gated))
+            yield self._problem(at, what, _nearest(eval_id, self._gated), key=True)
             return
         if name == "calibration" and not card.items.calibration:
             yield self._problem(at, f"eval {eval_id} has no calibration items", "remove it")
         seen: list[Labels] = []
+        sound = True
         for number, cell in enumerate(listed):
             if cell.labels in seen:
                 yield self._problem((*at, number), "another cell has these labels", "state all of it in one cell")
             seen.append(cell.labels)
             wrong = list(self._cell(name, cell, card, (*at, number)))
             yield from wrong
+            sound = sound and not wrong
             if not wrong and name == "stripped":
                 yield from self._beside_source(cell, card, (*at, number))
         carried = {metric for cell in listed for metric in cell.metrics}
-        nothing = all(cell.measured == 0 for cell in listed)
-        for metric, requirement in self._gated[eval_id].items() if name == "source" and not nothing else ():
-            if metric not in carried:
+        complete = name == "source" and sound and any(cell.measured for cell in listed)
+        for metric, requirement in self._gated[eval_id].items():
+            if complete and metric not in carried:
                 what = f"states nothing about {metric}, which {requirement} is about"
                 yield self._problem(at, what, "state its hits")
 
@@ -238,7 +240,7 @@ class _Checking:
         for dimension in cell.labels:
             if dimension not in card.slices:
                 what = f"eval {card.id} has no dimension {dimension!r}"
-                yield self._problem((*at, "labels", dimension), what, _nearest(dimension, card.slices))
+                yield self._problem((*at, "labels", dimension), what, _nearest(dimension, card.slices), key=True)
         if cell.measured < 0:
             yield self._problem(at, f"{cell.failed + cell.missing} of {cell.n} items are lost", "lose no more than n")
             return
@@ -253,7 +255,9 @@ class _Checking:
     ) -> Iterator[Problem]:
         known = card.metrics.get(metric)
         if known is None:
-            yield self._problem(at, f"eval {card.id} has no metric {metric!r}", _nearest(metric, card.metrics))
+            yield self._problem(
+                at, f"eval {card.id} has no metric {metric!r}", _nearest(metric, card.metrics), key=True
+            )
             return
         doubled = [k for k in ("hits", "values") if k != kind and metric in getattr(cell, k)]
         if doubled:
@@ -307,14 +311,14 @@ class _Checking:
         for name in expect.capabilities:
             if name not in capabilities:
                 what = f"policy {self._policy.id} has no capability {name!r}"
-                yield self._problem(("expect", "capabilities", name), what, _nearest(name, capabilities))
+                yield self._problem(("expect", "capabilities", name), what, _nearest(name, capabilities), key=True)
         sections = [(s, r.id) for c in self._policy.capabilities for s, _, r in c.sections()]
         on_source = [r for s, r in sections if s in ("misuse", "safeguards")]
         for where, known in (("source", on_source), ("stripped", [r for _, r in sections])):
             for name in getattr(expect, where):
                 if name not in known:
                     what = f"no requirement {name!r} is judged on the {where} checkpoint"
-                    yield self._problem(("expect", where, name), what, _nearest(name, known))
+                    yield self._problem(("expect", where, name), what, _nearest(name, known), key=True)
 
 
 def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:

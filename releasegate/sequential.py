@@ -22,11 +22,12 @@ from releasegate.betting import (
     Floats,
     Mixture,
     log_e,
+    log_e_of_counts,
     log_wealths,
     lower_bound,
     share_mixture,
 )
-from releasegate.intervals import Bounds, Side
+from releasegate.intervals import MOST_ITEMS, Bounds, Side
 
 BLOCK = 16_384
 """Values that are looked at in one go; a test that is decided looks at no more."""
@@ -179,6 +180,31 @@ def settle(claim: Claim, values: ArrayLike) -> Outcome:
     4
     """
     return SequentialTest(claim).take(values)
+
+
+def items_at_rate(claim: Claim, rate: float) -> int | None:
+    """About how many items would show a claim on a share if ones kept coming at `rate`; None: no number would.
+
+    >>> items_at_rate(Claim("share", "at_least", .99, .05), 1.0), items_at_rate(Claim("share", "at_least", .99, .05), .9)
+    (404, None)
+    """
+    right = rate if claim.side == "at_least" else 1 - rate
+    if right <= claim.mean:
+        return None
+
+    def shown(n: int) -> bool:
+        return bool(log_e_of_counts(right * n, (1 - right) * n, claim.mean, claim.bets[0]) >= -np.log(claim.alpha))
+
+    high = 1
+    while not shown(high):
+        high *= 2
+        if high > MOST_ITEMS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
+    return high
 
 
 def log_e_path(claim: Claim, values: ArrayLike) -> Floats:

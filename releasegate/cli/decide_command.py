@@ -29,7 +29,7 @@ def command(run: Path, policy: Path | None, out: Path | None, format_: str) -> i
     decision that it has: those limits were chosen after looking.
 
     \b
-    Examples:
+    Example:
       releasegate decide runs/mini-chameleon
       releasegate decide runs/mini-chameleon --policy policies/stricter.yaml --out replay.json
     """

@@ -39,7 +39,7 @@ def command(one: Path, other: Path, exit_code: bool, format_: str) -> int:
     each value that is another one, and whether that is looser or stricter.
 
     \b
-    Examples:
+    Example:
       releasegate diff runs/monday runs/tuesday
       releasegate diff policies/mini-chameleon.yaml stricter.yaml --exit-code
     """

@@ -12,7 +12,7 @@ from releasegate.cli import options
 from releasegate.cli.console import output, print_json
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text, percent_free
-from releasegate.difference import WORDS, counts_text
+from releasegate.difference import WORDS, counts_text, value_text
 from releasegate.errors import EvidenceUntrusted, NotFound
 from releasegate.explanation import (
     DecidingSample,
@@ -112,12 +112,15 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
         f", enforced by {f.enforced_by}" * bool(f.enforced_by)
     )
     yield f"  slice     {_slice(f)}"
-    value = f" = {percent_free(e.value, f.limit)}" if e.value is not None and e.gains is None else ""
-    yield f"  estimate  {counts_text(e)}{value}"
+    yield f"  estimate  {counts_text(e)}{value_text(e, f.limit)}"
     if e.low is not None and e.high is not None:
         interval = f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
         method = e.method.replace("_", " ")
-        yield f"  bounds    {interval} ({method}, each at effective alpha {e.alpha:.4f})"
+        yield f"  bounds    {interval} ({method}, each at alpha {e.alpha:.4f})"
+    if worst.threshold is not None:
+        yield f"  flagged   from a score of {worst.threshold:g}, set on calibration negatives"
+    if worst.tested_limit is not None:
+        yield f"  judge     its errors move the limit to {worst.tested_limit:g}"
     if worst.reason in ("want_of_evidence", "does_not_count"):
         yield f"  why       {_plain(f.sentence)}"
     if f.settle and f.status != "violated":

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, output, print_json
-from releasegate.decision.estimating import slices_of
+from releasegate.decision.slices import slices_of
 from releasegate.gate import new_plan, open_model
 from releasegate.intervals import Side, items_to_settle, most_hits
 from releasegate.plan import SOURCE, Plan

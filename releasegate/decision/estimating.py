@@ -1,39 +1,26 @@
-"""From columns of samples to one estimate, and from an estimate to met, violated or not shown.
+"""Fixed numbers of items: from columns of samples to an estimate, and from that to met, violated or not shown.
 
-A planned item that failed or has no record enters every bound at the end of the range that hurts the requirement.
+A planned item that failed or has no record enters every bound at the end of the range that hurts the requirement. The one
+exception makes nothing easier: items that were never attempted, because those before them had already refuted the
+requirement whatever the rest would show, do not undo that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from releasegate.decision.record import Estimate, Reason, SliceFinding, Status
-from releasegate.evalcard import EvalCard
-from releasegate.evidence import FAILED, MEASURED, MISSING, Cell, Columns
+from releasegate.decision.slices import Slice
+from releasegate.evidence import FAILED, MEASURED, MISSING, Columns
 from releasegate.intervals import Bounds, Side, clopper_pearson, paired_difference
-from releasegate.policy import Requirement
-
-UNLABELLED = "(none)"
-"""The value, in a gated dimension, of items without a label for it."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Planned items of one metric that share some labels: which cells, and how many items."""
-
-    labels: dict[str, str]
-    cells: tuple[int, ...]
-    planned: int
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How one requirement judges: its limit and side, its alpha, and the share that may fail."""
+    """How one requirement judges: its limit and side, the alpha of each bound, and the share that may fail."""
 
     side: Side
     limit: float
@@ -41,52 +28,19 @@ class Rule:
     max_failed: float
 
 
-def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...]) -> list[Slice]:
-    """Every slice that the requirement gates, as planned; a dimension without an item yields an empty slice.
-
-    Items that lack the label of a gated dimension are a slice of their own, so that none of them escapes.
-    """
-    metric = requirement.metric_name
-    if requirement.slices is None:
-        return [_slice({}, metric, cells)]
-    gated = (
-        tuple(name for name, s in card.slices.items() if s.gate) if requirement.slices == "all" else requirement.slices
-    )
-    found = []
-    for entry in gated:
-        dimensions = (entry,) if isinstance(entry, str) else tuple(entry)
-        carried = [c for c in cells if metric in c.metrics]
-        labelled = all(any(d in c.labels for c in carried) for d in dimensions)
-        values = [sorted({c.labels.get(d, UNLABELLED) for c in carried}) for d in dimensions] if labelled else [[]]
-        chosen = [_slice(dict(zip(dimensions, v, strict=True)), metric, cells) for v in product(*values)]
-        planned = [s for s in chosen if s.planned]
-        found += planned or [Slice(dict.fromkeys(dimensions, "(none planned)"), (), 0)]
-    return found
-
-
-def _slice(labels: dict[str, str], metric: str, cells: tuple[Cell, ...]) -> Slice:
-    numbers = tuple(
-        i
-        for i, c in enumerate(cells)
-        if metric in c.metrics and all(c.labels.get(k, UNLABELLED) == v for k, v in labels.items())
-    )
-    return Slice(labels, numbers, sum(cells[i].n for i in numbers))
-
-
 def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -> SliceFinding:
-    """Whether a share (a Bernoulli metric) is shown to be on the right side of a limit in one slice.
+    """Whether a share (values 0 and 1) is shown to be on the right side of a limit in one slice.
 
     Args:
         columns: None if nothing was measured.
     """
-    inside = _members(part, columns)
+    inside = part.members(columns)
     scored = inside & (columns.state == MEASURED) if columns else inside
     hits = int(columns.values[metric][scored].sum()) if columns and metric in columns.values else 0
     failed = int((inside & (columns.state == FAILED)).sum()) if columns else 0
-    n = int(scored.sum())
+    n, hurting = int(scored.sum()), rule.side == "at_most"
     lost = part.planned - n
-    against = hits + (lost if rule.side == "at_most" else 0)
-    bounds = _bounds(part.planned, lambda: clopper_pearson(against, part.planned, rule.alpha))
+    bounds = clopper_pearson(hits + lost * hurting, part.planned, rule.alpha) if part.planned else None
     estimate = Estimate(
         value=hits / n if n else None,
         low=bounds.low if bounds else None,
@@ -99,7 +53,11 @@ def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -
         failed=failed,
         hits=hits,
     )
-    return _found(part, estimate, rule)
+    if n and failed <= rule.max_failed * part.planned:
+        at_best = clopper_pearson(hits + lost * (not hurting), part.planned, rule.alpha)
+        if status_of(at_best, rule) == "violated":
+            return SliceFinding(labels=part.labels, status="violated", estimate=estimate)
+    return found(part, estimate, rule)
 
 
 def judge_pairs(
@@ -109,7 +67,7 @@ def judge_pairs(
 
     A pair of which either member failed or is missing counts as a loss.
     """
-    inside = _members(part, other)
+    inside = part.members(other)
     hits, gains, n, attempted = 0, 0, 0, 0
     if base is not None and other is not None and metric in base.values and len(base.state) == len(other.state):
         both = inside & (base.state == MEASURED) & (other.state == MEASURED)
@@ -119,7 +77,7 @@ def judge_pairs(
         hits, gains, n = int((before & ~after).sum()), int((~before & after).sum()), int(both.sum())
         attempted = int((inside & (base.state != MISSING) & (other.state != MISSING)).sum())
     losses = hits + part.planned - n
-    bounds = _bounds(part.planned, lambda: paired_difference(losses, gains, part.planned, rule.alpha))
+    bounds = paired_difference(losses, gains, part.planned, rule.alpha) if part.planned else None
     estimate = Estimate(
         value=(hits - gains) / n if n else None,
         low=bounds.low if bounds else None,
@@ -133,44 +91,49 @@ def judge_pairs(
         hits=hits,
         gains=gains,
     )
-    return _found(part, estimate, rule)
+    return found(part, estimate, rule)
 
 
-def _members(part: Slice, columns: Columns | None) -> NDArray[np.bool_]:
-    if columns is None:
-        return np.zeros(0, dtype=np.bool_)
-    return np.isin(columns.cell, np.asarray(part.cells, dtype=np.int32))
-
-
-def _bounds(planned: int, make: Callable[[], Bounds]) -> Bounds | None:
-    return make() if planned else None
-
-
-def _found(part: Slice, estimate: Estimate, rule: Rule) -> SliceFinding:
+def found(part: Slice, estimate: Estimate, rule: Rule) -> SliceFinding:
     """The status of one slice. Too many lost items, or none scored, is want of evidence whatever the bounds say."""
     lost = estimate.planned - estimate.scored
     if estimate.scored == 0 or lost > rule.max_failed * estimate.planned:
-        return SliceFinding(labels=part.labels, status="not_shown", reason="want_of_evidence", estimate=estimate)
-    status = _status(estimate, rule)
+        return wanting(part, estimate)
+    bounds = Bounds(estimate.low, estimate.high) if estimate.low is not None and estimate.high is not None else None
+    status = status_of(bounds, rule)
     reason: Reason | None = "unsettled" if status == "not_shown" else None
     return SliceFinding(labels=part.labels, status=status, reason=reason, estimate=estimate)
 
 
-def _status(estimate: Estimate, rule: Rule) -> Status:
-    if estimate.low is None or estimate.high is None:
+def wanting(part: Slice, estimate: Estimate, problem: str | None = None) -> SliceFinding:
+    """A slice that shows nothing for want of evidence."""
+    return SliceFinding(
+        labels=part.labels, status="not_shown", reason="want_of_evidence", estimate=estimate, problem=problem
+    )
+
+
+def status_of(bounds: Bounds | None, rule: Rule) -> Status:
+    """Met if the conservative bound is on the right side of the limit, violated if the other is on the wrong side."""
+    if bounds is None:
         return "not_shown"
     if rule.side == "at_most":
-        return "met" if estimate.high <= rule.limit else "violated" if estimate.low > rule.limit else "not_shown"
-    return "met" if estimate.low >= rule.limit else "violated" if estimate.high < rule.limit else "not_shown"
+        return "met" if bounds.high <= rule.limit else "violated" if bounds.low > rule.limit else "not_shown"
+    return "met" if bounds.low >= rule.limit else "violated" if bounds.high < rule.limit else "not_shown"
 
 
 def worst_first(slices: list[SliceFinding], side: Side) -> Iterator[SliceFinding]:
     """The slices from the one that is furthest on the wrong side to the one that is safest."""
 
-    def distance(found: SliceFinding) -> tuple[int, float]:
-        rank = {"want_of_evidence": 0, "does_not_count": 0}.get(found.reason or "", 1)
-        e = found.estimate
-        bound = e.high if side == "at_most" else e.low
+    def distance(one: SliceFinding) -> tuple[int, float]:
+        rank = {"want_of_evidence": 0, "does_not_count": 0}.get(one.reason or "", 1)
+        bound = one.estimate.high if side == "at_most" else one.estimate.low
         return rank, 0.0 if bound is None else (-bound if side == "at_most" else bound)
 
     yield from sorted(slices, key=distance)
+
+
+def with_values(columns: Columns, metric: str, values: np.ndarray) -> Columns:
+    """The columns with other values of one metric."""
+    return Columns(
+        columns.cells, columns.cell, columns.state, {**columns.values, metric: values}, columns.errors, columns.model
+    )

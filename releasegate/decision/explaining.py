@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from releasegate.decision.record import Estimate, SliceFinding
 from releasegate.intervals import Side, items_to_settle
+from releasegate.sequential import Claim, items_at_rate
 
 
 def percent_free(value: float, limit: float) -> str:
@@ -29,21 +30,40 @@ def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: 
     e = found.estimate
     where = f" for {label_text(found.labels)}" if found.labels else ""
     words = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}[side]
-    wanted = f"{words} {limit:g}"
     if found.reason == "does_not_count":
         return "this safeguard does not count at the channel of the release"
     if found.reason == "want_of_evidence":
-        return _want(e, metric, where, errors)
+        return found.problem or _want(e, metric, where, errors)
     bound = e.low if (side == "at_least") == (found.status != "violated") else e.high
     kind = "lower" if bound == e.low and bound != e.high else "upper"
-    shown = percent_free(bound, limit) if bound is not None else "none"
-    counted = (
-        f"{e.hits} losses and {e.gains} gains in {e.scored} pairs" if e.gains is not None else f"{e.hits} of {e.scored}"
-    )
-    lost = e.planned - e.scored
-    imputed = f", {lost} lost ones counted against it" if lost else ""
+    tested = limit if found.tested_limit is None else found.tested_limit
+    shown = percent_free(bound, tested) if bound is not None else "none"
+    moved = f" (tested at {tested:.4f} for the judge's errors)" if found.tested_limit is not None else ""
+    cut = f" above a score of {found.threshold:.6g}" if found.threshold is not None else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
-    return f"{wanted} {verb}{where}: {counted}{imputed}, {kind} bound {shown} at effective alpha {e.alpha:.4f}"
+    return (
+        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(e)}, "
+        f"{kind} bound {shown} at {'effective alpha' if not moved and not cut else 'half of the effective alpha,'} "
+        f"{e.alpha:.4f}"
+    )
+
+
+def _counted(e: Estimate) -> str:
+    if e.gains is not None:
+        return f"{e.hits} losses and {e.gains} gains in {e.scored} pairs"
+    if e.clusters is not None:
+        return f"mean {e.value:.4f} over {e.clusters} clusters with {e.scored} items"
+    if e.hits is None:
+        return f"mean {e.value:.4f} of {e.scored}"
+    return f"{e.hits} of {e.scored}"
+
+
+def _against(e: Estimate) -> str:
+    """What was counted against the requirement, and where a sequence stopped."""
+    lost = (e.planned if e.used is None else e.used) - e.scored
+    imputed = f", {lost} lost ones counted against it" if lost else ""
+    stopped = f", decided after {e.used} of {e.planned} items" if e.used is not None and e.used < e.planned else ""
+    return imputed + stopped
 
 
 def _want(e: Estimate, metric: str, where: str, errors: tuple[str, ...]) -> str:
@@ -56,17 +76,27 @@ def _want(e: Estimate, metric: str, where: str, errors: tuple[str, ...]) -> str:
 
 
 def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
-    """What would settle a share that is not shown; None if it is met."""
+    """What would settle a limit that is not shown; None if it is met."""
     e = found.estimate
+    tested = limit if found.tested_limit is None else found.tested_limit
     if found.status == "met" or found.reason == "does_not_count":
         return None
     if found.reason == "want_of_evidence":
+        if found.problem is not None:
+            return "measure the instrument on more calibration items, or use a better one"
         return f"measure all {e.planned} planned items" if e.planned else "plan items that carry the metric"
+    if e.clusters is not None:
+        return f"more than {e.clusters} clusters: however many items each has, it counts once"
+    if e.hits is None:
+        return f"more than {e.planned} items, or a mean further from {limit:g}"
     wrong = e.hits if side == "at_most" else e.scored - e.hits
-    name = "hits" if side == "at_most" else "misses"
     rate = e.hits / e.scored
-    needed = items_to_settle(rate, limit, side, e.alpha)
-    seen = f"{wrong} {name} in {e.scored}"
+    needed = (
+        items_to_settle(rate, tested, side, e.alpha)
+        if e.used is None
+        else items_at_rate(Claim("share", side, tested, e.alpha), rate)
+    )
+    seen = f"{wrong} {'hits' if side == 'at_most' else 'misses'} in {e.scored}"
     if needed is None:
         return f"{seen}; no number of items would show {limit:g} at that rate"
     return f"{seen}; needs {needed} items at that rate for {limit:g} at effective alpha {e.alpha:.4f}"

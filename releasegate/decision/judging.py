@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from releasegate.decision.estimating import Rule, Slice, judge_pairs, judge_share, slices_of, worst_first
+from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
 from releasegate.decision.explaining import sentence, settle, settle_pairs
+from releasegate.decision.instruments import Prepared, prepare
 from releasegate.decision.record import Finding, Limited, Reason, SliceFinding, Status
+from releasegate.decision.sequences import judge_clusters, judge_paired_sequence, judge_sequence
+from releasegate.decision.slices import Slice, slices_of
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
 from releasegate.intervals import Side
@@ -101,17 +104,47 @@ def _slices(
     direction: Side = "at_least" if side == "at_least" else "at_most"
     rule = Rule(direction, limit, bench.alpha, bench.policy.release.max_failed)
     name = requirement.metric_name
-    cells = measurement.cells if measurement else ()
-    parts = slices_of(requirement, card, cells) if card else [Slice({}, (), 0)]
-    if section == "keep":
+    if card is None or name not in card.metrics:
+        found = [judge_share(name, Slice({}, (), 0), None, rule)]
+    elif section == "keep":
+        parts = slices_of(requirement, card, measurement.cells if measurement else ())
         base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
-        better = card.metrics[name].better if card and name in card.metrics else "higher"
-        found = [judge_pairs(name, part, base, columns, better, rule) for part in parts]
+        found = [_kept(requirement, card, part, base, columns, rule) for part in parts]
     else:
-        found = [judge_share(name, part, columns, rule) for part in parts]
+        parts = slices_of(requirement, card, measurement.cells if measurement else ())
+        calibration = bench.columns(bench.plan.find(requirement.eval, SOURCE, "calibration"))
+        prepared = prepare(name, card, columns, calibration, rule)
+        found = [_limited(requirement, card, part, prepared) for part in parts]
     if bench.stale:
         return [f.model_copy(update={"status": "not_shown", "reason": "want_of_evidence"}) for f in found]
     return found
+
+
+def _kept(
+    r: Requirement, card: EvalCard, part: Slice, base: Columns | None, other: Columns | None, rule: Rule
+) -> SliceFinding:
+    """A margin: exact for a fixed number of yes and no, else betting on the differences."""
+    metric = card.metrics[r.metric_name]
+    if metric.type == "bernoulli" and not r.sequential:
+        return judge_pairs(r.metric_name, part, base, other, metric.better, rule)
+    return judge_paired_sequence(r.metric_name, part, base, other, metric.better, rule, metric.range)
+
+
+def _limited(r: Requirement, card: EvalCard, part: Slice, prepared: Prepared) -> SliceFinding:
+    """A limit: by the metric's declared type, its sampling, and whether the policy looks early."""
+    metric, columns, rule = card.metrics[r.metric_name], prepared.columns, prepared.rule
+    if card.clusters is not None and card.clusters.population == "sampled":
+        found = judge_clusters(r.metric_name, part, columns, rule, card.clusters.key, metric.gated_range)
+    elif metric.type == "bounded_mean":
+        found = judge_sequence(r.metric_name, part, columns, rule, "mean", metric.range)
+    elif r.sequential:
+        found = judge_sequence(r.metric_name, part, columns, rule, "share", (0.0, 1.0))
+    else:
+        found = judge_share(r.metric_name, part, columns, rule)
+    update: dict[str, object] = {"tested_limit": prepared.tested_limit, "threshold": prepared.threshold}
+    if prepared.problem is not None:
+        update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem}
+    return found.model_copy(update=update)
 
 
 def _combined(found: tuple[SliceFinding, ...]) -> tuple[Status, Reason | None]:
@@ -138,6 +171,6 @@ def _errors(columns: Columns | None, measurement: Measurement | None) -> tuple[s
 
 
 def _settle(found: SliceFinding, side: Limited, limit: float) -> str | None:
-    if side == "margin":
+    if side == "margin" and found.estimate.gains is not None:
         return settle_pairs(found, limit)
     return settle(found, "at_most" if side == "at_most" else "at_least", limit)

@@ -19,7 +19,14 @@ VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "wit
 Status = Literal["met", "violated", "not_shown"]
 Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
 Limited = Literal["at_most", "at_least", "margin"]
-Method = Literal["clopper_pearson", "paired_clopper_pearson"]
+Method = Literal[
+    "clopper_pearson",
+    "paired_clopper_pearson",
+    "likelihood_ratio_e_process",
+    "betting",
+    "paired_betting",
+    "clustered_betting",
+]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -44,14 +51,19 @@ class Estimate(Record):
     """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release."""
     method: Method
     alpha: float
+    """Of each bound: the effective alpha, or half of it where the other half went into a threshold or a moved limit."""
     planned: Annotated[int, Field(ge=0)]
     attempted: Annotated[int, Field(ge=0)]
     scored: Annotated[int, Field(ge=0)]
     failed: Annotated[int, Field(ge=0)]
-    hits: Annotated[int, Field(ge=0)]
-    """Scored items that counted; of pairs: losses."""
+    hits: Annotated[int, Field(ge=0)] | None = None
+    """Scored items that counted; of pairs: losses. None for a mean."""
     gains: Annotated[int, Field(ge=0)] | None = None
-    """Of pairs."""
+    """Of pairs of yes and no."""
+    used: Annotated[int, Field(ge=0)] | None = None
+    """Items that a sequential test consumed, in the planned order, up to where it was decided or met a gap."""
+    clusters: Annotated[int, Field(ge=1)] | None = None
+    """Independent units of a claim about new clusters: `value` is the mean over them, each counted once."""
 
 
 class SliceFinding(Record):
@@ -62,6 +74,12 @@ class SliceFinding(Record):
     status: Status
     reason: Reason | None = None
     estimate: Estimate
+    tested_limit: float | None = None
+    """What the bounds were compared with, where a judge's errors moved the limit."""
+    threshold: float | None = None
+    """The score that calibration negatives set, of a thresholded metric."""
+    problem: str | None = None
+    """Why the instrument cannot carry it, if that is what is wanting."""
 
 
 class Finding(Record):

@@ -79,9 +79,10 @@ def distance_words(finding: Finding, found: SliceFinding) -> str:
 def _counts(e: Estimate) -> tuple[Pair, ...]:
     names = ("planned", "attempted", "scored", "failed")
     pairs = tuple(Pair(name, str(getattr(e, name))) for name in names)
-    if e.gains is None:
-        return (*pairs, Pair("hits", str(e.hits)))
-    return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
+    if e.gains is not None:
+        return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
+    more = {"hits": e.hits, "used": e.used, "clusters": e.clusters}
+    return (*pairs, *(Pair(name, str(count)) for name, count in more.items() if count is not None))
 
 
 def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tuple[tuple[SliceView, ...], str]:
@@ -99,8 +100,9 @@ def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tupl
 
 def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
     e = found.estimate
-    lost = e.planned - e.scored
-    counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else f"{e.hits} of {e.scored}"
+    lost = (e.planned if e.used is None else e.used) - e.scored
+    hits = f"{e.hits} of {e.scored}" if e.hits is not None else f"{e.scored} scored"
+    counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else hits
     return SliceView(
         label=label_words(card, found.labels),
         mark=STATUS[found.status],

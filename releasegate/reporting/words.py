@@ -49,6 +49,7 @@ STATUS: Mapping[Status, Mark] = {
     "met": Mark("met", "met"),
     "violated": Mark("violated", "violated"),
     "not_shown": Mark("not_shown", "not shown"),
+    "waived": Mark("waived", "waived"),
 }
 REASON: Mapping[Reason, str] = {
     "unsettled": "unsettled",
@@ -58,6 +59,10 @@ REASON: Mapping[Reason, str] = {
 METHOD: Mapping[Method, str] = {
     "clopper_pearson": "exact binomial bounds (Clopper–Pearson), each one-sided",
     "paired_clopper_pearson": "difference over pairs, from exact binomial bounds of losses and of gains",
+    "likelihood_ratio_e_process": "bounds that hold after every item, from a mixture of likelihood ratios",
+    "betting": "bounds that hold after every item, from betting on the mean",
+    "paired_betting": "bounds that hold after every pair, from betting on the difference",
+    "clustered_betting": "bounds from betting on one mean a cluster, for clusters like these",
 }
 SIDE: Mapping[str, str] = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}
 SECTION: Mapping[Section, str] = {

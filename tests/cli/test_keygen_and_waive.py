@@ -89,11 +89,11 @@ def written(desk: Desk) -> list[Any]:
 def test_keygen_writes_a_secret_for_its_owner_alone_and_the_lines_to_list_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    os.umask(0o000)
+    before = os.umask(0o000)
     try:
         assert run(["keygen", "alice", "--out", str(tmp_path / "k"), "--owner", 'Alice "A." Example: lead']) == 0
     finally:
-        os.umask(0o022)
+        os.umask(before)
     secret, public = tmp_path / "k" / "alice.key", tmp_path / "k" / "alice.pub.yaml"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "k").stat().st_mode) == 0o700

@@ -119,6 +119,26 @@ def test_an_attempt_is_opened_before_its_nonce_is_drawn(file: LedgerFile) -> Non
     assert file.read("tiny").count == 3
 
 
+def test_file_and_folder_are_synced_before_the_nonce_is_drawn_and_again_after(
+    file: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {os.stat(path).st_ino: name for path, name in ((file.path, "file"), (file.path.parent, "folder"))}
+    real, seen = os.fsync, []
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        seen.append(places[os.fstat(descriptor).st_ino])
+
+    def draw() -> str:
+        seen.append("draw")
+        return digits("nonce 1")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with file.locked("tiny") as held:
+        held.open(digest("plan 1"), DAY, draw)
+    assert seen == ["file", "folder", "draw", "file", "folder"]
+
+
 def test_resuming_gives_the_nonce_that_was_drawn(file: LedgerFile) -> None:
     with file.locked("tiny") as held:
         held.open(digest("plan 1"), DAY, nonce())

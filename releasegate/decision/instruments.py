@@ -1,0 +1,108 @@
+"""What calibration items do to a requirement: a threshold for scores, or a limit moved for a judge's errors.
+
+Both spend half of the requirement's alpha; the rate is then judged at the other half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from releasegate.decision.estimating import Rule, with_values
+from releasegate.evalcard import EvalCard, Metric
+from releasegate.evidence import FAILED, MEASURED, MISSING, Columns
+from releasegate.noisy import Answers, moved_limit
+from releasegate.thresholds import threshold
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A requirement as it is to be judged.
+
+    Attributes:
+        columns: with scores turned into yes and no.
+        problem: why the instrument cannot carry the requirement.
+    """
+
+    columns: Columns | None
+    rule: Rule
+    tested_limit: float | None = None
+    threshold: float | None = None
+    problem: str | None = None
+
+
+def prepare(name: str, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule) -> Prepared:
+    """The rule and the values after calibration; unchanged where the metric rests on no calibrated instrument."""
+    metric = card.metrics[name]
+    if metric.judged_by is not None:
+        return _moved(metric, card, columns, calibration, rule)
+    if metric.threshold is not None:
+        return _thresholded(name, metric, card, columns, calibration, rule)
+    return Prepared(columns, rule)
+
+
+def _moved(
+    metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
+) -> Prepared:
+    halved = replace(rule, alpha=rule.alpha / 2)
+    shown = {m.shows: name for name, m in card.metrics.items() if m.of_instrument == metric.judged_by and m.shows}
+    right = {kind: _answers(name, calibration) for kind, name in shown.items()}
+    if calibration is None or not right.get("sensitivity") or not right.get("specificity"):
+        return Prepared(columns, halved, problem=f"{metric.judged_by} was not measured on calibration items")
+    positives, negatives = right["sensitivity"], right["specificity"]
+    wrongly = Answers(negatives.n - negatives.failed - negatives.yes, negatives.n, negatives.failed)
+    try:
+        limit = moved_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
+    except ValueError as error:
+        return Prepared(columns, halved, problem=str(error))
+    return Prepared(columns, replace(halved, limit=limit), tested_limit=limit)
+
+
+def _answers(name: str, calibration: Columns | None) -> Answers:
+    """How often the judge was right on the calibration items that carry a metric; failed and missing ones are failed."""
+    if calibration is None or name not in calibration.values:
+        return Answers(0, 0)
+    planned = sum(cell.n for cell in calibration.cells if name in cell.metrics)
+    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
+    scored = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32)) & (calibration.state == MEASURED)
+    return Answers(int(calibration.values[name][scored].sum()), planned, planned - int(scored.sum()))
+
+
+def _thresholded(
+    name: str, metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
+) -> Prepared:
+    halved = replace(rule, alpha=rule.alpha / 2)
+    how = metric.threshold
+    if how is None or calibration is None or how.negatives not in calibration.values:
+        return Prepared(columns, halved, problem="no calibration negatives were measured, so there is no threshold")
+    places, lost = _negatives(how.negatives, card, calibration)
+    scores = calibration.values[how.negatives][places]
+    try:
+        cut = threshold(scores, how.rate, rule.side, rule.alpha, failed=lost)
+    except ValueError as error:
+        return Prepared(columns, halved, problem=str(error))
+    flagged = None
+    if columns is not None and name in columns.values:
+        flagged = with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
+    return Prepared(flagged, halved, threshold=cut.value)
+
+
+def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndarray, int]:
+    """The places of independent calibration negatives with a score, and how many failed or are missing.
+
+    Of sampled clusters one item each is taken, the first in planned order; a cluster whose first one failed is lost.
+    """
+    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
+    inside = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32))
+    if card.clusters is None or card.clusters.population == "named":
+        planned = sum(calibration.cells[i].n for i in carrying)
+        places = np.flatnonzero(inside & (calibration.state == MEASURED))
+        return places, planned - len(places)
+    key = card.clusters.key
+    first: dict[str, int] = {}
+    for place in np.flatnonzero(inside & (calibration.state != MISSING)):
+        first.setdefault(calibration.cells[calibration.cell[place]].labels.get(key, ""), int(place))
+    planned = len({calibration.cells[i].labels.get(key, "") for i in carrying})
+    scored = [place for place in first.values() if calibration.state[place] != FAILED]
+    return np.asarray(sorted(scored), dtype=np.int64), planned - len(scored)

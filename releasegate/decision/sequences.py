@@ -1,0 +1,157 @@
+"""Tests that may be looked at early, and tests of means: betting on items in their planned order, or on clusters.
+
+A sequence stops at the first item without a record, wherever it belongs: which of the later ones are missing may depend on
+what they would have shown. A failed item enters at the end of the range that hurts the requirement, and the sequence goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from releasegate.decision.estimating import Rule, found, wanting
+from releasegate.decision.record import Estimate, Method, SliceFinding, Status
+from releasegate.decision.slices import Slice
+from releasegate.evidence import FAILED, MEASURED, MISSING, Columns
+from releasegate.sequential import Claim, anytime_bounds, settle
+
+Floats = NDArray[np.float64]
+Span = tuple[float, float]
+
+
+def judge_sequence(
+    metric: str, part: Slice, columns: Columns | None, rule: Rule, of: Literal["share", "mean"], span: Span
+) -> SliceFinding:
+    """Whether a share or a mean is shown to be on the right side of a limit, looking after every item of one slice.
+
+    Args:
+        of: a `share` of values 0 and 1, or the `mean` of values in `span`.
+    """
+    claim = Claim(of, rule.side, rule.limit, rule.alpha, span)
+    method: Method = "likelihood_ratio_e_process" if of == "share" else "betting"
+    if columns is None or metric not in columns.values:
+        return wanting(part, _nothing(part, rule, method))
+    places = _before_the_gap(part, columns)
+    failed = columns.state[places] == FAILED
+    values = np.where(failed, claim.hurts, columns.values[metric][places])
+    return _settled(part, rule, claim, values, failed, method, hits=of == "share", attempted=_attempted(part, columns))
+
+
+def judge_paired_sequence(
+    metric: str, part: Slice, base: Columns | None, other: Columns | None, better: str, rule: Rule, span: Span
+) -> SliceFinding:
+    """Whether a mean fell by no more than a margin, betting on the differences of paired items in their planned order."""
+    width = span[1] - span[0]
+    claim = Claim("mean", "at_most", rule.limit, rule.alpha, (-width, width))
+    usable = base is not None and other is not None and metric in base.values and metric in other.values
+    if base is None or other is None or not usable or len(base.state) != len(other.state):
+        return wanting(part, _nothing(part, rule, "paired_betting"))
+    paired = Columns(
+        other.cells,
+        other.cell,
+        np.where(base.state == MISSING, MISSING, np.where(base.state == FAILED, FAILED, other.state)).astype(np.uint8),
+        other.values,
+        other.errors,
+        other.model,
+    )
+    places = _before_the_gap(part, paired)
+    failed = paired.state[places] == FAILED
+    loss = base.values[metric][places] - other.values[metric][places]
+    values = np.where(failed, claim.hurts, loss if better == "higher" else -loss)
+    return _settled(part, rule, claim, values, failed, "paired_betting", hits=False, attempted=_attempted(part, paired))
+
+
+def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule, key: str, span: Span) -> SliceFinding:
+    """Whether the mean over new clusters is shown to be on the right side of a limit: one number for each cluster seen.
+
+    Failed and missing items enter the mean of their cluster at the end that hurts. Clusters are taken in the order of their
+    names, which no outcome can change.
+    """
+    claim = Claim("mean", rule.side, rule.limit, rule.alpha, span)
+    nothing = _nothing(part, rule, "clustered_betting")
+    if columns is None or metric not in columns.values:
+        return wanting(part, nothing)
+    members: dict[str, list[int]] = {}
+    for number in part.cells:
+        members.setdefault(columns.cells[number].labels.get(key, ""), []).append(number)
+    if "" in members:
+        return wanting(part, nothing, f"items without a {key} belong to no cluster")
+    means, scored = [], 0
+    for _, cells in sorted(members.items()):
+        inside = np.isin(columns.cell, np.asarray(cells, dtype=np.int32)) & (columns.state == MEASURED)
+        planned, n = sum(columns.cells[i].n for i in cells), int(inside.sum())
+        means.append((float(columns.values[metric][inside].sum()) + claim.hurts * (planned - n)) / planned)
+        scored += n
+    values = np.clip(means, *span)
+    bounds = anytime_bounds(claim, values)
+    attempted = _attempted(part, columns)
+    estimate = nothing.model_copy(
+        update={
+            "value": float(values.mean()) if scored else None,
+            "low": bounds.low,
+            "high": bounds.high,
+            "attempted": attempted,
+            "scored": scored,
+            "failed": attempted - scored,
+            "clusters": len(members),
+        }
+    )
+    return found(part, estimate, rule)
+
+
+def _before_the_gap(part: Slice, columns: Columns) -> NDArray[np.int64]:
+    """The numbers of the items of a slice, in the planned order, that come before the first item without a record."""
+    gaps = np.flatnonzero(columns.state == MISSING)
+    end = int(gaps[0]) if len(gaps) else len(columns.state)
+    return np.flatnonzero(part.members(columns)[:end])
+
+
+def _attempted(part: Slice, columns: Columns) -> int:
+    return int((part.members(columns) & (columns.state != MISSING)).sum())
+
+
+def _nothing(part: Slice, rule: Rule, method: Method) -> Estimate:
+    return Estimate(method=method, alpha=rule.alpha, planned=part.planned, attempted=0, scored=0, failed=0)
+
+
+def _settled(
+    part: Slice,
+    rule: Rule,
+    claim: Claim,
+    values: Floats,
+    failed: NDArray[np.bool_],
+    method: Method,
+    *,
+    hits: bool,
+    attempted: int,
+) -> SliceFinding:
+    """What a sequence shows. Once it is decided, later items do not matter; until then every planned one is wanted."""
+    outcome = settle(claim, values)
+    used = values[: outcome.used]
+    failures = int(failed[: outcome.used].sum())
+    scored = outcome.used - failures
+    kept = used[~failed[: outcome.used]]
+    bounds = anytime_bounds(claim, used) if len(used) else None
+    estimate = Estimate(
+        value=float(kept.mean()) if scored else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        method=method,
+        alpha=rule.alpha,
+        planned=part.planned,
+        attempted=attempted,
+        scored=scored,
+        failed=failures,
+        hits=int(kept.sum()) if hits else None,
+        used=outcome.used,
+    )
+    of = outcome.used if outcome.decided else part.planned
+    lost = failures if outcome.decided else part.planned - scored
+    if scored == 0 or lost > rule.max_failed * of:
+        return wanting(part, estimate)
+    if outcome.decided:
+        status: Status = "met" if outcome.met_at is not None else "violated"
+        return SliceFinding(labels=part.labels, status=status, estimate=estimate)
+    return SliceFinding(labels=part.labels, status="not_shown", reason="unsettled", estimate=estimate)
