@@ -13,13 +13,15 @@ from datetime import date
 from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint, open_checkpoint
-from releasegate.decision import Decision, decide
+from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
-from releasegate.evaluation import Bench, Progress, Target, eval_code, measure, torch_device
-from releasegate.plan import SOURCE, Plan, PlannedModel, differences, make_plan
+from releasegate.evaluation import Bench, Progress, Target, measure, torch_device
+from releasegate.ledger import Anchor
+from releasegate.opening import Attempt, close, ledger_of, open_or_resume
+from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
-from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository import GateRepository, RunFolder, decide_run
 from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
 
@@ -36,6 +38,8 @@ class Call:
         dtype: of its weights in memory.
         today: the day.
         draw_nonce: 32 random bytes as hexadecimal digits; called once, when the attempt opens.
+        ledger: where attempts are counted; absent: the repository's, if there is one.
+        anchor: a place in the ledger that somebody else remembers.
     """
 
     policy: Path
@@ -45,6 +49,8 @@ class Call:
     dtype: str
     today: date
     draw_nonce: Callable[[], str]
+    ledger: Path | None = None
+    anchor: Anchor | None = None
 
 
 def gate(call: Call, progress: Progress) -> Decision:
@@ -54,18 +60,22 @@ def gate(call: Call, progress: Progress) -> Decision:
     torch_device(call.device)  # refused before an attempt is opened
     checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
+    ledger = ledger_of(repository, policy, call.ledger)
+    day = call.today.isoformat()
+    attempt = Attempt(repository, policy, checkpoint, call.dtype, day, call.draw_nonce, ledger, call.anchor)
     with run.locked():
-        plan = open_or_resume(run, repository, policy, checkpoint, call)
+        plan = open_or_resume(run, attempt)
         bench = Bench(run, plan, repository, call.device, progress)
         measure(bench, Target(SOURCE, checkpoint))
-        decision = decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), call.today)
+        decision = decide_run(run, repository, call.today)
         if decision.awaiting_strip:
             strip_for(bench, checkpoint, decision)
         if run.stripped.exists():
             measure_stripped(bench, checkpoint)
-            decision = decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), call.today)
+            decision = decide_run(run, repository, call.today)
         run.write_decision(decision)
         write_report(run, repository, decision, plan, run.receipt())
+        close(run, plan, decision, attempt)
     return decision
 
 
@@ -81,39 +91,6 @@ def open_model(path: Path, policy: Policy, progress: Progress) -> Checkpoint:
         what = f"has layout {checkpoint.layout}, and policy {policy.id} is about {policy.model.layout}"
         raise RunError(str(path), what, "choose the policy of that layout")
     return checkpoint
-
-
-def new_plan(repository: GateRepository, policy: Policy, checkpoint: Checkpoint, dtype: str, opened: str) -> Plan:
-    """The plan of an attempt that opens on the day `opened`, without its nonce."""
-    names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
-    evals = {name: eval_code(repository, policy, name, dtype) for name in sorted(names)}
-    recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
-    return make_plan(
-        policy, evals, recipes, PlannedModel(layout=checkpoint.layout, manifest=checkpoint.manifest), opened
-    )
-
-
-def open_or_resume(
-    run: RunFolder, repository: GateRepository, policy: Policy, checkpoint: Checkpoint, call: Call
-) -> Plan:
-    """The plan of a new attempt, its nonce just drawn; or the one that lies in the run folder, if it is still the same.
-
-    Raises:
-        RunError: the run folder holds an attempt of something else.
-    """
-    if not run.plan_path.exists():
-        plan = new_plan(repository, policy, checkpoint, call.dtype, call.today.isoformat())
-        opened = plan.model_copy(update={"nonce": call.draw_nonce()})
-        run.open(opened)
-        return opened
-    stored = run.read_plan()
-    again = new_plan(repository, policy, checkpoint, call.dtype, stored.opened)
-    changed = differences(stored, again)
-    if changed:
-        what = f"holds an attempt that was opened with another {', '.join(changed)}"
-        raise RunError(str(run.root), what, "restore what changed, or open a new attempt in another run folder")
-    run.evidence.mend_index()
-    return stored
 
 
 def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:

@@ -19,6 +19,7 @@ from pydantic import Field, JsonValue, StringConstraints
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell
 from releasegate.intervals import effective_alpha
+from releasegate.ledger import Anchor, Nonce
 from releasegate.manifest import Manifest, stripped_digest
 from releasegate.policy import Capability, Policy, Requirement
 from releasegate.recipe import RecipeId
@@ -26,7 +27,6 @@ from releasegate.records import Digest, Document, Identifier, Record, digest_of
 
 Role = Literal["gate", "calibration"]
 SOURCE = "source"
-Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SubjectRef(Record):
@@ -93,6 +93,13 @@ class PlannedModel(Record):
     manifest: Manifest
 
 
+class LedgerPosition(Anchor):
+    """Where the ledger stood when the attempt was opened."""
+
+    anchored: bool
+    """Whether it was compared with a place that somebody else remembers."""
+
+
 class Plan(Document):
     """What is fixed before anything runs."""
 
@@ -107,6 +114,7 @@ class Plan(Document):
     cards: dict[Identifier, EvalCard]
     measurements: tuple[Measurement, ...]
     nonce: Nonce | None = None
+    ledger: LedgerPosition | None = None
 
     @property
     def source(self) -> str:
@@ -115,8 +123,8 @@ class Plan(Document):
 
     @property
     def fixed(self) -> str:
-        """Digest of the plan without its nonce: `sha256:…`."""
-        return digest_of({k: v for k, v in self.plain().items() if k != "nonce"})
+        """Digest of the plan as it was before it was opened, without nonce and ledger: `sha256:…`."""
+        return digest_of({k: v for k, v in self.plain().items() if k not in ("nonce", "ledger")})
 
     def identity(self, measurement: Measurement) -> str:
         """Digest of a measurement under this plan's nonce: `sha256:…`.

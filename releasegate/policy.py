@@ -143,9 +143,12 @@ class Policy(Document):
     def shares(self) -> int:
         """Into how many chances to be published the alpha of an attempt is split.
 
-        Checkpoints that may be published (2 with any `otherwise: strip`) x the most alternatives of one capability.
+        Checkpoints that may be published x the most alternatives of one capability. The source's evidence picks which set
+        of capabilities is stripped, on the items that the stripped checkpoint is measured on, so each of the 2^k sets of
+        the k capabilities with `otherwise: strip` is a chance of its own.
         """
-        return (2 if self.strips else 1) * max(1, *(c.alternatives for c in self.capabilities))
+        strips = sum(c.otherwise == "strip" for c in self.capabilities)
+        return int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
 
 
 def parse_policy(text: str | bytes, source: str) -> Located[Policy]:

@@ -231,8 +231,8 @@ BAD = [
     ),
     (
         WEAK,
-        WEAK.replace("0.20", "0.20, sequential: true"),
-        "p.yaml:11:60: capabilities.0.misuse.0.sequential: unknown key | remove it",
+        WEAK.replace("0.20", "0.20, hurried: true"),
+        "p.yaml:11:60: capabilities.0.misuse.0.hurried: unknown key | remove it",
     ),
     (
         WEAK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from releasegate.evalcard import EvalCard, parse_card
+from releasegate.evalcard import GATEABLE, EvalCard, parse_card
 from releasegate.policy import parse_policy
 from releasegate.policycheck import Surroundings, problems, unused
 from releasegate.recipe import Recipe
@@ -21,7 +21,7 @@ metrics:
   legible: {title: Legible, type: bernoulli, unit: share, range: [0, 1], better: higher}
   copied: {title: Copied, type: bernoulli, unit: share, range: [0, 1], better: lower}
   auc: {title: AUC, type: report_only, unit: none, range: [0.5, 1], better: higher, instead: drawing/legible}
-  quality: {title: Quality, type: bounded_mean, unit: dB, range: [0, 60], better: higher}
+  cost: {title: Cost, type: ratio, unit: none, range: [0, 60], better: higher}
   judged: {title: Judge, type: bernoulli, unit: share, range: [0, 1], better: higher, of_instrument: judge}
 slices:
   digit: {title: Digit, gate: true}
@@ -182,9 +182,9 @@ BAD = [
     ),
     (
         "drawing/legible, " + WEAK,
-        "drawing/quality, at_most: 20}\n    safeguards",
-        "11:28: capabilities.0.misuse.0.metric: drawing/quality is bounded_mean and cannot be gated "
-        "| gate a metric of type bernoulli",
+        "drawing/cost, at_most: 20}\n    safeguards",
+        "11:28: capabilities.0.misuse.0.metric: drawing/cost is ratio and cannot be gated "
+        f"| gate a metric of type {' or '.join(GATEABLE)}",
     ),
     (
         "drawing/legible, " + WEAK,

@@ -13,7 +13,7 @@ from releasegate.cli.summary import print_summary
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.policy import Policy
-from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository import GateRepository, RunFolder, decide_run
 from releasegate.repository.writing import write_whole
 
 
@@ -21,8 +21,9 @@ from releasegate.repository.writing import write_whole
 @options.run
 @click.option("--policy", type=options.FILE, metavar="FILE", help="Replay the evidence under another policy.")
 @click.option("--out", type=options.FILE, metavar="FILE", help="Of a replay: also write the decision to this file.")
+@options.repository
 @options.format_
-def command(run: Path, policy: Path | None, out: Path | None, format_: str) -> int:
+def command(run: Path, policy: Path | None, out: Path | None, repo: Path, format_: str) -> int:
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
 
     With --policy, the stored evidence is judged by another policy instead. Such a replay is marked, and RUN keeps the
@@ -39,7 +40,7 @@ def command(run: Path, policy: Path | None, out: Path | None, format_: str) -> i
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     else:
-        decision, places = _decide(folder), {"decision": folder.decision_path}
+        decision, places = _decide(folder, repo), {"decision": folder.decision_path}
     if format_ == "json":
         print_json(decision.plain())
     else:
@@ -47,11 +48,10 @@ def command(run: Path, policy: Path | None, out: Path | None, format_: str) -> i
     return decision.exit_code
 
 
-def _decide(folder: RunFolder) -> Decision:
-    plan = folder.read_plan()
-    today = datetime.now(UTC).date()
+def _decide(folder: RunFolder, repo: Path) -> Decision:
+    folder.read_plan()  # no run here: say so before anything is locked
     with folder.locked():
-        decision = decide(plan.policy, plan, folder.evidence.read(plan), folder.receipt(), today)
+        decision = decide_run(folder, GateRepository.here(repo), datetime.now(UTC).date())
         folder.write_decision(decision)
     return decision
 

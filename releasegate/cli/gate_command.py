@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from releasegate.cli import options
+from releasegate.cli.anchors import one_anchor
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.cli.summary import print_summary
 from releasegate.gate import Call, gate
+from releasegate.ledger import Anchor
 from releasegate.repository import RunFolder
 
 
@@ -23,9 +25,23 @@ from releasegate.repository import RunFolder
 )
 @options.device
 @options.dtype
+@options.ledger
+@options.ledger_head
+@options.anchor
 @options.format_
 @options.quiet
-def command(policy: Path, model: Path, out: Path, device: str, dtype: str, format_: str, quiet: bool) -> int:
+def command(
+    policy: Path,
+    model: Path,
+    out: Path,
+    device: str,
+    dtype: str,
+    ledger: Path | None,
+    ledger_head: Anchor | None,
+    anchor_run: Path | None,
+    format_: str,
+    quiet: bool,
+) -> int:
     """Decide whether the model in CHECKPOINT may be published under POLICY.
 
     Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict.
@@ -35,7 +51,9 @@ def command(policy: Path, model: Path, out: Path, device: str, dtype: str, forma
       releasegate gate policies/mini-chameleon.yaml \\
           --model examples/mini_chameleon/checkpoint --out runs/mini-chameleon
     """
-    call = Call(policy, model, out, device, dtype, datetime.now(UTC).date(), lambda: secrets.token_hex(32))
+    anchor = one_anchor(ledger_head, anchor_run)
+    today = datetime.now(UTC).date()
+    call = Call(policy, model, out, device, dtype, today, lambda: secrets.token_hex(32), ledger, anchor)
     decision = gate(call, Bars(quiet=quiet))
     run = RunFolder(out)
     if format_ == "json":

@@ -6,6 +6,13 @@ from pathlib import Path
 
 import click
 
+
+def _anchor(value: str) -> object:
+    from releasegate.ledger import parse_anchor
+
+    return parse_anchor(value, "--ledger-head")
+
+
 FILE = click.Path(path_type=Path)
 
 model = click.option("--model", type=FILE, required=True, metavar="CHECKPOINT", help="Folder of the source checkpoint.")
@@ -32,5 +39,20 @@ repository = click.option(
     default=Path(),
     show_default="the folder you stand in",
     help="A folder of the gate repository.",
+)
+ledger = click.option(
+    "--ledger",
+    type=FILE,
+    metavar="FILE",
+    help="Where attempts are counted; default: policies/ledger/<policy>.jsonl of the gate repository, if there is one.",
+)
+ledger_head = click.option(
+    "--ledger-head",
+    metavar="COUNT:HASH",
+    callback=lambda ctx, param, value: value and _anchor(value),
+    help="A place in the ledger that somebody else remembers; a rolled back or forked ledger is refused.",
+)
+anchor = click.option(
+    "--anchor", "anchor_run", type=FILE, metavar="RUN", help="Take that place from the decision of an earlier run."
 )
 run = click.argument("run", type=FILE)

@@ -11,10 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from releasegate.cli import options
+from releasegate.cli.anchors import one_anchor
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.decision.slices import slices_of
-from releasegate.gate import new_plan, open_model
+from releasegate.errors import RunError
+from releasegate.gate import open_model
 from releasegate.intervals import Side, items_to_settle, most_hits
+from releasegate.ledger import Anchor
+from releasegate.opening import Attempt, ledger_of, new_plan, open_or_resume
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement
 from releasegate.repository import GateRepository, RunFolder
@@ -25,9 +29,22 @@ from releasegate.repository import GateRepository, RunFolder
 @options.model
 @options.dtype
 @click.option("--open", "run", type=options.FILE, metavar="RUN", help="Open an attempt in this run folder.")
+@options.ledger
+@options.ledger_head
+@options.anchor
 @options.format_
 @options.quiet
-def command(policy: Path, model: Path, dtype: str, run: Path | None, format_: str, quiet: bool) -> int:
+def command(
+    policy: Path,
+    model: Path,
+    dtype: str,
+    run: Path | None,
+    ledger: Path | None,
+    ledger_head: Anchor | None,
+    anchor_run: Path | None,
+    format_: str,
+    quiet: bool,
+) -> int:
     """Show what a gate of CHECKPOINT under POLICY would measure, and how much each requirement can bear.
 
     Without --open it spends nothing. With it, the nonce is drawn and the plan lies in RUN.
@@ -39,12 +56,19 @@ def command(policy: Path, model: Path, dtype: str, run: Path | None, format_: st
     repository = GateRepository.around(policy)
     record = repository.read_policy(policy).record
     checkpoint = open_model(model, record, Bars(quiet=quiet))
-    plan = new_plan(repository, record, checkpoint, dtype, datetime.now(UTC).date().isoformat())
-    if run is not None:
+    counted = ledger_of(repository, record, ledger)
+    anchor = one_anchor(ledger_head, anchor_run)
+    today = datetime.now(UTC).date().isoformat()
+    attempt = Attempt(repository, record, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
+    if run is None:
+        number = counted.read(record.id, anchor).next_attempt if counted is not None else 1
+        plan = new_plan(attempt, today, number)
+    else:
         folder = RunFolder(run)
         with folder.locked():
-            plan = plan.model_copy(update={"nonce": secrets.token_hex(32)})
-            folder.open(plan)
+            if folder.plan_path.exists():
+                raise RunError(str(run), "holds a run already", "resume it, or choose another folder")
+            plan = open_or_resume(folder, attempt)
     if format_ == "json":
         print_json(plan.plain())
         return 0

@@ -8,7 +8,6 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import print_json
-from releasegate.errors import NotFound
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, RunFolder, starter
 
@@ -24,10 +23,7 @@ def command(run: Path, repo: Path, format_: str) -> int:
     Example:
       releasegate report runs/mini-chameleon
     """
-    try:
-        repository = GateRepository.around(repo)
-    except NotFound:
-        repository = GateRepository(starter())
+    repository = GateRepository.here(repo) or GateRepository(starter())
     folder = RunFolder(run)
     path = write_report(folder, repository, folder.read_decision(), folder.read_plan(), folder.receipt())
     if format_ == "json":

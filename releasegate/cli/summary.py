@@ -20,6 +20,7 @@ STYLES = {
     "met": "green",
     "violated": "red",
     "not_shown": "magenta",
+    "waived": "yellow",
 }
 SIDES = {"at_most": "≤", "at_least": "≥", "margin": "worse by ≤"}
 
@@ -33,6 +34,10 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
     replay = " (replay: never attested or exported)" if decision.replay else ""
     console.print(f"[{STYLES[decision.verdict]}]{decision.verdict}[/] · {decision.policy}{replay}")
     console.print(escape(decision.summary))
+    if decision.verdict_without_waivers != decision.verdict:
+        console.print(
+            f"without waivers: [{STYLES[decision.verdict_without_waivers]}]{decision.verdict_without_waivers}[/]"
+        )
     console.print(
         f"channel {decision.channel} · attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · "
         f"model {short(decision.model)}",
@@ -49,8 +54,12 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
+    for line in decision.idle_waivers:
+        console.print(f"waiver that does not count: {escape(line)}")
+    if decision.ledger is not None:
+        console.print(f"ledger at opening: {escape(str(decision.ledger))}", style="dim", soft_wrap=True)
     for line in decision.leans_on:
-        console.print(f"leans on {escape(line)}", style="dim")
+        console.print(f"leans on: {escape(line)}", style="dim")
     for name, place in places.items():
         console.print(f"{name + ':':<10}{escape(str(place))}", soft_wrap=True)
 
@@ -63,7 +72,7 @@ def short(digest: str) -> str:
 def _open(decision: Decision) -> list[Finding]:
     found = list(decision.strip.findings) if decision.strip else []
     found += [f for c in decision.capabilities for f in c.findings]
-    return [f for f in found if f.status != "met"]
+    return [f for f in found if f.status not in ("met", "waived")]
 
 
 def _requirements(decision: Decision) -> Table:

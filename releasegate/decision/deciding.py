@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
+from releasegate.decision.waiving import case_of
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Evidence
 from releasegate.intervals import effective_alpha
 from releasegate.plan import SOURCE, Plan, PlannedStrip
 from releasegate.policy import Capability, Channel, Policy
 from releasegate.receipt import Receipt
+from releasegate.trust import Trust
+from releasegate.waiver import Waiver, Waivers
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,15 @@ class _Routes:
     findings: tuple[Finding, ...]
 
 
-def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | None, today: date) -> Decision:
+def decide(
+    policy: Policy,
+    plan: Plan,
+    evidence: Evidence,
+    receipt: Receipt | None,
+    today: date,
+    waivers: tuple[Waiver, ...] = (),
+    trust: Trust | None = None,
+) -> Decision:
     """The decision on everything that was measured so far. Pure.
 
     Args:
@@ -39,6 +50,35 @@ def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | No
     """
     bench = _bench(policy, plan, evidence, today)
     _refuse_other_checkpoints(plan, evidence, receipt)
+    bare = _decided(bench, receipt)
+    if not waivers or bare.replay:
+        return bare
+    held = Waivers(waivers, trust, today)
+    found = _decided(replace(bench, waivers=held), receipt)
+    every = [f for c in found.capabilities for f in c.findings] + list(found.strip.findings if found.strip else ())
+    cases = [case_of(policy, plan, f) for f in every]
+    return found.model_copy(
+        update={
+            "verdict_without_waivers": bare.verdict,
+            "idle_waivers": tuple(idle.sentence for idle in held.idle(policy.id, cases)),
+            "leans_on": tuple(_waivers_of(every)) + found.leans_on,
+        }
+    )
+
+
+def _waivers_of(findings: list[Finding]) -> Iterable[str]:
+    seen = set()
+    for f in findings:
+        w = f.waived
+        if w is None or w.waiver in seen:
+            continue
+        seen.add(w.waiver)
+        what = f"{f.requirement} on {f.checkpoint} is {w.status.replace('_', ' ')}"
+        yield f"waiver {w.waiver} by {w.owner} until {w.expires}: {what}; {' '.join(w.reason.split())}"
+
+
+def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
+    policy, plan, evidence = bench.policy, bench.plan, bench.evidence
     source = [_on_source(bench, c) for c in policy.capabilities]
     stripping = tuple(c.id for c in source if c.verdict == "release_stripped")
     strip: StripDecision | None = None
@@ -57,6 +97,7 @@ def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | No
     verdict = worst(c.verdict for c in source)
     return Decision(
         verdict=verdict,
+        verdict_without_waivers=verdict,
         channel=_channel(policy, source, verdict),
         summary=_summary(verdict, source),
         policy=policy.id,
@@ -65,6 +106,7 @@ def decide(policy: Policy, plan: Plan, evidence: Evidence, receipt: Receipt | No
         evidence=evidence.digest,
         model=plan.source,
         attempt=plan.attempt,
+        ledger=plan.ledger,
         alpha=bench.alpha,
         replay=policy.digest() != plan.policy.digest(),
         capabilities=tuple(source),
@@ -82,7 +124,7 @@ def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench
     limit = policy.release.max_age_days
     stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
     alpha = effective_alpha(policy.release.alpha, plan.attempt, policy.shares)
-    return Bench(policy, plan, evidence, alpha, stale)
+    return Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
 
 
 def _refuse_other_checkpoints(plan: Plan, evidence: Evidence, receipt: Receipt | None) -> None:
@@ -127,7 +169,7 @@ def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> _
 
 def _all_met(findings: list[Finding]) -> bool:
     """An empty list shows nothing."""
-    return bool(findings) and all(f.status == "met" for f in findings)
+    return bool(findings) and all(f.status in ("met", "waived") for f in findings)
 
 
 def _wants(findings: Iterable[Finding]) -> bool:
@@ -188,12 +230,12 @@ def _routes_or_restricted(bench: Bench, c: Capability, checkpoint: str, *, narro
 def _released(routes: _Routes) -> str:
     if routes.route == "unconditional":
         return "released unconditionally"
-    shown = [f for f in routes.findings if f.status == "met"]
+    shown = [f for f in routes.findings if f.status in ("met", "waived")]
     return f"released by {routes.route}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in shown)
 
 
 def _why_not(routes: _Routes, outcome: str) -> str:
-    open_ones = [f for f in routes.findings if f.status != "met"]
+    open_ones = [f for f in routes.findings if f.status not in ("met", "waived")]
     return f"{outcome}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in open_ones)
 
 
@@ -252,7 +294,7 @@ def _after_strip(c: CapabilityDecision, strip: StripDecision) -> CapabilityDecis
     if strip.verdict in ("release_stripped", "restrict"):
         sentence = f"taken out of the checkpoint that is published; {c.sentence}"
         return c.model_copy(update={"verdict": "release_stripped", "route": "strip", "sentence": sentence})
-    failed = [f for f in strip.findings if f.status != "met"]
+    failed = [f for f in strip.findings if f.status not in ("met", "waived")]
     why = "; ".join(f"{f.requirement}: {f.sentence}" for f in failed) or "nothing shows that the strip worked"
     sentence = f"the strip is not shown to be enough: {why}"
     return c.model_copy(update={"verdict": strip.verdict, "route": None, "sentence": sentence})
@@ -311,6 +353,10 @@ def _names(capabilities: Iterable[CapabilityDecision]) -> str:
 
 
 def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
+    if plan.ledger is None:
+        yield "no ledger is kept: that this is attempt 1 is not shown"
+    elif not plan.ledger.anchored:
+        yield "ledger: unanchored: attempts removed from its end would not be seen"
     for c in policy.capabilities:
         if c.unconditional:
             yield f"{c.title}: unconditional, because: {c.rationale}"
@@ -319,7 +365,6 @@ def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             measurement = plan.find(eval_id, SOURCE)
             n = measurement.items if measurement and measurement.items else card.items.n
             yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
-    yield "no ledger is kept: that this is attempt 1 is not shown"
 
 
 def _not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:

@@ -10,11 +10,13 @@ from releasegate.decision.instruments import Prepared, prepare
 from releasegate.decision.record import Finding, Limited, Reason, SliceFinding, Status
 from releasegate.decision.sequences import judge_clusters, judge_paired_sequence, judge_sequence
 from releasegate.decision.slices import Slice, slices_of
+from releasegate.decision.waiving import waive
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
 from releasegate.intervals import Side
 from releasegate.plan import SOURCE, Measurement, Plan
 from releasegate.policy import Channel, Policy, Requirement, Section, counts_at
+from releasegate.waiver import Waivers
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Bench:
     evidence: Evidence
     alpha: float
     stale: str | None
+    waivers: Waivers
 
     def columns(self, measurement: Measurement | None) -> Columns | None:
         """What was measured, if anything was."""
@@ -65,7 +68,7 @@ def judge(
     errors = _errors(columns, measurement)
     why = sentence(decisive, requirement.metric, side, limit, errors)
     stale = bench.stale if reason == "want_of_evidence" and bench.stale else None
-    return Finding(
+    finding = Finding(
         requirement=requirement.id,
         section=section,
         safeguards=safeguards,
@@ -81,6 +84,7 @@ def judge(
         sentence=stale or why,
         settle="measure again" if stale else _settle(decisive, side, limit),
     )
+    return waive(finding, bench.policy, bench.plan, bench.waivers)
 
 
 def _limit(r: Requirement) -> tuple[Limited, float]:

@@ -8,15 +8,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from releasegate.evidence import Labels
+from releasegate.ledger import Outcome
+from releasegate.plan import LedgerPosition
 from releasegate.policy import Channel, EnforcedBy, Section
 from releasegate.receipt import Tier
 from releasegate.records import Digest, Document, Identifier, Record
 
-Verdict = Literal["release", "release_stripped", "restrict", "withhold", "incomplete"]
+Verdict = Outcome
 VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "withhold", "incomplete")
 """The total order, from the most to the least that may be published."""
 
-Status = Literal["met", "violated", "not_shown"]
+Status = Literal["met", "violated", "not_shown", "waived"]
 Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
 Limited = Literal["at_most", "at_least", "margin"]
 Method = Literal[
@@ -82,6 +84,19 @@ class SliceFinding(Record):
     """Why the instrument cannot carry it, if that is what is wanting."""
 
 
+class Waived(Record):
+    """The waiver that a finding rests on, and what was found."""
+
+    status: Literal["violated", "not_shown"]
+    waiver: Identifier
+    sha256: Digest
+    """Of the waiver's document."""
+    owner: str
+    reason: str
+    expires: str
+    key: Identifier
+
+
 class Finding(Record):
     """What was found for one requirement on one checkpoint."""
 
@@ -95,6 +110,8 @@ class Finding(Record):
     limit: float
     status: Status
     reason: Reason | None = None
+    waived: Waived | None = None
+    """Present with status `waived`; `reason` is then that of what was found."""
     enforced_by: EnforcedBy | None = None
     slices: Annotated[tuple[SliceFinding, ...], Field(min_length=1)]
     """Worst first."""
@@ -137,6 +154,7 @@ class Decision(Document):
 
     schema_: Annotated[Literal["releasegate/decision/v0"], Field(alias="schema")] = "releasegate/decision/v0"
     verdict: Verdict
+    verdict_without_waivers: Verdict
     channel: Channel
     """Through which it may be published under this verdict; `none` where it may not."""
     summary: str
@@ -146,6 +164,8 @@ class Decision(Document):
     evidence: Digest
     model: Digest
     attempt: int
+    ledger: LedgerPosition | None = None
+    """Where the ledger stood when the attempt was opened; None: no ledger counts attempts."""
     alpha: float
     """Effective alpha of every requirement."""
     replay: bool = False
@@ -154,6 +174,8 @@ class Decision(Document):
     strip: StripDecision | None = None
     awaiting_strip: tuple[Identifier, ...] = ()
     """Capabilities that come to `strip` while no stripped checkpoint was measured."""
+    idle_waivers: tuple[str, ...] = ()
+    """Waivers of this policy that do not count, and why."""
     leans_on: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
 

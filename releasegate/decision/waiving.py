@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from releasegate.decision.record import Finding
+from releasegate.decision.record import Finding, Waived
 from releasegate.plan import Plan
 from releasegate.policy import Policy
-from releasegate.waiver import Case
+from releasegate.waiver import Case, Waivers
 
 
 def case_of(policy: Policy, plan: Plan, finding: Finding) -> Case:
-    """A finding, before any waiver, with the measurement that it rests on.
+    """A finding as it was before any waiver, with the measurement that it rests on.
 
     Args:
         policy: the one that judged.
@@ -28,6 +28,25 @@ def case_of(policy: Policy, plan: Plan, finding: Finding) -> Case:
         checkpoint=finding.checkpoint,
         measurement=plan.identity(measurement) if measurement is not None and plan.nonce is not None else None,
         opened=date.fromisoformat(plan.opened),
-        status=finding.status,
+        status=finding.waived.status if finding.waived else finding.status,
         reason=finding.reason,
     )
+
+
+def waive(finding: Finding, policy: Policy, plan: Plan, waivers: Waivers) -> Finding:
+    """The finding, `waived` where a waiver counts for it."""
+    counts = waivers.on(case_of(policy, plan, finding))
+    if counts is None:
+        return finding
+    w = counts.waiver
+    waived = Waived(
+        status="violated" if finding.status == "violated" else "not_shown",
+        waiver=w.id,
+        sha256=w.digest(),
+        owner=w.owner,
+        reason=w.reason,
+        expires=w.expires,
+        key=w.key,
+    )
+    sentence = f"waived by {w.owner} until {w.expires} ({w.id}), though {finding.sentence}"
+    return finding.model_copy(update={"status": "waived", "waived": waived, "sentence": sentence})

@@ -7,7 +7,7 @@ from typing import Literal
 
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.plan import Plan
-from releasegate.reporting.findings import metric_title
+from releasegate.reporting.findings import metric_title, tested
 from releasegate.reporting.measures import label_words
 from releasegate.reporting.numbers import beside, number
 from releasegate.reporting.view import Chart, ChartRow
@@ -46,10 +46,10 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
 
 
 def _said(finding: Finding) -> str:
-    e = finding.slices[0].estimate
+    e, limit = finding.slices[0].estimate, tested(finding, finding.slices[0])
     return (
         f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
-        f"{beside(e.low, finding.limit)} to {beside(e.high, finding.limit)}, "
+        f"{beside(e.low, limit)} to {beside(e.high, limit)}, "
         f"limit {SIDE[finding.side]} {number(finding.limit)}."
     )
 
@@ -71,15 +71,16 @@ def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
     e = found.estimate
     assert e.low is not None
     assert e.high is not None
-    low, high = beside(e.low, finding.limit), beside(e.high, finding.limit)
+    limit = tested(finding, found)
+    low, high = beside(e.low, limit), beside(e.high, limit)
     return ChartRow(
         label=label,
         tone=found.status,
         depth=1 if found.labels else 0,
-        numbers=f"{beside(e.value, finding.limit)}  [{low}, {high}]",
+        numbers=f"{beside(e.value, limit)}  [{low}, {high}]",
         interval=(e.low, e.high),
         value=e.value,
-        limit=finding.limit,
+        limit=limit,
     )
 
 

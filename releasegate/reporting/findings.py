@@ -30,13 +30,13 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         checkpoint=checkpoint(finding.checkpoint),
         metric=finding.metric,
         metric_title=metric_title(finding, card),
-        limit=f"{SIDE[finding.side]} {number(finding.limit)}",
+        limit=_limit(finding, worst),
         mark=STATUS[finding.status],
         note=REASON[finding.reason] if finding.reason else "",
         worst=label_words(card, worst.labels),
-        estimate=beside(e.value, finding.limit),
-        low=beside(e.low, finding.limit),
-        high=beside(e.high, finding.limit),
+        estimate=beside(e.value, tested(finding, worst)),
+        low=beside(e.low, tested(finding, worst)),
+        high=beside(e.high, tested(finding, worst)),
         distance=distance_words(finding, worst),
         method=METHOD[e.method],
         alpha=number(e.alpha),
@@ -73,7 +73,18 @@ def distance_words(finding: Finding, found: SliceFinding) -> str:
     bound = conservative(finding, found)
     if bound is None:
         return "none"
-    return distance(bound - finding.limit if finding.side == "at_least" else finding.limit - bound)
+    limit = tested(finding, found)
+    return distance(bound - limit if finding.side == "at_least" else limit - bound)
+
+
+def tested(finding: Finding, found: SliceFinding) -> float:
+    """What the bounds of a slice are compared with: the limit, or where a judge's errors moved it to."""
+    return finding.limit if found.tested_limit is None else found.tested_limit
+
+
+def _limit(finding: Finding, found: SliceFinding) -> str:
+    stated = f"{SIDE[finding.side]} {number(finding.limit)}"
+    return stated if found.tested_limit is None else f"{stated}, tested at {number(found.tested_limit)}"
 
 
 def _counts(e: Estimate) -> tuple[Pair, ...]:
@@ -107,9 +118,9 @@ def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> Slic
         label=label_words(card, found.labels),
         mark=STATUS[found.status],
         note=REASON[found.reason] if found.reason else "",
-        estimate=beside(e.value, finding.limit),
-        low=beside(e.low, finding.limit),
-        high=beside(e.high, finding.limit),
+        estimate=beside(e.value, tested(finding, found)),
+        low=beside(e.low, tested(finding, found)),
+        high=beside(e.high, tested(finding, found)),
         distance=distance_words(finding, found),
         counted=counted + (f", {lost} failed or missing" if lost else ""),
     )

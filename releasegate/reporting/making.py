@@ -118,7 +118,7 @@ def _line(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
 
 def _deciding(findings: tuple[Finding, ...]) -> Finding:
     """The finding that stands in the way, or the first."""
-    return next((f for f in findings if f.status != "met"), findings[0])
+    return next((f for f in findings if f.status not in ("met", "waived")), findings[0])
 
 
 def _alike(findings: list[Finding]) -> list[list[Finding]]:
@@ -151,7 +151,7 @@ def _would_change(decision: Decision) -> list[Pair]:
     """What would settle each requirement that is not met, where the verdict is not a clean release."""
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip else ()
-    return [Pair(f.requirement, f.settle) for f in findings if f.status != "met" and f.settle]
+    return [Pair(f.requirement, f.settle) for f in findings if f.status not in ("met", "waived") and f.settle]
 
 
 def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> CapabilityView:

@@ -52,6 +52,14 @@ class GateRepository:
             str(path), "lies in no gate repository (a folder with policies/ and evals/)", "run `releasegate init`"
         )
 
+    @classmethod
+    def here(cls, path: Path) -> GateRepository | None:
+        """The gate repository around `path`, if there is one."""
+        try:
+            return cls.around(path)
+        except NotFound:
+            return None
+
     def shown(self, path: Path) -> str:
         """How messages name a file: relative to the repository where it lies inside."""
         path = path.resolve()

@@ -102,10 +102,17 @@ class RunFolder:
         if self.root.exists() and any(self.root.iterdir()):
             raise RunError(str(self.root), "is not empty and not a run", "choose another folder")
         self.root.mkdir(parents=True, exist_ok=True)
+        self.write_plan(plan)
+
+    def write_plan(self, plan: Plan) -> None:
+        """Nothing; plan.json holds it."""
         write_whole(self.plan_path, plan.text().encode())
 
-    def read_plan(self) -> Plan:
+    def read_plan(self, *, half_opened: bool = False) -> Plan:
         """The plan of the run.
+
+        Args:
+            half_opened: take one without a nonce too: its opening was cut off before the ledger gave it one.
 
         Raises:
             NotFound: there is no run here.
@@ -114,7 +121,7 @@ class RunFolder:
         plan = _read_document(
             Plan, self.plan_path, "no run here", "run `releasegate gate` or `releasegate plan --open`"
         )
-        if plan.nonce is None:
+        if plan.nonce is None and not half_opened:
             raise EvidenceUntrusted(str(self.plan_path), "was never opened: it has no nonce", "start a new run")
         return plan
 

@@ -1,0 +1,27 @@
+"""The decision on what lies in a run folder. Reads no model, and runs none."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from releasegate.decision import Decision, decide
+from releasegate.repository.gate_repository import GateRepository
+from releasegate.repository.run_folder import RunFolder
+from releasegate.repository.waivers import read_trust, read_waivers
+
+
+def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -> Decision:
+    """The decision by the policy of the run's own plan.
+
+    Args:
+        repository: where waivers lie; without one there are none.
+        today: the day of deciding.
+
+    Raises:
+        NotFound: there is no run here.
+        EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan.
+    """
+    plan = run.read_plan()
+    waivers = read_waivers(repository) if repository is not None else ()
+    trust = read_trust(repository, plan.policy) if repository is not None and waivers else None
+    return decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), today, waivers, trust)
