@@ -22,7 +22,7 @@ demo: $(VENV)/.installed  ## the whole gate on the embedded model, from an empty
 	$(BIN)/releasegate gate policies/mini-chameleon.yaml --model examples/mini_chameleon/checkpoint --out $(DEMO)
 
 test: $(VENV)/.installed  ## the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: lint types layers test  ## what a change must pass
 

@@ -49,7 +49,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(RUNS):
             run = str(Path(folder) / str(number))
-            gate = [sys.executable, "-m", "releasegate", "gate", str(POLICY), "--model", str(CHECKPOINT), "--out", run, "-q"]
+            gate = [
+                sys.executable,
+                "-m",
+                "releasegate",
+                "gate",
+                str(POLICY),
+                "--model",
+                str(CHECKPOINT),
+                "--out",
+                run,
+                "-q",
+            ]
             rows["gate"].append(measured(gate))
             rows["gate, finished run"].append(measured(gate))
             rows["plain load"].append(measured([sys.executable, "-c", LOAD]))

@@ -15,6 +15,7 @@ from releasegate.plan import LedgerPosition, Plan, PlannedModel, differences, ma
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, ledger_path
 from releasegate.repository.ledger_file import HeldLedger
+from releasegate.stripping import plan_strip
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,20 @@ def ledger_of(repository: GateRepository, policy: Policy, named: Path | None) ->
 
 
 def new_plan(attempt: Attempt, opened: str, number: int = 1) -> Plan:
-    """The plan of attempt `number`, opened on the day `opened`, without its nonce."""
+    """The plan of attempt `number`, opened on the day `opened`, without its nonce.
+
+    Raises:
+        RecipeMismatch: a strip that may come does not fit the checkpoint; better known before an attempt is spent.
+    """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
     names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
     evals = {name: eval_code(repository, policy, name, attempt.dtype) for name in sorted(names)}
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
     model = PlannedModel(layout=checkpoint.layout, manifest=checkpoint.manifest)
-    return make_plan(policy, evals, recipes, model, opened, number)
+    plan = make_plan(policy, evals, recipes, model, opened, number)
+    for strip in plan.strips:
+        plan_strip(checkpoint, [repository.recipe(ref.id) for ref in strip.recipes])
+    return plan
 
 
 def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:

@@ -70,6 +70,8 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             here = (*at, *path)
             yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))
             yield from _requirement(located, requirement, section, here, beside)
+    if policy.release.channel == "none":
+        yield located.problem(("release", "channel"), "publishes to nobody", "name the channel of the release")
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
     if len(stripping) > MOST_STRIPS:
         yield located.problem(

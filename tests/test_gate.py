@@ -401,7 +401,7 @@ class Strange(BaseException):
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("where", ["decide", "open_checkpoint"])
+@pytest.mark.parametrize("where", ["decide_run", "open_checkpoint"])
 def test_a_bug_inside_releasegate_is_2_and_never_a_verdict(
     made: Tiny, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str, error: BaseException
 ) -> None:
@@ -454,7 +454,7 @@ def test_what_ends_a_command_has_its_own_code(
     assert run(arguments(made)) == 0, "whatever was left on disk can be resumed"
 
 
-@pytest.mark.parametrize("step", ["measure", "decide", "strip_for", "measure_stripped", "write_report"])
+@pytest.mark.parametrize("step", ["measure", "decide_run", "strip_for", "measure_stripped", "write_report"])
 def test_whatever_breaks_is_resumed_without_measuring_anything_twice(
     made: Tiny, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

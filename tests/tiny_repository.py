@@ -17,7 +17,8 @@ from typing import Any
 from releasegate.checkpoint import open_checkpoint
 from releasegate.evaluation import Bench, Target, measure
 from releasegate.evidence import Evidence
-from releasegate.gate import Call, new_plan
+from releasegate.gate import Call
+from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE, Plan
 from releasegate.repository import GateRepository, RunFolder
 from tests.tiny_checkpoints import RECIPES, tiny
@@ -184,10 +185,9 @@ class Tiny:
         """The plan of an attempt that is open in the run folder."""
         policy = self.repository.read_policy(self.policy).record
         checkpoint = open_checkpoint(self.checkpoint)
-        plan = new_plan(self.repository, policy, checkpoint, "float32", OPENED.isoformat())
-        plan = plan.model_copy(update={"nonce": nonce})
-        self.run.open(plan)
-        return plan
+        day = OPENED.isoformat()
+        attempt = Attempt(self.repository, policy, checkpoint, "float32", day, lambda: nonce, None, None)
+        return open_or_resume(self.run, attempt)
 
     def measured(self, plan: Plan) -> Evidence:
         """The evidence of the source, after measuring whatever is missing."""

@@ -117,7 +117,9 @@ def _capacity(plan: Plan, r: Requirement, section: str) -> tuple[str, str, str]:
         return "none", "–", "–"
     n = min(part.planned for part in slices_of(r, plan.cards[r.eval], measurement.cells))
     side: Side = "at_least" if r.at_least is not None else "at_most"
-    alpha = plan.alpha / 2 if r.margin is not None else plan.alpha
+    metric = plan.cards[r.eval].metrics[r.metric_name]
+    halved = r.margin is not None or metric.judged_by is not None or metric.threshold is not None
+    alpha = plan.alpha / 2 if halved else plan.alpha
     limit = next(x for x in (r.at_most, r.at_least, r.margin) if x is not None)
     wrong = most_hits(n, limit, side, alpha) if n else None
     needed = items_to_settle(0.0 if side == "at_most" else 1.0, limit, side, alpha)

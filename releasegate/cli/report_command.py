@@ -8,6 +8,7 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import print_json
+from releasegate.errors import EvidenceUntrusted
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, RunFolder, starter
 
@@ -25,7 +26,12 @@ def command(run: Path, repo: Path, format_: str) -> int:
     """
     repository = GateRepository.here(repo) or GateRepository(starter())
     folder = RunFolder(run)
-    path = write_report(folder, repository, folder.read_decision(), folder.read_plan(), folder.receipt())
+    plan, decision = folder.read_plan(), folder.read_decision()
+    if (decision.plan, decision.evidence) != (plan.fixed, folder.evidence.read(plan).digest):
+        raise EvidenceUntrusted(
+            str(folder.decision_path), "was made on another plan or other evidence", "run `releasegate decide` again"
+        )
+    path = write_report(folder, repository, decision, plan, folder.receipt())
     if format_ == "json":
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:

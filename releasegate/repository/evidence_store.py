@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from releasegate.evidence import (
     Started,
     evidence_digest,
     parse_index_line,
+    parse_measured,
     parse_sample,
 )
 from releasegate.plan import Measurement, Plan
@@ -27,6 +30,10 @@ from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
 
 AGAIN = "restore it, or measure in a new run folder"
+BLOCK = 2**18
+"""Bytes of a shard that are read together; one line more."""
+FAILURE = b'{"outcome":"failed",'
+"""How the line of a failed sample begins."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +131,11 @@ class EvidenceStore:
         Raises:
             EvidenceUntrusted: a shard is missing, changed, doubled, or not in the index; a sample is not in the plan.
         """
-        self._refuse_other_plan(plan)
-        done = self.done()
+        index = self.index()
+        self._refuse_other_plan(plan, index)
+        done = {(line.measurement, line.shard): line for line in index if isinstance(line, Done)}
         planned = {plan.identity(m): m for m in plan.measurements}
-        self._refuse_strays(done)
+        self._refuse_strays(index)
         collectors: dict[str, Collector] = {}
         for (identity, _), line in sorted(done.items()):
             measurement = planned.get(identity)
@@ -136,9 +144,11 @@ class EvidenceStore:
                     str(self._index), f"measurement {identity[:19]}… is not in the plan", "measure in a new run folder"
                 )
             name = f"evidence of {measurement.eval} on {measurement.checkpoint}"
-            collector = collectors.setdefault(identity, Collector(measurement.cells, name))
+            collector = collectors.get(identity) or Collector(measurement.cells, name)
+            collectors[identity] = collector
             collector.bind(line.model)
-            self._read_shard(plan.cards[measurement.eval], line, measurement, collector)
+            with _no_cycles():
+                self._read_shard(plan.cards[measurement.eval], line, measurement, collector)
         columns = {identity: collector.columns() for identity, collector in collectors.items()}
         return Evidence(columns, evidence_digest(done.values()))
 
@@ -161,40 +171,71 @@ class EvidenceStore:
             )
         seen = hashlib.sha256()
         counts = {"measured": 0, "failed": 0}
+        items = range(shard * measurement.shard, (shard + 1) * measurement.shard)
+        number = 0
         with path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                seen.update(text)
-                sample = parse_sample(text, f"{path}:{number}")
-                if not shard * measurement.shard <= sample.item < (shard + 1) * measurement.shard:
-                    raise EvidenceUntrusted(
-                        f"{path}:{number}",
-                        f"item {sample.item} belongs to another shard",
-                        "measure in a new run folder",
-                    )
-                _refuse_impossible(sample, card, f"{path}:{number}")
-                counts[sample.outcome] += 1
-                collector.add(sample, f"{path}:{number}")
+            while lines := file.readlines(BLOCK):
+                whole = b"".join(lines)
+                seen.update(whole)
+                failed = [i for i, text in enumerate(lines) if text.startswith(FAILURE)] if FAILURE in whole else []
+                measured = [text for text in lines if not text.startswith(FAILURE)] if failed else lines
+                together = _taken_together(measured, items, card, collector)
+                counts["measured"] += len(measured) if together else 0
+                for i in failed if together else range(len(lines)):
+                    where = f"{path}:{number + i + 1}"
+                    sample = parse_sample(lines[i], where)
+                    if sample.item not in items:
+                        raise EvidenceUntrusted(
+                            where, f"item {sample.item} belongs to another shard", "measure in a new run folder"
+                        )
+                    _refuse_impossible(sample, card, where)
+                    counts[sample.outcome] += 1
+                    collector.add(sample, where)
+                number += len(lines)
         if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
             raise EvidenceUntrusted(
                 str(path), "is not what the index says it was", "restore it, or measure in a new run folder"
             )
 
-    def _refuse_other_plan(self, plan: Plan) -> None:
-        for number, line in enumerate(self.index(), 1):
-            if isinstance(line, Started) and line.plan != plan.fixed:
+    def _refuse_other_plan(self, plan: Plan, index: Sequence[Started | Done]) -> None:
+        fixed = plan.fixed
+        for number, line in enumerate(index, 1):
+            if isinstance(line, Started) and line.plan != fixed:
                 what = "was measured under another plan than plan.json"
                 raise EvidenceUntrusted(
                     f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder"
                 )
 
-    def _refuse_strays(self, done: dict[tuple[str, int], Done]) -> None:
-        known = {self.shard_path(measurement, shard) for measurement, shard in done}
+    def _refuse_strays(self, index: Sequence[Started | Done]) -> None:
+        # A shard that was only started may lie there: the run was killed before the index said that it was whole.
+        known = {self._index, *(self.shard_path(line.measurement, line.shard) for line in index)}
         for path in sorted(self.root.rglob("*")):
-            if path.is_dir() or path == self._index or path in known or path.name.endswith(".partial"):
+            if path.is_dir() or path in known or path.name.endswith(".partial"):
                 continue
-            if any(path == self.shard_path(e.measurement, e.shard) for e in self.index()):
-                continue  # written, and the run was killed before the index said so: a resumed run measures it again
             raise EvidenceUntrusted(str(path), "is not in the index", "remove it, or measure in a new run folder")
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Nothing; while it lasts, nobody looks for cycles among samples, which have none: that is most of reading them."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looking:
+            gc.enable()
+
+
+def _taken_together(lines: Sequence[bytes], items: range, card: EvalCard, collector: Collector) -> bool:
+    """Whether the samples of these lines are now part of what is collected. If anything about one is not in order, none is."""
+    samples = parse_measured(lines)
+    if not samples:
+        return False
+    seen = {(name, value) for sample in samples for name, value in sample.values.items()}
+    if any(name in card.metrics and card.metrics[name].refusal(value) for name, value in seen):
+        return False
+    return collector.add_all(samples, items)
 
 
 def _refuse_impossible(sample: Measured | Failed, card: EvalCard, where: str) -> None:
