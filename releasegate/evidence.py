@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
@@ -211,35 +211,39 @@ class Collector:
             if len(self._errors) < 5 and sample.error not in self._errors:
                 self._errors.append(sample.error)
 
-    def add_all(self, samples: Sequence[Measured], allowed: range) -> bool:
-        """Whether all of `samples` are now part of the columns; if `add` would refuse one of them, none is.
+    def add_all(self, samples: Sequence[Measured], allowed: range, possible: Callable[[str, float], bool]) -> bool:
+        """Whether all of `samples` are now part of the columns; if anything about one is not in order, none is.
 
         Args:
             allowed: the numbers that their items may have.
+            possible: whether a metric, by its name, can have a value.
         """
+        numbers = set(map(_ITEM, samples))
+        if len(numbers) < len(samples) or min(numbers) < allowed.start or max(numbers) >= allowed.stop:
+            return False
         groups: dict[tuple[tuple[tuple[str, str], ...], tuple[str, ...]], list[Measured]] = {}
         for labels, values, sample in zip(map(_LABELS, samples), map(_VALUES, samples), samples, strict=True):
             groups.setdefault((tuple(labels.items()), tuple(values)), []).append(sample)
         wanted: Counter[int] = Counter()
-        numbers = set(map(_ITEM, samples))
-        if len(numbers) < len(samples) or min(numbers) < allowed.start or max(numbers) >= allowed.stop:
-            return False
-        found: list[tuple[int, NDArray[np.int64], list[Measured]]] = []
+        found: list[tuple[int, NDArray[np.int64], dict[str, list[float]]]] = []
         for (pairs, metrics), group in groups.items():
             place = self._places.get(_cell_key(dict(pairs), metrics))
             items = np.array(list(map(_ITEM, group)))
             if place is None or items.max() >= len(self._state) or self._state[items].any():
                 return False
-            found.append((place, items, group))
+            columns = {metric: [values[metric] for values in map(_VALUES, group)] for metric in metrics}
+            if not all(possible(metric, value) for metric, column in columns.items() for value in set(column)):
+                return False
+            found.append((place, items, columns))
             wanted[place] += len(group)
         if any(n > self._left[place] for place, n in wanted.items()):
             return False
-        for place, items, group in found:
-            self._left[place] -= len(group)
+        for place, items, columns in found:
+            self._left[place] -= len(items)
             self._cell[items] = place
             self._state[items] = MEASURED
-            for metric in group[0].values:
-                self._values[metric][items] = [values[metric] for values in map(_VALUES, group)]
+            for metric, column in columns.items():
+                self._values[metric][items] = column
         return True
 
     def bind(self, model: str) -> None:
@@ -273,7 +277,7 @@ def parse_sample(line: bytes, where: str) -> Measured | Failed:
 
 
 def parse_measured(lines: Sequence[bytes]) -> list[Measured] | None:
-    """The samples that lines of a shard hold; None unless each is a measured one, written as releasegate writes it.
+    """The samples that lines of a shard hold; None unless there are some, all measured, as releasegate writes them.
 
     Such lines are read together, several times as fast as by `parse_sample`, and hold no key twice, or they would not
     equal what they are written as again.
@@ -284,7 +288,7 @@ def parse_measured(lines: Sequence[bytes]) -> list[Measured] | None:
         return None
     # In a string the quotes would be escaped: this stands between two records and nowhere else.
     written = _MEASURED.dump_json(samples)[1:-1].replace(b'},{"outcome":', b'}\n{"outcome":') + b"\n"
-    return samples if written == b"".join(lines) else None
+    return samples if samples and written == b"".join(lines) else None
 
 
 def parse_index_line(line: bytes, where: str) -> Started | Done:

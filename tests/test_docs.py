@@ -1,6 +1,6 @@
 """The documentation names everything that there is, its links and commands work, and its examples are valid.
 
-Conventions: a ```yaml block that begins with `schema: releasegate/…` (after comments) is a whole document; a ```sh block
+Conventions: a ```yaml or ```yml block begins with `schema: releasegate/…` (after comments) and is a whole document; a ```sh block
 holds commands that work; a block of the adding-… pages that begins with a comment `# <path>` is that file.
 """
 
@@ -18,11 +18,21 @@ import click
 import pytest
 
 from releasegate.cli import COMMANDS, cli
+from releasegate.decision import Decision
 from releasegate.documents import parse_document
-from releasegate.evalcard import parse_card
-from releasegate.policy import parse_policy
+from releasegate.evalcard import EvalCard, parse_card
+from releasegate.evidence import Done, Failed, Measured, Started
+from releasegate.ledger import Closed, NonceDrawn, Opened, Used
+from releasegate.ledger.lines import Init, Link
+from releasegate.plan import Plan
+from releasegate.policy import Policy, parse_policy
+from releasegate.policytest import PolicyTest, StatedCell, parse_policy_test
+from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
+from releasegate.records import Record
 from releasegate.repository import GateRepository
+from releasegate.trust import Trust
+from releasegate.waiver import Waiver
 
 TOP = Path(__file__).parents[1]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
@@ -31,7 +41,23 @@ PARSERS: Mapping[str, Callable[[str, str], object]] = {
     "policy": parse_policy,
     "eval": parse_card,
     "recipe": lambda text, source: parse_document(Recipe, text, source),
+    "policytest": parse_policy_test,
 }
+STORED: Mapping[str, tuple[type[Record], ...]] = {
+    "waivers.md#keys": (Trust,),
+    "waivers.md#format": (Waiver,),
+    "formats.md#policy": (Policy,),
+    "formats.md#eval-card": (EvalCard,),
+    "formats.md#recipe": (Recipe,),
+    "formats.md#plan": (Plan,),
+    "formats.md#evidence": (Started, Done, Measured, Failed),
+    "formats.md#decision": (Decision,),
+    "formats.md#receipt": (Receipt,),
+    "ledger.md#format": (Init, Opened, NonceDrawn, Used, Closed, Link),
+    "policy-tests.md#a-cell": (StatedCell,),
+    "policy-tests.md#a-test": (PolicyTest,),
+}
+"""Where the fields of each stored record are described; of one that stands in several, the first place counts."""
 
 
 def name_of(page: Path) -> str:
@@ -49,8 +75,9 @@ def commands(page: Path) -> list[str]:
 
 
 def calls(page: Path) -> list[list[str]]:
-    """The arguments of each call of releasegate on a page."""
-    return [shlex.split(line)[1:] for line in commands(page) if line.startswith("releasegate ")]
+    """The arguments of each call of releasegate on a page, its variables filled in."""
+    lines = [line.replace("$LEDGER_ANCHOR", f"1:{'0' * 64}") for line in commands(page)]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("releasegate ")]
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -64,18 +91,59 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+def section_at(place: str) -> str:
+    """The text below the heading that `page#anchor` names."""
+    page, _, anchor = place.partition("#")
+    return next(text for heading, text in sections(TOP / "docs" / page).items() if slug(heading) == anchor)
+
+
+def words_in_code(text: str) -> set[str]:
+    """Every name that stands in a code span or a fenced block."""
+    fenced = re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    return set(re.findall(r"[a-z][a-z0-9_]*", " ".join(fenced + spans)))
+
+
+def fields_of(record: type[Record]) -> dict[str, set[str]]:
+    """The fields of a record and of every record inside it, by the name of the record."""
+    schema = record.model_json_schema(by_alias=True)
+    parts = {record.__name__: schema, **schema.get("$defs", {})}
+    return {name: set(part.get("properties", {})) for name, part in parts.items()}
+
+
 def command_of(name: str) -> click.Command:
     found = cli.get_command(click.Context(cli), name)
     assert found is not None
     return found
 
 
+def in_full(command: click.Command) -> list[click.Command]:
+    """A command and those below it."""
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return [command, *inner]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_documented_under_its_heading(name: str) -> None:
     section = sections(TOP / "docs" / "cli.md")[name]
-    long = [o for p in command_of(name).params if isinstance(p, click.Option) for o in p.opts if o.startswith("--")]
+    params = [p for command in in_full(command_of(name)) for p in command.params]
+    long = [o for p in params if isinstance(p, click.Option) for o in p.opts if o.startswith("--")]
     assert [o for o in long if f"{o}`" not in section and f"{o} " not in section] == []
     assert f"releasegate {name}" in section
+    below = [command.name for command in in_full(command_of(name))[1:]]
+    assert [inner for inner in below if f"releasegate {name} {inner}" not in section] == []
+
+
+def test_every_field_of_every_stored_record_is_described() -> None:
+    described: dict[str, tuple[str, set[str]]] = {}
+    for place, records in STORED.items():
+        for record in records:
+            for name, fields in fields_of(record).items():
+                described.setdefault(name, (place, fields - {"schema"}))
+    missing = {
+        f"{name} in {place}": fields - words_in_code(section_at(place)) for name, (place, fields) in described.items()
+    }
+    assert {where: fields for where, fields in missing.items() if fields} == {}
 
 
 def test_every_policy_eval_recipe_and_subject_is_named_in_the_docs() -> None:
@@ -106,7 +174,7 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_policies_cards_and_recipes_on_a_page_parse(page: Path) -> None:
-    for block in blocks(page, "yaml"):
+    for block in blocks(page, "ya?ml"):
         kind = re.match(r"(?:#.*\n)*schema: releasegate/(\w+)/", block)
         assert kind, f"a yaml block is no document: {block[:60]}"
         PARSERS[kind[1]](block, name_of(page))
@@ -115,7 +183,11 @@ def test_policies_cards_and_recipes_on_a_page_parse(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_calls_of_releasegate_on_a_page_are_understood(page: Path) -> None:
     for name, *arguments in calls(page):
-        command_of(name).make_context(name, arguments)
+        command = command_of(name)
+        context = command.make_context(name, arguments)
+        if isinstance(command, click.Group):
+            inner, *rest = arguments
+            command.commands[inner].make_context(inner, rest, parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -13,13 +13,13 @@ from rich.table import Table
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.console import Bars, output, print_json
-from releasegate.decision.slices import slices_of
+from releasegate.decision.capacity import Capacity, capacity
 from releasegate.errors import RunError
 from releasegate.gate import open_model
-from releasegate.intervals import Side, items_to_settle, most_hits
+from releasegate.intervals import effective_alpha
 from releasegate.ledger import Anchor
 from releasegate.opening import Attempt, ledger_of, new_plan, open_or_resume
-from releasegate.plan import SOURCE, Plan
+from releasegate.plan import Plan
 from releasegate.policy import Requirement
 from releasegate.repository import GateRepository, RunFolder
 
@@ -70,7 +70,7 @@ def command(
                 raise RunError(str(run), "holds a run already", "resume it, or choose another folder")
             plan = open_or_resume(folder, attempt)
     if format_ == "json":
-        print_json(plan.plain())
+        print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)]})
         return 0
     console = output()
     console.print(
@@ -78,6 +78,12 @@ def command(
     )
     console.print(_measurements(plan))
     console.print(_requirements(plan))
+    for r, found in _capacities(plan):
+        if found.warning is not None:
+            console.print(f"warning: {r.id}: {escape(found.warning)}", style="yellow")
+    spent = sum(effective_alpha(record.release.alpha, j, 1) for j in range(1, plan.attempt + 1))
+    left = record.release.alpha - spent
+    console.print(f"alpha {record.release.alpha:g}: {left:.4f} left for the attempts after this one", style="dim")
     if run is not None:
         console.print(f"opened in {escape(str(run))}; go on with: releasegate eval {escape(str(run))} --model …")
     return 0
@@ -93,13 +99,21 @@ def _measurements(plan: Plan) -> Table:
     return table
 
 
+def _capacities(plan: Plan) -> list[tuple[Requirement, Capacity]]:
+    return [(r, capacity(plan, r, section)) for c in plan.policy.capabilities for section, _, r in c.sections()]
+
+
 def _requirements(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("requirement", "metric", "limit", "items a slice", "may go wrong", "needs at least"):
-        table.add_column(title)
-    for capability in plan.policy.capabilities:
-        for section, _, r in capability.sections():
-            table.add_row(r.id, r.metric, _limit(r), *_capacity(plan, r, section))
+    for title in ("requirement", "limit", "items", "may go wrong", "needs", "next attempt", "power", "expected items"):
+        table.add_column(title, justify="left" if title in ("requirement", "limit") else "right")
+    for r, found in _capacities(plan):
+        slices = f" x {found.slices}" if found.slices > 1 else ""
+        power = "" if found.power is None else f"{found.power:.3f} at {found.truth:g}"
+        cells = (found.may_go_wrong, found.needs, found.needs_next)
+        expected = "" if found.mean_items is None else f"{found.mean_items:.0f}"
+        counts = ["–" if cell is None else str(cell) for cell in cells]
+        table.add_row(r.id, _limit(r), f"{found.items}{slices}", *counts, power, expected)
     return table
 
 
@@ -107,20 +121,3 @@ def _limit(r: Requirement) -> str:
     return next(
         f"{name} {getattr(r, name):g}" for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None
     )
-
-
-def _capacity(plan: Plan, r: Requirement, section: str) -> tuple[str, str, str]:
-    """Items of the smallest slice, how many of them may go wrong, and the fewest that could show anything."""
-    places = [s.name for s in plan.strips] if section in ("removal", "keep") else [SOURCE]
-    measurement = next((m for m in plan.measurements if m.eval == r.eval and m.checkpoint in places), None)
-    if measurement is None or not measurement.cells:
-        return "none", "–", "–"
-    n = min(part.planned for part in slices_of(r, plan.cards[r.eval], measurement.cells))
-    side: Side = "at_least" if r.at_least is not None else "at_most"
-    metric = plan.cards[r.eval].metrics[r.metric_name]
-    halved = r.margin is not None or metric.judged_by is not None or metric.threshold is not None
-    alpha = plan.alpha / 2 if halved else plan.alpha
-    limit = next(x for x in (r.at_most, r.at_least, r.margin) if x is not None)
-    wrong = most_hits(n, limit, side, alpha) if n else None
-    needed = items_to_settle(0.0 if side == "at_most" else 1.0, limit, side, alpha)
-    return str(n), "not even none" if wrong is None else str(wrong), str(needed)

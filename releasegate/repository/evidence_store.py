@@ -228,14 +228,13 @@ def _no_cycles() -> Iterator[None]:
 
 
 def _taken_together(lines: Sequence[bytes], items: range, card: EvalCard, collector: Collector) -> bool:
-    """Whether the samples of these lines are now part of what is collected. If anything about one is not in order, none is."""
+    """Whether the samples of these lines are now part of what is collected; if anything about one is not in order, none is."""
+
+    def possible(metric: str, value: float) -> bool:
+        return metric not in card.metrics or card.metrics[metric].refusal(value) is None
+
     samples = parse_measured(lines)
-    if not samples:
-        return False
-    seen = {(name, value) for sample in samples for name, value in sample.values.items()}
-    if any(name in card.metrics and card.metrics[name].refusal(value) for name, value in seen):
-        return False
-    return collector.add_all(samples, items)
+    return samples is not None and collector.add_all(samples, items, possible)
 
 
 def _refuse_impossible(sample: Measured | Failed, card: EvalCard, where: str) -> None:

@@ -1,0 +1,155 @@
+"""What a plan can show: how much each requirement can bear, with what power, and what the next attempt would need."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from releasegate.decision.slices import slices_of
+from releasegate.evalcard import EvalCard
+from releasegate.intervals import Side, effective_alpha, items_to_settle, most_hits, power
+from releasegate.plan import SOURCE, Plan
+from releasegate.policy import Requirement, Section
+from releasegate.sequential import Claim, anytime_bounds
+from releasegate.stopping import stopping
+
+MOST_PLANNED = 100_000
+"""Items up to which the chances of a sequential test are worked out exactly."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one requirement can show with the planned items, in its smallest slice.
+
+    Attributes:
+        slices: gated slices.
+        items: planned items of the smallest of them.
+        alpha: of each bound.
+        may_go_wrong: items that may go wrong with the requirement still shown; None: not even none, or not a count.
+        needs: the fewest items that could show it, if none goes wrong; None: no number of items does.
+        needs_next: the same at the next attempt.
+        truth: what power is worked out for: the policy's `assume`, else a truth without a miss.
+        power: the chance to show it if that is the truth; None where it is not worked out.
+        mean_items: items that a sequential test is expected to consume then.
+        clusters: clusters of a claim about new ones.
+        ceiling: the limit that so many perfect clusters could show at most.
+        warning: why it cannot be met.
+    """
+
+    requirement: str
+    checkpoint: str
+    slices: int
+    items: int
+    alpha: float
+    may_go_wrong: int | None = None
+    needs: int | None = None
+    needs_next: int | None = None
+    truth: float | None = None
+    power: float | None = None
+    mean_items: float | None = None
+    clusters: int | None = None
+    ceiling: float | None = None
+    warning: str | None = None
+
+    def plain(self) -> dict[str, object]:
+        """As JSON data, without what is not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def capacity(plan: Plan, requirement: Requirement, section: Section) -> Capacity:
+    """What the plan lets one requirement show."""
+    wanted = [s.name for s in plan.strips] if section in ("removal", "keep") else [SOURCE]
+    found = [m for name in wanted if (m := plan.find(requirement.eval, name)) is not None]
+    checkpoint = found[0].checkpoint if found else wanted[0] if wanted else SOURCE
+    nothing = Capacity(requirement.id, checkpoint, 0, 0, plan.alpha, warning="nothing is planned that could show it")
+    card = plan.cards.get(requirement.eval)
+    if not found or card is None or not found[0].cells:
+        return nothing
+    parts = slices_of(requirement, card, found[0].cells)
+    items = min(part.planned for part in parts)
+    alpha = plan.alpha / (2 if _halved(requirement, card) else 1)
+    base = Capacity(requirement.id, checkpoint, len(parts), items, alpha)
+    if not items:
+        return nothing
+    if card.clusters is not None and card.clusters.population == "sampled" and requirement.margin is None:
+        labels = {cell.labels.get(card.clusters.key, "") for cell in found[0].cells}
+        return _clustered(base, requirement, len(labels))
+    if requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean":
+        return _sequential(base, requirement, card, plan)
+    return _fixed(base, requirement, plan)
+
+
+def _halved(r: Requirement, card: EvalCard) -> bool:
+    metric = card.metrics[r.metric_name]
+    paired = r.margin is not None and metric.type == "bernoulli" and not r.sequential
+    return paired or (r.margin is None and (metric.judged_by is not None or metric.threshold is not None))
+
+
+def _limit(r: Requirement) -> tuple[Side, float]:
+    if r.at_least is not None:
+        return "at_least", r.at_least
+    limit = r.at_most if r.at_most is not None else r.margin
+    assert limit is not None, "check refuses a requirement without a limit"
+    return "at_most", limit
+
+
+def _next_alpha(plan: Plan, alpha: float) -> float:
+    """The same share of the next attempt's alpha."""
+    policy = plan.policy
+    return alpha * effective_alpha(policy.release.alpha, plan.attempt + 1, policy.shares) / plan.alpha
+
+
+def _fixed(base: Capacity, r: Requirement, plan: Plan) -> Capacity:
+    side, limit = _limit(r)
+    best = 0.0 if side == "at_most" else 1.0
+    truth = best if r.assume is None else r.assume
+    wrong = most_hits(base.items, limit, side, base.alpha)
+    needs = items_to_settle(best, limit, side, base.alpha)
+    update = {
+        "may_go_wrong": wrong,
+        "needs": needs,
+        "needs_next": items_to_settle(best, limit, side, _next_alpha(plan, base.alpha)),
+        "truth": truth,
+        "power": power(base.items, limit, side, base.alpha, truth) if r.margin is None else None,
+        "warning": None
+        if wrong is not None
+        else f"{base.items} items cannot show it: {needs} are needed without a miss",
+    }
+    return Capacity(**{**asdict(base), **update})
+
+
+def _sequential(base: Capacity, r: Requirement, card: EvalCard, plan: Plan) -> Capacity:
+    side, limit = _limit(r)
+    low, high = card.metrics[r.metric_name].gated_range
+    span = (low - high, high - low) if r.margin is not None else (low, high)
+    mean = card.metrics[r.metric_name].type == "bounded_mean" or r.margin is not None
+    claim = Claim("mean" if mean else "share", side, limit, base.alpha, span)
+    best = span[0] if side == "at_most" else span[1]
+    truth = (0.0 if r.margin is not None else best) if r.assume is None else r.assume
+    if base.items > MOST_PLANNED:
+        return Capacity(**{**asdict(base), "truth": truth})
+    at_best, expected = stopping(claim, best, base.items), stopping(claim, truth, base.items)
+    needs = at_best.items_for_power(1 - 1e-9)
+    later = stopping(Claim(claim.of, side, limit, _next_alpha(plan, base.alpha), span), best, 4 * base.items)
+    update = {
+        "needs": needs,
+        "needs_next": later.items_for_power(1 - 1e-9),
+        "truth": truth,
+        "power": float(expected.met[-1]),
+        "mean_items": expected.mean_items,
+        "warning": None if needs is not None else f"{base.items} items cannot show it, whatever they show",
+    }
+    return Capacity(**{**asdict(base), **update})
+
+
+def _clustered(base: Capacity, r: Requirement, clusters: int) -> Capacity:
+    """The bets of the gate show less than any test could: what so many perfect clusters show is worked out from them."""
+    side, limit = _limit(r)
+    bound = anytime_bounds(Claim("mean", "at_least", 0.5, base.alpha), np.ones(clusters)).low
+    ceiling = bound if side == "at_least" else 1 - bound
+    short = bound < (limit if side == "at_least" else 1 - limit)
+    words = (
+        f"{clusters} clusters can show {ceiling:.3f} at {'most' if side == 'at_least' else 'least'}, however many items"
+    )
+    return Capacity(**{**asdict(base), "clusters": clusters, "ceiling": ceiling, "warning": words if short else None})
