@@ -10,6 +10,7 @@ from typing import Any
 
 from releasegate.evalcard import EvalCard
 from releasegate.policy import Policy
+from releasegate.policytest import PolicyTest
 from releasegate.recipe import Recipe
 from releasegate.records import Document
 from releasegate.repository import GateRepository
@@ -17,6 +18,7 @@ from releasegate.repository import GateRepository
 SCHEMAS: Mapping[str, type[Document]] = {
     "policies/policy.schema.json": Policy,
     "policies/recipes/recipe.schema.json": Recipe,
+    "policies/tests/policytest.schema.json": PolicyTest,
     "evals/eval.schema.json": EvalCard,
 }
 """The place of each in a gate repository, and the document that it describes."""

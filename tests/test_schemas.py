@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     "policies/policy.schema.json": sorted((ROOT / "policies").glob("*.yaml")),
     "policies/recipes/recipe.schema.json": sorted((ROOT / "policies" / "recipes").glob("*/*.yaml")),
+    "policies/tests/policytest.schema.json": sorted((ROOT / "policies" / "tests").glob("*.yaml")),
     "evals/eval.schema.json": sorted((ROOT / "evals").glob("*/eval.yaml")),
 }
 
@@ -59,7 +60,15 @@ def test_a_key_without_a_value_is_marked(empty: str) -> None:
     assert not schema("policies/policy.schema.json").is_valid(data(text))
 
 
-@pytest.mark.parametrize("place", SCHEMAS)
+@pytest.mark.parametrize("before", ["hits: {legible_rate: 20}", "verdict: release,", "n: 400, hits: {legible_rate: 380}"])
+def test_a_mistake_in_a_policy_test_is_marked(before: str) -> None:
+    place = "policies/tests/policytest.schema.json"
+    text = DOCUMENTS[place][0].read_text()
+    assert text.count(before) > 0
+    assert not schema(place).is_valid(data(text.replace(before, before.replace(":", "s:", 1), 1)))
+
+
+@pytest.mark.parametrize("place", [place for place in SCHEMAS if place != "policies/tests/policytest.schema.json"])
 def test_every_document_names_its_schema_for_editors(place: str) -> None:
     for path in DOCUMENTS[place]:
         first = path.read_text().splitlines()[0]

@@ -6,6 +6,9 @@ from releasegate.decision.record import Estimate, SliceFinding
 from releasegate.intervals import Side, items_to_settle
 from releasegate.sequential import Claim, items_at_rate
 
+NO_CLUSTER = "belong to no cluster"
+"""How the problem of items without the label of a cluster ends."""
+
 
 def percent_free(value: float, limit: float) -> str:
     """`value` as a decimal, never rounded onto or across `limit`.
@@ -39,7 +42,8 @@ def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: 
     tested = limit if found.tested_limit is None else found.tested_limit
     shown = percent_free(bound, tested) if bound is not None else "none"
     moved = f" (tested at {tested:.4f} for the judge's errors)" if found.tested_limit is not None else ""
-    cut = f" above a score of {found.threshold:.6g}" if found.threshold is not None else ""
+    above = "above" if side == "at_least" else "at or above"
+    cut = f" {above} a score of {found.threshold:.6g}" if found.threshold is not None else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
     return (
         f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(e)}, "
@@ -83,6 +87,8 @@ def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
         return None
     if found.reason == "want_of_evidence":
         if found.problem is not None:
+            if found.problem.endswith(NO_CLUSTER):
+                return "label every item with its cluster"
             return "measure the instrument on more calibration items, or use a better one"
         return f"measure all {e.planned} planned items" if e.planned else "plan items that carry the metric"
     if e.clusters is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from releasegate.decision.estimating import Rule, with_values
 from releasegate.evalcard import EvalCard, Metric
-from releasegate.evidence import FAILED, MEASURED, MISSING, Columns
+from releasegate.evidence import FAILED, MEASURED, Columns
 from releasegate.noisy import Answers, moved_limit
 from releasegate.thresholds import threshold
 
@@ -21,7 +21,7 @@ class Prepared:
     """A requirement as it is to be judged.
 
     Attributes:
-        columns: with scores turned into yes and no.
+        columns: with scores turned into yes and no; None where there is no threshold to do so.
         problem: why the instrument cannot carry the requirement.
     """
 
@@ -75,13 +75,13 @@ def _thresholded(
     halved = replace(rule, alpha=rule.alpha / 2)
     how = metric.threshold
     if how is None or calibration is None or how.negatives not in calibration.values:
-        return Prepared(columns, halved, problem="no calibration negatives were measured, so there is no threshold")
+        return Prepared(None, halved, problem="no calibration negatives were measured, so there is no threshold")
     places, lost = _negatives(how.negatives, card, calibration)
     scores = calibration.values[how.negatives][places]
     try:
         cut = threshold(scores, how.rate, rule.side, rule.alpha, failed=lost)
     except ValueError as error:
-        return Prepared(columns, halved, problem=str(error))
+        return Prepared(None, halved, problem=str(error))
     flagged = None
     if columns is not None and name in columns.values:
         flagged = with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
@@ -91,7 +91,8 @@ def _thresholded(
 def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndarray, int]:
     """The places of independent calibration negatives with a score, and how many failed or are missing.
 
-    Of sampled clusters one item each is taken, the first in planned order; a cluster whose first one failed is lost.
+    Of sampled clusters one item each is taken, the first in planned order; a cluster whose first one failed is lost. So is
+    one that lacks a record: it might be that of its first, and the next one is no substitute that anybody may choose.
     """
     carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
     inside = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32))
@@ -100,9 +101,11 @@ def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndar
         places = np.flatnonzero(inside & (calibration.state == MEASURED))
         return places, planned - len(places)
     key = card.clusters.key
+    owner = {i: calibration.cells[i].labels.get(key, "") for i in carrying}
+    records = np.bincount(calibration.cell[inside], minlength=len(calibration.cells))
+    gaps = {owner[i] for i in carrying if records[i] < calibration.cells[i].n}
     first: dict[str, int] = {}
-    for place in np.flatnonzero(inside & (calibration.state != MISSING)):
-        first.setdefault(calibration.cells[calibration.cell[place]].labels.get(key, ""), int(place))
-    planned = len({calibration.cells[i].labels.get(key, "") for i in carrying})
-    scored = [place for place in first.values() if calibration.state[place] != FAILED]
-    return np.asarray(sorted(scored), dtype=np.int64), planned - len(scored)
+    for place in np.flatnonzero(inside):
+        first.setdefault(owner[int(calibration.cell[place])], int(place))
+    scored = [p for cluster, p in first.items() if cluster not in gaps and calibration.state[p] != FAILED]
+    return np.asarray(sorted(scored), dtype=np.int64), len(set(owner.values())) - len(scored)

@@ -6,12 +6,14 @@ what they would have shown. A failed item enters at the end of the range that hu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from releasegate.decision.estimating import Rule, found, wanting
+from releasegate.decision.explaining import NO_CLUSTER
 from releasegate.decision.record import Estimate, Method, SliceFinding, Status
 from releasegate.decision.slices import Slice
 from releasegate.evidence import FAILED, MEASURED, MISSING, Columns
@@ -48,14 +50,10 @@ def judge_paired_sequence(
     usable = base is not None and other is not None and metric in base.values and metric in other.values
     if base is None or other is None or not usable or len(base.state) != len(other.state):
         return wanting(part, _nothing(part, rule, "paired_betting"))
-    paired = Columns(
-        other.cells,
-        other.cell,
-        np.where(base.state == MISSING, MISSING, np.where(base.state == FAILED, FAILED, other.state)).astype(np.uint8),
-        other.values,
-        other.errors,
-        other.model,
-    )
+    gap = (base.state == MISSING) | (other.state == MISSING)
+    lost = (base.state == FAILED) | (other.state == FAILED)
+    state = np.select([gap, lost], [MISSING, FAILED], MEASURED).astype(np.uint8)
+    paired = replace(other, state=state)
     places = _before_the_gap(part, paired)
     failed = paired.state[places] == FAILED
     loss = base.values[metric][places] - other.values[metric][places]
@@ -77,7 +75,7 @@ def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule
     for number in part.cells:
         members.setdefault(columns.cells[number].labels.get(key, ""), []).append(number)
     if "" in members:
-        return wanting(part, nothing, f"items without a {key} belong to no cluster")
+        return wanting(part, nothing, f"items without a {key} {NO_CLUSTER}")
     means, scored = [], 0
     for _, cells in sorted(members.items()):
         inside = np.isin(columns.cell, np.asarray(cells, dtype=np.int32)) & (columns.state == MEASURED)

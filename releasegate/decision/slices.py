@@ -32,7 +32,7 @@ class Slice:
 
 
 def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...]) -> list[Slice]:
-    """Every slice that the requirement gates, as planned; a dimension without an item yields an empty slice.
+    """Every slice that the requirement gates, as planned; a dimension without an item, or none at all, yields an empty slice.
 
     Items that lack the label of a gated dimension are a slice of their own, so that none of them escapes. Named clusters
     are gated one by one, whatever else is: a number about them says nothing of others.
@@ -46,7 +46,7 @@ def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...])
         chosen = [_slice(dict(zip(dimensions, v, strict=True)), metric, cells) for v in product(*values)]
         planned = [s for s in chosen if s.planned]
         found += planned or [Slice(dict.fromkeys(dimensions, "(none planned)"), (), 0)]
-    return found
+    return found or [Slice({}, (), 0)]
 
 
 def _gated(requirement: Requirement, card: EvalCard) -> list[tuple[str, ...]]:

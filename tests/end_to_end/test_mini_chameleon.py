@@ -23,7 +23,7 @@ from releasegate.receipt import Receipt, expand
 from releasegate.records import digest_of_bytes
 from releasegate.repository import RunFolder
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 CHECKPOINT = TOP / "examples" / "mini_chameleon" / "checkpoint"
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
 
