@@ -159,12 +159,25 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
             yield problem(key, "no such instrument", "name one of `instruments`")
     if (metric.type == "thresholded") != (metric.threshold is not None):
         yield problem("type", "`thresholded` and `threshold` go together", "state both, or neither")
+    if metric.shows is not None:
+        if metric.of_instrument is None or metric.type != "bernoulli":
+            yield problem("shows", "only a bernoulli metric of an instrument shows one of the two", "remove it")
+        twin = next(
+            n for n, m in card.metrics.items() if (m.of_instrument, m.shows) == (metric.of_instrument, metric.shows)
+        )
+        if twin != name:
+            yield problem(
+                "shows", f"metric {twin} shows the {metric.shows} of {metric.of_instrument} already", "keep one"
+            )
+    if (metric.threshold is not None or metric.judged_by is not None) and not card.items.calibration:
+        key = "threshold" if metric.threshold is not None else "judged_by"
+        yield problem(key, "rests on calibration items, and there are none", "state their number: `items.calibration`")
     if metric.threshold is not None and metric.threshold.negatives not in card.metrics:
         yield problem("threshold", f"no metric {metric.threshold.negatives!r}", "name the metric of the negatives")
     if metric.judged_by is not None:
         shown = {m.shows for m in card.metrics.values() if m.of_instrument == metric.judged_by}
         missing = sorted({"sensitivity", "specificity"} - shown)
-        if missing:
+        if missing and metric.judged_by in card.instruments:
             what = f"no metric shows the {' and '.join(missing)} of {metric.judged_by}"
             yield problem("judged_by", what, "add it, with `of_instrument` and `shows`")
         if metric.type != "bernoulli":

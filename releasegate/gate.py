@@ -60,7 +60,7 @@ def gate(call: Call, progress: Progress) -> Decision:
     torch_device(call.device)  # refused before an attempt is opened
     checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
-    ledger = ledger_of(repository, policy, call.ledger)
+    ledger = ledger_of(repository, policy, call.ledger, call.anchor)
     day = call.today.isoformat()
     attempt = Attempt(repository, policy, checkpoint, call.dtype, day, call.draw_nonce, ledger, call.anchor)
     with run.locked():

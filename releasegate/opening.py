@@ -40,11 +40,13 @@ class Attempt:
     anchor: Anchor | None
 
 
-def ledger_of(repository: GateRepository, policy: Policy, named: Path | None) -> LedgerFile | None:
+def ledger_of(
+    repository: GateRepository, policy: Policy, named: Path | None, anchor: Anchor | None
+) -> LedgerFile | None:
     """The ledger that counts the attempts of a policy: the one named, else the repository's, else none.
 
     Raises:
-        LedgerError: the one named does not exist.
+        LedgerError: the one named does not exist, or somebody remembers a place in one and there is none.
     """
     if named is not None:
         if not named.exists():
@@ -53,7 +55,12 @@ def ledger_of(repository: GateRepository, policy: Policy, named: Path | None) ->
             )
         return LedgerFile(named)
     usual = ledger_path(repository.root, policy.id)
-    return LedgerFile(usual) if usual.exists() else None
+    if usual.exists():
+        return LedgerFile(usual)
+    if anchor is not None:
+        what = f"there is no ledger, and the anchor {anchor} has seen one"
+        raise LedgerError(repository.shown(usual), what, "restore it from where it is kept, or name it with --ledger")
+    return None
 
 
 def new_plan(attempt: Attempt, opened: str, number: int = 1) -> Plan:

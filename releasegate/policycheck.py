@@ -158,6 +158,10 @@ def _requirement(
         )
         return
     yield from _metric(located, r, metric, at)
+    yield from _margin(located, r, card, at)
+    if r.sequential and card.clusters is not None and card.clusters.population == "sampled":
+        what = f"eval {card.id} samples clusters, of which each counts once all its items are measured"
+        yield located.problem((*at, "sequential"), what, "remove it")
     yield from _slices(located, r, card, at)
     if card.items.kind != "generated" and r.n_max is not None and r.n_max > card.items.n:
         yield located.problem((*at, "n_max"), f"the pool has {card.items.n} items", "ask for no more than that")
@@ -216,6 +220,20 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         yield from _assumption(located, r, at)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
+
+
+def _margin(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) -> Iterator[Problem]:
+    """Pairs are compared item by item: on scores, or on items of sampled clusters, that would show too much."""
+    if r.margin is None:
+        return
+    if card.metrics[r.metric_name].type == "thresholded":
+        yield located.problem((*at, "margin"), f"{r.metric} is a score, and has no margin", "state a limit elsewhere")
+    if card.metrics[r.metric_name].judged_by is not None:
+        what = f"{r.metric} is what a judge says, whose errors hide a part of every difference"
+        yield located.problem((*at, "margin"), what, "use a metric that no judge decides")
+    if card.clusters is not None and card.clusters.population == "sampled":
+        what = f"eval {card.id} samples clusters, whose items are not independent pairs"
+        yield located.problem((*at, "margin"), what, "use an eval whose clusters are named, or that has none")
 
 
 def _assumption(located: Located[Policy], r: Requirement, at: Path) -> Iterator[Problem]:

@@ -74,6 +74,11 @@ class Claim:
         """The value that hurts the claim most: what a failed item counts as."""
         return self.span[1] if self.side == "at_most" else self.span[0]
 
+    @property
+    def helps(self) -> float:
+        """The value that helps the claim most."""
+        return self.span[0] if self.side == "at_most" else self.span[1]
+
     @cached_property
     def mean(self) -> float:
         """The limit on the scale from 0 (hurts the claim most) to 1."""

@@ -60,7 +60,9 @@ def test_a_key_without_a_value_is_marked(empty: str) -> None:
     assert not schema("policies/policy.schema.json").is_valid(data(text))
 
 
-@pytest.mark.parametrize("before", ["hits: {legible_rate: 20}", "verdict: release,", "n: 400, hits: {legible_rate: 380}"])
+@pytest.mark.parametrize(
+    "before", ["hits: {legible_rate: 20}", "verdict: release,", "n: 400, hits: {legible_rate: 380}"]
+)
 def test_a_mistake_in_a_policy_test_is_marked(before: str) -> None:
     place = "policies/tests/policytest.schema.json"
     text = DOCUMENTS[place][0].read_text()

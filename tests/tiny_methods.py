@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from releasegate.decision import Decision, Finding, decide
@@ -95,7 +96,7 @@ class Trial:
     planned: Sequence[int] | None = None
     max_failed: float = 0.05
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         """Withheld unless the requirement is met; of a margin: published stripped if it is met."""
         tested = requirement("tested", f"tested/{self.metric}", **self.limit)
@@ -106,7 +107,7 @@ class Trial:
         weak = requirement("weak", "gone/legible", at_most=0.5)
         return policy(capability("talking", misuse=[weak], removal=[gone], **strip), max_failed=self.max_failed)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """The opened plan."""
         counts = self.planned or [sum(c == i for c, _ in self.gate) for i in range(len(self.labels))]
@@ -154,13 +155,19 @@ class Trial:
                 columns[plan.identity(measurement)] = collected(measurement, samples, plan)
         return Evidence(columns, evidence_digest(()))
 
+    def with_items(self, **parts: list[Placed] | None) -> Trial:
+        """The same requirement under the same plan, with other items."""
+        other = replace(self, **parts)
+        other.__dict__.update(policy=self.policy, plan=self.plan)
+        return other
+
     def decide(self, order: Sequence[int] | None = None) -> Decision:
         """The decision."""
         plan = self.plan
         receipt = receipt_of(plan, "stripped:talking") if "margin" in self.limit else None
         return decide(self.policy, plan, self.evidence(plan, order), receipt, OPENED)
 
-    @property
+    @cached_property
     def found(self) -> Finding:
         """The finding on the one requirement."""
         return finding(self.decide(), "tested")

@@ -62,7 +62,15 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+class _Output(Console):
+    """Leaves a broken pipe to `__main__`: rich would end the process with 1, a sound no."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises BrokenPipeError."""
+        raise BrokenPipeError
+
+
 def output() -> Console:
     """The console of standard output: as wide as the terminal, and 120 columns where there is none."""
     width = shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 120
-    return Console(width=width, highlight=False, soft_wrap=False)
+    return _Output(width=width, highlight=False, soft_wrap=False)

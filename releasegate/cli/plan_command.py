@@ -56,8 +56,8 @@ def command(
     repository = GateRepository.around(policy)
     record = repository.read_policy(policy).record
     checkpoint = open_model(model, record, Bars(quiet=quiet))
-    counted = ledger_of(repository, record, ledger)
     anchor = one_anchor(ledger_head, anchor_run)
+    counted = ledger_of(repository, record, ledger, anchor)
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, record, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
     if run is None:

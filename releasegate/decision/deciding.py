@@ -10,7 +10,7 @@ from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
 from releasegate.decision.waiving import case_of
 from releasegate.errors import EvidenceUntrusted
-from releasegate.evidence import Evidence
+from releasegate.evidence import MEASURED, Evidence
 from releasegate.intervals import effective_alpha
 from releasegate.plan import SOURCE, Plan, PlannedStrip
 from releasegate.policy import Capability, Channel, Policy
@@ -365,6 +365,14 @@ def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             measurement = plan.find(eval_id, SOURCE)
             n = measurement.items if measurement and measurement.items else card.items.n
             yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
+        if card.clusters is not None and card.clusters.population == "named":
+            yield f"{eval_id}: {_clusters(plan, eval_id, card.clusters.key)}"
+
+
+def _clusters(plan: Plan, eval_id: str, key: str) -> str:
+    cells = [cell for m in plan.measurements if m.eval == eval_id for cell in m.cells]
+    names = {cell.labels[key] for cell in cells if key in cell.labels}
+    return f"{len(names)} of dimension {key}: these, not others"
 
 
 def _not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:
@@ -375,5 +383,7 @@ def _not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDe
         if f.reason == "want_of_evidence":
             yield f"{f.metric} on {f.checkpoint}: {f.sentence}"
     for m in bench.plan.measurements:
-        if m.role == "calibration" and bench.columns(m) is None:
-            yield f"the judge of {m.eval}: its sensitivity and specificity"
+        columns = bench.columns(m)
+        scored = int((columns.state == MEASURED).sum()) if columns is not None else 0
+        if m.role == "calibration" and scored < m.items:
+            yield f"the instruments of {m.eval}: {m.items - scored} of {m.items} calibration items failed or are missing"

@@ -18,12 +18,18 @@ from releasegate.intervals import Bounds, Side, clopper_pearson, paired_differen
 
 @dataclass(frozen=True)
 class Rule:
-    """How one requirement judges: its limit and side, the alpha of each bound, and the share that may fail."""
+    """How one requirement judges: its limit and side, the alpha of each bound, and the share that may fail.
+
+    Attributes:
+        refutes: whether a violation may end a test before its last item. Not where calibration set the limit, or what is
+            compared with it, against the release: then it is further on the wrong side the less is known of an instrument.
+    """
 
     side: Side
     limit: float
     alpha: float
     max_failed: float
+    refutes: bool = True
 
 
 def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -> SliceFinding:

@@ -45,7 +45,7 @@ def prepare(name: str, card: EvalCard, columns: Columns | None, calibration: Col
 def _moved(
     metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
 ) -> Prepared:
-    halved = replace(rule, alpha=rule.alpha / 2)
+    halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     shown = {m.shows: name for name, m in card.metrics.items() if m.of_instrument == metric.judged_by and m.shows}
     right = {kind: _answers(name, calibration) for kind, name in shown.items()}
     if calibration is None or not right.get("sensitivity") or not right.get("specificity"):
@@ -72,7 +72,7 @@ def _answers(name: str, calibration: Columns | None) -> Answers:
 def _thresholded(
     name: str, metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
 ) -> Prepared:
-    halved = replace(rule, alpha=rule.alpha / 2)
+    halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     how = metric.threshold
     if how is None or calibration is None or how.negatives not in calibration.values:
         return Prepared(None, halved, problem="no calibration negatives were measured, so there is no threshold")

@@ -47,7 +47,8 @@ class Estimate(Record):
     """A share, or a difference of shares, with its bounds."""
 
     value: float | None = None
-    """Of the scored items alone; for people to read, never gated. None: nothing was scored."""
+    """Of the scored items alone (of clusters: the mean that was tested); for people to read, never gated. None: nothing
+    was scored."""
     low: float | None = None
     high: float | None = None
     """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release."""

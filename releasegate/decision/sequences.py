@@ -125,13 +125,20 @@ def _settled(
     hits: bool,
     attempted: int,
 ) -> SliceFinding:
-    """What a sequence shows. Once it is decided, later items do not matter; until then every planned one is wanted."""
+    """What a sequence shows. Once it is decided, later items do not matter; until then every planned one is wanted.
+
+    It is met with every failed item against it, and refuted with every one in its favour: neither may rest on what nobody
+    saw. A violation that does is one only if few items were lost of all that were planned.
+    """
     outcome = settle(claim, values)
-    used = values[: outcome.used]
-    failures = int(failed[: outcome.used].sum())
-    scored = outcome.used - failures
-    kept = used[~failed[: outcome.used]]
-    bounds = anytime_bounds(claim, used) if len(used) else None
+    refuted = settle(claim, np.where(failed, claim.helps, values)) if rule.refutes else None
+    if outcome.met_at is not None:
+        used = outcome.used
+    else:
+        used = refuted.used if refuted is not None and refuted.violated_at is not None else len(values)
+    consumed, failures = values[:used], int(failed[:used].sum())
+    scored, kept = used - failures, values[:used][~failed[:used]]
+    bounds = anytime_bounds(claim, consumed) if used else None
     estimate = Estimate(
         value=float(kept.mean()) if scored else None,
         low=bounds.low if bounds else None,
@@ -143,11 +150,12 @@ def _settled(
         scored=scored,
         failed=failures,
         hits=int(kept.sum()) if hits else None,
-        used=outcome.used,
+        used=used,
     )
-    of = outcome.used if outcome.decided else part.planned
-    lost = failures if outcome.decided else part.planned - scored
-    if scored == 0 or lost > rule.max_failed * of:
+    if outcome.met_at is None and refuted is not None and refuted.violated_at is not None:
+        return SliceFinding(labels=part.labels, status="violated", estimate=estimate)
+    of = used if outcome.met_at is not None else part.planned
+    if scored == 0 or of - scored > rule.max_failed * of:
         return wanting(part, estimate)
     if outcome.decided:
         status: Status = "met" if outcome.met_at is not None else "violated"

@@ -18,7 +18,6 @@ from releasegate.reporting.stripped import strip_view
 from releasegate.reporting.view import (
     CapabilityLine,
     CapabilityView,
-    EvidenceView,
     Findings,
     FirstScreen,
     Pair,
@@ -38,7 +37,7 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     elsewhere = tuple(f for f in (decision.strip.findings if decision.strip else ()) if anchor(f) not in placed)
     evidence = evidence_view(decision, plan, receipt, gathered)
     return ReportView(
-        first=_first(decision, plan, after, _uncalibrated(evidence)),
+        first=_first(decision, plan, after),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
         galleries=galleries(gathered, plan, decision, outputs),
         answers=answers(gathered, plan, decision),
@@ -55,18 +54,7 @@ def _after(decision: Decision, plan: Plan, c: CapabilityDecision) -> tuple[Findi
     return tuple(f for f in (decision.strip.findings if decision.strip else ()) if f.requirement in names)
 
 
-def _uncalibrated(evidence: EvidenceView) -> tuple[str, ...]:
-    """Instruments whose calibration failed, in part or as a whole."""
-    return tuple(
-        f"the instruments of {m.eval}: {m.failed} of {m.planned} calibration items failed"
-        for m in evidence.measurements
-        if m.role == "calibration" and m.failed
-    )
-
-
-def _first(
-    decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]], uncalibrated: tuple[str, ...]
-) -> FirstScreen:
+def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]) -> FirstScreen:
     return FirstScreen(
         title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
         mark=VERDICT[decision.verdict],
@@ -79,7 +67,7 @@ def _first(
             )
             for c in decision.capabilities
         ),
-        not_measured=tuple(shortened(line, MOST_PROSE) for line in decision.not_measured + uncalibrated),
+        not_measured=tuple(shortened(line, MOST_PROSE) for line in decision.not_measured),
         leans_on=tuple(shortened(line, MOST_PROSE) for line in decision.leans_on),
         would_change=tuple(_would_change(decision)),
     )
