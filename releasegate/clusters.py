@@ -1,4 +1,4 @@
-"""Items that belong together: clips of one speaker, prompts of one topic. Pure arithmetic.
+"""Items that are not independent, such as the recordings of one person. Pure arithmetic.
 
 A claim about new clusters rests on as many independent units as there are clusters, however many items each has. The
 estimand is the unweighted mean over clusters.

@@ -1,7 +1,8 @@
 """What was measured: items, samples, the index of shards, and the columns that a decision reads.
 
 A shard is a file of samples, one JSON line each; the index says which shards were started and finished, with the sha256
-of each. The *evidence digest* is over the sorted `done` lines, so that neither the order of shards nor kills change it.
+of each. The *evidence digest* is over the sorted `done` lines, whatever the order of the shards, and however often the
+run was broken off.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Started(Record):
 
     event: Literal["started"] = "started"
     plan: Digest
-    """Digest of the plan, its limits included: evidence gathered under one plan is none for another."""
+    """Digest of the opened plan, its limits, nonce and ledger included: evidence gathered under it is none for another."""
     measurement: Digest
     shard: Annotated[int, Field(ge=0)]
 

@@ -22,7 +22,7 @@ from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, RunFolder, decide_run
-from releasegate.stripping import plan_strip, write_strip
+from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.subjects import Lending
 
 
@@ -108,6 +108,11 @@ def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     planned = next((s for s in bench.plan.strips if receipt and s.model == receipt.planned), None)
     if receipt is None or planned is None:
         raise EvidenceUntrusted(str(bench.run.stripped), "is not a strip of the plan", "remove it, and resume")
+    recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
+    verify_strip(bench.run.stripped, receipt, checkpoint.root)
+    if not plan_strip(checkpoint, recipes).made(receipt):
+        what = "has a receipt of something else than its recipes do"
+        raise EvidenceUntrusted(str(bench.run.stripped), what, "remove it, and resume")
     stripped = open_checkpoint(bench.run.stripped)
     lending = Lending(checkpoint, receipt.lent.tensors, receipt.lent.files)
     measure(bench, Target(planned.name, stripped, lending, receipt.takes_out))

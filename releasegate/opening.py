@@ -11,7 +11,7 @@ from releasegate.decision import Decision
 from releasegate.errors import LedgerError, RunError
 from releasegate.evaluation import eval_code
 from releasegate.ledger import Anchor, Closed
-from releasegate.plan import LedgerPosition, Plan, PlannedModel, differences, make_plan
+from releasegate.plan import SOURCE, LedgerPosition, Plan, PlannedModel, differences, make_plan
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, ledger_path
 from releasegate.repository.ledger_file import HeldLedger
@@ -141,7 +141,11 @@ def close(run: RunFolder, plan: Plan, decision: Decision, attempt: Attempt) -> N
     if attempt.ledger is None or plan.ledger is None or not _is_complete(run, plan, decision):
         return
     with attempt.ledger.locked(attempt.policy.id) as held:
-        if held.view.attempt_of(plan.fixed).closed is None:
+        closed = held.view.attempt_of(plan.fixed).closed
+        if closed is not None and closed.evidence != decision.evidence:
+            what = f"attempt {plan.attempt} was decided on other evidence before"
+            raise LedgerError(held.view.source, what, "open a new attempt in another run folder")
+        if closed is None:
             closing = Closed(
                 attempt=plan.attempt,
                 plan=plan.fixed,
@@ -153,7 +157,7 @@ def close(run: RunFolder, plan: Plan, decision: Decision, attempt: Attempt) -> N
 
 
 def _is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
-    measured = {"source"} | ({decision.strip.name} if decision.strip else set())
+    measured = {SOURCE} | ({decision.strip.name} if decision.strip else set())
     done = run.evidence.done()
     return not decision.awaiting_strip and all(
         (plan.identity(m), shard) in done

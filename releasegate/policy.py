@@ -1,4 +1,4 @@
-"""A policy: what a release of one kind of model must show, capability by capability."""
+"""A policy: for one kind of model, capability by capability, the evidence without which it stays in."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Capability(Record):
 
 
 class Policy(Document):
-    """What a release of one kind of model must show."""
+    """The evidence without which one kind of model stays in."""
 
     schema_: Annotated[Literal["releasegate/policy/v0"], Field(alias="schema")]
     id: Identifier

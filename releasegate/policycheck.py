@@ -158,6 +158,9 @@ def _requirement(
         )
         return
     yield from _metric(located, r, metric, at)
+    if card.items.kind == "private_pool":
+        what = f"eval {card.id} draws from a private pool, whose used items are not recorded yet"
+        yield located.problem((*at, "metric"), what, "use generated items or a public pool")
     yield from _margin(located, r, card, at)
     if r.sequential and card.clusters is not None and card.clusters.population == "sampled":
         what = f"eval {card.id} samples clusters, of which each counts once all its items are measured"

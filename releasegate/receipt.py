@@ -132,7 +132,7 @@ class Leftovers(Record):
 
 
 class Receipt(Document):
-    """What a strip removed, changed and left bit for bit alone."""
+    """What became of every tensor and file in one strip."""
 
     schema_: Annotated[Literal["releasegate/receipt/v0"], Field(alias="schema")] = "releasegate/receipt/v0"
     source: Digest
@@ -155,10 +155,10 @@ class Receipt(Document):
     """Every file of the stripped checkpoint."""
 
     def takes_out(self, part: str) -> bool:
-        """Whether a tensor or file of the source is proven to be out of the output: removed, zero-filled or left out."""
+        """Whether a tensor or file of the source is proven to be out of the output, and nobody lends it."""
         dropped = {entry.path for entry in self.dropped}
         gone = {tensor.name for tensor in self.tensors if tensor.outcome in ("removed", "zero_filled")}
-        return part in dropped | gone
+        return part in (dropped | gone) - {*self.lent.files, *self.lent.tensors}
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -13,7 +13,7 @@ from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import MEASURED, Evidence
 from releasegate.intervals import effective_alpha
 from releasegate.plan import SOURCE, Plan, PlannedStrip
-from releasegate.policy import Capability, Channel, Policy
+from releasegate.policy import CHANNELS, Capability, Channel, Policy
 from releasegate.receipt import Receipt
 from releasegate.trust import Trust
 from releasegate.waiver import Waiver, Waivers
@@ -326,8 +326,7 @@ def _channel(policy: Policy, capabilities: list[CapabilityDecision], verdict: Ve
     if verdict == "restrict":
         by_id = {c.id: c for c in policy.capabilities}
         narrow = [by_id[c.id].restrict for c in capabilities if c.verdict == "restrict"]
-        from_wide = ("open_weights", "gated_weights", "api", "none")
-        return max((r.channel for r in narrow if r is not None), key=from_wide.index)
+        return max((r.channel for r in narrow if r is not None), key=CHANNELS.index)
     return "none"
 
 

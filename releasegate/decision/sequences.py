@@ -1,7 +1,7 @@
 """Tests that may be looked at early, and tests of means: betting on items in their planned order, or on clusters.
 
 A sequence stops at the first item without a record, wherever it belongs: which of the later ones are missing may depend on
-what they would have shown. A failed item enters at the end of the range that hurts the requirement, and the sequence goes on.
+what they would have shown. A failed item does not stop it: it counts as badly as an item can.
 """
 
 from __future__ import annotations

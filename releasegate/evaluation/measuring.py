@@ -12,7 +12,7 @@ from typing import Protocol
 
 import torch
 
-from releasegate.checkpoint import Checkpoint
+from releasegate.checkpoint import Checkpoint, read_manifest
 from releasegate.errors import HarnessError, RunError, UsageError
 from releasegate.evaluation.harness import Harness, guarded, load_harness, load_subject
 from releasegate.evaluation.items import cells_of, planned_items
@@ -97,6 +97,19 @@ class _LazySubject:
 
     @cached_property
     def opened(self) -> object:
+        """The subject; the files that it was loaded from are still those that were hashed.
+
+        Raises:
+            RunError: they are not.
+        """
+        subject = self._open()
+        checkpoint = self._target.checkpoint
+        if read_manifest(checkpoint.root).digest() != checkpoint.digest:
+            what = "changed while it was being read"
+            raise RunError(str(checkpoint.root), what, "let nobody write to it, and open a new attempt")
+        return subject
+
+    def _open(self) -> object:
         name = self._bench.plan.policy.model.subject
         dtype = next(m.subject.dtype for m in self._bench.plan.measurements)
         arguments = (self._target.checkpoint, self._target.lending, torch_device(self._bench.device), DTYPES[dtype])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 from releasegate import __version__
@@ -32,9 +33,12 @@ def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: s
 
 
 def subject_code(repository: GateRepository, name: str) -> str | None:
-    """What the subject's code is now, as a measurement names it; None if there is none."""
+    """What the subject's code is now, as a measurement names it; None if there is none.
+
+    Of releasegate's own that is its version with those of the libraries that run it: others may give other samples.
+    """
     if name in SUBJECTS:
-        return f"releasegate {__version__}"
+        return f"releasegate {__version__}, torch {version('torch')}, transformers {version('transformers')}"
     file = repository.subject_file(name)
     return None if file is None else repository.code_digest(file.parent)
 

@@ -30,7 +30,7 @@ from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
 
 AGAIN = "restore it, or measure in a new run folder"
-BLOCK = 2**14
+BLOCK = 2**18
 """Bytes of a shard that are read together; one line more."""
 FAILURE = b'{"outcome":"failed",'
 """How the line of a failed sample begins."""
@@ -52,7 +52,7 @@ class EvidenceStore:
 
     def start_shard(self, plan: Plan, measurement: str, shard: int) -> None:
         """Nothing; the index says that the shard is about to be measured under `plan`."""
-        self._append(Started(plan=plan.fixed, measurement=measurement, shard=shard))
+        self._append(Started(plan=plan.digest(), measurement=measurement, shard=shard))
 
     def finish_shard(self, measurement: str, shard: int, model: str, samples: Sequence[Measured | Failed]) -> Done:
         """The `done` line; the shard is on disk, sorted by item, and the index says so."""
@@ -198,9 +198,9 @@ class EvidenceStore:
             )
 
     def _refuse_other_plan(self, plan: Plan, index: Sequence[Started | Done]) -> None:
-        fixed = plan.fixed
+        opened = plan.digest()
         for number, line in enumerate(index, 1):
-            if isinstance(line, Started) and line.plan != fixed:
+            if isinstance(line, Started) and line.plan != opened:
                 what = "was measured under another plan than plan.json"
                 raise EvidenceUntrusted(
                     f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder"

@@ -127,10 +127,10 @@ class GateRepository:
         return EvalFolder(folder, card, self.code_digest(folder), instruments)
 
     def code_digest(self, folder: Path) -> str:
-        """Over every file of the eval's folder and every module that lies directly in `evals/`."""
+        """Over every file of the eval's folder and every file that lies directly in `evals/`, JSON Schemas apart."""
         inside = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
         own = [p for at, p in inside.items() if str(at) not in NOT_CODE and "__pycache__" not in at.parts]
-        shared = list(folder.parent.glob("*.py"))
+        shared = [p for p in folder.parent.iterdir() if p.is_file() and not p.name.endswith(".schema.json")]
         found = {p.relative_to(folder.parent).as_posix(): digest_of_bytes(p.read_bytes()) for p in own + shared}
         return digest_of(found)
 

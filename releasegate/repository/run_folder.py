@@ -79,10 +79,12 @@ class RunFolder:
         folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._lock(folder)
-            yield
+            try:
+                yield
+            finally:
+                if self._holds(folder) and not any(self.root.iterdir()):
+                    self.root.rmdir()  # no attempt was opened
         finally:
-            if not any(self.root.iterdir()):
-                self.root.rmdir()  # no attempt was opened
             os.close(folder)
 
     def _lock(self, folder: int) -> None:
@@ -90,6 +92,12 @@ class RunFolder:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(str(self.root), "another releasegate works in this run folder", "wait for it") from None
+        if not self._holds(folder):
+            raise RunError(str(self.root), "was removed by another releasegate", "run the same command again")
+
+    def _holds(self, folder: int) -> bool:
+        """Whether the folder at this path is still the one that was opened."""
+        return self.root.is_dir() and os.path.samestat(os.stat(self.root), os.fstat(folder))
 
     def open(self, plan: Plan) -> None:
         """Nothing; the run folder exists, with its plan.
@@ -99,7 +107,7 @@ class RunFolder:
         """
         if self.plan_path.exists():
             raise RunError(str(self.root), "holds a run already", "resume it, or choose another folder")
-        if self.root.exists() and any(self.root.iterdir()):
+        if self.root.exists() and any(not path.name.endswith(".partial") for path in self.root.iterdir()):
             raise RunError(str(self.root), "is not empty and not a run", "choose another folder")
         self.root.mkdir(parents=True, exist_ok=True)
         self.write_plan(plan)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from releasegate.checkpoint.folder import Checkpoint
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
-from releasegate.receipt import KeySet, LentParts, RecipeUsed, compact, expand
+from releasegate.receipt import KeySet, LentParts, Receipt, RecipeUsed, compact, expand
 from releasegate.recipe import Recipe, Residual, matches
 from releasegate.stripping.resolve import Resolved, TensorEdit, mismatch, resolve
 
@@ -37,6 +37,17 @@ class StripPlan:
     keys: tuple[KeySet, ...]
     residual: tuple[Residual, ...]
     lent: LentParts
+
+    def made(self, receipt: Receipt) -> bool:
+        """Whether a receipt says that just this was done: the same edits, files, keys, residual and lent parts."""
+        edits = {tensor.name: tensor.outcome for tensor in receipt.tensors if tensor.outcome != "untouched"}
+        return (
+            receipt.planned == self.identity
+            and receipt.recipes == self.recipes
+            and edits == {name: edit.outcome for name, edit in self.tensors.items()}
+            and tuple(sorted(entry.path for entry in receipt.dropped)) == self.dropped
+            and (receipt.keys, receipt.residual, receipt.lent) == (self.keys, self.residual, self.lent)
+        )
 
 
 def plan_strip(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> StripPlan:

@@ -48,6 +48,14 @@ class Chameleon:
                 "config.json", "image tokens are not contiguous in vocabulary_map", "restore the config"
             )
         vq = _vq_config(model)
+        if self.codebook != vq.num_embeddings:
+            what = f"vocabulary_map names {self.codebook} image tokens, and the codebook has {vq.num_embeddings}"
+            raise CheckpointError("config.json", what, "restore the config")
+        known = tokenizer.get_vocab()
+        strange = [name for name, number in vocabulary.items() if known.get(name) != number]
+        if strange:
+            what = f"does not know {strange[0]!r} under the number that config.json gives it"
+            raise CheckpointError("tokenizer.json", what, "export the tokenizer and the config together")
         self._side = vq.resolution // 2 ** (len(vq.channel_multiplier) - 1)
         self._device = model.device
 
@@ -78,6 +86,7 @@ class Chameleon:
         out = self._model(
             input_ids=batch, pixel_values=pixels.to(self._device, self._model.dtype), use_cache=False, logits_to_keep=1
         )
+        _refuse_non_finite(out.logits, "scores of the answer")
         answers = out.logits[:, -1].argmax(-1).tolist()
         return [str(self._tokenizer.convert_ids_to_tokens(a)) for a in answers]
 
@@ -98,10 +107,16 @@ class Chameleon:
         latents = vq.quantize.embedding(tokens.to(self._device))  # [n, t, embed_dim]
         latents = latents.view(len(tokens), self._side, self._side, -1).permute(0, 3, 1, 2)
         pixels: Tensor = self._decoder(vq.post_quant_conv(latents))
+        _refuse_non_finite(pixels, "pixels")
         return pixels.float().clamp(-1, 1)
 
     def _ids(self, text: str, *, start: bool = True) -> list[int]:
         ids: list[int] = self._tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
+        unknown = self._tokenizer.unk_token_id
+        if not all(isinstance(i, int) for i in ids) or (unknown is not None and unknown in ids):
+            raise ValueError(
+                f"the tokenizer does not know every word of {text!r}: the model was not asked what was meant"
+            )
         bos = self._model.config.bos_token_id
         return [bos, *ids] if start and bos is not None else ids
 
@@ -125,6 +140,7 @@ class Chameleon:
             for step in range(t):
                 out = self._model.model(input_ids=current, use_cache=True, **{_CACHE: cache})
                 scores = logits(out.last_hidden_state[:, -1]).double()  # [rows, v]
+                _refuse_non_finite(scores, "scores of the next token")
                 cumulative = functional.softmax(scores / temperature, dim=-1).cumsum(-1)
                 target = noise[rows, step, None].to(self._device) * cumulative[:, -1:]
                 chosen = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)  # [rows, 1]
@@ -142,6 +158,12 @@ class Chameleon:
         scores: Tensor = self._model.lm_head(hidden)
         scores[:, self._model.model.vocabulary_mapping.image_tokens] = torch.finfo(scores.dtype).min
         return scores
+
+
+def _refuse_non_finite(values: Tensor, what: str) -> None:
+    """Nothing, if every value is a number: of a NaN, sampling would make a drawing that shows nothing."""
+    if not bool(torch.isfinite(values).all()):
+        raise FloatingPointError(f"{what} are not all finite numbers")
 
 
 def open_subject(
