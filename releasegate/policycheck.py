@@ -161,6 +161,8 @@ def _requirement(
     if card.items.kind == "private_pool":
         what = f"eval {card.id} draws from a private pool, whose used items are not recorded yet"
         yield located.problem((*at, "metric"), what, "use generated items or a public pool")
+    if section == "misuse":
+        yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)
     if r.sequential and card.clusters is not None and card.clusters.population == "sampled":
         what = f"eval {card.id} samples clusters, of which each counts once all its items are measured"
@@ -223,6 +225,15 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         yield from _assumption(located, r, at)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
+
+
+def _direction(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
+    """Misuse releases what is too weak to harm: a limit that only a capable model keeps is the wrong way round."""
+    wrong = "at_least" if metric.better == "higher" else "at_most"
+    if getattr(r, wrong) is not None and (r.at_most is None or r.at_least is None):
+        more = "above" if wrong == "at_least" else "below"
+        what = f"would release a model because it does more: {r.metric} {more} the limit"
+        yield located.problem((*at, wrong), what, f"state {'at_most' if wrong == 'at_least' else 'at_least'}")
 
 
 def _margin(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) -> Iterator[Problem]:

@@ -60,7 +60,7 @@ def command(
         print_json(decision.plain())
     else:
         places = {"report": run.report_path, "decision": run.decision_path}
-        if decision.strip is not None:
+        if decision.strip is not None and decision.verdict in ("release_stripped", "restrict"):
             places["stripped"] = run.stripped
         print_summary(output(), decision, places)
     return decision.exit_code

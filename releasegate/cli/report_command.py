@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from releasegate.cli import options
 from releasegate.cli.console import print_json
 from releasegate.errors import EvidenceUntrusted
 from releasegate.reporting import write_report
-from releasegate.repository import GateRepository, RunFolder, starter
+from releasegate.repository import GateRepository, RunFolder, decide_run, starter
 
 
 @click.command("report")
@@ -27,10 +28,10 @@ def command(run: Path, repo: Path, format_: str) -> int:
     repository = GateRepository.here(repo) or GateRepository(starter())
     folder = RunFolder(run)
     plan, decision = folder.read_plan(), folder.read_decision()
-    if (decision.plan, decision.evidence) != (plan.fixed, folder.evidence.read(plan).digest):
-        raise EvidenceUntrusted(
-            str(folder.decision_path), "was made on another plan or other evidence", "run `releasegate decide` again"
-        )
+    days = {date.fromisoformat(plan.opened), datetime.now(UTC).date()}
+    if decision not in [decide_run(folder, GateRepository.here(repo), day) for day in sorted(days)]:
+        what = "is not what the evidence, the policy and the waivers decide"
+        raise EvidenceUntrusted(str(folder.decision_path), what, "run `releasegate decide` again")
     path = write_report(folder, repository, decision, plan, folder.receipt())
     if format_ == "json":
         print_json({"report": str(path), "bytes": path.stat().st_size})

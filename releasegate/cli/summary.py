@@ -91,7 +91,9 @@ def _row(f: Finding) -> list[str]:
     worst = f.slices[0]
     e = worst.estimate
     interval = (
-        "–" if e.low is None or e.high is None else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+        "–"
+        if e.value is None or e.low is None or e.high is None
+        else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
     )
     where = f" ({label_text(worst.labels)})" if worst.labels else ""
     return [

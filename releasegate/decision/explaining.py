@@ -76,6 +76,11 @@ def _want(e: Estimate, metric: str, where: str, errors: tuple[str, ...]) -> str:
         return f"no planned item carries {metric}{where}{cause}"
     if e.scored == 0:
         return f"none of {e.planned} planned items was scored{where}{cause}"
+    if e.used is not None:
+        seen = (
+            f"{e.used} of {e.planned} planned items{where} stand before the decision or the first one without a record"
+        )
+        return f"{seen}, and {e.failed} of them failed{cause}"
     return f"{e.planned - e.scored} of {e.planned} planned items failed or are missing{where}{cause}"
 
 
@@ -105,7 +110,9 @@ def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
     seen = f"{wrong} {'hits' if side == 'at_most' else 'misses'} in {e.scored}"
     if needed is None:
         return f"{seen}; no number of items would show {limit:g} at that rate"
-    return f"{seen}; needs {needed} items at that rate for {limit:g} at effective alpha {e.alpha:.4f}"
+    halved = found.tested_limit is not None or found.threshold is not None
+    alpha = f"{'half of the effective alpha,' if halved else 'effective alpha'} {e.alpha:.4f}"
+    return f"{seen}; needs {needed} items at that rate for {limit:g} at {alpha}"
 
 
 def settle_pairs(found: SliceFinding, margin: float) -> str | None:

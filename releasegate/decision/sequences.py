@@ -76,12 +76,15 @@ def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule
         members.setdefault(columns.cells[number].labels.get(key, ""), []).append(number)
     if "" in members:
         return wanting(part, nothing, f"items without a {key} {NO_CLUSTER}")
-    means, scored = [], 0
+    measured = (columns.state == MEASURED) & (columns.cell >= 0)
+    sums = np.bincount(columns.cell[measured], columns.values[metric][measured], len(columns.cells))
+    counts = np.bincount(columns.cell[measured], minlength=len(columns.cells))
+    scored = int(counts[list(part.cells)].sum())
+    means = []
     for _, cells in sorted(members.items()):
-        inside = np.isin(columns.cell, np.asarray(cells, dtype=np.int32)) & (columns.state == MEASURED)
-        planned, n = sum(columns.cells[i].n for i in cells), int(inside.sum())
-        means.append((float(columns.values[metric][inside].sum()) + claim.hurts * (planned - n)) / planned)
-        scored += n
+        planned = sum(columns.cells[i].n for i in cells)
+        lost = planned - int(counts[cells].sum())
+        means.append((float(sums[cells].sum()) + claim.hurts * lost) / planned)
     values = np.clip(means, *span)
     bounds = anytime_bounds(claim, values)
     attempted = _attempted(part, columns)

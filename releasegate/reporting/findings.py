@@ -42,7 +42,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         alpha=number(e.alpha),
         counts=_counts(e),
         sentence=sentence(finding.sentence),
-        settle=sentence(finding.settle) if finding.settle else None,
+        settle=sentence(finding.settle) if finding.settle and finding.status != "violated" else None,
         errors=tuple(shortened(error, MOST_ERROR) for error in finding.errors),
         slices=listed[:MOST_SLICES],
         slices_hidden=max(len(listed) - MOST_SLICES, 0),
@@ -64,8 +64,9 @@ def metric_title(finding: Finding, card: EvalCard | None) -> str:
 
 
 def conservative(finding: Finding, found: SliceFinding) -> float | None:
-    """The bound that must be on the right side of the limit."""
-    return found.estimate.low if finding.side == "at_least" else found.estimate.high
+    """The bound that must be on the right side of the limit; of a refuted requirement, the one that refutes it."""
+    refuted = found.status == "violated"
+    return found.estimate.low if (finding.side == "at_least") != refuted else found.estimate.high
 
 
 def distance_words(finding: Finding, found: SliceFinding) -> str:

@@ -139,7 +139,7 @@ def _would_change(decision: Decision) -> list[Pair]:
     """What would settle each requirement that is not met, where the verdict is not a clean release."""
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip else ()
-    return [Pair(f.requirement, f.settle) for f in findings if f.status not in ("met", "waived") and f.settle]
+    return [Pair(f.requirement, f.settle) for f in findings if f.status == "not_shown" and f.settle]
 
 
 def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> CapabilityView:

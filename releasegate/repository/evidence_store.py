@@ -30,7 +30,7 @@ from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
 
 AGAIN = "restore it, or measure in a new run folder"
-BLOCK = 2**18
+BLOCK = 2**15
 """Bytes of a shard that are read together; one line more."""
 FAILURE = b'{"outcome":"failed",'
 """How the line of a failed sample begins."""

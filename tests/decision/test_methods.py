@@ -697,3 +697,23 @@ def test_every_method_says_why_and_what_would_settle_it() -> None:
     for start, trial in trials.items():
         assert trial.found.sentence.startswith(start), trial.found.sentence
         assert trial.found.settle is None
+
+
+def test_want_of_evidence_in_a_sequence_says_how_far_it_got() -> None:
+    gap = sequential([ONE] * 4 + ["failed", None] + [ONE] * 94)
+    assert gap.found.sentence == (
+        "5 of 100 planned items stand before the decision or the first one without a record, and 1 of them failed: "
+        "ValueError: broken"
+    )
+    assert gap.found.settle == "measure all 100 planned items"
+
+
+def test_half_of_alpha_is_called_half() -> None:
+    trial = said([ONE] * 13 + [ZERO] * 87, labels((190, 190)))
+    assert trial.found.status == "not_shown"
+    assert trial.found.settle is not None
+    assert trial.found.settle.startswith("13 hits in 100; needs ")
+    assert trial.found.settle.endswith(" items at that rate for 0.2 at half of the effective alpha, 0.0152")
+    assert f"(tested at {trial.found.slices[0].tested_limit:.4f} for the judge's errors)" in trial.found.sentence
+    cut = caught([9.0] * 10 + [ONE] * 90, scores(), at_most=0.2)
+    assert "10 of 100 at or above a score of" in cut.found.sentence

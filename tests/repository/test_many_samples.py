@@ -32,7 +32,9 @@ try:
 finally:
     heavy = [name for name in ("scipy.stats", "pandas", "torch", "transformers", "altair") if name in sys.modules]
     used = resource.getrusage(resource.RUSAGE_SELF)
-    sys.stderr.write(f"\\n{used.ru_utime + used.ru_stime} {used.ru_maxrss / 1024} {','.join(heavy)}\\n")
+    # Not ru_maxrss: it begins with what the process that started this one had.
+    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
+    sys.stderr.write(f"\\n{used.ru_utime + used.ru_stime} {int(peak) / 1024} {','.join(heavy)}\\n")
 """
 
 
