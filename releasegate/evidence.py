@@ -219,32 +219,32 @@ class Collector:
             allowed: the numbers that their items may have.
             possible: whether a metric, by its name, can have a value.
         """
-        numbers = set(map(_ITEM, samples))
-        if len(numbers) < len(samples) or min(numbers) < allowed.start or max(numbers) >= allowed.stop:
+        items = list(map(_ITEM, samples))
+        if (
+            len(set(items)) < len(items)
+            or min(items) < allowed.start
+            or max(items) >= min(allowed.stop, len(self._state))
+        ):
             return False
-        groups: dict[tuple[tuple[tuple[str, str], ...], tuple[str, ...]], list[Measured]] = {}
-        for labels, values, sample in zip(map(_LABELS, samples), map(_VALUES, samples), samples, strict=True):
-            groups.setdefault((tuple(labels.items()), tuple(values)), []).append(sample)
-        wanted: Counter[int] = Counter()
-        found: list[tuple[int, NDArray[np.int64], dict[str, list[float]]]] = []
-        for (pairs, metrics), group in groups.items():
-            place = self._places.get(_cell_key(dict(pairs), metrics))
-            items = np.array(list(map(_ITEM, group)))
-            if place is None or items.max() >= len(self._state) or self._state[items].any():
-                return False
-            columns = {metric: [values[metric] for values in map(_VALUES, group)] for metric in metrics}
-            if not all(possible(metric, value) for metric, column in columns.items() for value in set(column)):
-                return False
-            found.append((place, items, columns))
-            wanted[place] += len(group)
-        if any(n > self._left[place] for place, n in wanted.items()):
+        values = list(map(_VALUES, samples))
+        kinds = list(zip(map(tuple, map(dict.items, map(_LABELS, samples))), map(tuple, values), strict=True))
+        places = {kind: self._places.get(_cell_key(dict(kind[0]), kind[1]), -1) for kind in set(kinds)}
+        numbers = list(map(places.__getitem__, kinds))
+        wanted, at = Counter(numbers), np.array(items)
+        if any(i < 0 or n > self._left[i] for i, n in wanted.items()) or self._state[at].any():
             return False
-        for place, items, columns in found:
-            self._left[place] -= len(items)
-            self._cell[items] = place
-            self._state[items] = MEASURED
-            for metric, column in columns.items():
-                self._values[metric][items] = column
+        columns: dict[str, tuple[NDArray[np.int64], list[float]]] = {}
+        for metric in {metric for _, metrics in places for metric in metrics}:
+            carrying = [i for i, given in enumerate(values) if metric in given]
+            columns[metric] = at[carrying], [values[i][metric] for i in carrying]
+            if not all(possible(metric, value) for value in set(columns[metric][1])):
+                return False
+        for i, n in wanted.items():
+            self._left[i] -= n
+        self._cell[at] = numbers
+        self._state[at] = MEASURED
+        for metric, (carrying_items, column) in columns.items():
+            self._values[metric][carrying_items] = column
         return True
 
     def bind(self, model: str) -> None:
@@ -277,19 +277,19 @@ def parse_sample(line: bytes, where: str) -> Measured | Failed:
     return _parse(_SAMPLE, line, where)
 
 
-def parse_measured(lines: Sequence[bytes]) -> list[Measured] | None:
+def parse_measured(lines: bytes) -> list[Measured] | None:
     """The samples that lines of a shard hold; None unless there are some, all measured, as releasegate writes them.
 
     Such lines are read together, several times as fast as by `parse_sample`, and hold no key twice, or they would not
     equal what they are written as again.
     """
     try:
-        samples = _MEASURED.validate_json(b"[" + b",".join(lines) + b"]")
+        samples = _MEASURED.validate_json(b"[" + lines.replace(b"\n", b",")[:-1] + b"]")
     except ValidationError:
         return None
     # In a string the quotes would be escaped: this stands between two records and nowhere else.
     written = _MEASURED.dump_json(samples)[1:-1].replace(b'},{"outcome":', b'}\n{"outcome":') + b"\n"
-    return samples if samples and written == b"".join(lines) else None
+    return samples if samples and written == lines else None
 
 
 def parse_index_line(line: bytes, where: str) -> Started | Done:

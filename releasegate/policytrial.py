@@ -159,6 +159,7 @@ def _receipt(plan: Plan, capabilities: tuple[str, ...]) -> Receipt:
         output_digest=output.digest(),
         tier="weights_absent",
         tensors=(),
+        dropped=_manifest("stripped away").files,
         leftovers=Leftovers(pieces=0),
         output=output,
     )

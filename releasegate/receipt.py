@@ -165,6 +165,10 @@ class Receipt(Document):
         names = [tensor.name for tensor in self.tensors]
         if names != sorted(set(names)):
             raise ValueError("tensors must be sorted by name, each once")
+        if not self.dropped and all(tensor.outcome == "untouched" for tensor in self.tensors):
+            raise ValueError("it takes nothing away")
+        if self.tier == "dear_to_restore":
+            raise ValueError("a strip by itself does not show what it costs to restore what it took away")
         if self.planned != stripped_digest(self.source, [recipe.sha256 for recipe in self.recipes]):
             raise ValueError("planned is not the identity of this source and these recipes")
         if self.output_digest != self.output.digest():

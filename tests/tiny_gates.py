@@ -121,6 +121,7 @@ def receipt_of(plan: Plan, name: str) -> Receipt:
         output_digest=STRIPPED_MODEL.digest(),
         tier="weights_absent",
         tensors=(),
+        dropped=manifest("stripped away").files,
         leftovers=Leftovers(pieces=0),
         output=STRIPPED_MODEL,
     )

@@ -31,7 +31,7 @@ from releasegate.repository.writing import sync_folder, write_whole
 
 AGAIN = "restore it, or measure in a new run folder"
 BLOCK = 2**15
-"""Bytes of a shard that are read together; one line more."""
+"""Bytes of a shard that are read together, up to the end of a line."""
 FAILURE = b'{"outcome":"failed",'
 """How the line of a failed sample begins."""
 
@@ -172,18 +172,18 @@ class EvidenceStore:
         seen = hashlib.sha256()
         counts = {"measured": 0, "failed": 0}
         items = range(shard * measurement.shard, (shard + 1) * measurement.shard)
-        number = 0
+        number = 1
         with path.open("rb") as file:
-            while lines := file.readlines(BLOCK):
-                whole = b"".join(lines)
-                seen.update(whole)
-                failed = [i for i, text in enumerate(lines) if text.startswith(FAILURE)] if FAILURE in whole else []
-                measured = [text for text in lines if not text.startswith(FAILURE)] if failed else lines
-                together = _taken_together(measured, items, card, collector)
-                counts["measured"] += len(measured) if together else 0
-                for i in failed if together else range(len(lines)):
-                    where = f"{path}:{number + i + 1}"
-                    sample = parse_sample(lines[i], where)
+            while block := file.read(BLOCK) + file.readline():
+                seen.update(block)
+                together, alone = _apart(block)
+                if _taken_together(together, items, card, collector):
+                    counts["measured"] += together.count(b"\n")
+                else:
+                    alone = list(enumerate(_lines(block)))
+                for i, text in alone:
+                    where = f"{path}:{number + i}"
+                    sample = parse_sample(text, where)
                     if sample.item not in items:
                         raise EvidenceUntrusted(
                             where, f"item {sample.item} belongs to another shard", "measure in a new run folder"
@@ -191,7 +191,7 @@ class EvidenceStore:
                     _refuse_impossible(sample, card, where)
                     counts[sample.outcome] += 1
                     collector.add(sample, where)
-                number += len(lines)
+                number += block.count(b"\n")
         if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
             raise EvidenceUntrusted(
                 str(path), "is not what the index says it was", "restore it, or measure in a new run folder"
@@ -227,7 +227,19 @@ def _no_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _taken_together(lines: Sequence[bytes], items: range, card: EvalCard, collector: Collector) -> bool:
+def _lines(block: bytes) -> list[bytes]:
+    return block.removesuffix(b"\n").split(b"\n")
+
+
+def _apart(block: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """The lines of measured samples, and those of failed ones with their places among all, from 0."""
+    if FAILURE not in block:
+        return block, []
+    failed = [(i, text) for i, text in enumerate(_lines(block)) if text.startswith(FAILURE)]
+    return b"".join(text + b"\n" for text in _lines(block) if not text.startswith(FAILURE)), failed
+
+
+def _taken_together(lines: bytes, items: range, card: EvalCard, collector: Collector) -> bool:
     """Whether the samples of these lines are now part of what is collected; if anything about one is not in order, none is."""
 
     def possible(metric: str, value: float) -> bool:

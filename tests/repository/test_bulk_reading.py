@@ -44,7 +44,7 @@ def lines_of(listed: list[Measured]) -> list[bytes]:
 @settings(max_examples=60, deadline=None)
 def test_lines_that_releasegate_wrote_are_read_together_as_they_are_one_by_one(listed: list[Measured]) -> None:
     lines = lines_of(listed)
-    assert parse_measured(lines) == [parse_sample(line, "shard:1") for line in lines]
+    assert parse_measured(b"".join(lines)) == [parse_sample(line, "shard:1") for line in lines]
     together, alone = Collector(CELLS, "here"), Collector(CELLS, "here")
     assert together.add_all(listed, range(60), lambda _metric, _value: True)
     for sample in listed:
@@ -86,8 +86,8 @@ DIFFERENT: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", DIFFERENT.values(), ids=DIFFERENT)
 def test_anything_else_is_left_to_be_read_line_by_line(change: Change) -> None:
-    assert parse_measured(GOOD) is not None
-    assert parse_measured(change(list(GOOD))) is None
+    assert parse_measured(b"".join(GOOD)) is not None
+    assert parse_measured(b"".join(change(list(GOOD)))) is None
 
 
 def one(item: int, **keys: object) -> Measured:
