@@ -46,8 +46,9 @@ capabilities:
   - id: speaking
     title: Speaks
     rationale: Not mature.
-    misuse:
-      - {id: weak, MISUSE}
+    safeguards:
+      protected:
+        - {id: guarded, enforced_by: weights, GUARD}
     otherwise: strip
     recipe: chameleon-hf/image_generation
     removal:
@@ -55,26 +56,26 @@ capabilities:
     keep:
       - {id: kept, KEEP}
 """
-GOOD_MISUSE, GOOD_KEEP = "metric: speaking/clear, at_most: 0.2", "metric: speaking/clear, margin: 0.03"
+GOOD_GUARD, GOOD_KEEP = "metric: speaking/clear, at_most: 0.2", "metric: speaking/clear, margin: 0.03"
 
 
 def card(text: str) -> EvalCard:
     return parse_card(text, "eval.yaml").record
 
 
-def found(misuse: str = GOOD_MISUSE, keep: str = GOOD_KEEP) -> list[str]:
+def found(guard: str = GOOD_GUARD, keep: str = GOOD_KEEP) -> list[str]:
     """`where: what | fix` of every problem of a policy with these two requirements."""
     recipes: dict[str, Recipe] = {"chameleon-hf/image_generation": recipe()}
     cards = {name: card(text) for name, text in (("speaking", SPEAKING), ("voices", CLUSTERED), ("cast", NAMED))}
-    text = POLICY.replace("MISUSE", misuse).replace("KEEP", keep)
+    text = POLICY.replace("GUARD", guard).replace("KEEP", keep)
     listed = problems(parse_policy(text, "p.yaml"), Surroundings(cards, recipes, {"tiny": None}))
     return [f"{p.where}: {p.what} | {p.fix}" for p in listed]
 
 
 @pytest.mark.parametrize(
-    "misuse",
+    "guard",
     [
-        GOOD_MISUSE,
+        GOOD_GUARD,
         "metric: speaking/clear, at_most: 0.2, sequential: true, assume: 0.1, n_max: 5000",
         "metric: speaking/clear, at_least: 0.9, assume: 0.97",
         "metric: speaking/quality, at_most: 20",
@@ -87,8 +88,8 @@ def found(misuse: str = GOOD_MISUSE, keep: str = GOOD_KEEP) -> list[str]:
         "metric: cast/clear, at_least: 0.9, sequential: true, slices: [attack]",
     ],
 )
-def test_what_a_method_can_test_is_no_problem(misuse: str) -> None:
-    assert found(misuse) == []
+def test_what_a_method_can_test_is_no_problem(guard: str) -> None:
+    assert found(guard) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_what_a_paired_method_can_test_is_no_problem(keep: str) -> None:
 WRONG = (
     "does not keep the requirement: no number of items would show it | assume a truth on the right side of the limit"
 )
-BAD_MISUSE = [
+BAD_GUARDS = [
     ("metric: speaking/clear, at_most: 0.2, assume: 0.3", f"assume: 0.3 {WRONG}"),
     ("metric: speaking/clear, at_most: 0.2, assume: 0.2", f"assume: 0.2 {WRONG}"),
     ("metric: speaking/clear, at_least: 0.9, assume: 0.9", f"assume: 0.9 {WRONG}"),
@@ -139,12 +140,12 @@ BAD_MISUSE = [
 ]
 
 
-@pytest.mark.parametrize(("misuse", "message"), BAD_MISUSE)
-def test_what_no_method_can_test_is_refused(misuse: str, message: str) -> None:
-    (problem,) = found(misuse)
+@pytest.mark.parametrize(("guard", "message"), BAD_GUARDS)
+def test_what_no_method_can_test_is_refused(guard: str, message: str) -> None:
+    (problem,) = found(guard)
     where, _, rest = problem.partition(": ")
-    assert rest == f"capabilities.0.misuse.0.{message}"
-    assert where.startswith("p.yaml:11:")
+    assert rest == f"capabilities.0.safeguards.protected.0.{message}"
+    assert where.startswith("p.yaml:12:")
 
 
 BAD_KEEP = [
@@ -178,7 +179,7 @@ def test_what_no_paired_method_can_test_is_refused(keep: str, message: str) -> N
     (problem,) = found(keep=keep)
     where, _, rest = problem.partition(": ")
     assert rest == f"capabilities.0.keep.0.{message}"
-    assert where.startswith("p.yaml:17:")
+    assert where.startswith("p.yaml:18:")
 
 
 BAD_CARDS = [
