@@ -13,7 +13,6 @@ from releasegate.decision.record import (
     Decision,
     Estimate,
     Finding,
-    Limited,
     Reason,
     SliceFinding,
     Status,
@@ -21,7 +20,7 @@ from releasegate.decision.record import (
 )
 from releasegate.evidence import Labels
 from releasegate.intervals import effective_alpha
-from releasegate.policy import CHANNELS, Policy, narrower
+from releasegate.policy import CHANNELS, Limited, Policy, narrower
 from releasegate.records import Record
 
 Cause = Literal[

@@ -16,6 +16,7 @@ Channel = Literal["open_weights", "gated_weights", "api", "none"]
 CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")
 """From the widest to the narrowest."""
 
+Limited = Literal["at_most", "at_least", "margin"]
 Section = Literal["misuse", "safeguards", "removal", "keep"]
 Otherwise = Literal["strip", "restrict", "withhold"]
 EnforcedBy = Literal["weights", "wrapper", "server"]
@@ -66,6 +67,16 @@ class Requirement(Record):
     """Items to measure, at most where it is sequential; absent: the card's number."""
     assume: float | None = None
     """The truth that power is planned for."""
+
+    @property
+    def stated(self) -> tuple[Limited, float]:
+        """Which of the three limits it states, and the number."""
+        if self.at_most is not None:
+            return "at_most", self.at_most
+        if self.at_least is not None:
+            return "at_least", self.at_least
+        assert self.margin is not None, "check refuses a requirement without a limit"
+        return "margin", self.margin
 
     @property
     def eval(self) -> str:

@@ -113,11 +113,5 @@ def _requirements(plan: Plan) -> Table:
         cells = (found.may_go_wrong, found.needs, found.needs_next)
         expected = "" if found.mean_items is None else f"{found.mean_items:.0f}"
         counts = ["–" if cell is None else str(cell) for cell in cells]
-        table.add_row(r.id, _limit(r), f"{found.items}{slices}", *counts, power, expected)
+        table.add_row(r.id, f"{r.stated[0]} {r.stated[1]:g}", f"{found.items}{slices}", *counts, power, expected)
     return table
-
-
-def _limit(r: Requirement) -> str:
-    return next(
-        f"{name} {getattr(r, name):g}" for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None
-    )

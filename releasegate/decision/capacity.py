@@ -87,11 +87,9 @@ def _halved(r: Requirement, card: EvalCard) -> bool:
 
 
 def _limit(r: Requirement) -> tuple[Side, float]:
-    if r.at_least is not None:
-        return "at_least", r.at_least
-    limit = r.at_most if r.at_most is not None else r.margin
-    assert limit is not None, "check refuses a requirement without a limit"
-    return "at_most", limit
+    """The side and the limit of the test: a margin is an upper limit on the loss."""
+    stated, limit = r.stated
+    return "at_least" if stated == "at_least" else "at_most", limit
 
 
 def _next_alpha(plan: Plan, alpha: float) -> float:

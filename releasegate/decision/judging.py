@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
 from releasegate.decision.explaining import sentence, settle, settle_pairs
 from releasegate.decision.instruments import Prepared, prepare
-from releasegate.decision.record import Finding, Limited, Reason, SliceFinding, Status
+from releasegate.decision.record import Finding, Reason, SliceFinding, Status
 from releasegate.decision.sequences import judge_clusters, judge_paired_sequence, judge_sequence
 from releasegate.decision.slices import Slice, slices_of
 from releasegate.decision.waiving import waive
@@ -15,7 +15,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
 from releasegate.intervals import Side
 from releasegate.plan import SOURCE, Measurement, Plan
-from releasegate.policy import Channel, Policy, Requirement, Section, counts_at
+from releasegate.policy import Channel, Limited, Policy, Requirement, Section, counts_at
 from releasegate.waiver import Waivers
 
 
@@ -58,7 +58,7 @@ def judge(
     card = bench.plan.cards.get(requirement.eval)
     measurement = bench.plan.find(requirement.eval, checkpoint)
     columns = bench.columns(measurement)
-    side, limit = _limit(requirement)
+    side, limit = requirement.stated
     found = _slices(bench, requirement, section, card, measurement, columns)
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
         found = [f.model_copy(update={"status": "not_shown", "reason": "does_not_count"}) for f in found]
@@ -87,15 +87,6 @@ def judge(
     return waive(finding, bench.policy, bench.plan, bench.waivers)
 
 
-def _limit(r: Requirement) -> tuple[Limited, float]:
-    if r.at_most is not None:
-        return "at_most", r.at_most
-    if r.at_least is not None:
-        return "at_least", r.at_least
-    assert r.margin is not None, "check refuses a requirement without a limit"
-    return "margin", r.margin
-
-
 def _slices(
     bench: Bench,
     requirement: Requirement,
@@ -104,7 +95,7 @@ def _slices(
     measurement: Measurement | None,
     columns: Columns | None,
 ) -> list[SliceFinding]:
-    side, limit = _limit(requirement)
+    side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
     rule = Rule(direction, limit, bench.alpha, bench.policy.release.max_failed)
     name = requirement.metric_name

@@ -10,7 +10,7 @@ from pydantic import Field
 from releasegate.evidence import Labels
 from releasegate.ledger import Outcome
 from releasegate.plan import LedgerPosition
-from releasegate.policy import Channel, EnforcedBy, Section
+from releasegate.policy import Channel, EnforcedBy, Limited, Section
 from releasegate.receipt import Tier
 from releasegate.records import Digest, Document, Identifier, Record
 
@@ -20,7 +20,6 @@ VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "wit
 
 Status = Literal["met", "violated", "not_shown", "waived"]
 Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
-Limited = Literal["at_most", "at_least", "margin"]
 Method = Literal[
     "clopper_pearson",
     "paired_clopper_pearson",
