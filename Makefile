@@ -17,9 +17,11 @@ $(VENV)/.installed: pyproject.toml
 	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[image,dev]'
 	@touch $@
 
-demo: $(VENV)/.installed  ## the whole gate on the embedded model, from an empty run folder
-	@rm -rf $(DEMO) $(DEMO).*
-	$(BIN)/releasegate gate policies/mini-chameleon.yaml --model examples/mini_chameleon/checkpoint --out $(DEMO)
+demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger and a run folder of its own
+	@rm -rf $(DEMO)
+	$(BIN)/releasegate ledger init mini-chameleon --ledger $(DEMO)/ledger.jsonl
+	$(BIN)/releasegate gate policies/mini-chameleon.yaml --model examples/mini_chameleon/checkpoint \
+	  --ledger $(DEMO)/ledger.jsonl --out $(DEMO)/run
 
 test: $(VENV)/.installed  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -48,7 +50,7 @@ schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and reci
 
 reports: demo  ## the rendered example of each policy
 	@mkdir -p reports/examples
-	cp $(DEMO)/report.html reports/examples/mini-chameleon.html
+	cp $(DEMO)/run/report.html reports/examples/mini-chameleon.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint

@@ -83,6 +83,11 @@ class Items(Record):
     """Items of one measurement unless a policy says otherwise; for a pool, at most its size."""
     calibration: Annotated[int, Field(ge=0)] = 0
     """Items that measure the instruments."""
+    rehearsal: Annotated[int, Field(ge=1)] | None = None
+    """Items of a rehearsal, which the gate never measures, from the harness's `rehearsal`. Generated items need none: a
+    rehearsal makes as many as the gate, of its own."""
+    seconds_per_item: Annotated[float, Field(gt=0)] | None = None
+    """About how long one takes on two CPU cores, loading apart; for planning alone."""
     source: str
     """Where the material comes from, with its licence."""
 

@@ -44,6 +44,7 @@ class Item:
         content: what the harness needs to measure it.
         number: its place in the planned order, from 0.
         seed: 63 bits, derived from the nonce of the attempt, the eval and the number.
+        name: of an item of a private pool: the same for as long as the pool is in use, and no other's.
     """
 
     metrics: tuple[str, ...]
@@ -51,6 +52,7 @@ class Item:
     content: Mapping[str, Any] = field(default_factory=dict)
     number: int = 0
     seed: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

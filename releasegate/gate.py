@@ -17,11 +17,11 @@ from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.evaluation import Bench, Progress, Target, measure, torch_device
 from releasegate.ledger import Anchor
-from releasegate.opening import Attempt, close, ledger_of, open_or_resume
+from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
-from releasegate.repository import GateRepository, RunFolder, decide_run
+from releasegate.repository import GateRepository, RunFolder, close_attempt, decide_run, family_ledger
 from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.subjects import Lending
 
@@ -38,8 +38,9 @@ class Call:
         dtype: of its weights in memory.
         today: the day.
         draw_nonce: 32 random bytes as hexadecimal digits; called once, when the attempt opens.
-        ledger: where attempts are counted; absent: the repository's, if there is one.
+        ledger: where attempts are counted; absent: the repository's.
         anchor: a place in the ledger that somebody else remembers.
+        rehearsal: measure rehearsal items, and spend nothing.
     """
 
     policy: Path
@@ -51,18 +52,21 @@ class Call:
     draw_nonce: Callable[[], str]
     ledger: Path | None = None
     anchor: Anchor | None = None
+    rehearsal: bool = False
 
 
 def gate(call: Call, progress: Progress) -> Decision:
     """The decision; plan, evidence, decision, report and the stripped checkpoint, if any, lie in the run folder."""
     repository = GateRepository.around(call.policy)
     policy = repository.read_policy(call.policy).record
+    ledger = family_ledger(repository, policy, call.ledger)
     torch_device(call.device)  # refused before an attempt is opened
     checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
-    ledger = ledger_of(repository, policy, call.ledger, call.anchor)
-    day = call.today.isoformat()
-    attempt = Attempt(repository, policy, checkpoint, call.dtype, day, call.draw_nonce, ledger, call.anchor)
+    day, nonce = call.today.isoformat(), call.draw_nonce
+    attempt = Attempt(
+        repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, rehearsal=call.rehearsal
+    )
     with run.locked():
         plan = open_or_resume(run, attempt)
         bench = Bench(run, plan, repository, call.device, progress)
@@ -73,9 +77,9 @@ def gate(call: Call, progress: Progress) -> Decision:
         if run.stripped.exists():
             measure_stripped(bench, checkpoint)
             decision = decide_run(run, repository, call.today)
+        close_attempt(run, plan, decision, ledger)
         run.write_decision(decision)
         write_report(run, repository, decision, plan, run.receipt())
-        close(run, plan, decision, attempt)
     return decision
 
 
@@ -99,7 +103,8 @@ def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
     assert planned is not None, "the plan lists every strip that a decision can ask for"
     recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
     with bench.progress.reading(checkpoint.root, "strip") as watch:
-        write_strip(checkpoint, plan_strip(checkpoint, recipes), bench.run.stripped, watch)
+        rehearsal = bench.plan.rehearsal
+        write_strip(checkpoint, plan_strip(checkpoint, recipes), bench.run.stripped, watch, rehearsal=rehearsal)
 
 
 def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
@@ -108,6 +113,8 @@ def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     planned = next((s for s in bench.plan.strips if receipt and s.model == receipt.planned), None)
     if receipt is None or planned is None:
         raise EvidenceUntrusted(str(bench.run.stripped), "is not a strip of the plan", "remove it, and resume")
+    if receipt.rehearsal and not bench.plan.rehearsal:
+        raise EvidenceUntrusted(str(bench.run.stripped), "was made in a rehearsal", "remove it, and resume")
     recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
     verify_strip(bench.run.stripped, receipt, checkpoint.root)
     if not plan_strip(checkpoint, recipes).made(receipt):

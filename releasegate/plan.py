@@ -19,7 +19,7 @@ from pydantic import Field, JsonValue, StringConstraints
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell
 from releasegate.intervals import effective_alpha
-from releasegate.ledger import Anchor, Nonce
+from releasegate.ledger import Anchor, ItemId, Nonce
 from releasegate.manifest import Manifest, stripped_digest
 from releasegate.policy import Capability, Policy, Requirement
 from releasegate.recipe import RecipeId
@@ -94,7 +94,7 @@ class PlannedModel(Record):
 
 
 class LedgerPosition(Anchor):
-    """Where the ledger stood when the attempt was opened."""
+    """Where the ledger stood when the attempt was opened: at the line of its nonce."""
 
     anchored: bool
     """Whether it was compared with a place that somebody else remembers."""
@@ -113,8 +113,13 @@ class Plan(Document):
     strips: tuple[PlannedStrip, ...]
     cards: dict[Identifier, EvalCard]
     measurements: tuple[Measurement, ...]
+    rehearsal: bool = False
+    """Whether it measures rehearsal items, and counts for nothing."""
     nonce: Nonce | None = None
     ledger: LedgerPosition | None = None
+    """Where the ledger holds the nonce; a rehearsal has no place in it."""
+    drawn: dict[Identifier, tuple[ItemId, ...]] = {}
+    """The items of private pools that this attempt drew, by eval: no other attempt draws them."""
 
     @property
     def source(self) -> str:
@@ -123,8 +128,8 @@ class Plan(Document):
 
     @property
     def fixed(self) -> str:
-        """Digest of the plan as it was before it was opened, without nonce and ledger: `sha256:…`."""
-        return digest_of({k: v for k, v in self.plain().items() if k not in ("nonce", "ledger")})
+        """Digest of the plan as it was before it was opened, without nonce, ledger and drawn items: `sha256:…`."""
+        return digest_of({k: v for k, v in self.plain().items() if k not in ("nonce", "ledger", "drawn")})
 
     def identity(self, measurement: Measurement) -> str:
         """Digest of a measurement under this plan's nonce: `sha256:…`.
@@ -141,6 +146,10 @@ class Plan(Document):
         return next(
             (m for m in self.measurements if (m.eval, m.checkpoint, m.role) == (eval_id, checkpoint, role)), None
         )
+
+    def find_gate(self, eval_id: str) -> Measurement | None:
+        """A measurement of an eval's gate items, on whatever checkpoint: they are the same on all of them."""
+        return next((m for m in self.measurements if (m.eval, m.role) == (eval_id, "gate")), None)
 
     def strip_of(self, capabilities: Iterable[str]) -> PlannedStrip | None:
         """The planned strip that takes exactly these capabilities away."""
@@ -172,6 +181,8 @@ def make_plan(
     model: PlannedModel,
     opened: str,
     attempt: int = 1,
+    *,
+    rehearsal: bool = False,
 ) -> Plan:
     """The plan of one attempt, without its nonce.
 
@@ -181,6 +192,7 @@ def make_plan(
         model: the source checkpoint.
         opened: the day, `YYYY-MM-DD`.
         attempt: 1 for the first.
+        rehearsal: it is none, but what the attempt of that number would be, on other items.
     """
     source = model.manifest.digest()
     strips = tuple(_strips(policy, recipes, source))
@@ -201,6 +213,7 @@ def make_plan(
         strips=strips,
         cards={eval_id: code.card for eval_id, code in sorted(evals.items())},
         measurements=tuple(measurements),
+        rehearsal=rehearsal,
     )
 
 
@@ -208,6 +221,8 @@ def differences(one: Plan, other: Plan) -> list[str]:
     """What two plans do not have in common, in words; their nonces do not matter."""
     if one.fixed == other.fixed:
         return []
+    if one.rehearsal != other.rehearsal:
+        return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
     found = [
         name for name in ("policy", "model", "strips", "attempt", "alpha") if getattr(one, name) != getattr(other, name)
     ]
@@ -222,8 +237,10 @@ def differences(one: Plan, other: Plan) -> list[str]:
     return list(dict.fromkeys(found)) or ["list of measurements"]
 
 
-def items_of(policy: Policy, eval_id: str, card: EvalCard) -> int:
-    """How many items the requirements of a policy ask of one eval."""
+def items_of(policy: Policy, eval_id: str, card: EvalCard, *, rehearsal: bool = False) -> int:
+    """How many items the requirements of a policy ask of one eval; in a rehearsal, no more than are set aside for it."""
+    if rehearsal and card.items.rehearsal is not None:
+        return card.items.rehearsal
     asked = [r.n_max or card.items.n for c in policy.capabilities for _, _, r in c.sections() if r.eval == eval_id]
     return max(asked, default=card.items.n)
 

@@ -89,6 +89,13 @@ class Requirement(Record):
         return self.metric.split("/")[1]
 
 
+class LedgerSpec(Record):
+    """Where attempts under the policy are counted."""
+
+    family: Identifier
+    """Whose ledger it is; policies of one family share their attempts."""
+
+
 class Restriction(Record):
     """A narrower way to publish."""
 
@@ -144,6 +151,13 @@ class Policy(Document):
     capabilities: Annotated[tuple[Capability, ...], Field(min_length=1)]
     trust: Trust | None = None
     """Whose signatures count for what."""
+    ledger: LedgerSpec | None = None
+    """Absent: the family is named as the policy."""
+
+    @property
+    def family(self) -> str:
+        """The family whose ledger counts the attempts under it."""
+        return self.id if self.ledger is None else self.ledger.family
 
     @property
     def strips(self) -> bool:

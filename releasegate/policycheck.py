@@ -158,9 +158,6 @@ def _requirement(
         )
         return
     yield from _metric(located, r, metric, at)
-    if card.items.kind == "private_pool":
-        what = f"eval {card.id} draws from a private pool, whose used items are not recorded yet"
-        yield located.problem((*at, "metric"), what, "use generated items or a public pool")
     if section == "misuse":
         yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)

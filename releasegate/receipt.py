@@ -143,6 +143,8 @@ class Receipt(Document):
     output_digest: Digest
     """The model digest of the stripped checkpoint."""
     tier: Tier
+    rehearsal: bool = False
+    """Whether it was made in a rehearsal: nothing of it may go out."""
     tensors: tuple[TensorOutcome, ...]
     """Every tensor of the source, by name."""
     dropped: tuple[FileEntry, ...] = ()

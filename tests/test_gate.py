@@ -21,7 +21,7 @@ from releasegate.__main__ import Terminated, run
 from releasegate.decision import Decision
 from releasegate.errors import RunError, StripError
 from releasegate.gate import gate
-from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository import GateRepository, LedgerFile, RunFolder
 from releasegate.repository.evidence_store import EvidenceStore
 from tests.tiny_repository import OPENED, Silent, Tiny, index_lines
 
@@ -115,18 +115,24 @@ def test_the_steps_come_to_the_same_decision_as_the_gate(made: Tiny, tmp_path: P
     assert not made.run.root.exists()
     assert run(["plan", str(made.policy), "--model", model, "--open", folder, "-q"]) == 0
     assert run(["eval", folder, "--model", model, "--repo", repository, "-q"]) == 0
-    assert run(["decide", folder]) == 3
+    assert run(["decide", folder, "--repo", repository]) == 3
     assert decision(made).awaiting_strip == ("drawing",)
     recipe = "chameleon-hf/image_generation"
     assert run(["strip", model, "--recipe", recipe, "--out", f"{folder}/stripped", "--repo", repository, "-q"]) == 0
     assert run(["verify", f"{folder}/stripped", "--source", model, "-q"]) == 0
     assert run(["decide", folder]) == 3
     assert run(["eval", folder, "--model", model, "--repo", repository, "-q"]) == 0
-    assert run(["decide", folder]) == 0
+    assert made.ledger.read("tiny").attempts[0].closed is None
+    assert run(["decide", folder, "--repo", repository]) == 0
     assert run(["report", folder, "--repo", repository]) == 0
     plan = made.run.read_plan()
-    call = made.call(run=tmp_path / "again", today=date.fromisoformat(plan.opened), draw_nonce=lambda: plan.nonce)
+    ledger = made.fresh_ledger("again")
+    day, nonce = date.fromisoformat(plan.opened), lambda: plan.nonce
+    call = made.call(run=tmp_path / "again", today=day, draw_nonce=nonce, ledger=ledger)
     assert gate(call, Silent()).text() == made.run.decision_path.read_text()
+    (by_gate,), (by_steps,) = (file.read("tiny").attempts for file in (LedgerFile(ledger), made.ledger))
+    assert by_gate.closed == by_steps.closed
+    assert by_steps.closed is not None
 
 
 # Resuming.
@@ -142,7 +148,7 @@ def test_running_the_same_command_again_measures_nothing_and_decides_the_same(ma
 
 @pytest.mark.parametrize("shards", [0, 3, 8, 13])
 def test_an_interrupted_gate_is_resumed_to_the_same_bytes(made: Tiny, tmp_path: Path, shards: int) -> None:
-    whole = gate(made.call(run=tmp_path / "whole"), Silent())
+    whole = gate(made.call(run=tmp_path / "whole", ledger=made.fresh_ledger("whole")), Silent())
     original = EvidenceStore.finish_shard
     count = 0
 

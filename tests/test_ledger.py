@@ -82,7 +82,12 @@ def test_an_attempt_may_get_its_nonce_after_a_later_one_was_opened() -> None:
         ((opened(1),), closed(1), "closes attempt 1, whose nonce was not drawn"),
         ((opened(1), drawn(1)), closed(2), "is about attempt 2, which was not opened"),
         ((opened(1), drawn(1)), closed(1, plan=digest("plan 2")), "closes attempt 1 with another plan"),
-        ((opened(1), drawn(1), closed(1)), closed(1), "closes attempt 1, which is closed with verdict withhold"),
+        ((opened(1), drawn(1), closed(1)), closed(1), "closes attempt 1 a second time with the same decision"),
+        (
+            (opened(1), drawn(1), closed(1)),
+            closed(1).model_copy(update={"evidence": digest("other evidence")}),
+            "closes attempt 1 on other evidence",
+        ),
         ((opened(1), drawn(1), closed(1)), used(1, "q"), "draws items for attempt 1, which is closed"),
         ((opened(1), drawn(1)), used(1, "q", "q"), "draws item 'q' of questions for attempt 1; attempt 1 drew it"),
         ((*EVENTS, drawn(3)), used(3, "q2"), "draws item 'q2' of questions for attempt 3; attempt 1 drew it"),

@@ -12,11 +12,13 @@ from releasegate.decision import Decision, Finding, decide
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell, Collector, Evidence, Failed, Measured, evidence_digest
 from releasegate.manifest import FileEntry, Manifest
-from releasegate.plan import EvalCode, Measurement, Plan, PlannedModel, SubjectRef, make_plan
+from releasegate.plan import EvalCode, LedgerPosition, Measurement, Plan, PlannedModel, SubjectRef, make_plan
 from releasegate.policy import Policy
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
 
 OPENED = date(2026, 1, 1)
+POSITION = LedgerPosition(count=3, head="ef" * 32, anchored=True)
+"""Where the ledger stood when the attempt was opened."""
 Outcome = float | Literal["failed"] | None
 """The value of an item, its failure, or no record at all."""
 
@@ -108,7 +110,7 @@ def plan_of(
         evals[eval_id] = EvalCode(sized, "sha256:" + "1" * 64, {}, subject, {"gate": planned})
     recipes = {str(c.recipe): RECIPE for c in of.capabilities if c.recipe}
     plan = make_plan(of, evals, recipes, SOURCE_MODEL, OPENED.isoformat(), attempt)
-    return plan.model_copy(update={"nonce": "ab" * 32})
+    return plan.model_copy(update={"nonce": "ab" * 32, "ledger": POSITION})
 
 
 def receipt_of(plan: Plan, name: str) -> Receipt:

@@ -14,6 +14,7 @@ from releasegate.plan import EvalCode, Measurement, Plan, Role, SubjectRef, make
 from releasegate.policy import Policy
 from tests.tiny_gates import (
     OPENED,
+    POSITION,
     SOURCE_MODEL,
     STRIPPED_MODEL,
     Outcome,
@@ -126,7 +127,7 @@ class Trial:
         recipes = {str(c.recipe): "sha256:" + "7" * 64 for c in of.capabilities if c.recipe}
         used = {name: code for name, code in codes.items() if name in named}
         plan = make_plan(of, used, recipes, SOURCE_MODEL, OPENED.isoformat())
-        return plan.model_copy(update={"nonce": "ab" * 32})
+        return plan.model_copy(update={"nonce": "ab" * 32, "ledger": POSITION})
 
     def evidence(self, plan: Plan, order: Sequence[int] | None = None) -> Evidence:
         """What was measured.

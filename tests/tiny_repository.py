@@ -20,7 +20,7 @@ from releasegate.evidence import Evidence
 from releasegate.gate import Call
 from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE, Plan
-from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository import GateRepository, LedgerFile, RunFolder
 from tests.tiny_checkpoints import RECIPES, tiny
 
 OPENED = date(2026, 1, 1)
@@ -142,6 +142,17 @@ class Tiny:
         return GateRepository(self.root.resolve())
 
     @property
+    def ledger(self) -> LedgerFile:
+        """The ledger of the family."""
+        return LedgerFile(self.root / "policies" / "ledger" / "tiny.jsonl")
+
+    def fresh_ledger(self, name: str) -> Path:
+        """Another ledger of the family, in which nobody opened an attempt yet."""
+        path = self.root.parent / f"{name}.jsonl"
+        LedgerFile(path).init("tiny")
+        return path
+
+    @property
     def run(self) -> RunFolder:
         """The run folder."""
         return RunFolder(self.root / "run")
@@ -186,7 +197,7 @@ class Tiny:
         policy = self.repository.read_policy(self.policy).record
         checkpoint = open_checkpoint(self.checkpoint)
         day = OPENED.isoformat()
-        attempt = Attempt(self.repository, policy, checkpoint, "float32", day, lambda: nonce, None, None)
+        attempt = Attempt(self.repository, policy, checkpoint, "float32", day, lambda: nonce, self.ledger, None)
         return open_or_resume(self.run, attempt)
 
     def measured(self, plan: Plan) -> Evidence:
@@ -210,6 +221,7 @@ def make_repository(root: Path, *, n: int = 100) -> Tiny:
     (root / "policies").mkdir()
     made.policy.write_text(POLICY)
     shutil.copytree(RECIPES, root / "policies" / "recipes")
+    made.ledger.init("tiny")
     return made.able()
 
 

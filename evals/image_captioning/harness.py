@@ -11,22 +11,33 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Item, Reading
 from releasegate.subjects import CaptionsImages
 
-from ..digits import WORDS, split, to_pixels
+from ..digits import WORDS, Part, split, to_pixels
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """The whole pool: the 320 gate scans."""
-    labels = split("gate").labels.tolist()
+    return _scans("gate")
+
+
+def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """The 180 rehearsal scans."""
+    return _scans("rehearsal")
+
+
+def _scans(part: Part) -> list[Item]:
+    labels = split(part).labels.tolist()
     return [
-        Item(("accuracy",), {"digit": str(label)}, {"row": row, "digit": label}) for row, label in enumerate(labels)
+        Item(("accuracy",), {"digit": str(label)}, {"part": part, "row": row, "digit": label})
+        for row, label in enumerate(labels)
     ]
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
     """One reading an item, all in one batch."""
     model = cast(CaptionsImages, subject)
+    (part,) = {item.content["part"] for item in items}
     rows = [int(item.content["row"]) for item in items]
-    answers = model.caption(to_pixels(split("gate").images[rows]), str(tools.params["question"]))
+    answers = model.caption(to_pixels(split(part).images[rows]), str(tools.params["question"]))
     for item, answer in zip(items, answers, strict=True):
         truth = WORDS[int(item.content["digit"])]
         yield Reading(item.number, {"accuracy": float(answer == truth)}, {"truth": truth, "answer": answer})

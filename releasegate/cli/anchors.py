@@ -13,7 +13,7 @@ def one_anchor(head: Anchor | None, run: Path | None) -> Anchor | None:
     """The anchor that was given, in either way; None: none was.
 
     Raises:
-        UsageError: both were given, or the run's decision was made without a ledger.
+        UsageError: both were given, or the run is a rehearsal, which has no place in a ledger.
     """
     if run is None:
         return head
@@ -21,5 +21,7 @@ def one_anchor(head: Anchor | None, run: Path | None) -> Anchor | None:
         raise UsageError("--anchor", "and --ledger-head say the same thing twice", "give one of them")
     position = RunFolder(run).read_decision().ledger
     if position is None:
-        raise UsageError(f"--anchor {run}", "that run was decided without a ledger", "name one that had a ledger")
+        raise UsageError(
+            f"--anchor {run}", "that run is a rehearsal, which has no place in a ledger", "name one that is none"
+        )
     return Anchor(count=position.count, head=position.head)

@@ -12,8 +12,9 @@ from releasegate.cli.console import output, print_json
 from releasegate.cli.summary import print_summary
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
+from releasegate.plan import Plan
 from releasegate.policy import Policy
-from releasegate.repository import GateRepository, RunFolder, decide_run
+from releasegate.repository import GateRepository, LedgerFile, RunFolder, close_attempt, decide_run, ledger_path
 from releasegate.repository.writing import write_whole
 
 
@@ -21,10 +22,14 @@ from releasegate.repository.writing import write_whole
 @options.run
 @click.option("--policy", type=options.FILE, metavar="FILE", help="Replay the evidence under another policy.")
 @click.option("--out", type=options.FILE, metavar="FILE", help="Of a replay: also write the decision to this file.")
+@options.ledger
 @options.repository
 @options.format_
-def command(run: Path, policy: Path | None, out: Path | None, repo: Path, format_: str) -> int:
+def command(run: Path, policy: Path | None, out: Path | None, ledger: Path | None, repo: Path, format_: str) -> int:
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
+
+    The ledger of the gate repository, if there is one at hand, must know the attempt; once everything was measured, it
+    says how the attempt ended.
 
     With --policy, the stored evidence is judged by another policy instead. Such a replay is marked, and RUN keeps the
     decision that it has: those limits were chosen after looking.
@@ -35,12 +40,14 @@ def command(run: Path, policy: Path | None, out: Path | None, repo: Path, format
       releasegate decide runs/mini-chameleon --policy policies/stricter.yaml --out replay.json
     """
     folder = RunFolder(run)
+    if policy is not None and ledger is not None:
+        raise UsageError("--ledger", "a replay is no attempt", "leave it out")
     if policy is not None:
         decision, places = _replay(folder, policy, out), {"decision": out} if out else {}
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     else:
-        decision, places = _decide(folder, repo), {"decision": folder.decision_path}
+        decision, places = _decide(folder, repo, ledger), {"decision": folder.decision_path}
     if format_ == "json":
         print_json(decision.plain())
     else:
@@ -48,12 +55,26 @@ def command(run: Path, policy: Path | None, out: Path | None, repo: Path, format
     return decision.exit_code
 
 
-def _decide(folder: RunFolder, repo: Path) -> Decision:
-    folder.read_plan()  # no run here: say so before anything is locked
+def _decide(folder: RunFolder, repo: Path, named: Path | None) -> Decision:
+    plan = folder.read_plan()  # no run here: say so before anything is locked
+    repository = GateRepository.here(repo)
+    ledger = None if plan.rehearsal else _ledger(plan, repository, named)
     with folder.locked():
-        decision = decide_run(folder, GateRepository.here(repo), datetime.now(UTC).date())
+        decision = decide_run(folder, repository, datetime.now(UTC).date())
+        if ledger is not None:
+            close_attempt(folder, plan, decision, ledger)
         folder.write_decision(decision)
     return decision
+
+
+def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -> LedgerFile | None:
+    """The ledger that the attempt was opened in, if it is at hand: deciding again needs nothing but the run."""
+    usual = ledger_path(repository.root, plan.policy.family) if repository is not None else None
+    place = named or usual
+    if place is None or (named is None and not place.exists()):
+        click.echo("no ledger at hand: this decision is not entered there (--ledger)", err=True)
+        return None
+    return LedgerFile(place)
 
 
 def _replay(folder: RunFolder, file: Path, out: Path | None) -> Decision:

@@ -28,6 +28,7 @@ from releasegate.repository import RunFolder
 @options.ledger
 @options.ledger_head
 @options.anchor
+@click.option("--rehearse", is_flag=True, help="Measure rehearsal items; no attempt is spent, and nothing may go out.")
 @options.format_
 @options.quiet
 def command(
@@ -39,21 +40,26 @@ def command(
     ledger: Path | None,
     ledger_head: Anchor | None,
     anchor_run: Path | None,
+    rehearse: bool,
     format_: str,
     quiet: bool,
 ) -> int:
     """Decide whether the model in CHECKPOINT may be published under POLICY.
 
-    Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict.
+    Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict. Opening
+    RUN spends an attempt in the ledger, which `releasegate ledger init` starts. --rehearse does the same on other items,
+    at the alpha of the next attempt, and spends none.
 
     \b
     Example:
+      releasegate gate policies/mini-chameleon.yaml \\
+          --model examples/mini_chameleon/checkpoint --out runs/rehearsal --rehearse
       releasegate gate policies/mini-chameleon.yaml \\
           --model examples/mini_chameleon/checkpoint --out runs/mini-chameleon
     """
     anchor = one_anchor(ledger_head, anchor_run)
     today = datetime.now(UTC).date()
-    call = Call(policy, model, out, device, dtype, today, lambda: secrets.token_hex(32), ledger, anchor)
+    call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse)
     decision = gate(call, Bars(quiet=quiet))
     run = RunFolder(out)
     if format_ == "json":
@@ -64,3 +70,7 @@ def command(
             places["stripped"] = run.stripped
         print_summary(output(), decision, places)
     return decision.exit_code
+
+
+def _nonce() -> str:
+    return secrets.token_hex(32)

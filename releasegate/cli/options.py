@@ -44,7 +44,7 @@ ledger = click.option(
     "--ledger",
     type=FILE,
     metavar="FILE",
-    help="Where attempts are counted; default: policies/ledger/<policy>.jsonl of the gate repository, if there is one.",
+    help="Where attempts are counted; default: policies/ledger/<family>.jsonl of the gate repository.",
 )
 ledger_head = click.option(
     "--ledger-head",

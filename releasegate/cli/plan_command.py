@@ -18,10 +18,10 @@ from releasegate.errors import RunError
 from releasegate.gate import open_model
 from releasegate.intervals import effective_alpha
 from releasegate.ledger import Anchor
-from releasegate.opening import Attempt, ledger_of, new_plan, open_or_resume
+from releasegate.opening import Attempt, first_plan, next_plan, open_or_resume
 from releasegate.plan import Plan
 from releasegate.policy import Requirement
-from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository import GateRepository, LedgerFile, RunFolder, family_ledger, ledger_path
 
 
 @click.command("plan")
@@ -55,14 +55,15 @@ def command(
     """
     repository = GateRepository.around(policy)
     record = repository.read_policy(policy).record
-    checkpoint = open_model(model, record, Bars(quiet=quiet))
     anchor = one_anchor(ledger_head, anchor_run)
-    counted = ledger_of(repository, record, ledger, anchor)
+    usual = ledger_path(repository.root, record.family)
+    uncounted = run is None and ledger is None and anchor is None and not usual.exists()
+    counted = LedgerFile(usual) if uncounted else family_ledger(repository, record, ledger)
+    checkpoint = open_model(model, record, Bars(quiet=quiet))
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, record, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
     if run is None:
-        number = counted.read(record.id, anchor).next_attempt if counted is not None else 1
-        plan = new_plan(attempt, today, number)
+        plan = first_plan(attempt) if uncounted else next_plan(attempt)
     else:
         folder = RunFolder(run)
         with folder.locked():
@@ -76,6 +77,9 @@ def command(
     console.print(
         f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f} · opened {plan.opened}"
     )
+    if uncounted:
+        fix = f"`releasegate ledger init {record.family}`"
+        console.print(f"no ledger yet: planned as attempt 1; a gate needs one: {fix}", style="dim", markup=False)
     console.print(_measurements(plan))
     console.print(_requirements(plan))
     for r, found in _capacities(plan):

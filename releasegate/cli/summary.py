@@ -31,8 +31,11 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
     Args:
         places: what lies where, such as `{"report": Path("runs/x/report.html")}`.
     """
-    replay = " (replay: never attested or exported)" if decision.replay else ""
-    console.print(f"[{STYLES[decision.verdict]}]{decision.verdict}[/] · {decision.policy}{replay}")
+    marks = [" (rehearsal: counts for nothing, never exported)"] if decision.rehearsal else []
+    marks += [" (replay: never attested or exported)"] if decision.replay else []
+    console.print(f"[{STYLES[decision.verdict]}]{decision.verdict}[/] · {decision.policy}{''.join(marks)}")
+    if decision.ledger is not None and not decision.ledger.anchored:
+        console.print("ledger: unanchored")
     console.print(escape(decision.summary))
     if decision.verdict_without_waivers != decision.verdict:
         console.print(

@@ -8,6 +8,7 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
+from releasegate.errors import VerifyError
 from releasegate.repository import read_receipt, receipt_path
 from releasegate.stripping import verify_strip
 
@@ -27,7 +28,11 @@ def command(stripped: Path, receipt: Path | None, source: Path | None, format_: 
     Example:
       releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
     """
-    record = read_receipt(receipt or receipt_path(stripped))
+    place = receipt or receipt_path(stripped)
+    record = read_receipt(place)
+    if record.rehearsal:
+        what = "is of a rehearsal: nothing of it may go out"
+        raise VerifyError(str(place), what, "run the gate without --rehearse")
     with Bars(quiet=quiet).reading(stripped, "verify") as watch:
         checks = verify_strip(stripped, record, source, watch)
     if format_ == "json":

@@ -107,6 +107,7 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
         model=plan.source,
         attempt=plan.attempt,
         ledger=plan.ledger,
+        rehearsal=plan.rehearsal,
         alpha=bench.alpha,
         replay=policy.digest() != plan.policy.digest(),
         capabilities=tuple(source),
@@ -352,9 +353,7 @@ def _names(capabilities: Iterable[CapabilityDecision]) -> str:
 
 
 def _leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
-    if plan.ledger is None:
-        yield "no ledger is kept: that this is attempt 1 is not shown"
-    elif not plan.ledger.anchored:
+    if plan.ledger is not None and not plan.ledger.anchored:
         yield "ledger: unanchored: attempts removed from its end would not be seen"
     for c in policy.capabilities:
         if c.unconditional:

@@ -165,7 +165,9 @@ class Decision(Document):
     model: Digest
     attempt: int
     ledger: LedgerPosition | None = None
-    """Where the ledger stood when the attempt was opened; None: no ledger counts attempts."""
+    """Where the ledger stood when the attempt was opened, at the line of its nonce; None: a rehearsal."""
+    rehearsal: bool = False
+    """Made on rehearsal items: it counts for nothing, whatever it says."""
     alpha: float
     """Effective alpha of every requirement."""
     replay: bool = False

@@ -39,6 +39,13 @@ class CalibratedHarness(Harness, Protocol):
         """Items that measure the instruments; `measure` is called with them as with any other."""
 
 
+class RehearsedHarness(Harness, Protocol):
+    """A harness whose card has rehearsal items."""
+
+    def rehearsal(self, params: Mapping[str, Any], rng: Generator) -> Sequence[Item]:
+        """Items that the gate never measures; `measure` is called with them as with any other."""
+
+
 def load_harness(folder: Path) -> Harness:
     """The harness of an eval's folder.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,33 +17,77 @@ from releasegate.evaluation.harness import Harness, guarded
 from releasegate.evidence import Cell, Item
 from releasegate.plan import Role, item_seed
 
+ITEM_NAME = re.compile("[ -~]{1,200}")
 NO_NONCE = "00" * 32
 """Stands in while a plan is made: labels and metrics may not depend on the nonce."""
 
 Group = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
 
 
-def planned_items(harness: Harness, card: EvalCard, role: Role, n: int, nonce: str) -> list[Item]:
+def planned_items(
+    harness: Harness,
+    card: EvalCard,
+    role: Role,
+    n: int,
+    nonce: str,
+    *,
+    free: Callable[[str], bool] = lambda name: True,
+    rehearsal: bool = False,
+) -> list[Item]:
     """`n` items in the planned order, each with its number and seed.
 
     A pool is drawn without replacement, each label combination in proportion to its size; then the order is shuffled.
 
+    Args:
+        free: whether an item of a private pool, by its name, may be drawn.
+        rehearsal: items that are not those of the gate, with seeds of their own.
+
     Raises:
         HarnessError: there are fewer than `n`, or an item is malformed.
     """
-    name = card.id if role == "gate" else f"{card.id}:calibration"
+    name = ":".join([card.id, *(["rehearsal"] if rehearsal else []), *([role] if role != "gate" else [])])
     rng = np.random.default_rng(item_seed(nonce, name, -1))
     params: Mapping[str, Any] = {**card.params, "n": n}
-    make = harness.items if role == "gate" else getattr(harness, "calibration", None)
-    if make is None:
-        raise HarnessError(
-            card.id, "has calibration items on its card and no function calibration", "add it to the harness"
-        )
+    make = _maker(harness, card, role, rehearsal=rehearsal)
     file = Path(getattr(harness, "__file__", card.id))
     made = guarded(file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)))
+    for item in made:
+        _check(item, card)
+    if card.items.kind == "private_pool" and role == "gate" and not rehearsal:
+        made = [item for item in _named(made, card) if free(item.name)]
     drawn = _drawn(made, n, card, rng)
     order = rng.permutation(len(drawn))
     return [replace(drawn[old], number=new, seed=item_seed(nonce, name, new)) for new, old in enumerate(order)]
+
+
+def _maker(harness: Harness, card: EvalCard, role: Role, *, rehearsal: bool) -> Callable[..., Sequence[Item]]:
+    """The function of a harness that yields the items."""
+    if role == "calibration":
+        wanted, fix = "calibration", "add it to the harness"
+    elif rehearsal and card.items.rehearsal is not None:
+        wanted, fix = "rehearsal", "add it to the harness"
+    elif rehearsal and card.items.kind != "generated":
+        what = "has no rehearsal items, and its pool is for the gate alone"
+        raise HarnessError(card.id, what, "set some aside: `items.rehearsal`, and a function rehearsal")
+    else:
+        wanted, fix = "items", "add it to the harness"
+    make: Callable[..., Sequence[Item]] | None = getattr(harness, wanted, None)
+    if make is None:
+        raise HarnessError(card.id, f"has {wanted} items on its card and no function {wanted}", fix)
+    return make
+
+
+def _named(items: list[Item], card: EvalCard) -> list[Item]:
+    """The items of a private pool, each with a name of its own."""
+    names = Counter(item.name for item in items)
+    bad = next((name for name in names if not ITEM_NAME.fullmatch(name)), None)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if bad is not None:
+        what = f"an item of its private pool is named {bad!r}"
+        raise HarnessError(card.id, what, "name each by 1 to 200 printable ASCII characters")
+    if twice is not None:
+        raise HarnessError(card.id, f"two items of its private pool are named {twice!r}", "name each differently")
+    return items
 
 
 def cells_of(items: Sequence[Item]) -> tuple[Cell, ...]:
@@ -52,14 +97,9 @@ def cells_of(items: Sequence[Item]) -> tuple[Cell, ...]:
 
 
 def _drawn(items: list[Item], n: int, card: EvalCard, rng: np.random.Generator) -> list[Item]:
-    for item in items:
-        if not isinstance(item, Item):
-            raise HarnessError(
-                card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item"
-            )
-        _check(item, card)
     if len(items) < n:
-        raise HarnessError(card.id, f"has {len(items)} items, and {n} are planned", "plan fewer, or add items")
+        left = " left" if card.items.kind == "private_pool" else ""
+        raise HarnessError(card.id, f"has {len(items)} items{left}, and {n} are planned", "plan fewer, or add items")
     if len(items) == n:
         return items
     groups: dict[Group, list[Item]] = {}
@@ -88,7 +128,9 @@ def _group(item: Item) -> Group:
     return tuple(sorted(item.labels.items())), tuple(sorted(item.metrics))
 
 
-def _check(item: Item, card: EvalCard) -> None:
+def _check(item: object, card: EvalCard) -> None:
+    if not isinstance(item, Item):
+        raise HarnessError(card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item")
     try:
         Cell(labels=dict(item.labels), metrics=item.metrics, n=1)
     except (TypeError, ValueError) as error:

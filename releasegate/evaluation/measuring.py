@@ -168,8 +168,17 @@ class _Measuring:
         return run_shard(harness, subject, part, self._folder.card, tools, self._target.gone, self._bench.run.log)
 
     def _items(self, harness: Harness) -> list[Item]:
-        m = self._measurement
-        items = planned_items(harness, self._folder.card, m.role, m.items, self._bench.plan.nonce or "")
+        m, plan = self._measurement, self._bench.plan
+        drawn = frozenset(plan.drawn.get(m.eval, ()))
+        items = planned_items(
+            harness,
+            self._folder.card,
+            m.role,
+            m.items,
+            plan.nonce or "",
+            free=drawn.__contains__,
+            rehearsal=plan.rehearsal,
+        )
         if cells_of(items) != m.cells:
             where = self._bench.repository.shown(self._folder.folder / "harness.py")
             raise RunError(

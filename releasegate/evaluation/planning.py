@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,14 +11,26 @@ from releasegate.errors import HarnessError, NotFound
 from releasegate.evaluation.harness import load_harness, load_subject
 from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
 from releasegate.evidence import Cell
-from releasegate.plan import EvalCode, Role, SubjectRef, items_of
+from releasegate.plan import EvalCode, Measurement, Role, SubjectRef, items_of
 from releasegate.policy import Policy
 from releasegate.repository import EvalFolder, GateRepository
 from releasegate.subjects import SUBJECTS
 
 
-def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: str) -> EvalCode:
+def eval_code(
+    repository: GateRepository,
+    policy: Policy,
+    eval_id: str,
+    dtype: str,
+    *,
+    used: frozenset[str] = frozenset(),
+    rehearsal: bool = False,
+) -> EvalCode:
     """An eval as the plan binds it. Code that does not load is not an error here: it is failed evidence.
+
+    Args:
+        used: the items of its private pool that earlier attempts drew.
+        rehearsal: plan rehearsal items.
 
     Raises:
         NotFound: the eval or the subject does not exist.
@@ -26,7 +39,8 @@ def eval_code(repository: GateRepository, policy: Policy, eval_id: str, dtype: s
     subject, problem = _subject(repository, policy.model.subject, dtype)
     cells: dict[Role, tuple[Cell, ...]] = {}
     try:
-        cells = _cells(folder, items_of(policy, eval_id, folder.card))
+        n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal)
+        cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal)
     except HarnessError as error:
         problem = problem_of(repository, error)
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
@@ -70,10 +84,26 @@ def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[Subject
     return SubjectRef(id=name, code=code, dtype=dtype, deterministic=deterministic), problem
 
 
-def _cells(folder: EvalFolder, n: int) -> dict[Role, tuple[Cell, ...]]:
-    harness = load_harness(folder.folder)
-    cells: dict[Role, tuple[Cell, ...]] = {"gate": cells_of(planned_items(harness, folder.card, "gate", n, NO_NONCE))}
-    if folder.card.items.calibration:
-        items = planned_items(harness, folder.card, "calibration", folder.card.items.calibration, NO_NONCE)
+def _cells(folder: EvalFolder, n: int, free: Callable[[str], bool], *, rehearsal: bool) -> dict[Role, tuple[Cell, ...]]:
+    harness, card = load_harness(folder.folder), folder.card
+    items = planned_items(harness, card, "gate", n, NO_NONCE, free=free, rehearsal=rehearsal)
+    cells: dict[Role, tuple[Cell, ...]] = {"gate": cells_of(items)}
+    if card.items.calibration:
+        items = planned_items(harness, card, "calibration", card.items.calibration, NO_NONCE, rehearsal=rehearsal)
         cells["calibration"] = cells_of(items)
     return cells
+
+
+def drawn_items(repository: GateRepository, m: Measurement, nonce: str, used: frozenset[str]) -> tuple[str, ...]:
+    """The names of the items that an attempt draws from the private pool of a planned measurement, sorted.
+
+    Args:
+        used: those that earlier attempts drew.
+
+    Raises:
+        HarnessError: the pool is not what it was when the plan was made.
+    """
+    folder = repository.read_eval(m.eval)
+    harness = load_harness(folder.folder)
+    items = planned_items(harness, folder.card, "gate", m.items, nonce, free=lambda name: name not in used)
+    return tuple(sorted(item.name for item in items))

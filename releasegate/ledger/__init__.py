@@ -5,7 +5,7 @@ One attempt is four kinds of line::
     opened    the digest of a plan: from here on the attempt is spent
     nonce     what its items derive from, drawn once, after the plan was fixed
     used      items that a private pool gave away for good
-    closed    the digests of plan, evidence and decision, and the verdict
+    closed    the digests of plan, evidence and decision, and the verdict; again, if the same evidence is decided otherwise
 
 Every line holds its number, the hash of the line before, and its own hash. A changed, inserted, moved or removed line
 breaks the chain. Lines removed from the end do not: only an anchor, a (count, hash) kept elsewhere, shows that.
@@ -21,6 +21,7 @@ from releasegate.ledger.lines import (
     AttemptEvent,
     Closed,
     Init,
+    ItemId,
     Link,
     Nonce,
     NonceDrawn,
@@ -39,6 +40,7 @@ __all__ = [
     "Attempt",
     "AttemptEvent",
     "Closed",
+    "ItemId",
     "LedgerView",
     "Nonce",
     "NonceDrawn",
@@ -84,7 +86,7 @@ def append(view: LedgerView, event: AttemptEvent) -> bytes:
     >>> parse_ledger(first_line("chameleon") + line, "example").next_attempt
     2
     """
-    Book.of(view).add(event, view.source)
+    Book.of(view).add(event, view.count + 1, view.source)
     return line_of(event, view.count + 1, view.head)
 
 
@@ -113,7 +115,7 @@ def parse_ledger(text: bytes, source: str) -> LedgerView:
         if book is None:
             book = begin(event, where)
         else:
-            book.add(event, where)
+            book.add(event, number, where)
     if rest:
         raise LedgerError(f"{source}:{len(lines) + 1}", "is cut off in the middle of the line", CUT_OFF)
     assert book is not None, "text without a newline is cut off"

@@ -33,8 +33,12 @@ class Book:
                 book.taken.setdefault(eval_id, {}).update(dict.fromkeys(items, attempt.number))
         return book
 
-    def add(self, event: Init | AttemptEvent, where: str) -> None:
+    def add(self, event: Init | AttemptEvent, line: int, where: str) -> None:
         """Nothing; the attempts hold what `event` says.
+
+        Args:
+            line: its number.
+            where: the place that messages name.
 
         Raises:
             LedgerError: it does not follow from those before.
@@ -45,7 +49,7 @@ class Book:
             case Opened():
                 self._open(event, where)
             case NonceDrawn():
-                self._draw(event, where)
+                self._draw(event, line, where)
             case Used():
                 self._use(event, where)
             case Closed():
@@ -63,7 +67,7 @@ class Book:
         self.plans[event.plan] = event.attempt
         self.attempts.append(Attempt(event.attempt, event.plan, event.day))
 
-    def _draw(self, event: NonceDrawn, where: str) -> None:
+    def _draw(self, event: NonceDrawn, line: int, where: str) -> None:
         attempt = self._opened(event.attempt, where)
         if attempt.nonce is not None:
             raise LedgerError(where, f"draws the nonce of attempt {attempt.number} a second time", RESTORE)
@@ -71,10 +75,13 @@ class Book:
             what = f"gives attempt {attempt.number} the nonce of attempt {self.nonces[event.nonce]}"
             raise LedgerError(where, what, "draw 32 random bytes for each attempt")
         self.nonces[event.nonce] = attempt.number
-        self._put(replace(attempt, nonce=event.nonce))
+        self._put(replace(attempt, nonce=event.nonce, drawn_at=line))
 
     def _use(self, event: Used, where: str) -> None:
-        attempt = self._running(event.attempt, "draws items for", where)
+        attempt = self._drawn(event.attempt, "draws items for", where)
+        if attempt.closed is not None:
+            what = f"draws items for attempt {attempt.number}, which is closed with verdict {attempt.closed.verdict}"
+            raise LedgerError(where, what, "open a new attempt")
         taken = self.taken.setdefault(event.eval, {})
         for item in event.items:
             if item in taken:
@@ -87,10 +94,16 @@ class Book:
         self._put(replace(attempt, used=used))
 
     def _close(self, event: Closed, where: str) -> None:
-        attempt = self._running(event.attempt, "closes", where)
+        """An attempt may be decided again, after a waiver or when its evidence is too old, but on the same evidence."""
+        attempt = self._drawn(event.attempt, "closes", where)
         if event.plan != attempt.plan:
             what = f"closes attempt {attempt.number} with another plan than it was opened with"
             raise LedgerError(where, what, "decide under the plan that was opened")
+        if attempt.closed == event:
+            raise LedgerError(where, f"closes attempt {attempt.number} a second time with the same decision", RESTORE)
+        if attempt.closed is not None and event.evidence != attempt.closed.evidence:
+            what = f"closes attempt {attempt.number} on other evidence than it was closed on before"
+            raise LedgerError(where, what, "restore the evidence, or open a new attempt in another run folder")
         self._put(replace(attempt, closed=event))
 
     def _opened(self, number: int, where: str) -> Attempt:
@@ -98,13 +111,10 @@ class Book:
             raise LedgerError(where, f"is about attempt {number}, which was not opened", RESTORE)
         return self.attempts[number - 1]
 
-    def _running(self, number: int, does: str, where: str) -> Attempt:
+    def _drawn(self, number: int, does: str, where: str) -> Attempt:
         attempt = self._opened(number, where)
         if attempt.nonce is None:
             raise LedgerError(where, f"{does} attempt {number}, whose nonce was not drawn", RESTORE)
-        if attempt.closed is not None:
-            what = f"{does} attempt {number}, which is closed with verdict {attempt.closed.verdict}"
-            raise LedgerError(where, what, "the first decision of an attempt stands; open a new attempt")
         return attempt
 
     def _put(self, attempt: Attempt) -> None:

@@ -34,14 +34,16 @@ class Attempt:
         plan: digest of its plan without the nonce.
         day: when it was opened, `YYYY-MM-DD`.
         nonce: None where whoever opened it stopped before drawing it.
+        drawn_at: the line that holds the nonce.
         used: the items of private pools that it drew, by eval.
-        closed: None where it was not decided.
+        closed: how it was decided last; None where it was not.
     """
 
     number: int
     plan: str
     day: str
     nonce: str | None = None
+    drawn_at: int | None = None
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed: Closed | None = None
 
@@ -82,9 +84,26 @@ class LedgerView:
         """The number that the next attempt to be opened will have."""
         return len(self.attempts) + 1
 
-    def used(self, eval_id: str) -> frozenset[str]:
-        """The items of an eval's private pool that some attempt drew."""
-        return frozenset(item for attempt in self.attempts for item in attempt.used.get(eval_id, ()))
+    def used(self, eval_id: str, before: int | None = None) -> frozenset[str]:
+        """The items of an eval's private pool that some attempt drew.
+
+        Args:
+            before: look at the attempts before this one alone.
+        """
+        looked_at = self.attempts if before is None else self.attempts[: before - 1]
+        return frozenset(item for attempt in looked_at for item in attempt.used.get(eval_id, ()))
+
+    def anchor_of(self, attempt: Attempt) -> Anchor:
+        """What to remember of an attempt whose nonce was drawn: the place of its nonce.
+
+        Who remembers it sees the whole opening of the attempt taken away, not what came before alone.
+
+        Raises:
+            LedgerError: its nonce was not drawn.
+        """
+        if attempt.drawn_at is None:
+            raise LedgerError(self.source, f"attempt {attempt.number} has no nonce", "resume its run")
+        return Anchor(count=attempt.drawn_at, head=self.hashes[attempt.drawn_at - 1])
 
     def attempt_of(self, plan: str) -> Attempt:
         """The attempt that was opened with a plan.

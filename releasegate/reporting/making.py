@@ -75,6 +75,13 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
 
 def _notices(decision: Decision) -> list[str]:
     found = []
+    if decision.rehearsal:
+        found.append(
+            f"Rehearsal: measured on rehearsal items, at the alpha of attempt {decision.attempt}. It counts for nothing, and "
+            "nothing of it may go out."
+        )
+    elif decision.ledger is not None and not decision.ledger.anchored:
+        found.append("Ledger: unanchored. Attempts removed from its end would not be seen.")
     if decision.replay:
         found.append(
             "Replay: judged by another policy than the one that was fixed before measuring. Never to be published."

@@ -107,7 +107,7 @@ class HeldLedger:
         """Nothing; the ledger says how an attempt was decided. If it says exactly that already, nothing is written.
 
         Raises:
-            LedgerError: it was closed otherwise, has another plan or no nonce, or the line could not be written.
+            LedgerError: it was closed on other evidence, has another plan or no nonce, or the line could not be written.
         """
         known = self._view.attempts[closing.attempt - 1].closed if closing.attempt < self._view.next_attempt else None
         if known != closing:

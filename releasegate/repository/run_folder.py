@@ -131,6 +131,9 @@ class RunFolder:
         )
         if plan.nonce is None and not half_opened:
             raise EvidenceUntrusted(str(self.plan_path), "was never opened: it has no nonce", "start a new run")
+        if plan.nonce is not None and (plan.ledger is None) != plan.rehearsal:
+            what = "has a place in a ledger" if plan.rehearsal else "has no place in a ledger, and is no rehearsal"
+            raise EvidenceUntrusted(str(self.plan_path), what, "start a new run")
         return plan
 
     def receipt(self) -> Receipt | None:

@@ -30,11 +30,14 @@ class _Strip:
     output: Output
     needles: Needles
     watch: Watch | None
+    rehearsal: bool
     files: list[FileEntry] = field(default_factory=list)
     outcomes: list[TensorOutcome] = field(default_factory=list)
 
 
-def write_strip(checkpoint: Checkpoint, plan: StripPlan, target: Path, watch: Watch | None = None) -> Receipt:
+def write_strip(
+    checkpoint: Checkpoint, plan: StripPlan, target: Path, watch: Watch | None = None, *, rehearsal: bool = False
+) -> Receipt:
     """The receipt of the stripped checkpoint, which stands at `target` when this returns; the receipt stands beside it.
 
     Untouched tensors are copied as bytes and never loaded. If anything fails, or the process is interrupted, nothing is
@@ -46,6 +49,7 @@ def write_strip(checkpoint: Checkpoint, plan: StripPlan, target: Path, watch: Wa
         target: the folder that shall come to be; must not exist.
         watch: is told the number of bytes read from the source, then of bytes searched in the output: about twice the
             size of the checkpoint in all.
+        rehearsal: whether its receipt says that nothing of it may go out.
 
     Raises:
         StripError: the target exists, the disk is too full or fails, the source changed since it was opened, or a
@@ -57,7 +61,7 @@ def write_strip(checkpoint: Checkpoint, plan: StripPlan, target: Path, watch: Wa
     try:
         with new_folder(target, _room(checkpoint, plan)) as output:
             needles = read_needles(checkpoint.root, spans_to_search(checkpoint, plan))
-            strip = _Strip(checkpoint, plan, output, needles, watch)
+            strip = _Strip(checkpoint, plan, output, needles, watch, rehearsal)
             _write_shards(strip)
             _write_files(strip)
             receipt = _receipt(strip)
@@ -199,6 +203,7 @@ def _receipt(strip: _Strip) -> Receipt:
         planned=strip.plan.identity,
         output_digest=output.digest(),
         tier="weights_absent",
+        rehearsal=strip.rehearsal,
         tensors=tuple(sorted(strip.outcomes, key=lambda outcome: outcome.name)),
         dropped=tuple(strip.checkpoint.files[name] for name in strip.plan.dropped),
         keys=strip.plan.keys,

@@ -138,7 +138,7 @@ def test_a_line_of_another_ledger_is_refused() -> None:
             "draws items for attempt 1, whose nonce was not drawn",
         ),
         (chained(SAID[0], SAID[1], SAID[4]), "l.jsonl:3", "closes attempt 1, whose nonce was not drawn"),
-        (chained(*SAID[:5], SAID[4]), "l.jsonl:6", "closes attempt 1, which is closed with verdict withhold"),
+        (chained(*SAID[:5], SAID[4]), "l.jsonl:6", "closes attempt 1 a second time with the same decision"),
         (
             chained(*SAID[:5], SAID[3]),
             "l.jsonl:6",

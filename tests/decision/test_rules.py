@@ -15,6 +15,7 @@ from tests.tiny_gates import (
     KEPT,
     MARKED,
     OPENED,
+    POSITION,
     STRIP,
     WEAK,
     Gate,
@@ -685,10 +686,15 @@ def test_a_replay_that_asks_for_what_was_not_planned_is_incomplete() -> None:
 # 9. What a decision leans on, and what was not measured.
 
 
-def test_public_items_and_the_missing_ledger_are_leant_on() -> None:
-    decision = stripping().decide()
-    assert "naming: 100 public items, which the model's author may have trained on; attempt 1" in decision.leans_on
-    assert "no ledger is kept: that this is attempt 1 is not shown" in decision.leans_on
+def test_public_items_and_an_unanchored_ledger_are_leant_on() -> None:
+    unanchored = POSITION.model_copy(update={"anchored": False})
+    gate = one(0)
+    plan = gate.plan.model_copy(update={"ledger": unanchored})
+    decision = decide(gate.policy, plan, evidence_of(plan, gate.outcomes), None, OPENED)
+    assert "ledger: unanchored: attempts removed from its end would not be seen" in decision.leans_on
+    anchored = stripping().decide().leans_on
+    assert "naming: 100 public items, which the model's author may have trained on; attempt 1" in anchored
+    assert not any("ledger" in line for line in anchored)
 
 
 def test_what_wants_evidence_is_listed_as_not_measured() -> None:

@@ -33,11 +33,21 @@ def releasegate(*arguments: str | Path, cwd: Path = TOP) -> subprocess.Completed
     return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
 
+def new_ledger(folder: Path) -> Path:
+    """A ledger without an attempt."""
+    ledger = folder / "ledger.jsonl"
+    assert releasegate("ledger", "init", "mini-chameleon", "--ledger", ledger).returncode == 0
+    return ledger
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of one gate of the shipped policy."""
     folder = tmp_path_factory.mktemp("gate") / "run"
-    done = releasegate("gate", "policies/mini-chameleon.yaml", "--model", CHECKPOINT, "--out", folder)
+    ledger = new_ledger(folder.parent)
+    done = releasegate(
+        "gate", "policies/mini-chameleon.yaml", "--model", CHECKPOINT, "--out", folder, "--ledger", ledger
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("release_stripped")
     return folder
@@ -52,6 +62,7 @@ def receipt(run: Path) -> Receipt:
 def repository(tmp_path: Path) -> Path:
     """A gate repository of one's own, with the shipped policies and evals."""
     assert releasegate("init", tmp_path / "gates").returncode == 0
+    assert releasegate("ledger", "init", "mini-chameleon", "--repo", tmp_path / "gates").returncode == 0
     return tmp_path / "gates"
 
 
@@ -203,8 +214,9 @@ def test_a_run_that_is_killed_at_random_and_resumed_decides_the_same_bytes(run: 
     expected_report = (run / "report.html").read_bytes()
     seconds = random.Random(20260101)
     start = time.monotonic()
+    ledger = run.parent / "ledger.jsonl"
     reference = opened_copy(run, tmp_path / "reference")
-    assert gate_into(reference).wait() == 0
+    assert gate_into(reference, ledger).wait() == 0
     longest = time.monotonic() - start
     assert (reference / "decision.json").read_bytes() == expected
     for number in range(10):
@@ -232,7 +244,7 @@ def opened_copy(run: Path, target: Path) -> Path:
     return target
 
 
-def gate_into(folder: Path) -> subprocess.Popen[bytes]:
+def gate_into(folder: Path, ledger: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "releasegate", "gate", "policies/mini-chameleon.yaml"]
-    command += ["--model", str(CHECKPOINT), "--out", str(folder), "--quiet"]
+    command += ["--model", str(CHECKPOINT), "--out", str(folder), "--quiet", "--ledger", str(ledger)]
     return subprocess.Popen(command, cwd=TOP, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -21,6 +21,7 @@ from releasegate.receipt import KeySet, Leftovers, LentParts, Receipt, RecipeUse
 from releasegate.recipe import Residual
 from releasegate.records import digest_of
 from releasegate.repository import RunFolder
+from tests.tiny_gates import POSITION
 
 DAY = date(2030, 1, 2)
 NONCE = "ab" * 32
@@ -111,7 +112,7 @@ def _plan(words: Words, limit: float) -> Plan:
     plan = make_plan(
         policy, evals, {"toy/drawing": RECIPE}, PlannedModel(layout="toy", manifest=manifest), DAY.isoformat()
     )
-    return plan.model_copy(update={"nonce": NONCE})
+    return plan.model_copy(update={"nonce": NONCE, "ledger": POSITION})
 
 
 def _policy_text(words: Words, limit: float) -> str:

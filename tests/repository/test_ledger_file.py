@@ -176,7 +176,8 @@ def test_items_and_closing_are_written_once(file: LedgerFile) -> None:
         held.use(1, "questions", ["q3", "q2"])
         held.close(closed(1))
         held.close(closed(1))
-        assert "is closed with verdict withhold" in refused(lambda: held.close(closed(1, verdict="release")))
+        other = closed(1).model_copy(update={"evidence": digest("other evidence")})
+        assert "closes attempt 1 on other evidence" in refused(lambda: held.close(other))
         assert "which was not opened" in refused(lambda: held.close(closed(2)))
         assert "which was not opened" in refused(lambda: held.use(2, "questions", ["q4"]))
     (attempt,) = file.read("tiny").attempts

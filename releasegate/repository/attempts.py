@@ -1,0 +1,82 @@
+"""A run's attempt in the ledger of its family: where that lies, whether it knows the run, and how the attempt ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from releasegate.decision import Decision
+from releasegate.errors import LedgerError
+from releasegate.ledger import Attempt, Closed, LedgerView
+from releasegate.plan import SOURCE, Plan
+from releasegate.policy import Policy
+from releasegate.repository.gate_repository import GateRepository
+from releasegate.repository.ledger_file import LedgerFile, ledger_path
+from releasegate.repository.run_folder import RunFolder
+
+
+def family_ledger(repository: GateRepository, policy: Policy, named: Path | None) -> LedgerFile:
+    """The ledger that counts the attempts under a policy: the one named, else the repository's.
+
+    Raises:
+        LedgerError: there is none. Attempts that nobody counts bound nothing.
+    """
+    path = named or ledger_path(repository.root, policy.family)
+    if not path.exists() and not path.is_symlink():
+        option = f" --ledger {named}" if named else ""
+        raise LedgerError(
+            repository.shown(path) if named is None else str(path),
+            f"there is no ledger of family {policy.family}, so nobody counts its attempts",
+            "restore it from where it is kept; if the family never had one: "
+            f"`releasegate ledger init {policy.family}{option}`",
+        )
+    return LedgerFile(path)
+
+
+def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
+    """The ledger's own account of the attempt that a run holds; the two agree.
+
+    Raises:
+        LedgerError: it does not know the attempt, or gave it another nonce, place or items.
+    """
+    known = view.attempt_of(plan.fixed)
+    stated = {"nonce": plan.nonce, "items of private pools": {name: sorted(ids) for name, ids in plan.drawn.items()}}
+    counted = {"nonce": known.nonce, "items of private pools": {name: sorted(ids) for name, ids in known.used.items()}}
+    for what, value in stated.items():
+        if value != counted[what]:
+            raise LedgerError(view.source, f"holds another {what} than plan.json", "restore the one that was changed")
+    place = view.anchor_of(known)
+    if plan.ledger is None or (plan.ledger.count, plan.ledger.head) != (place.count, place.head):
+        raise LedgerError(view.source, "holds the attempt in another place than plan.json", "restore both")
+    return known
+
+
+def close_attempt(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile) -> None:
+    """Nothing; the ledger says how the attempt was decided, once everything that it planned was measured.
+
+    Raises:
+        LedgerError: the ledger does not know the attempt, or it was closed on other evidence before.
+    """
+    if plan.rehearsal:
+        return
+    with ledger.locked(plan.policy.family) as held:
+        known = known_attempt(held.view, plan)
+        closing = Closed(
+            attempt=known.number,
+            plan=plan.fixed,
+            evidence=decision.evidence,
+            decision=decision.digest(),
+            verdict=decision.verdict,
+        )
+        if _is_complete(run, plan, decision):
+            held.close(closing)
+
+
+def _is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
+    measured = {SOURCE} | ({decision.strip.name} if decision.strip else set())
+    done = run.evidence.done()
+    return not decision.awaiting_strip and all(
+        (plan.identity(m), shard) in done
+        for m in plan.measurements
+        if m.checkpoint in measured
+        for shard in range(m.shards)
+    )
