@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from releasegate.decision import Decision
-from releasegate.errors import EvidenceUntrusted, NotFound
+from releasegate.repository.stored import Wording, read_stored
+
+DECISION = Wording(
+    "a decision", ("no such decision", "run `releasegate decide`, or name another file"), "restore it, or decide again"
+)
 
 
 def read_decision(path: Path) -> Decision:
@@ -17,13 +19,4 @@ def read_decision(path: Path) -> Decision:
         NotFound: there is no such file.
         EvidenceUntrusted: it holds something else.
     """
-    if not path.is_file():
-        raise NotFound(str(path), "no such decision", "run `releasegate decide`, or name another file")
-    try:
-        return Decision.from_text(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"is not a decision: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise EvidenceUntrusted(str(path), what, "restore it, or decide again") from None
-    except ValueError as error:
-        raise EvidenceUntrusted(str(path), f"is not a decision: {error}", "restore it, or decide again") from None
+    return read_stored(Decision, path, DECISION)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from releasegate.errors import NotFound, VerifyError
+from releasegate.errors import VerifyError
 from releasegate.receipt import Receipt
+from releasegate.repository.stored import Wording, read_stored
+
+RECEIPT = Wording(
+    "a receipt",
+    ("there is no such receipt", "name the file with --receipt; it stands beside the stripped folder"),
+    "use the receipt that the strip wrote",
+    VerifyError,
+)
 
 
 def receipt_path(target: Path) -> Path:
@@ -26,16 +32,4 @@ def read_receipt(path: Path) -> Receipt:
         NotFound: there is no such file.
         VerifyError: it is not a receipt, of another version, or not consistent in itself.
     """
-    if not path.is_file():
-        raise NotFound(
-            str(path), "there is no such receipt", "name the file with --receipt; it stands beside the stripped folder"
-        )
-    try:
-        return Receipt.from_text(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"is not a receipt: {place + ': ' if place else ''}{first['msg']}"
-        raise VerifyError(str(path), what, "use the receipt that the strip wrote") from None
-    except ValueError as error:
-        raise VerifyError(str(path), f"is not a receipt: {error}", "use the receipt that the strip wrote") from None
+    return read_stored(Receipt, path, RECEIPT)

@@ -15,21 +15,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from releasegate.checkpoint import read_manifest
 from releasegate.decision import Decision
-from releasegate.errors import EvidenceUntrusted, NotFound, RunError
+from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.records import Document
 from releasegate.repository.evidence_store import EvidenceStore
 from releasegate.repository.receipts import read_receipt, receipt_path
+from releasegate.repository.stored import Wording, read_stored
 from releasegate.repository.writing import write_whole
 
-D = TypeVar("D", bound=Document)
+WRITTEN = "what releasegate wrote"
+AGAIN = "restore it, or start a new run"
+PLAN = Wording(WRITTEN, ("no run here", "run `releasegate gate` or `releasegate plan --open`"), AGAIN)
+DECISION = Wording(WRITTEN, ("no decision yet", "run `releasegate decide`"), AGAIN)
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,7 @@ class RunFolder:
             NotFound: there is no run here.
             EvidenceUntrusted: plan.json is not a plan, or not one that was opened.
         """
-        plan = _read_document(
-            Plan, self.plan_path, "no run here", "run `releasegate gate` or `releasegate plan --open`"
-        )
+        plan = read_stored(Plan, self.plan_path, PLAN)
         if plan.nonce is None and not half_opened:
             raise EvidenceUntrusted(str(self.plan_path), "was never opened: it has no nonce", "start a new run")
         if plan.nonce is not None and (plan.ledger is None) != plan.rehearsal:
@@ -176,19 +174,4 @@ class RunFolder:
             NotFound: none was made.
             EvidenceUntrusted: decision.json is not a decision.
         """
-        return _read_document(Decision, self.decision_path, "no decision yet", "run `releasegate decide`")
-
-
-def _read_document(kind: type[D], path: Path, missing: str, fix: str) -> D:
-    try:
-        return kind.from_text(path.read_bytes())
-    except FileNotFoundError:
-        raise NotFound(str(path), missing, fix) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"is not what releasegate wrote: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise EvidenceUntrusted(str(path), what, "restore it, or start a new run") from None
-    except ValueError as error:
-        raise EvidenceUntrusted(
-            str(path), f"is not what releasegate wrote: {error}", "restore it, or start a new run"
-        ) from None
+        return read_stored(Decision, self.decision_path, DECISION)

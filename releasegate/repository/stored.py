@@ -1,0 +1,51 @@
+"""Reading a document that releasegate wrote: there, whole, and of a version that this release knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from releasegate.errors import EvidenceUntrusted, NotFound, ReleaseGateError
+from releasegate.records import Document
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What is said where a document cannot be read.
+
+    Attributes:
+        noun: what it was to be, such as `a receipt`.
+        missing: said where there is no file, and what to do then.
+        restore: what to do where it holds something else.
+        error: the error for that.
+    """
+
+    noun: str
+    missing: tuple[str, str]
+    restore: str
+    error: type[ReleaseGateError] = EvidenceUntrusted
+
+
+def read_stored(kind: type[D], path: Path, say: Wording) -> D:
+    """The document in the file at `path`.
+
+    Raises:
+        NotFound: there is no such file.
+        ReleaseGateError: of the kind that `say` names: it holds something else, of another version, or a key twice.
+    """
+    try:
+        return kind.from_text(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise NotFound(str(path), *say.missing) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"is not {say.noun}: {place + ': ' if place else ''}{first['msg']}"
+        raise say.error(str(path), what, say.restore) from None
+    except ValueError as error:
+        raise say.error(str(path), f"is not {say.noun}: {error}", say.restore) from None
