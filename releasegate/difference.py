@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from releasegate.decision.explaining import label_text, percent_free
+from releasegate.decision.excusing import excused_text
+from releasegate.decision.explaining import label_text, percent_free, would_be
 from releasegate.decision.record import (
     CapabilityDecision,
     Decision,
@@ -25,7 +26,7 @@ from releasegate.records import Record
 
 Cause = Literal[
     "new", "removed", "not_judged", "limit", "metric", "alpha", "slices", "method", "evidence", "want_of_evidence",
-    "channel", "judging",
+    "channel", "judging", "excused", "outside",
 ]  # fmt: skip
 """`judging`: everything that a decision records is the same, and the status is not."""
 
@@ -236,6 +237,7 @@ def _why_estimates(before: Finding, after: Finding) -> Iterator[Why]:
     one, other = _by_labels(before), _by_labels(after)
     if set(one) != set(other):
         yield Why(cause="slices", sentence=f"it is judged on {_slices(after)}, and was on {_slices(before)}")
+    yield from _why_left_out(before, after)
     was, now = before.slices[0].estimate, after.slices[0].estimate
     if was.alpha != now.alpha:
         yield Why(cause="alpha", sentence=f"the effective alpha is {now.alpha:.4f}, and was {was.alpha:.4f}")
@@ -253,13 +255,30 @@ def _why_estimates(before: Finding, after: Finding) -> Iterator[Why]:
         yield Why(cause="judging", sentence=f"{after.sentence}; was: {before.sentence}")
 
 
+def _why_left_out(before: Finding, after: Finding) -> Iterator[Why]:
+    """Slices that became excused, or left the threat set, and the reverse."""
+    excused = [sorted(excused_text(s) for s in f.slices if s.status == "excused") for f in (before, after)]
+    if excused[0] != excused[1]:
+        yield Why(cause="excused", sentence=f"excused: {_listed(excused[1])}; was: {_listed(excused[0])}")
+    outside = [sorted(f"{label_text(s.labels)} {would_be(s)}" for s in f.outside) for f in (before, after)]
+    if outside[0] != outside[1]:
+        yield Why(
+            cause="outside", sentence=f"outside the threat set: {_listed(outside[1])}; was: {_listed(outside[0])}"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return "; ".join(names) or "nothing"
+
+
 def _same_rule(before: Finding, after: Finding) -> bool:
     """Whether nothing else accounts for a change."""
     rule = ("metric", "side", "limit", "reason")
     alphas = {f.slices[0].estimate.alpha for f in (before, after)}
     methods = {f.slices[0].estimate.method for f in (before, after)}
     return (
-        all(getattr(before, name) == getattr(after, name) for name in rule)
+        not list(_why_left_out(before, after))
+        and all(getattr(before, name) == getattr(after, name) for name in rule)
         and len(alphas) == len(methods) == 1
         and set(_by_labels(before)) == set(_by_labels(after))
     )

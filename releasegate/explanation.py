@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Literal
 
-from releasegate.decision.record import Decision, Finding, SliceFinding, Verdict
-from releasegate.decision.slices import UNLABELLED
+from releasegate.decision.record import Decision, Finding, Verdict
+from releasegate.decision.slices import UNLABELLED, is_threat
 from releasegate.evidence import Failed, Measured
 from releasegate.plan import Plan
 from releasegate.policy import Policy
@@ -136,7 +136,7 @@ def deciding_samples(
     against = 0
     inside: list[DecidingSample] = []
     for sample in judged:
-        if _is_inside(finding.slices[0], sample.labels):
+        if _is_inside(finding, sample.labels):
             against += sample.effect != "in_favour"
             inside.append(sample)
             if len(inside) > 2 * most + 100:
@@ -151,8 +151,10 @@ def _rank(sample: DecidingSample, finding: Finding) -> tuple[int, float, int]:
     return _EFFECTS.index(sample.effect), value if finding.side == "at_least" else -value, sample.item
 
 
-def _is_inside(part: SliceFinding, labels: Mapping[str, str]) -> bool:
-    return all(labels.get(name, UNLABELLED) == value for name, value in part.labels.items())
+def _is_inside(finding: Finding, labels: Mapping[str, str]) -> bool:
+    """Whether items with these labels belong to the worst slice of a finding."""
+    wanted = finding.slices[0].labels
+    return all(labels.get(d, UNLABELLED) == v for d, v in wanted.items()) and is_threat(finding.values, labels)
 
 
 def _shares(metric: str, finding: Finding, samples: Iterable[Measured | Failed]) -> Iterator[DecidingSample]:

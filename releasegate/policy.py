@@ -22,6 +22,8 @@ Otherwise = Literal["strip", "restrict", "withhold"]
 EnforcedBy = Literal["weights", "wrapper", "server"]
 MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
 """`<eval>/<metric>`."""
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A value of a dimension, as items are labelled."""
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Requirements = Annotated[tuple["Requirement", ...], Field(min_length=1)]
 
@@ -47,6 +49,28 @@ class ReleaseSpec(Record):
     """The share of planned items that may fail or be missing, in any gated slice."""
 
 
+class Excuse(Record):
+    """What shows that an attack ruins the material, so that a safeguard need not survive it."""
+
+    metric: MetricId
+    """A share of calibration items, of the same eval, such as of those that keep their quality."""
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def stated(self) -> tuple[Literal["at_most", "at_least"], float]:
+        """Which of the two limits it states, and the number."""
+        if self.at_most is not None:
+            return "at_most", self.at_most
+        assert self.at_least is not None, "check refuses an excuse without a limit"
+        return "at_least", self.at_least
+
+    @property
+    def metric_name(self) -> str:
+        """The metric's name within its eval."""
+        return self.metric.split("/")[1]
+
+
 class Requirement(Record):
     """One testable statement about one metric."""
 
@@ -59,6 +83,10 @@ class Requirement(Record):
     slices: tuple[str | tuple[str, ...], ...] | Literal["all"] | None = None
     """Dimensions whose every value must hold (`[attack]`), or whose cells must (`[[attack, strength]]`); `all`: every
     dimension that the card gates; absent: the pooled rate."""
+    values: dict[Identifier, tuple[Label, ...]] | None = None
+    """The threat set: the values of dimensions that are gated. What has other ones is measured and not gated."""
+    excused: Excuse | None = None
+    """When a slice need not hold: its material is shown to be ruined. Of a safeguard with `slices`; takes half of alpha."""
     enforced_by: EnforcedBy | None = None
     """What puts a safeguard in place."""
     sequential: bool = False

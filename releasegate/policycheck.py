@@ -12,6 +12,7 @@ from releasegate.errors import Problem
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import Capability, Policy, Requirement, Section, narrower
 from releasegate.recipe import Recipe
+from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
 
 MOST_STRIPS = 4
@@ -165,6 +166,7 @@ def _requirement(
         what = f"eval {card.id} samples clusters, of which each counts once all its items are measured"
         yield located.problem((*at, "sequential"), what, "remove it")
     yield from _slices(located, r, card, at)
+    yield from threat_problems(located, r, section, card, at)
     if card.items.kind != "generated" and r.n_max is not None and r.n_max > card.items.n:
         yield located.problem((*at, "n_max"), f"the pool has {card.items.n} items", "ask for no more than that")
 

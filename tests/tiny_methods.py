@@ -35,6 +35,7 @@ CAUGHT: dict[str, Any] = {
     "range": [0, 10],
     "better": "higher",
 }
+KEPT = {"title": "Kept its quality", "type": "bernoulli", "unit": "share", "range": [0, 1], "better": "higher"}
 CLEAN = {"title": "Clean", "type": "report_only", "unit": "score", "range": [0, 10], "better": "higher"}
 SAID = {**RIGHT, "title": "Said", "judged_by": "judge"}
 SENSITIVE = {**RIGHT, "title": "Sensitive", "of_instrument": "judge", "shows": "sensitivity"}
@@ -51,7 +52,7 @@ def eval_card(metrics: Mapping[str, Any], *, rate: float = 0.1, **changes: Any) 
     if "said" in plain:
         plain |= {"said": SAID, "sensitive": SENSITIVE, "specific": SPECIFIC}
         changes["instruments"] = JUDGE
-    calibrated = "caught" in plain or "said" in plain
+    calibrated = "caught" in plain or "said" in plain or "kept" in plain
     items = {"kind": "generated", "n": 100, "calibration": 100 if calibrated else 0, "source": "made"}
     return card("tested", "unused", **{"metrics": plain, "items": items, "slices": SPEAKERS} | changes)
 
@@ -80,7 +81,7 @@ class Trial:
     """One requirement on one eval, what was measured, and the decision.
 
     Attributes:
-        limit: keys of the requirement.
+        limit: keys of the requirement; with `excused` it is a safeguard, else it shows no misuse.
         gate: on the source, or on the stripped checkpoint of a `margin`.
         base: on the source, of a `margin`.
         labels: of each cell of the gate.
@@ -101,6 +102,9 @@ class Trial:
     def policy(self) -> Policy:
         """Withheld unless the requirement is met; of a margin: published stripped if it is met."""
         tested = requirement("tested", f"tested/{self.metric}", **self.limit)
+        if "excused" in self.limit:
+            guarded = {"marked": [{**tested, "enforced_by": "weights"}]}
+            return policy(capability("talking", safeguards=guarded), max_failed=self.max_failed)
         if "margin" not in self.limit:
             return policy(capability("talking", misuse=[tested]), max_failed=self.max_failed)
         strip = {"otherwise": "strip", "recipe": "tiny-hf/talking", "keep": [tested]}

@@ -11,7 +11,8 @@ import click
 from releasegate.cli import options
 from releasegate.cli.console import output, print_json
 from releasegate.decision import Decision, Finding
-from releasegate.decision.explaining import label_text, percent_free
+from releasegate.decision.excusing import excused_text
+from releasegate.decision.explaining import beyond_text, label_text, percent_free
 from releasegate.difference import WORDS, counts_text, value_text
 from releasegate.errors import EvidenceUntrusted, NotFound
 from releasegate.explanation import (
@@ -111,6 +112,9 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
     yield f"  limit     {f.metric} {WORDS[f.side]} {f.limit:g}" + (
         f", enforced by {f.enforced_by}" * bool(f.enforced_by)
     )
+    if f.values is not None:
+        threats = "; ".join(f"{name} {', '.join(listed)}" for name, listed in f.values.items())
+        yield f"  threats   {_plain(threats)}"
     yield f"  slice     {_slice(f)}"
     yield f"  estimate  {counts_text(e)}{value_text(e, f.limit)}"
     if e.low is not None and e.high is not None:
@@ -123,6 +127,10 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
         yield f"  judge     its errors move the limit to {worst.tested_limit:g}"
     if worst.reason in ("want_of_evidence", "does_not_count"):
         yield f"  why       {_plain(f.sentence)}"
+    for excused in (s for s in f.slices if s.status == "excused"):
+        yield f"  excused   {_plain(excused_text(excused))}"
+    for beyond in f.outside:
+        yield f"  outside   {_plain(beyond_text(beyond, f.limit))} (not gated)"
     if f.settle and f.status != "violated":
         yield f"  to settle {_plain(f.settle)}"
     shown = len(explained.samples)

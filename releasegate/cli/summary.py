@@ -57,6 +57,8 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
+    for line in decision.outside:
+        console.print(escape(line))
     for line in decision.idle_waivers:
         console.print(f"waiver that does not count: {escape(line)}")
     if decision.ledger is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from releasegate.decision.slices import slices_of
+from releasegate.decision.excusing import calibrating
+from releasegate.decision.explaining import label_text
+from releasegate.decision.slices import Slice, slices_of
 from releasegate.evalcard import EvalCard
 from releasegate.intervals import Side, effective_alpha, items_to_settle, most_hits, power
 from releasegate.plan import SOURCE, Plan
@@ -34,7 +36,7 @@ class Capacity:
         mean_items: items that a sequential test is expected to consume then.
         clusters: clusters of a claim about new ones.
         ceiling: the limit that so many perfect clusters could show at most.
-        warning: why it cannot be met.
+        warning: why it cannot be met, or none of its slices be excused.
     """
 
     requirement: str
@@ -68,16 +70,40 @@ def capacity(plan: Plan, requirement: Requirement, section: Section) -> Capacity
         return nothing
     parts = slices_of(requirement, card, found[0].cells)
     items = min(part.planned for part in parts)
-    alpha = plan.alpha / (2 if _halved(requirement, card) else 1)
-    base = Capacity(requirement.id, checkpoint, len(parts), items, alpha)
+    rate_alpha = plan.alpha / (2 if requirement.excused else 1)
+    base = Capacity(
+        requirement.id, checkpoint, len(parts), items, rate_alpha / (2 if _halved(requirement, card) else 1)
+    )
     if not items:
-        return nothing
+        empty = [label_text(part.labels) for part in parts if not part.planned and requirement.values]
+        words = f"no planned item has {'; '.join(empty)}: it cannot be met" if empty else nothing.warning
+        return replace(nothing, warning=words)
     if card.clusters is not None and card.clusters.population == "sampled" and requirement.margin is None:
-        labels = {cell.labels.get(card.clusters.key, "") for cell in found[0].cells}
-        return _clustered(base, requirement, len(labels))
-    if requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean":
-        return _sequential(base, requirement, card, plan)
-    return _fixed(base, requirement, plan)
+        key, cells = card.clusters.key, found[0].cells
+        clusters = min(len({cells[i].labels.get(key, "") for i in part.cells}) for part in parts)
+        shown = _clustered(base, requirement, clusters)
+    elif requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean":
+        shown = _sequential(base, requirement, card, plan)
+    else:
+        shown = _fixed(base, requirement, plan)
+    return shown if shown.warning else replace(shown, warning=_idle_excuse(plan, requirement, parts, rate_alpha))
+
+
+def _idle_excuse(plan: Plan, r: Requirement, parts: list[Slice], alpha: float) -> str | None:
+    """Why half of alpha is spent on an excuse that no slice can have, if that is so."""
+    if r.excused is None:
+        return None
+    measured = plan.find(r.eval, SOURCE, "calibration")
+    cells = measured.cells if measured else ()
+    found = [f for part in parts if (f := calibrating(r, r.excused, part.labels, cells)) is not None]
+    side, limit = r.excused.stated
+    needs = items_to_settle(0.0 if side == "at_most" else 1.0, limit, side, alpha)
+    if not found:
+        return f"nothing can be excused: no calibration item carries {r.excused.metric} with the labels of a slice"
+    most = max(part.planned for part in found)
+    if needs is None or most < needs:
+        return f"nothing can be excused: {most} calibration items cannot show it, {needs} are needed"
+    return None
 
 
 def _halved(r: Requirement, card: EvalCard) -> bool:

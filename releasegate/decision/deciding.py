@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
+from releasegate.decision.excusing import excused_slices
+from releasegate.decision.explaining import unmet_outside
 from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
 from releasegate.decision.waiving import case_of
@@ -95,6 +97,7 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
             awaiting = stripping
             source = [_not_stripped(c) for c in source]
     verdict = worst(c.verdict for c in source)
+    every = [f for c in source for f in c.findings] + list(strip.findings if strip else ())
     return Decision(
         verdict=verdict,
         verdict_without_waivers=verdict,
@@ -113,7 +116,8 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
         capabilities=tuple(source),
         strip=strip,
         awaiting_strip=awaiting,
-        leans_on=tuple(_leans_on(policy, plan)),
+        outside=tuple(unmet_outside(every)),
+        leans_on=(*_leans_on(policy, plan), *excused_slices(every)),
         not_measured=tuple(_not_measured(bench, source, strip)),
     )
 

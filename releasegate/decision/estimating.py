@@ -122,10 +122,10 @@ def status_of(bounds: Bounds | None, rule: Rule) -> Status:
 
 
 def worst_first(slices: list[SliceFinding], side: Side) -> Iterator[SliceFinding]:
-    """The slices from the one that is furthest on the wrong side to the one that is safest."""
+    """The slices from the one that is furthest on the wrong side to the one that is safest; excused ones come last."""
 
     def distance(one: SliceFinding) -> tuple[int, float]:
-        rank = {"want_of_evidence": 0, "does_not_count": 0}.get(one.reason or "", 1)
+        rank = 2 if one.status == "excused" else {"want_of_evidence": 0, "does_not_count": 0}.get(one.reason or "", 1)
         bound = one.estimate.high if side == "at_most" else one.estimate.low
         return rank, 0.0 if bound is None else (-bound if side == "at_most" else bound)
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from releasegate.decision.record import Estimate, SliceFinding
+from collections.abc import Iterable, Iterator
+
+from releasegate.decision.record import Estimate, Finding, SliceFinding
 from releasegate.intervals import Side, items_to_settle
 from releasegate.sequential import Claim, items_at_rate
 
 NO_CLUSTER = "belong to no cluster"
 """How the problem of items without the label of a cluster ends."""
+UNKNOWN_EXCUSE = "failed or are missing, and without them nobody knows whether it is excused"
+"""How the problem of a slice ends whose excuse cannot be judged."""
+MOST_OUTSIDE = 5
+"""Slices outside a threat set that one sentence names: the worst."""
 
 
-def percent_free(value: float, limit: float) -> str:
-    """`value` as a decimal, never rounded onto or across `limit`.
+def percent_free(value: float, limit: float, fewest: int = 3) -> str:
+    """`value` as a decimal of at least `fewest` places, never rounded onto or across `limit`.
 
     >>> percent_free(0.98996, 0.99), percent_free(0.5, 0.99), percent_free(0.99, 0.99)
     ('0.98996', '0.500', '0.990')
     """
-    for digits in range(3, 16):
+    for digits in range(fewest, 16):
         text = f"{value:.{digits}f}"
         if (float(text) > limit) == (value > limit) and (float(text) == limit) == (value == limit):
             return text
@@ -28,8 +34,47 @@ def label_text(labels: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in labels.items())
 
 
-def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: tuple[str, ...]) -> str:
-    """Why the worst slice of a requirement has its status."""
+def measured_text(found: SliceFinding, limit: float) -> str:
+    """What was measured of a slice: `attack mp3_64k: 41.2 % (33.1–49.7)`, the value and its bounds."""
+    e, tested = found.estimate, limit if found.tested_limit is None else found.tested_limit
+    where = f"{label_text(found.labels)}: " if found.labels else ""
+    if e.value is None or e.low is None or e.high is None:
+        return f"{where}nothing scored"
+    if e.hits is None:
+        value, low, high = (percent_free(x, tested) for x in (e.value, e.low, e.high))
+        return f"{where}{value} ({low}–{high})"
+    value, low, high = (percent_free(round(100 * x, 9), round(100 * tested, 9), 1) for x in (e.value, e.low, e.high))
+    return f"{where}{value} %{' lost' if e.gains is not None else ''} ({low}–{high})"
+
+
+def beyond_text(found: SliceFinding, limit: float) -> str:
+    """The same of a slice outside the threat set, and what it would come to."""
+    return f"{measured_text(found, limit)}, {would_be(found)}"
+
+
+def would_be(found: SliceFinding) -> str:
+    """What a slice outside the threat set would come to."""
+    return {"met": "would be met", "excused": "would be excused"}.get(found.status, "would not be met")
+
+
+def unmet_outside(findings: Iterable[Finding]) -> Iterator[str]:
+    """A sentence for each requirement that would not be met by everything outside its threat set."""
+    for f in findings:
+        unmet = [s for s in f.outside if s.status not in ("met", "excused")]
+        if unmet:
+            texts = "; ".join(beyond_text(s, f.limit) for s in unmet[:MOST_OUTSIDE])
+            more = f"; and {len(unmet) - MOST_OUTSIDE} more" if len(unmet) > MOST_OUTSIDE else ""
+            yield f"{f.requirement} on {f.checkpoint}, outside the threat set: {texts}{more}"
+
+
+def sentence(
+    found: SliceFinding, metric: str, side: str, limit: float, errors: tuple[str, ...], effective: float
+) -> str:
+    """Why the worst slice of a requirement has its status.
+
+    Args:
+        effective: effective alpha, of which the slice's is a half or a quarter where something else took the rest.
+    """
     e = found.estimate
     where = f" for {label_text(found.labels)}" if found.labels else ""
     words = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}[side]
@@ -47,9 +92,13 @@ def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: 
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
     return (
         f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(e)}, "
-        f"{kind} bound {shown} at {'effective alpha' if not moved and not cut else 'half of the effective alpha,'} "
-        f"{e.alpha:.4f}"
+        f"{kind} bound {shown} at {_alpha(e.alpha, effective)}"
     )
+
+
+def _alpha(alpha: float, effective: float) -> str:
+    share = {2: "half of the effective alpha,", 4: "a quarter of the effective alpha,"}
+    return f"{share.get(round(effective / alpha), 'effective alpha')} {alpha:.4f}"
 
 
 def _counted(e: Estimate) -> str:
@@ -84,8 +133,12 @@ def _want(e: Estimate, metric: str, where: str, errors: tuple[str, ...]) -> str:
     return f"{e.planned - e.scored} of {e.planned} planned items failed or are missing{where}{cause}"
 
 
-def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
-    """What would settle a limit that is not shown; None if it is met."""
+def settle(found: SliceFinding, side: Side, limit: float, effective: float) -> str | None:
+    """What would settle a limit that is not shown; None if it is met.
+
+    Args:
+        effective: as of `sentence`.
+    """
     e = found.estimate
     tested = limit if found.tested_limit is None else found.tested_limit
     if found.status == "met" or found.reason == "does_not_count":
@@ -94,6 +147,8 @@ def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
         if found.problem is not None:
             if found.problem.endswith(NO_CLUSTER):
                 return "label every item with its cluster"
+            if found.problem.endswith(UNKNOWN_EXCUSE):
+                return "measure all planned calibration items"
             return "measure the instrument on more calibration items, or use a better one"
         return f"measure all {e.planned} planned items" if e.planned else "plan items that carry the metric"
     if e.clusters is not None:
@@ -110,9 +165,7 @@ def settle(found: SliceFinding, side: Side, limit: float) -> str | None:
     seen = f"{wrong} {'hits' if side == 'at_most' else 'misses'} in {e.scored}"
     if needed is None:
         return f"{seen}; no number of items would show {limit:g} at that rate"
-    halved = found.tested_limit is not None or found.threshold is not None
-    alpha = f"{'half of the effective alpha,' if halved else 'effective alpha'} {e.alpha:.4f}"
-    return f"{seen}; needs {needed} items at that rate for {limit:g} at {alpha}"
+    return f"{seen}; needs {needed} items at that rate for {limit:g} at {_alpha(e.alpha, effective)}"
 
 
 def settle_pairs(found: SliceFinding, margin: float) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
+from releasegate.decision.excusing import excuse, excused_text
 from releasegate.decision.explaining import sentence, settle, settle_pairs
 from releasegate.decision.instruments import Prepared, prepare
 from releasegate.decision.record import Finding, Reason, SliceFinding, Status
 from releasegate.decision.sequences import judge_clusters, judge_paired_sequence, judge_sequence
-from releasegate.decision.slices import Slice, slices_of
+from releasegate.decision.slices import Slice, outside_of, slices_of
 from releasegate.decision.waiving import waive
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
@@ -59,15 +62,14 @@ def judge(
     measurement = bench.plan.find(requirement.eval, checkpoint)
     columns = bench.columns(measurement)
     side, limit = requirement.stated
-    found = _slices(bench, requirement, section, card, measurement, columns)
+    direction: Side = "at_least" if side == "at_least" else "at_most"
+    gated, beyond = _slices(bench, requirement, section, card, measurement, columns)
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
-        found = [f.model_copy(update={"status": "not_shown", "reason": "does_not_count"}) for f in found]
-    ordered = tuple(worst_first(found, "at_least" if side == "at_least" else "at_most"))
+        gated = [_unjudged(f, "does_not_count") for f in gated]
+    ordered = tuple(worst_first(gated, direction))
     status, reason = _combined(ordered)
-    decisive = next(f for f in ordered if f.status == status and f.reason == reason)
     errors = _errors(columns, measurement)
-    why = sentence(decisive, requirement.metric, side, limit, errors)
-    stale = bench.stale if reason == "want_of_evidence" and bench.stale else None
+    why, settled = _reasons(bench, requirement, ordered, (status, reason), errors)
     finding = Finding(
         requirement=requirement.id,
         section=section,
@@ -80,9 +82,11 @@ def judge(
         reason=reason,
         enforced_by=requirement.enforced_by,
         slices=ordered,
+        values=requirement.values,
+        outside=tuple(worst_first(beyond, direction)),
         errors=errors,
-        sentence=stale or why,
-        settle="measure again" if stale else _settle(decisive, side, limit),
+        sentence=why,
+        settle=settled,
     )
     return waive(finding, bench.policy, bench.plan, bench.waivers)
 
@@ -94,29 +98,41 @@ def _slices(
     card: EvalCard | None,
     measurement: Measurement | None,
     columns: Columns | None,
-) -> list[SliceFinding]:
+) -> tuple[list[SliceFinding], list[SliceFinding]]:
+    """The gated slices, and those outside the threat set, judged alike."""
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
-    rule = Rule(direction, limit, bench.alpha, bench.policy.release.max_failed)
+    alpha = bench.alpha / 2 if requirement.excused else bench.alpha
+    rule = Rule(direction, limit, alpha, bench.policy.release.max_failed)
     name = requirement.metric_name
     if card is None or name not in card.metrics:
-        found = [judge_share(name, Slice({}, (), 0), None, rule)]
-    elif section == "keep":
-        parts = slices_of(requirement, card, measurement.cells if measurement else ())
-        base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
-        found = [_kept(requirement, card, part, base, columns, rule) for part in parts]
+        gated, beyond = [judge_share(name, Slice({}, (), 0), None, rule)], []
     else:
-        parts = slices_of(requirement, card, measurement.cells if measurement else ())
-        calibration = bench.columns(bench.plan.find(requirement.eval, SOURCE, "calibration"))
-        prepared = prepare(name, card, columns, calibration, rule)
-        found = [_limited(requirement, card, part, prepared) for part in parts]
+        cells = measurement.cells if measurement else ()
+        if section == "keep":
+            base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
+            judged = partial(_kept, requirement, card, base, columns, rule)
+        else:
+            labelled = bench.plan.find(requirement.eval, SOURCE, "calibration")
+            calibration = bench.columns(labelled)
+            prepared = prepare(name, card, columns, calibration, rule)
+            known = labelled.cells if labelled else ()
+            judged = partial(
+                _limited, requirement, card, prepared, partial(excuse, requirement, known, calibration, rule)
+            )
+        gated = [judged(part) for part in slices_of(requirement, card, cells)]
+        beyond = [judged(part) for part in outside_of(requirement, card, cells)]
     if bench.stale:
-        return [f.model_copy(update={"status": "not_shown", "reason": "want_of_evidence"}) for f in found]
-    return found
+        return [_unjudged(f, "want_of_evidence") for f in gated], [_unjudged(f, "want_of_evidence") for f in beyond]
+    return gated, beyond
+
+
+def _unjudged(found: SliceFinding, reason: Reason) -> SliceFinding:
+    return found.model_copy(update={"status": "not_shown", "reason": reason, "excused": None})
 
 
 def _kept(
-    r: Requirement, card: EvalCard, part: Slice, base: Columns | None, other: Columns | None, rule: Rule
+    r: Requirement, card: EvalCard, base: Columns | None, other: Columns | None, rule: Rule, part: Slice
 ) -> SliceFinding:
     """A margin: exact for a fixed number of yes and no, else betting on the differences."""
     metric = card.metrics[r.metric_name]
@@ -125,8 +141,14 @@ def _kept(
     return judge_paired_sequence(r.metric_name, part, base, other, metric.better, rule, metric.range)
 
 
-def _limited(r: Requirement, card: EvalCard, part: Slice, prepared: Prepared) -> SliceFinding:
-    """A limit: by the metric's declared type, its sampling, and whether the policy looks early."""
+def _limited(
+    r: Requirement,
+    card: EvalCard,
+    prepared: Prepared,
+    excusing: Callable[[SliceFinding], SliceFinding],
+    part: Slice,
+) -> SliceFinding:
+    """A limit: by the metric's declared type, its sampling, and whether the policy looks early; excused, if it may be."""
     metric, columns, rule = card.metrics[r.metric_name], prepared.columns, prepared.rule
     if card.clusters is not None and card.clusters.population == "sampled":
         found = judge_clusters(r.metric_name, part, columns, rule, card.clusters.key, metric.gated_range)
@@ -139,15 +161,17 @@ def _limited(r: Requirement, card: EvalCard, part: Slice, prepared: Prepared) ->
     update: dict[str, object] = {"tested_limit": prepared.tested_limit, "threshold": prepared.threshold}
     if prepared.problem is not None:
         update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem}
-    return found.model_copy(update=update)
+    return excusing(found.model_copy(update=update))
 
 
 def _combined(found: tuple[SliceFinding, ...]) -> tuple[Status, Reason | None]:
-    """Intersection-union: every slice must hold.
+    """Intersection-union: every slice must hold that is not excused, and if all are excused nothing is shown.
 
     A requirement that some slice violates is violated unless another wants evidence: what was not measured must never
     look more settled than it is.
     """
+    if all(f.status == "excused" for f in found):
+        return "not_shown", "want_of_evidence"
     blocking: tuple[Reason, ...] = ("want_of_evidence", "does_not_count")
     for reason in blocking:
         if any(f.reason == reason for f in found):
@@ -165,7 +189,27 @@ def _errors(columns: Columns | None, measurement: Measurement | None) -> tuple[s
     return columns.errors if columns else ()
 
 
-def _settle(found: SliceFinding, side: Limited, limit: float) -> str | None:
+def _reasons(
+    bench: Bench,
+    requirement: Requirement,
+    ordered: tuple[SliceFinding, ...],
+    outcome: tuple[Status, Reason | None],
+    errors: tuple[str, ...],
+) -> tuple[str, str | None]:
+    """Why a requirement has its status, and what would settle it."""
+    if bench.stale and outcome[1] == "want_of_evidence":
+        return bench.stale, "measure again"
+    side, limit = requirement.stated
+    excuses = "; ".join(excused_text(f) for f in ordered if f.status == "excused")
+    decisive = next((f for f in ordered if (f.status, f.reason) == outcome), None)
+    if decisive is None:
+        return f"every slice is excused, which shows nothing: {excuses}", "gate what leaves the material usable as well"
+    why = sentence(decisive, requirement.metric, side, limit, errors, bench.alpha)
+    settled = _settle(decisive, side, limit, bench.alpha)
+    return f"{why}; excused: {excuses}" if excuses else why, settled
+
+
+def _settle(found: SliceFinding, side: Limited, limit: float, effective: float) -> str | None:
     if side == "margin" and found.estimate.gains is not None:
         return settle_pairs(found, limit)
-    return settle(found, "at_most" if side == "at_most" else "at_least", limit)
+    return settle(found, "at_most" if side == "at_most" else "at_least", limit, effective)

@@ -19,6 +19,7 @@ VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "wit
 """The total order, from the most to the least that may be published."""
 
 Status = Literal["met", "violated", "not_shown", "waived"]
+SliceStatus = Literal[Status, "excused"]
 Reason = Literal["unsettled", "want_of_evidence", "does_not_count"]
 Method = Literal[
     "clopper_pearson",
@@ -53,7 +54,8 @@ class Estimate(Record):
     """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release."""
     method: Method
     alpha: float
-    """Of each bound: the effective alpha, or half of it where the other half went into a threshold or a moved limit."""
+    """Of each bound: the effective alpha, halved where an excuse took the other half, and again where a threshold or a moved
+    limit did."""
     planned: Annotated[int, Field(ge=0)]
     attempted: Annotated[int, Field(ge=0)]
     scored: Annotated[int, Field(ge=0)]
@@ -68,12 +70,25 @@ class Estimate(Record):
     """Independent units of a claim about new clusters: `value` is the mean over them, each counted once."""
 
 
+class Excused(Record):
+    """The proof that the attack of a slice ruins the material."""
+
+    metric: str
+    side: Literal["at_most", "at_least"]
+    limit: float
+    labels: Labels
+    """Of the calibration items that it was tested on."""
+    estimate: Estimate
+    """Failed and missing calibration items are counted against the excuse."""
+
+
 class SliceFinding(Record):
-    """One gated slice (or the pooled items) of a requirement."""
+    """One slice (or the pooled items) of a requirement."""
 
     labels: Labels = {}
     """Empty: pooled."""
-    status: Status
+    status: SliceStatus
+    """`excused`: neither met nor violated."""
     reason: Reason | None = None
     estimate: Estimate
     tested_limit: float | None = None
@@ -81,7 +96,9 @@ class SliceFinding(Record):
     threshold: float | None = None
     """The score that calibration negatives set, of a thresholded metric."""
     problem: str | None = None
-    """Why the instrument cannot carry it, if that is what is wanting."""
+    """Why the instrument cannot carry it, or its excuse cannot be judged, if that is what is wanting."""
+    excused: Excused | None = None
+    """Present with the status of that name."""
 
 
 class Waived(Record):
@@ -114,7 +131,11 @@ class Finding(Record):
     """Present with status `waived`; `reason` is then that of what was found."""
     enforced_by: EnforcedBy | None = None
     slices: Annotated[tuple[SliceFinding, ...], Field(min_length=1)]
-    """Worst first."""
+    """Worst first; excused ones last."""
+    values: dict[str, tuple[str, ...]] | None = None
+    """The threat set; None: all values are gated."""
+    outside: tuple[SliceFinding, ...] = ()
+    """What was measured outside the threat set, judged by the same rule and for information only; worst first."""
     errors: tuple[str, ...] = ()
     """A few of the failures."""
     sentence: str
@@ -178,6 +199,8 @@ class Decision(Document):
     """Capabilities that come to `strip` while no stripped checkpoint was measured."""
     idle_waivers: tuple[str, ...] = ()
     """Waivers of this policy that do not count, and why."""
+    outside: tuple[str, ...] = ()
+    """What would not be met outside the threat sets."""
     leans_on: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
 

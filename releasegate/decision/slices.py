@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,6 +15,9 @@ from releasegate.policy import Requirement
 
 UNLABELLED = "(none)"
 """The value of a dimension for items that carry the metric and lack its label."""
+
+NONE_PLANNED = "(none planned)"
+"""The value of a dimension of an empty slice."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,69 @@ def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...])
     """Every slice that the requirement gates, as planned; a dimension without an item, or none at all, yields an empty slice.
 
     Items that lack the label of a gated dimension are a slice of their own, so that none of them escapes. Named clusters
-    are gated one by one, whatever else is: a number about them says nothing of others.
+    are gated one by one, whatever else is: a number about them says nothing of others. Of a threat set exactly the items
+    with its values are gated, and a value or a combination of values that no item has is an empty slice.
     """
-    metric = requirement.metric_name
+    threats = requirement.values or {}
+    inside = [i for i in _carrying(requirement, cells) if is_threat(requirement.values, cells[i].labels)]
     found: list[Slice] = []
     for dimensions in _gated(requirement, card):
-        carried = [c for c in cells if metric in c.metrics]
-        labelled = all(any(d in c.labels for c in carried) for d in dimensions)
-        values = [sorted({c.labels.get(d, UNLABELLED) for c in carried}) for d in dimensions] if labelled else [[]]
-        chosen = [_slice(dict(zip(dimensions, v, strict=True)), metric, cells) for v in product(*values)]
-        planned = [s for s in chosen if s.planned]
-        found += planned or [Slice(dict.fromkeys(dimensions, "(none planned)"), (), 0)]
+        labelled = all(d in threats or any(d in cells[i].labels for i in inside) for d in dimensions)
+        planned = _parts(dimensions, inside, cells) if labelled else []
+        listed = [d for d in dimensions if d in threats]
+        seen = {tuple(part.labels[d] for d in listed) for part in planned}
+        wanted = (dict(zip(listed, values, strict=True)) for values in product(*(threats[d] for d in listed)))
+        found += planned
+        found += [
+            Slice(dict.fromkeys(dimensions, NONE_PLANNED) | v, (), 0) for v in wanted if tuple(v.values()) not in seen
+        ]
+    found += _without_items(threats, inside, cells, found)
     return found or [Slice({}, (), 0)]
+
+
+def outside_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...]) -> list[Slice]:
+    """Every slice of what the plan holds beside the threat set of the requirement: all such items, none that is gated."""
+    threats = requirement.values or {}
+    beyond = [i for i in _carrying(requirement, cells) if not is_threat(requirement.values, cells[i].labels)]
+    gated = _gated(requirement, card)
+    found: dict[frozenset[tuple[str, str]], Slice] = {}
+    for dimensions in [g for g in gated if threats.keys() & set(g)] or gated:
+        for part in _parts(tuple(dict.fromkeys((*dimensions, *threats))), beyond, cells):
+            found.setdefault(frozenset(part.labels.items()), part)
+    return list(found.values())
+
+
+def is_threat(values: Mapping[str, tuple[str, ...]] | None, labels: Mapping[str, str]) -> bool:
+    """Whether items with these labels belong to a threat set; without one, all do."""
+    return all(labels.get(d, UNLABELLED) in listed for d, listed in (values or {}).items())
+
+
+def _carrying(requirement: Requirement, cells: tuple[Cell, ...]) -> list[int]:
+    return [i for i, cell in enumerate(cells) if requirement.metric_name in cell.metrics]
+
+
+def _parts(dimensions: tuple[str, ...], numbers: list[int], cells: tuple[Cell, ...]) -> list[Slice]:
+    """The cells of these numbers by their labels in some dimensions."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for i in numbers:
+        groups.setdefault(tuple(cells[i].labels.get(d, UNLABELLED) for d in dimensions), []).append(i)
+    return [
+        Slice(dict(zip(dimensions, key, strict=True)), tuple(group), sum(cells[i].n for i in group))
+        for key, group in sorted(groups.items())
+    ]
+
+
+def _without_items(
+    threats: Mapping[str, tuple[str, ...]], inside: list[int], cells: tuple[Cell, ...], found: list[Slice]
+) -> list[Slice]:
+    """The values of a threat set that no item has and no slice names: without them it would shrink to what was planned."""
+    return [
+        Slice({d: value}, (), 0)
+        for d, listed in threats.items()
+        for value in listed
+        if all(cells[i].labels.get(d, UNLABELLED) != value for i in inside)
+        and all(part.labels.get(d) != value for part in found)
+    ]
 
 
 def _gated(requirement: Requirement, card: EvalCard) -> list[tuple[str, ...]]:
@@ -61,12 +116,3 @@ def _gated(requirement: Requirement, card: EvalCard) -> list[tuple[str, ...]]:
         return entries
     key = card.clusters.key
     return list(dict.fromkeys(entry if key in entry else (*entry, key) for entry in entries))
-
-
-def _slice(labels: dict[str, str], metric: str, cells: tuple[Cell, ...]) -> Slice:
-    numbers = tuple(
-        i
-        for i, c in enumerate(cells)
-        if metric in c.metrics and all(c.labels.get(k, UNLABELLED) == v for k, v in labels.items())
-    )
-    return Slice(labels, numbers, sum(cells[i].n for i in numbers))

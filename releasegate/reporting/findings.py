@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from releasegate.decision.record import Estimate, Finding, SliceFinding
+from releasegate.decision.record import Estimate, Excused, Finding, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.reporting.gathering import Gathered
@@ -47,6 +47,10 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         slices=listed[:MOST_SLICES],
         slices_hidden=max(len(listed) - MOST_SLICES, 0),
         slices_title=title,
+        threats=threat_text(finding),
+        outside=tuple(_slice(finding, s, card) for s in finding.outside[:MOST_SLICES]),
+        outside_hidden=max(len(finding.outside) - MOST_SLICES, 0),
+        outside_title=f"{plural(len(finding.outside), 'slice')} outside the threat set, worst first, measured and not gated",
     )
 
 
@@ -110,6 +114,11 @@ def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tupl
     return ordered, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
 
 
+def threat_text(finding: Finding) -> str:
+    """The threat set in words; empty if all values are gated."""
+    return "; ".join(f"{name} {', '.join(listed)}" for name, listed in (finding.values or {}).items())
+
+
 def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
     e = found.estimate
     lost = (e.planned if e.used is None else e.used) - e.scored
@@ -118,10 +127,20 @@ def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> Slic
     return SliceView(
         label=label_words(card, found.labels),
         mark=STATUS[found.status],
-        note=REASON[found.reason] if found.reason else "",
+        note=REASON[found.reason] if found.reason else _excuse(found.excused) if found.excused else "",
         estimate=beside(e.value, tested(finding, found)),
         low=beside(e.low, tested(finding, found)),
         high=beside(e.high, tested(finding, found)),
         distance=distance_words(finding, found),
         counted=counted + (f", {lost} failed or missing" if lost else ""),
     )
+
+
+def _excuse(proof: Excused) -> str:
+    e = proof.estimate
+    bound = (
+        f"upper bound {beside(e.high, proof.limit)}"
+        if proof.side == "at_most"
+        else f"lower bound {beside(e.low, proof.limit)}"
+    )
+    return f"{proof.metric} {SIDE[proof.side]} {number(proof.limit)}: {e.hits} of {e.scored}, {bound}"

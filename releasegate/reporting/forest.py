@@ -16,8 +16,8 @@ WIDE, NARROW = 700, 330
 """Widths in pixels: of a page on a desk, and on a phone."""
 INDENT = 14
 """Pixels by which a slice stands right of its requirement."""
-TONES = ("met", "violated", "not_shown", "waived")
-SHAPES = ("circle", "square", "diamond", "triangle-up")
+TONES = ("met", "violated", "not_shown", "waived", "excused")
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
             for c in decision.capabilities
         ),
         not_measured=tuple(shortened(line, MOST_PROSE) for line in decision.not_measured),
+        outside=tuple(shortened(line, MOST_PROSE) for line in decision.outside),
         leans_on=tuple(shortened(line, MOST_PROSE) for line in decision.leans_on),
         would_change=tuple(_would_change(decision)),
     )

@@ -12,7 +12,7 @@ ATTRIBUTES = (
     "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-miterlimit", "opacity",
     "fill-opacity", "stroke-opacity", "font-size", "font-weight", "text-anchor",
 )  # fmt: skip
-ROLES = ("ink", "muted", "grid", "limit", "met", "violated", "not_shown", "waived", "page")
+ROLES = ("ink", "muted", "grid", "limit", "met", "violated", "not_shown", "waived", "excused", "page")
 """The colours of a chart, by what they stand for; the stylesheet says what they are."""
 
 

@@ -38,6 +38,7 @@ class FirstScreen:
     facts: tuple[Pair, ...]
     capabilities: tuple[CapabilityLine, ...]
     not_measured: tuple[str, ...]
+    outside: tuple[str, ...]
     leans_on: tuple[str, ...]
     would_change: tuple[Pair, ...]
 
@@ -62,6 +63,7 @@ class FindingView:
 
     Attributes:
         worst: the slice that the numbers are of; empty if they are of all items.
+        threats: the threat set, in words; empty if all values are gated.
     """
 
     anchor: str
@@ -87,6 +89,10 @@ class FindingView:
     slices: tuple[SliceView, ...]
     slices_hidden: int
     slices_title: str
+    threats: str
+    outside: tuple[SliceView, ...]
+    outside_hidden: int
+    outside_title: str
 
 
 @dataclass(frozen=True)

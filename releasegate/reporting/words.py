@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from releasegate.decision.record import Method, Reason, Status, Verdict
+from releasegate.decision.record import Method, Reason, SliceStatus, Verdict
 from releasegate.plan import SOURCE
 from releasegate.policy import Channel, Section
 from releasegate.receipt import Tier
@@ -45,11 +45,12 @@ OUTCOME: Mapping[Verdict, str] = {
     "withhold": "Keeps the model in",
     "incomplete": "Cannot be decided yet",
 }
-STATUS: Mapping[Status, Mark] = {
+STATUS: Mapping[SliceStatus, Mark] = {
     "met": Mark("met", "met"),
     "violated": Mark("violated", "violated"),
     "not_shown": Mark("not_shown", "not shown"),
     "waived": Mark("waived", "waived"),
+    "excused": Mark("excused", "excused"),
 }
 REASON: Mapping[Reason, str] = {
     "unsettled": "unsettled",

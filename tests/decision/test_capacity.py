@@ -12,19 +12,28 @@ from releasegate.plan import EvalCode, PlannedModel, SubjectRef, make_plan
 from tests.tiny_gates import OPENED, WEAK, capability, card, manifest, policy, requirement
 
 
-def found(asked: dict[str, Any], cells: tuple[Cell, ...], *, section: str = "misuse", **changes: Any) -> Capacity:
+def found(
+    asked: dict[str, Any],
+    cells: tuple[Cell, ...],
+    *,
+    section: str = "misuse",
+    calibration: tuple[Cell, ...] = (),
+    **changes: Any,
+) -> Capacity:
     """The capacity of one requirement on `drawing/legible` in a plan of its own, with one route."""
-    made = policy(capability("draws", misuse=[asked]))
+    guards = {"safeguards": {"s": [{**asked, "enforced_by": "weights"}]}}
+    made = policy(capability("draws", **(guards if section == "safeguards" else {"misuse": [asked]})))
     code = EvalCode(
         card=card("drawing", "legible", **changes),
         harness=manifest("harness").digest(),
         instruments={},
         subject=SubjectRef(id="tiny", code="1", dtype="float32", deterministic=True),
-        cells={"gate": cells},
+        cells={"gate": cells, "calibration": calibration},
     )
     model = PlannedModel(layout="tiny-hf", manifest=manifest("source"))
     plan = make_plan(made, {"drawing": code}, {}, model, OPENED.isoformat())
-    return capacity(plan, made.capabilities[0].misuse[0], section)  # type: ignore[index, arg-type]
+    ((_, _, stated),) = made.capabilities[0].sections()
+    return capacity(plan, stated, section)  # type: ignore[arg-type]
 
 
 def drawn(n: int, **labels: str) -> Cell:
@@ -82,3 +91,63 @@ def test_few_sampled_clusters_cannot_show_a_high_limit_however_many_items() -> N
 
 def test_nothing_planned_is_a_warning() -> None:
     assert found(WEAK, ()).warning == "nothing is planned that could show it"
+
+
+# Threat sets and excuses.
+
+ATTACKED = (drawn(400, digit="1"), drawn(50, digit="2"), drawn(400, digit="3"))
+
+
+def test_only_the_threat_set_counts() -> None:
+    asked = requirement("r", "drawing/legible", at_least=0.95, slices=["digit"])
+    assert (found(asked, ATTACKED).slices, found(asked, ATTACKED).items) == (3, 50)
+    inside = found({**asked, "values": {"digit": ["1", "3"]}}, ATTACKED)
+    assert (inside.slices, inside.items, inside.warning) == (2, 400, None)
+    pooled = requirement("r", "drawing/legible", at_least=0.95, values={"digit": ["1", "2"]})
+    assert (found(pooled, ATTACKED).slices, found(pooled, ATTACKED).items) == (1, 450)
+
+
+@pytest.mark.parametrize("keys", [{}, {"slices": ["digit"]}])
+def test_a_listed_value_that_no_item_has_is_a_warning(keys: dict[str, Any]) -> None:
+    asked = requirement("r", "drawing/legible", at_least=0.95, values={"digit": ["1", "7", "8"]}, **keys)
+    assert found(asked, ATTACKED).warning == "no planned item has digit 7; digit 8: it cannot be met"
+
+
+def test_clusters_are_those_of_the_threat_set() -> None:
+    cells = tuple(drawn(10, digit=f"s{i}", ink="red" if i < 14 else "blue") for i in range(100))
+    clusters = {"key": "digit", "population": "sampled"}
+    asked = requirement("r", "drawing/legible", at_least=0.9)
+    assert found(asked, cells, clusters=clusters).clusters == 100
+    assert found({**asked, "values": {"ink": ["red"]}}, cells, clusters=clusters).clusters == 14
+
+
+EXCUSED = {"metric": "drawing/kept", "at_most": 0.1}
+KEPT_METRIC = {"title": "Kept", "type": "bernoulli", "unit": "share", "range": [0, 1], "better": "higher"}
+
+
+def excusing(calibration: tuple[Cell, ...], **keys: Any) -> Capacity:
+    """A safeguard with an excuse, for one digit of 400 items."""
+    asked = requirement("r", "drawing/legible", at_least=0.99, slices=["digit"], excused=EXCUSED, **keys)
+    metrics = {"legible": KEPT_METRIC, "kept": KEPT_METRIC}
+    items = {"kind": "generated", "n": 100, "calibration": 100, "source": "made"}
+    cells = (drawn(500, digit="1"),)
+    return found(asked, cells, section="safeguards", calibration=calibration, metrics=metrics, items=items)
+
+
+def test_an_excuse_halves_alpha() -> None:
+    shown = excusing((Cell(labels={"digit": "1"}, metrics=("kept",), n=60),))
+    bare = found(requirement("r", "drawing/legible", at_least=0.99, slices=["digit"]), (drawn(500, digit="1"),))
+    assert shown.alpha == bare.alpha / 2
+    assert (shown.needs, bare.needs, shown.warning) == (417, 348, None)
+
+
+def test_an_excuse_that_no_slice_can_have_is_a_warning() -> None:
+    few = excusing((Cell(labels={"digit": "1"}, metrics=("kept",), n=39),))
+    assert few.warning == "nothing can be excused: 39 calibration items cannot show it, 40 are needed"
+    for cells in (
+        (),
+        (Cell(labels={}, metrics=("kept",), n=60),),
+        (Cell(labels={"digit": "2"}, metrics=("kept",), n=60),),
+    ):
+        warning = "nothing can be excused: no calibration item carries drawing/kept with the labels of a slice"
+        assert excusing(cells).warning == warning

@@ -16,7 +16,7 @@ from releasegate.decision import VERDICTS, Decision
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Cell, Measured, parse_sample
 from tests.tiny_gates import Outcome
-from tests.tiny_methods import QUALITY, RIGHT, Placed, Trial, clustered, eval_card
+from tests.tiny_methods import KEPT, QUALITY, RIGHT, Placed, Trial, by_turns, clustered, eval_card
 
 N = 60
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -118,6 +118,28 @@ def _caught_speakers(draw: st.DrawFn) -> Trial:
     )
 
 
+def _excused(draw: st.DrawFn, metric: str = "right", **keys: Any) -> Trial:
+    """Three attacks, of which calibration may show that some ruin the material."""
+    attacks = [{"attack": f"a{i}"} for i in range(3)]
+    asked = {"metric": "tested/kept", "at_most": draw(st.sampled_from([0.5, 0.7]))}
+    keys |= {"slices": ["attack"], "excused": asked}
+    threats = draw(st.sampled_from([None, ["a0"], ["a0", "a1"], ["a2", "a9"]]))
+    keys |= {"values": {"attack": threats}} if threats else {}
+    side = draw(st.sampled_from([{"at_least": 0.4}, {"at_least": 0.2}, {"at_most": 0.7}]))
+    card = eval_card({metric: RIGHT, "kept": KEPT}, rate=0.3)
+    cells = [Cell(labels=labels, metrics=("kept",), n=20) for labels in attacks]
+    calibration = [(i, o) for i in range(3) for o in draw(outcomes(20))]
+    scale = 1.0
+    if metric == "caught":
+        cells.append(Cell(labels={}, metrics=("clean",), n=N))
+        calibration += [(3, i / 20) for i in range(N)]
+        scale = draw(st.sampled_from([2.5, 10.0]))
+    of_each = [draw(outcomes(20, scale)) for _ in attacks]
+    gate = by_turns(of_each)
+    limit = {**side, **keys}
+    return Trial(card, metric, limit, gate, calibration, labels=attacks, calibration_cells=cells, planned=(20,) * 3)
+
+
 _MADE: dict[str, Callable[[st.DrawFn], Trial]] = {
     "a share": _share,
     "a share, early": lambda draw: _share(draw, sequential=True),
@@ -126,6 +148,9 @@ _MADE: dict[str, Callable[[st.DrawFn], Trial]] = {
     "a margin, early": lambda draw: _margin(draw, sequential=True),
     "a threshold": _caught,
     "a threshold, early": lambda draw: _caught(draw, sequential=True),
+    "an excuse": _excused,
+    "an excuse, early": lambda draw: _excused(draw, sequential=True),
+    "an excuse beside a threshold": lambda draw: _excused(draw, "caught"),
     "a judge": _said,
     "a judge, early": lambda draw: _said(draw, sequential=True),
     "sampled speakers": lambda draw: _speakers(draw, "sampled", 20),
@@ -158,7 +183,7 @@ def never_better(trial: Trial, part: str, become: Outcome, chance: random.Random
 def losses(method: str) -> list[tuple[str, Outcome]]:
     """What can be lost: records of the gate, of the baseline, of calibration."""
     base = ["base"] if "margin" in method else []
-    calibration = ["calibration"] if "threshold" in method or "judge" in method else []
+    calibration = ["calibration"] if any(word in method for word in ("threshold", "judge", "excuse")) else []
     return [(part, become) for part in ["gate", *base, *calibration] for become in (None, "failed")]
 
 

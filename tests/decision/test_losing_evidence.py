@@ -89,6 +89,8 @@ def requirements(draw: st.DrawFn, name: Numbered, section: str) -> list[dict[str
             keys["enforced_by"] = draw(st.sampled_from(["weights", "server", "server", "wrapper"]))
         if draw(st.integers(0, 3)) == 0:
             keys["slices"] = draw(st.sampled_from([["digit"], "all", [["digit"]]]))
+        if draw(st.integers(0, 3)) == 0:
+            keys["values"] = {"digit": draw(st.sampled_from([["0"], ["1"], ["0", "1"], ["0", "7"]]))}
         return requirement(name(), f"{eval_id}/{EVALS[eval_id]}", **keys)
 
     return [one() for _ in range(draw(st.sampled_from([1, 1, 1, 2])))]

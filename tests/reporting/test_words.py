@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from releasegate.decision.record import Method, Reason, Status, Verdict
+from releasegate.decision.record import Method, Reason, SliceStatus, Verdict
 from releasegate.policy import Channel, Section
 from releasegate.receipt import Tier
 from releasegate.reporting import words
@@ -19,7 +19,7 @@ from releasegate.reporting.numbers import beside, distance, number, share
         (Verdict, words.VERDICT),
         (Verdict, words.CAPABILITY),
         (Verdict, words.OUTCOME),
-        (Status, words.STATUS),
+        (SliceStatus, words.STATUS),
         (Reason, words.REASON),
         (Method, words.METHOD),
         (Section, words.SECTION),

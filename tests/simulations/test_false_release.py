@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import betaincinv, ndtr, ndtri
 
+from releasegate.evidence import Cell
 from releasegate.intervals import Side, effective_alpha, paired_difference
 from releasegate.noisy import Answers, moved_limit
 from releasegate.sequential import Claim
@@ -19,6 +20,8 @@ from releasegate.stopping import stopping
 from releasegate.thresholds import rank_of
 from tests.simulations.runs import allowed, clustered, sequential_means, sequential_shares, shown
 from tests.simulations.table import RUNS, Rate, Record, rate
+from tests.tiny_gates import share
+from tests.tiny_methods import KEPT, RIGHT, Trial, by_turns, eval_card
 
 pytestmark = pytest.mark.slow
 
@@ -247,6 +250,35 @@ def test_a_quality_floor_tested_on_noise(record: Record) -> None:
     assert naive.share > 0.4
     assert unsplit.share > ALPHA
     assert_kept(ours)
+
+
+def test_an_excuse_decided_by_the_gate(record: Record) -> None:
+    """One of two attacks, its detection and its quality both exactly at their limits, through `decide`. Naive: as above."""
+    n, rng = 100, np.random.default_rng(141)
+    good, missed = rng.binomial(n, 0.5, MANY), rng.binomial(n, 0.1, MANY)
+    pairs, places = np.unique(np.stack([good, missed]), axis=1, return_inverse=True)
+    released = [_released_with_excuse(n, int(kept), int(lost)) for kept, lost in pairs.T]
+    ours = rate(np.asarray(released)[places.ravel()])
+    naive = rate((good < n / 2) | shown(missed, n, 0.9, "at_least", FIRST))
+    record(PART, "an excuse through the gate, first attempt", "floor at 0.5, at least 0.9, 100 items each", ours, naive)
+    assert naive.share > 0.4
+    assert ours.share > 0
+    assert_kept(ours, FIRST)
+
+
+def _released_with_excuse(n: int, kept: int, missed: int) -> bool:
+    names = [{"attack": "none"}, {"attack": "noise"}]
+    limit = {"at_least": 0.9, "slices": ["attack"], "excused": {"metric": "tested/kept", "at_most": 0.5}}
+    trial = Trial(
+        eval_card({"right": RIGHT, "kept": KEPT}),
+        "right",
+        limit,
+        by_turns([share(n, n), share(n - missed, n)]),
+        [(0, outcome) for outcome in share(kept, n)],
+        labels=names,
+        calibration_cells=[Cell(labels={"attack": "noise"}, metrics=("kept",), n=n)],
+    )
+    return trial.decide().verdict == "release"
 
 
 @pytest.mark.parametrize("side", ["at_least", "at_most"])
