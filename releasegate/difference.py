@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from releasegate.decision.explaining import label_text, percent_free
 from releasegate.decision.record import (
+    ArtefactDecision,
     CapabilityDecision,
     Decision,
     Estimate,
@@ -20,7 +21,7 @@ from releasegate.decision.record import (
 )
 from releasegate.evidence import Labels
 from releasegate.intervals import effective_alpha
-from releasegate.policy import CHANNELS, Limited, Policy, narrower
+from releasegate.policy import CHANNELS, Artefact, Channel, Limited, Policy, narrower
 from releasegate.records import Record
 
 Cause = Literal[
@@ -59,6 +60,8 @@ class RequirementChange(Record):
 
     requirement: str
     checkpoint: Literal["source", "stripped"]
+    channel: Channel | None = None
+    """At which it was judged, where the findings of a decision differ by channel."""
     before: Found | None = None
     after: Found | None = None
     why: tuple[Why, ...]
@@ -84,6 +87,16 @@ class CapabilityChange(Record):
     route_after: str | None = None
 
 
+class ArtefactChange(Record):
+    """An artefact that does not come to what it came to. None: the policy does not list it."""
+
+    artefact: Artefact
+    before: Verdict | None = None
+    after: Verdict | None = None
+    granted_before: Channel | None = None
+    granted_after: Channel | None = None
+
+
 class DecisionDifference(Record):
     """How the second of two decisions differs from the first."""
 
@@ -91,13 +104,16 @@ class DecisionDifference(Record):
     """What was judged, and by what: policy, model, attempt, alpha."""
     verdict: Change | None = None
     channel: Change | None = None
+    artefacts: tuple[ArtefactChange, ...] = ()
+    """Where one of the decisions is about several."""
     capabilities: tuple[CapabilityChange, ...]
     requirements: tuple[RequirementChange, ...]
 
     @property
     def empty(self) -> bool:
         """Whether nothing changed."""
-        return not (self.about or self.verdict or self.channel or self.capabilities or self.requirements)
+        changes = (self.about, self.verdict, self.channel, self.artefacts, self.capabilities, self.requirements)
+        return not any(changes)
 
 
 class PolicyDifference(Record):
@@ -126,6 +142,7 @@ def decision_difference(
         about=tuple(_about(before, after)),
         verdict=_changed("verdict", before.verdict, after.verdict),
         channel=_changed("channel", before.channel, after.channel),
+        artefacts=tuple(_artefacts(before.artefacts, after.artefacts)),
         capabilities=tuple(_capabilities(before.capabilities, after.capabilities)),
         requirements=tuple(_requirements(_findings(before), _findings(after), stated)),
     )
@@ -141,6 +158,22 @@ def _about(before: Decision, after: Decision) -> Iterator[Change]:
         change = _changed(name, getattr(before, name), getattr(after, name))
         if change is not None:
             yield change
+
+
+def _artefacts(before: Sequence[ArtefactDecision], after: Sequence[ArtefactDecision]) -> Iterator[ArtefactChange]:
+    """Nothing where both are about one: the verdict and its channel say the same."""
+    old, new = {a.name: a for a in before}, {a.name: a for a in after}
+    for name in {**old, **new} if len({**old, **new}) > 1 else ():
+        one, other = old.get(name), new.get(name)
+        if one and other and (one.verdict, one.granted) == (other.verdict, other.granted):
+            continue
+        yield ArtefactChange(
+            artefact=name,
+            before=one.verdict if one else None,
+            after=other.verdict if other else None,
+            granted_before=one.granted if one else None,
+            granted_after=other.granted if other else None,
+        )
 
 
 def _capabilities(
@@ -160,14 +193,28 @@ def _capabilities(
         )
 
 
-Key = tuple[str, Literal["source", "stripped"]]
+Key = tuple[str, Literal["source", "stripped"], Channel | None]
 
 
 def _findings(decision: Decision) -> dict[Key, Finding]:
-    found: dict[Key, Finding] = {(f.requirement, "source"): f for c in decision.capabilities for f in c.findings}
+    found: dict[Key, Finding] = {
+        (f.requirement, "source", f.channel): f for c in decision.capabilities for f in c.findings
+    }
     if decision.strip is not None:
-        found |= {(f.requirement, "stripped"): f for f in decision.strip.findings}
+        found |= {(f.requirement, "stripped", f.channel): f for f in decision.strip.findings}
     return found
+
+
+def _at(found: Mapping[Key, Finding], key: Key) -> Finding | None:
+    """The finding at a channel: where a decision does not tell channels apart, it is the same at each."""
+    return found.get(key) or found.get((key[0], key[1], None))
+
+
+def _keys(before: Mapping[Key, Finding], after: Mapping[Key, Finding]) -> Iterator[Key]:
+    """Every finding of either, at each channel that one of them tells apart."""
+    every = {**before, **after}
+    apart = {key[:2] for key in every if key[2] is not None}
+    return (key for key in every if key[2] is not None or key[:2] not in apart)
 
 
 def _requirements(
@@ -175,9 +222,9 @@ def _requirements(
     after: Mapping[Key, Finding],
     stated: Stated,
 ) -> Iterator[RequirementChange]:
-    for key in {**before, **after}:
-        name, checkpoint = key
-        one, other = before.get(key), after.get(key)
+    for key in _keys(before, after):
+        name, checkpoint, channel = key
+        one, other = _at(before, key), _at(after, key)
         if one is not None and other is not None:
             why = tuple(_why(one, other))
         else:
@@ -186,6 +233,7 @@ def _requirements(
             yield RequirementChange(
                 requirement=name,
                 checkpoint=checkpoint,
+                channel=channel,
                 before=_found(one) if one else None,
                 after=_found(other) if other else None,
                 why=why,
@@ -368,7 +416,7 @@ def _children(data: Any) -> Mapping[str, Any] | None:
 
 
 def _effect(key: str, before: Any, after: Any) -> Literal["looser", "stricter"] | None:
-    if key == "channel" and before in CHANNELS and after in CHANNELS:
+    if before in CHANNELS and after in CHANNELS:
         return "stricter" if narrower(after, before) else "looser"
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (before, after))
     if key not in _LOOSER_IF_HIGHER or not numbers:
