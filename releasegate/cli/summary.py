@@ -41,8 +41,7 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
     several = len(decision.artefacts) > 1
     channel = "" if several else f"channel {decision.channel} · "  # several have one each
     console.print(
-        f"{channel}attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · "
-        f"model {short(decision.model)}",
+        f"{channel}attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · model {short(decision.model)}",
         style="dim",
     )
     console.print()

@@ -79,9 +79,9 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
     coming = {c for standing in asked for c in standing.stripping}
     standings = [_stripped(desk, standing, receipt) for standing in asked]
     awaited = any(before.stripping and after.came_to is None for before, after in zip(asked, standings, strict=True))
+    verdict = worst(standing.verdict for standing in standings)
     capabilities = [_capability(c, standings) for c in policy.capabilities]
     strip = _strip(standings, plan, receipt)
-    verdict = worst(standing.verdict for standing in standings)
     return Decision(
         verdict=verdict,
         verdict_without_waivers=verdict,
