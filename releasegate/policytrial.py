@@ -195,5 +195,5 @@ def _of_findings(name: str, wanted: str, found: list[Finding]) -> Iterator[str]:
         yield f"{name}: expected {wanted}, and it was not judged"
     for f in found:
         if wanted not in (f.status, f.reason):
-            at = f" at {f.channel}" if f.channel else ""
+            at = f", at {f.channel}" if f.channel else ""
             yield f"{name}{at}: expected {wanted}, got {f.reason or f.status}: {f.sentence}"

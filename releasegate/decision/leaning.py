@@ -35,9 +35,7 @@ def _clusters(plan: Plan, eval_id: str, key: str) -> str:
     return f"{len(names)} of dimension {key}: these, not others"
 
 
-def not_measured(
-    bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None
-) -> Iterable[str]:
+def not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:
     """What nothing was found out about: of the strip, of each finding, of the instruments."""
     if strip is not None and not any(f.metric.startswith("restoration/") for f in strip.findings):
         yield "cost to restore: not measured"
