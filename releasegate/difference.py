@@ -400,7 +400,7 @@ def _walk(path: str, before: Any, after: Any) -> Iterator[Change]:
         return
     one, other = _children(before), _children(after)
     if one is None or other is None:
-        yield Change(path=path, before=before, after=after, effect=_effect(path.rsplit(".", 1)[-1], before, after))
+        yield Change(path=path, before=before, after=after, effect=_effect(path, before, after))
         return
     for name in {**one, **other}:
         yield from _walk(f"{path}.{name}" if path else name, one.get(name), other.get(name))
@@ -415,8 +415,10 @@ def _children(data: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _effect(key: str, before: Any, after: Any) -> Literal["looser", "stricter"] | None:
-    if before in CHANNELS and after in CHANNELS:
+def _effect(path: str, before: Any, after: Any) -> Literal["looser", "stricter"] | None:
+    key = path.rsplit(".", 1)[-1]
+    through = key == "channel" or path.startswith("release.artefacts.")
+    if through and before in CHANNELS and after in CHANNELS:
         return "stricter" if narrower(after, before) else "looser"
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (before, after))
     if key not in _LOOSER_IF_HIGHER or not numbers:
