@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from releasegate.decision.excusing import excused_text
 from releasegate.decision.explaining import label_text, percent_free, would_be
 from releasegate.decision.record import (
+    ArtefactDecision,
     CapabilityDecision,
     Decision,
     Estimate,
@@ -21,7 +22,7 @@ from releasegate.decision.record import (
 )
 from releasegate.evidence import Labels
 from releasegate.intervals import effective_alpha
-from releasegate.policy import CHANNELS, Limited, Policy, narrower
+from releasegate.policy import CHANNELS, Artefact, Channel, Limited, Policy, narrower
 from releasegate.records import Record
 
 Cause = Literal[
@@ -60,6 +61,8 @@ class RequirementChange(Record):
 
     requirement: str
     checkpoint: Literal["source", "stripped"]
+    channel: Channel | None = None
+    """At which it was judged, where the findings of a decision differ by channel."""
     before: Found | None = None
     after: Found | None = None
     why: tuple[Why, ...]
@@ -85,6 +88,16 @@ class CapabilityChange(Record):
     route_after: str | None = None
 
 
+class ArtefactChange(Record):
+    """An artefact that does not come to what it came to. None: the policy does not list it."""
+
+    artefact: Artefact
+    before: Verdict | None = None
+    after: Verdict | None = None
+    granted_before: Channel | None = None
+    granted_after: Channel | None = None
+
+
 class DecisionDifference(Record):
     """How the second of two decisions differs from the first."""
 
@@ -92,13 +105,16 @@ class DecisionDifference(Record):
     """What was judged, and by what: policy, model, attempt, alpha."""
     verdict: Change | None = None
     channel: Change | None = None
+    artefacts: tuple[ArtefactChange, ...] = ()
+    """Where one of the decisions is about several."""
     capabilities: tuple[CapabilityChange, ...]
     requirements: tuple[RequirementChange, ...]
 
     @property
     def empty(self) -> bool:
         """Whether nothing changed."""
-        return not (self.about or self.verdict or self.channel or self.capabilities or self.requirements)
+        changes = (self.about, self.verdict, self.channel, self.artefacts, self.capabilities, self.requirements)
+        return not any(changes)
 
 
 class PolicyDifference(Record):
@@ -127,6 +143,7 @@ def decision_difference(
         about=tuple(_about(before, after)),
         verdict=_changed("verdict", before.verdict, after.verdict),
         channel=_changed("channel", before.channel, after.channel),
+        artefacts=tuple(_artefacts(before.artefacts, after.artefacts)),
         capabilities=tuple(_capabilities(before.capabilities, after.capabilities)),
         requirements=tuple(_requirements(_findings(before), _findings(after), stated)),
     )
@@ -142,6 +159,22 @@ def _about(before: Decision, after: Decision) -> Iterator[Change]:
         change = _changed(name, getattr(before, name), getattr(after, name))
         if change is not None:
             yield change
+
+
+def _artefacts(before: Sequence[ArtefactDecision], after: Sequence[ArtefactDecision]) -> Iterator[ArtefactChange]:
+    """Nothing where both are about one: the verdict and its channel say the same."""
+    old, new = {a.name: a for a in before}, {a.name: a for a in after}
+    for name in {**old, **new} if len({**old, **new}) > 1 else ():
+        one, other = old.get(name), new.get(name)
+        if one and other and (one.verdict, one.granted) == (other.verdict, other.granted):
+            continue
+        yield ArtefactChange(
+            artefact=name,
+            before=one.verdict if one else None,
+            after=other.verdict if other else None,
+            granted_before=one.granted if one else None,
+            granted_after=other.granted if other else None,
+        )
 
 
 def _capabilities(
@@ -161,14 +194,28 @@ def _capabilities(
         )
 
 
-Key = tuple[str, Literal["source", "stripped"]]
+Key = tuple[str, Literal["source", "stripped"], Channel | None]
 
 
 def _findings(decision: Decision) -> dict[Key, Finding]:
-    found: dict[Key, Finding] = {(f.requirement, "source"): f for c in decision.capabilities for f in c.findings}
+    found: dict[Key, Finding] = {
+        (f.requirement, "source", f.channel): f for c in decision.capabilities for f in c.findings
+    }
     if decision.strip is not None:
-        found |= {(f.requirement, "stripped"): f for f in decision.strip.findings}
+        found |= {(f.requirement, "stripped", f.channel): f for f in decision.strip.findings}
     return found
+
+
+def _at(found: Mapping[Key, Finding], key: Key) -> Finding | None:
+    """The finding at a channel: where a decision does not tell channels apart, it is the same at each."""
+    return found.get(key) or found.get((key[0], key[1], None))
+
+
+def _keys(before: Mapping[Key, Finding], after: Mapping[Key, Finding]) -> Iterator[Key]:
+    """Every finding of either, at each channel that one of them tells apart."""
+    every = {**before, **after}
+    apart = {key[:2] for key in every if key[2] is not None}
+    return (key for key in every if key[2] is not None or key[:2] not in apart)
 
 
 def _requirements(
@@ -176,9 +223,9 @@ def _requirements(
     after: Mapping[Key, Finding],
     stated: Stated,
 ) -> Iterator[RequirementChange]:
-    for key in {**before, **after}:
-        name, checkpoint = key
-        one, other = before.get(key), after.get(key)
+    for key in _keys(before, after):
+        name, checkpoint, channel = key
+        one, other = _at(before, key), _at(after, key)
         if one is not None and other is not None:
             why = tuple(_why(one, other))
         else:
@@ -187,6 +234,7 @@ def _requirements(
             yield RequirementChange(
                 requirement=name,
                 checkpoint=checkpoint,
+                channel=channel,
                 before=_found(one) if one else None,
                 after=_found(other) if other else None,
                 why=why,
@@ -371,7 +419,7 @@ def _walk(path: str, before: Any, after: Any) -> Iterator[Change]:
         return
     one, other = _children(before), _children(after)
     if one is None or other is None:
-        yield Change(path=path, before=before, after=after, effect=_effect(path.rsplit(".", 1)[-1], before, after))
+        yield Change(path=path, before=before, after=after, effect=_effect(path, before, after))
         return
     for name in {**one, **other}:
         yield from _walk(f"{path}.{name}" if path else name, one.get(name), other.get(name))
@@ -386,8 +434,10 @@ def _children(data: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _effect(key: str, before: Any, after: Any) -> Literal["looser", "stricter"] | None:
-    if key == "channel" and before in CHANNELS and after in CHANNELS:
+def _effect(path: str, before: Any, after: Any) -> Literal["looser", "stricter"] | None:
+    key = path.rsplit(".", 1)[-1]
+    through = key == "channel" or path.startswith("release.artefacts.")
+    if through and before in CHANNELS and after in CHANNELS:
         return "stricter" if narrower(after, before) else "looser"
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (before, after))
     if key not in _LOOSER_IF_HIGHER or not numbers:

@@ -11,7 +11,7 @@ from releasegate.decision.record import Decision, Finding, Verdict
 from releasegate.decision.slices import UNLABELLED, is_threat
 from releasegate.evidence import Failed, Measured
 from releasegate.plan import Plan
-from releasegate.policy import Policy
+from releasegate.policy import CHANNELS, Artefact, Channel, Policy
 from releasegate.records import Record
 
 Effect = Literal["failed", "against", "in_favour"]
@@ -23,6 +23,8 @@ class Route(Record):
     """A way to be published, and whether it is open."""
 
     name: str
+    channel: Channel | None = None
+    """At which it is open or not, where that is not the same at all channels."""
     met: bool
     requirements: tuple[str, ...]
 
@@ -50,6 +52,16 @@ class RequirementExplained(Record):
     """Items of the worst slice that have a record and count against it; `samples` shows the first few."""
 
 
+class InArtefact(Record):
+    """What becomes of the capability in one artefact that carries it."""
+
+    artefact: Artefact
+    asked: Channel
+    verdict: Verdict
+    route: str | None = None
+    sentence: str
+
+
 class Explanation(Record):
     """From the verdict on one capability down to samples."""
 
@@ -59,6 +71,8 @@ class Explanation(Record):
     verdict: Verdict
     sentence: str
     route: str | None = None
+    artefacts: tuple[InArtefact, ...] = ()
+    """Where the policy lists several: what becomes of it in each that carries it."""
     routes: tuple[Route, ...]
     requirements: tuple[RequirementExplained, ...]
 
@@ -87,9 +101,17 @@ def explain(
         verdict=own.verdict,
         sentence=own.sentence,
         route=own.route,
+        artefacts=tuple(_in_artefacts(decision, capability)),
         routes=tuple(_routes(decision, policy, capability)),
         requirements=tuple(requirements),
     )
+
+
+def _in_artefacts(decision: Decision, capability: str) -> Iterator[InArtefact]:
+    for a in decision.artefacts if len(decision.artefacts) > 1 else ():
+        for c in a.capabilities:
+            if c.id == capability:
+                yield InArtefact(artefact=a.name, asked=a.asked, verdict=c.verdict, route=c.route, sentence=c.sentence)
 
 
 def _routes(decision: Decision, policy: Policy, capability: str) -> Iterator[Route]:
@@ -101,13 +123,23 @@ def _routes(decision: Decision, policy: Policy, capability: str) -> Iterator[Rou
     for name in stated.safeguards or {}:
         lists[f"safeguards/{name}"] = [f for f in own.findings if f.safeguards == name]
     for name, listed in lists.items():
-        if listed:
-            met = all(f.status == "met" for f in listed)
-            yield Route(name=name, met=met, requirements=tuple(f.requirement for f in listed))
+        for channel, here in _by_channel(listed):
+            met = all(f.status == "met" for f in here)
+            yield Route(name=name, channel=channel, met=met, requirements=tuple(f.requirement for f in here))
     if decision.strip is not None and capability in decision.strip.capabilities:
         wanted = {r.id for s, _, r in stated.sections() if s in ("removal", "keep")}
         listed = [f for f in decision.strip.findings if f.requirement in wanted]
         yield Route(name="strip", met=own.route == "strip", requirements=tuple(f.requirement for f in listed))
+
+
+def _by_channel(listed: list[Finding]) -> Iterator[tuple[Channel | None, list[Finding]]]:
+    """The findings of a list at each channel that one of them is told apart by; else all of them."""
+    apart = {f.channel for f in listed} - {None}
+    for channel in CHANNELS:
+        if channel in apart:
+            yield channel, [f for f in listed if f.channel in (None, channel)]
+    if listed and not apart:
+        yield None, listed
 
 
 def deciding_samples(

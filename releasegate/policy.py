@@ -16,6 +16,11 @@ Channel = Literal["open_weights", "gated_weights", "api", "none"]
 CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")
 """From the widest to the narrowest."""
 
+Artefact = Literal["weights", "code", "data", "training_recipe", "paper", "demo"]
+ARTEFACTS: tuple[Artefact, ...] = ("weights", "code", "data", "training_recipe", "paper", "demo")
+CHECKPOINTS: tuple[Artefact, ...] = ("weights", "demo")
+"""Artefacts that are a checkpoint, or run one: what is stripped goes out in these."""
+
 Limited = Literal["at_most", "at_least", "margin"]
 Section = Literal["misuse", "safeguards", "removal", "keep"]
 Otherwise = Literal["strip", "restrict", "withhold"]
@@ -40,13 +45,23 @@ class ModelSpec(Record):
 class ReleaseSpec(Record):
     """How it would be published, and how sure the gate must be."""
 
-    channel: Channel
+    channel: Channel | None = None
+    """Of the weights, where they are all that would go out; else `artefacts`."""
+    artefacts: Annotated[dict[Artefact, Channel], Field(min_length=1)] | None = None
+    """What would go out, each through its own channel."""
     alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
     """The probability, at most, of releasing a model that violates the policy."""
     max_age_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """Evidence older than this shows nothing."""
     max_failed: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """The share of planned items that may fail or be missing, in any gated slice."""
+
+    @property
+    def channels(self) -> dict[Artefact, Channel]:
+        """What would go out, and through which channel, always in the same order."""
+        if self.artefacts is not None:
+            return {name: self.artefacts[name] for name in ARTEFACTS if name in self.artefacts}
+        return {} if self.channel is None else {"weights": self.channel}
 
 
 class Excuse(Record):
@@ -136,6 +151,8 @@ class Capability(Record):
     id: Identifier
     title: Prose
     rationale: Prose
+    artefacts: Annotated[tuple[Artefact, ...], Field(min_length=1)] | None = None
+    """What carries it; absent: weights and demo, as far as they are listed."""
     unconditional: bool = False
     """Released whatever is measured; the rationale says why."""
     misuse: Requirements | None = None
@@ -192,16 +209,29 @@ class Policy(Document):
         """Whether a stripped checkpoint may be published under it."""
         return any(c.otherwise == "strip" for c in self.capabilities)
 
+    def carriers(self, capability: Capability) -> tuple[Artefact, ...]:
+        """The listed artefacts that carry it: a capability that none of them does would never be judged, so all do."""
+        listed = tuple(self.release.channels)
+        stated = CHECKPOINTS if capability.artefacts is None else capability.artefacts
+        return tuple(name for name in listed if name in stated) or listed
+
+    def carried(self, artefact: Artefact) -> tuple[Capability, ...]:
+        """The capabilities that go out with an artefact."""
+        return tuple(c for c in self.capabilities if artefact in self.carriers(c))
+
     @property
     def shares(self) -> int:
         """Into how many chances to be published the alpha of an attempt is split.
 
-        Checkpoints that may be published x the most alternatives of one capability. The source's evidence picks which set
-        of capabilities is stripped, on the items that the stripped checkpoint is measured on, so each of the 2^k sets of
-        the k capabilities with `otherwise: strip` is a chance of its own.
+        Sets of capabilities that artefacts carry x checkpoints that may be published x the most alternatives of one
+        capability. The source's evidence picks which set of capabilities is stripped, on the items that the stripped
+        checkpoint is measured on, so each of the 2^k sets of the k capabilities with `otherwise: strip` is a chance of its
+        own. Artefacts that carry the same capabilities are one chance, whatever their channels: who may not go out through
+        the narrowest may not through the others.
         """
+        sets = {tuple(c.id for c in self.carried(name)) for name in self.release.channels} - {()}
         strips = sum(c.otherwise == "strip" for c in self.capabilities)
-        return int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
+        return max(1, len(sets)) * int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
 
 
 def parse_policy(text: str | bytes, source: str) -> Located[Policy]:

@@ -10,8 +10,9 @@ from typing import Any
 from releasegate.documents import Located, place
 from releasegate.errors import Problem
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
-from releasegate.policy import Capability, Policy, Requirement, Section, narrower
+from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
+from releasegate.releasecheck import release_problems, restriction_problems
 from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
 
@@ -50,6 +51,8 @@ def unused(policy: Policy) -> list[str]:
             )
         if c.otherwise != "restrict" and c.restrict is not None:
             found.append(f"{c.id}: restrict is not used with otherwise: {c.otherwise}")
+        if c.otherwise == "strip" and not set(policy.carriers(c)) & set(CHECKPOINTS):
+            found.append(f"{c.id}: otherwise: strip comes to withhold, as no checkpoint carries it")
         if c.unconditional and (c.misuse or c.safeguards):
             found.append(f"{c.id}: misuse and safeguards do not matter while it is unconditional")
     return found
@@ -71,8 +74,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             here = (*at, *path)
             yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))
             yield from _requirement(located, requirement, section, here, beside)
-    if policy.release.channel == "none":
-        yield located.problem(("release", "channel"), "publishes to nobody", "name the channel of the release")
+    yield from release_problems(located)
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
     if len(stripping) > MOST_STRIPS:
         yield located.problem(
@@ -96,7 +98,6 @@ def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path
 
 
 def _capability(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
-    policy = located.record
     if not c.unconditional and c.alternatives == 0:
         yield located.problem(
             at, "neither misuse nor safeguards", "state what would release it, or `unconditional: true` and why"
@@ -106,15 +107,8 @@ def _capability(located: Located[Policy], c: Capability, at: Path, recipes: Mapp
     if c.otherwise == "restrict":
         if c.restrict is None:
             yield located.problem(at, "otherwise: restrict without `restrict`", "add `restrict: {channel: api}`")
-        elif not narrower(c.restrict.channel, policy.release.channel):
-            yield located.problem(
-                (*at, "restrict", "channel"),
-                f"{c.restrict.channel} is not narrower than the release's {policy.release.channel}",
-                "choose a narrower channel",
-            )
-        elif c.restrict.channel == "none":
-            where = (*at, "restrict", "channel")
-            yield located.problem(where, "none is no channel to publish through", "say `otherwise: withhold`")
+        else:
+            yield from restriction_problems(located, c, at)
     if c.otherwise == "strip":
         for name in ("recipe", "removal", "keep"):
             if getattr(c, name) is None:

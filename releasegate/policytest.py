@@ -17,7 +17,7 @@ from releasegate.documents import Located, parse_document, place
 from releasegate.errors import Problem
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.evidence import Labels
-from releasegate.policy import Channel, Policy, Prose
+from releasegate.policy import Artefact, Channel, Policy, Prose
 from releasegate.records import Document, Identifier, Record
 from releasegate.yamltext import Path
 
@@ -77,9 +77,11 @@ class Expectation(Record):
 
     verdict: Verdict
     channel: Channel | None = None
+    artefacts: dict[Artefact, Verdict] = {}
     capabilities: dict[Identifier, Verdict] = {}
     source: dict[Identifier, Expected] = {}
-    """By requirement: its status on the source, or the reason why it is not shown."""
+    """By requirement: its status on the source, or the reason why it is not shown; at each channel at which it was
+    judged."""
     stripped: dict[Identifier, Expected] = {}
 
 
@@ -307,6 +309,11 @@ class _Checking:
 
     def _expectation(self) -> Iterator[Problem]:
         expect = self._case.expect
+        listed: list[str] = list(self._policy.release.channels)
+        for artefact in expect.artefacts:
+            if artefact not in listed:
+                what = f"policy {self._policy.id} lists no artefact {artefact!r}"
+                yield self._problem(("expect", "artefacts", artefact), what, _nearest(artefact, listed), key=True)
         capabilities = [c.id for c in self._policy.capabilities]
         for name in expect.capabilities:
             if name not in capabilities:

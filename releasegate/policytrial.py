@@ -172,21 +172,28 @@ def _differences(decision: Decision, case: Case) -> Iterator[str]:
         yield f"verdict: expected {expect.verdict}, got {decision.verdict}: {why}"
     if expect.channel not in (None, decision.channel):
         yield f"channel: expected {expect.channel}, got {decision.channel}"
+    for a in decision.artefacts:
+        if expect.artefacts.get(a.name, a.verdict) != a.verdict:
+            yield f"{a.name}: expected {expect.artefacts[a.name]}, got {a.verdict}: {a.sentence}"
     for c in decision.capabilities:
         if expect.capabilities.get(c.id, c.verdict) != c.verdict:
             yield f"{c.id}: expected {expect.capabilities[c.id]}, got {c.verdict}: {c.sentence}"
-    on_source = {f.requirement: f for c in decision.capabilities for f in c.findings}
-    on_stripped = {f.requirement: f for f in decision.strip.findings} if decision.strip else {}
-    for where, expected, found in (
+    on_source = [f for c in decision.capabilities for f in c.findings]
+    on_stripped = decision.strip.findings if decision.strip else ()
+    for where, expected, listed in (
         ("source", expect.source, on_source),
         ("stripped", expect.stripped, on_stripped),
     ):
         for name, wanted in expected.items():
-            yield from _of_finding(f"{name} on the {where} checkpoint", wanted, found.get(name))
+            found = [f for f in listed if f.requirement == name]
+            yield from _of_findings(f"{name} on the {where} checkpoint", wanted, found)
 
 
-def _of_finding(name: str, wanted: str, found: Finding | None) -> Iterator[str]:
-    if found is None:
+def _of_findings(name: str, wanted: str, found: list[Finding]) -> Iterator[str]:
+    """What is not as expected, at whichever channel."""
+    if not found:
         yield f"{name}: expected {wanted}, and it was not judged"
-    elif wanted not in (found.status, found.reason):
-        yield f"{name}: expected {wanted}, got {found.reason or found.status}: {found.sentence}"
+    for f in found:
+        if wanted not in (f.status, f.reason):
+            at = f", at {f.channel}" if f.channel else ""
+            yield f"{name}{at}: expected {wanted}, got {f.reason or f.status}: {f.sentence}"

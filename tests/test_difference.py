@@ -129,6 +129,37 @@ def test_the_stripped_checkpoint_is_compared_apart_from_the_source() -> None:
     assert found_text(kept.after).startswith("violated: 35 losses and 0 gains in 100 pairs, bounds 0.")
 
 
+def voice(**artefacts: str) -> Policy:
+    guarded = capability("drawing", safeguards={"s": [{**MARKED, "enforced_by": "server"}]})
+    return policy(guarded, artefacts=artefacts)
+
+
+def test_artefacts_that_come_to_something_else_are_listed() -> None:
+    before = Gate(voice(weights="open_weights", demo="api"), {("marking", "source"): share(100)}).decide()
+    after = Gate(voice(weights="open_weights", demo="api"), {("marking", "source"): share(0)}).decide()
+    found = decision_difference(before, after)
+    assert found.verdict is None
+    assert [(a.artefact, a.before, a.after, a.granted_before, a.granted_after) for a in found.artefacts] == [
+        ("demo", "release", "withhold", "api", "none")
+    ]
+    assert [(r.requirement, r.channel, [w.cause for w in r.why]) for r in found.requirements] == [
+        ("marked", "open_weights", ["evidence"]),
+        ("marked", "api", ["evidence"]),
+    ]
+    assert decision_difference(before, before).empty
+
+
+def test_artefacts_that_one_policy_does_not_list_are_told_apart() -> None:
+    outcomes = {("marking", "source"): share(100)}
+    before = Gate(voice(demo="api"), outcomes).decide()
+    after = Gate(voice(demo="api", weights="open_weights"), outcomes).decide()
+    found = decision_difference(before, after)
+    assert [(a.artefact, a.before, a.after) for a in found.artefacts] == [("weights", None, "withhold")]
+    (marked,) = found.requirements
+    assert (marked.channel, [w.cause for w in marked.why]) == ("open_weights", ["channel"])
+    assert [a.artefact for a in decision_difference(after, before).artefacts] == ["weights"]
+
+
 @given(st.integers(0, 100), st.integers(0, 100), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_every_change_has_a_cause_and_there_is_none_without_a_change(
     one: int, other: int, limit: float, another: float
@@ -167,6 +198,7 @@ def test_the_order_of_capabilities_and_requirements_is_no_difference() -> None:
         (weak(), weak(n_max=7), "capabilities.drawing.misuse.weak.n_max", None),
         (policy(unconditional("a")), policy(unconditional("a"), max_failed=0.2), "release.max_failed", "looser"),
         (policy(unconditional("a")), policy(unconditional("a"), channel="api"), "release.channel", "stricter"),
+        (voice(demo="api"), voice(demo="gated_weights"), "release.artefacts.demo", "looser"),
         (policy(unconditional("a")), policy(unconditional("a"), max_age_days=3), "release.max_age_days", "stricter"),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from releasegate.errors import DocumentError
 from releasegate.evalcard import Metric
+from releasegate.policy import Policy, parse_policy
 from releasegate.policytest import PolicyTest, StatedCell, outcomes, parse_policy_test, problems
 from releasegate.policytrial import Trial, try_case
 from releasegate.repository import GateRepository
@@ -115,6 +116,41 @@ def test_a_safeguard_that_does_not_count_can_be_expected() -> None:
     wrapped = policy(capability("drawing", safeguards={"marks": [{**MARKED, "enforced_by": "wrapper"}]}))
     evidence = {"marking": [{"n": 100, "hits": {"found": 100}}]}
     assert tried(stated("withhold", evidence, expect={"source": {"marked": "does_not_count"}}), wrapped).passed
+
+
+VOICE = policy(
+    capability("drawing", safeguards={"s": [{**MARKED, "enforced_by": "server"}]}),
+    artefacts={"weights": "open_weights", "paper": "open_weights", "demo": "api"},
+)
+MARKS = {"marking": [{"n": 100, "hits": {"found": 100}}]}
+
+
+def test_a_verdict_can_be_expected_of_each_artefact() -> None:
+    right = {"paper": "release", "weights": "withhold", "demo": "release"}
+    assert tried(stated("withhold", MARKS, expect={"artefacts": right}), VOICE).differences == ()
+    found = tried(stated("withhold", MARKS, expect={"artefacts": {"weights": "release"}}), VOICE)
+    assert found.differences == (
+        "weights: expected release, got withhold: The weights may not be published, because of drawing.",
+    )
+
+
+def test_what_is_expected_of_a_requirement_must_hold_at_each_channel() -> None:
+    found = tried(stated("withhold", MARKS, expect={"source": {"marked": "met"}}), VOICE).differences
+    assert found == (
+        "marked on the source checkpoint, at open_weights: expected met, got does_not_count: this safeguard does not count "
+        "at the channel of the release",
+    )
+    nowhere = {**VOICE.plain(), "release": {"artefacts": {"weights": "open_weights", "demo": "gated_weights"}}}
+    case = stated("withhold", MARKS, expect={"source": {"marked": "does_not_count"}})
+    assert tried(case, Policy.from_text(json.dumps(nowhere))).differences == ()
+
+
+def test_an_artefact_that_the_policy_does_not_list_is_a_mistake() -> None:
+    case = stated("withhold", MARKS, expect={"artefacts": {"code": "release"}})
+    found = problems(parse_policy_test(text_of(case), "t.yaml"), VOICE, CARDS)
+    assert [(p.what, p.fix) for p in found] == [
+        ("cases.0.expect.artefacts.code: policy tiny lists no artefact 'code'", "use one of demo, paper, weights")
+    ]
 
 
 @given(st.data())
@@ -323,3 +359,20 @@ def test_the_example_of_the_documentation_passes() -> None:
     of, cards = repository.read_policy(TOP / "policies" / f"{located.record.policy}.yaml").record, repository.cards()
     assert problems(located, of, cards) == []
     assert [try_case(of, cards, case).differences for case in located.record.cases] == [(), ()]
+
+
+def test_the_voice_model_of_the_documentation_comes_to_what_the_page_says() -> None:
+    page = (TOP / "docs" / "concepts.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    of = parse_policy(block, "concepts.md").record
+    one = CARDS["drawing"]
+    metrics = {"false_accept": one.metrics["legible"], "mark_found": one.metrics["legible"]}
+    card = one.model_copy(update={"id": "voice_cloning", "metrics": metrics})
+    cloned = [{"n": 600, "hits": {"false_accept": 590, "mark_found": 600}}]
+    located = parse_policy_test(text_of(stated("withhold", {"voice_cloning": cloned})), "t.yaml")
+    trial = try_case(of, {"voice_cloning": card}, located.record.cases[0])
+    assert trial.passed
+    for a in trial.decision.artefacts:
+        because = "cloning" if a.verdict == "withhold" else "–"
+        assert re.search(rf"^{a.name} +{a.verdict} +{a.asked} +{a.granted} +{because}$", page, re.MULTILINE)
+    assert [a.verdict for a in trial.decision.artefacts] == ["withhold", "release", "release"]

@@ -15,6 +15,7 @@ from releasegate.manifest import FileEntry, Manifest
 from releasegate.plan import EvalCode, LedgerPosition, Measurement, Plan, PlannedModel, SubjectRef, make_plan
 from releasegate.policy import Policy
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
+from releasegate.records import digest_of
 
 OPENED = date(2026, 1, 1)
 POSITION = LedgerPosition(count=3, head="ef" * 32, anchored=True)
@@ -70,13 +71,14 @@ def unconditional(name: str) -> dict[str, Any]:
 
 
 def policy(*capabilities: Mapping[str, Any], **release: Any) -> Policy:
-    """A policy of these capabilities."""
+    """A policy of these capabilities, about open weights unless `channel` or `artefacts` say otherwise."""
+    through = {} if "artefacts" in release else {"channel": "open_weights"}
     plain = {
         "schema": "releasegate/policy/v0",
         "id": "tiny",
         "title": "Tiny",
         "model": {"layout": "tiny-hf", "subject": "tiny"},
-        "release": {"channel": "open_weights", "max_failed": 0.05, **release},
+        "release": {**through, "max_failed": 0.05, **release},
         "capabilities": list(capabilities),
     }
     return Policy.from_text(json.dumps(plain))
@@ -89,7 +91,6 @@ def manifest(name: str) -> Manifest:
 
 SOURCE_MODEL = PlannedModel(layout="tiny-hf", manifest=manifest("source"))
 STRIPPED_MODEL = manifest("stripped")
-RECIPE = "sha256:" + "7" * 64
 
 
 def cells_of(eval_id: str, n: int) -> tuple[Cell, ...]:
@@ -108,7 +109,7 @@ def plan_of(
         planned = (cells or {}).get(eval_id, cells_of(eval_id, n))
         sized = CARDS[eval_id].model_copy(update={"shard": shard})
         evals[eval_id] = EvalCode(sized, "sha256:" + "1" * 64, {}, subject, {"gate": planned})
-    recipes = {str(c.recipe): RECIPE for c in of.capabilities if c.recipe}
+    recipes = {str(c.recipe): digest_of(c.recipe) for c in of.capabilities if c.recipe}
     plan = make_plan(of, evals, recipes, SOURCE_MODEL, OPENED.isoformat(), attempt)
     return plan.model_copy(update={"nonce": "ab" * 32, "ledger": POSITION})
 

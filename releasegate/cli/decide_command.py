@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from releasegate.cli import options
+from releasegate.cli.asked import refuse_unlisted
 from releasegate.cli.console import output, print_json
 from releasegate.cli.summary import print_summary
 from releasegate.decision import Decision, decide
@@ -22,10 +23,19 @@ from releasegate.repository.writing import write_whole
 @options.run
 @click.option("--policy", type=options.FILE, metavar="FILE", help="Replay the evidence under another policy.")
 @click.option("--out", type=options.FILE, metavar="FILE", help="Of a replay: also write the decision to this file.")
+@options.artefact
 @options.ledger
 @options.repository
 @options.format_
-def command(run: Path, policy: Path | None, out: Path | None, ledger: Path | None, repo: Path, format_: str) -> int:
+def command(
+    run: Path,
+    policy: Path | None,
+    out: Path | None,
+    artefacts: tuple[str, ...],
+    ledger: Path | None,
+    repo: Path,
+    format_: str,
+) -> int:
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
 
     The ledger of the gate repository, if there is one at hand, must know the attempt; once everything was measured, it
@@ -43,20 +53,21 @@ def command(run: Path, policy: Path | None, out: Path | None, ledger: Path | Non
     if policy is not None and ledger is not None:
         raise UsageError("--ledger", "a replay is no attempt", "leave it out")
     if policy is not None:
-        decision, places = _replay(folder, policy, out), {"decision": out} if out else {}
+        decision, places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     else:
-        decision, places = _decide(folder, repo, ledger), {"decision": folder.decision_path}
+        decision, places = _decide(folder, repo, ledger, artefacts), {"decision": folder.decision_path}
     if format_ == "json":
         print_json(decision.plain())
     else:
         print_summary(output(), decision, places)
-    return decision.exit_code
+    return decision.exit_code_for(artefacts)
 
 
-def _decide(folder: RunFolder, repo: Path, named: Path | None) -> Decision:
+def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> Decision:
     plan = folder.read_plan()  # no run here: say so before anything is locked
+    refuse_unlisted(plan.policy, artefacts)
     repository = GateRepository.here(repo)
     ledger = None if plan.rehearsal else _ledger(plan, repository, named)
     with folder.locked():
@@ -77,12 +88,13 @@ def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -
     return LedgerFile(place)
 
 
-def _replay(folder: RunFolder, file: Path, out: Path | None) -> Decision:
+def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> Decision:
     if out is not None and out.resolve().is_relative_to(folder.root.resolve()):
         raise UsageError(str(out), "lies in the run, which holds its own decision alone", "name a file elsewhere")
     plan = folder.read_plan()
     policy = GateRepository.around(file).read_policy(file).record
     _refuse_other_model(file, policy, plan.policy)
+    refuse_unlisted(policy, artefacts)
     today = datetime.now(UTC).date()
     with folder.locked():
         decision = decide(policy, plan, folder.evidence.read(plan), folder.receipt(), today)

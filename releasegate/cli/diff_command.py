@@ -97,6 +97,8 @@ def _decisions(difference: DecisionDifference) -> Iterator[str]:
             yield f"{change.path}: {change.before} -> {change.after}"
     for change in difference.about:
         yield f"{change.path.replace('_', ' ')}: {_about(change, change.before)} -> {_about(change, change.after)}"
+    for a in difference.artefacts:
+        yield f"{a.artefact}: {_through(a.before, a.granted_before)} -> {_through(a.after, a.granted_after)}"
     for c in difference.capabilities:
         yield f"{c.capability}: {_by(c.before, c.route_before)} -> {_by(c.after, c.route_after)}"
     for r in difference.requirements:
@@ -107,9 +109,14 @@ def _by(verdict: str | None, route: str | None) -> str:
     return f"{verdict or 'none'}{f' by {route}' if route else ''}"
 
 
+def _through(verdict: str | None, granted: str | None) -> str:
+    return f"{verdict} through {granted}" if granted not in (None, "none") else verdict or "not listed"
+
+
 def _requirement(r: RequirementChange) -> Iterator[str]:
     statuses = [(s.reason or s.status).replace("_", " ") if s else "none" for s in (r.before, r.after)]
-    yield f"{r.requirement} on the {r.checkpoint} checkpoint: {' -> '.join(dict.fromkeys(statuses))}"
+    at = f" at {r.channel}" if r.channel else ""
+    yield f"{r.requirement} on the {r.checkpoint} checkpoint{at}: {' -> '.join(dict.fromkeys(statuses))}"
     for sign, side in (("-", r.before), ("+", r.after)):
         if side is not None:
             yield f"  {sign} {found_text(side)}"

@@ -96,9 +96,12 @@ def _explained(folder: RunFolder, plan: Plan, finding: Finding, most: int) -> Re
 def _lines(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.capability}: {explanation.verdict}" + (f" by {explanation.route}" if explanation.route else "")
     yield _plain(explanation.sentence)
+    for a in explanation.artefacts:
+        yield f"  {a.artefact} at {a.asked}: {a.verdict}" + (f" by {a.route}" if a.route else "")
     for route in explanation.routes:
         needs = f": needs {', '.join(route.requirements)}" if route.requirements else ""
-        yield f"  route {route.name} is {'met' if route.met else 'not met'}{needs}"
+        at = f" at {route.channel}" if route.channel else ""
+        yield f"  route {route.name} is {'met' if route.met else 'not met'}{at}{needs}"
     for explained in explanation.requirements:
         yield ""
         yield from _requirement(explained)
@@ -108,7 +111,8 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
     f = explained.finding
     worst, e = f.slices[0], f.slices[0].estimate
     checkpoint = "source" if f.checkpoint == SOURCE else "stripped"
-    yield f"{f.requirement} on the {checkpoint} checkpoint: {(f.reason or f.status).replace('_', ' ')}"
+    at = f" at {f.channel}" if f.channel else ""
+    yield f"{f.requirement} on the {checkpoint} checkpoint{at}: {(f.reason or f.status).replace('_', ' ')}"
     yield f"  limit     {f.metric} {WORDS[f.side]} {f.limit:g}" + (
         f", enforced by {f.enforced_by}" * bool(f.enforced_by)
     )

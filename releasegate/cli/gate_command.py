@@ -10,11 +10,13 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
+from releasegate.cli.asked import refuse_unlisted
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.cli.summary import print_summary
 from releasegate.gate import Call, gate
 from releasegate.ledger import Anchor
-from releasegate.repository import RunFolder
+from releasegate.plan import SOURCE
+from releasegate.repository import GateRepository, RunFolder
 
 
 @click.command("gate")
@@ -28,6 +30,7 @@ from releasegate.repository import RunFolder
 @options.ledger
 @options.ledger_head
 @options.anchor
+@options.artefact
 @click.option("--rehearse", is_flag=True, help="Measure rehearsal items; no attempt is spent, and nothing may go out.")
 @options.format_
 @options.quiet
@@ -40,6 +43,7 @@ def command(
     ledger: Path | None,
     ledger_head: Anchor | None,
     anchor_run: Path | None,
+    artefacts: tuple[str, ...],
     rehearse: bool,
     format_: str,
     quiet: bool,
@@ -58,6 +62,8 @@ def command(
           --model examples/mini_chameleon/checkpoint --out runs/mini-chameleon
     """
     anchor = one_anchor(ledger_head, anchor_run)
+    if artefacts:  # a wrong name is refused before an attempt is spent
+        refuse_unlisted(GateRepository.around(policy).read_policy(policy).record, artefacts)
     today = datetime.now(UTC).date()
     call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse)
     decision = gate(call, Bars(quiet=quiet))
@@ -66,10 +72,10 @@ def command(
         print_json(decision.plain())
     else:
         places = {"report": run.report_path, "decision": run.decision_path}
-        if decision.strip is not None and decision.verdict in ("release_stripped", "restrict"):
+        if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
         print_summary(output(), decision, places)
-    return decision.exit_code
+    return decision.exit_code_for(artefacts)
 
 
 def _nonce() -> str:

@@ -55,4 +55,11 @@ ledger_head = click.option(
 anchor = click.option(
     "--anchor", "anchor_run", type=FILE, metavar="RUN", help="Take that place from the decision of an earlier run."
 )
+artefact = click.option(
+    "--artefact",
+    "artefacts",
+    multiple=True,
+    metavar="NAME",
+    help="Exit with the verdict on this artefact; may be given several times. Default: the worst of all.",
+)
 run = click.argument("run", type=FILE)

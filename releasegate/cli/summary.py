@@ -41,18 +41,23 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
         console.print(
             f"without waivers: [{STYLES[decision.verdict_without_waivers]}]{decision.verdict_without_waivers}[/]"
         )
+    several = len(decision.artefacts) > 1
+    channel = "" if several else f"channel {decision.channel} · "  # several have one each
     console.print(
-        f"channel {decision.channel} · attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · "
-        f"model {short(decision.model)}",
+        f"{channel}attempt {decision.attempt} · effective alpha {decision.alpha:.4f} · model {short(decision.model)}",
         style="dim",
     )
     console.print()
+    if several:
+        console.print(_artefacts(decision))
+        console.print()
     console.print(_requirements(decision))
     for capability in decision.capabilities:
         console.print(f"[{STYLES[capability.verdict]}]{capability.verdict:>16}[/]  {escape(capability.title)}")
     console.print()
     for finding in _open(decision):
-        console.print(f"  {escape(finding.requirement)}: {escape(finding.sentence)}")
+        at = f" at {finding.channel}" if finding.channel else ""
+        console.print(f"  {escape(finding.requirement)}{at}: {escape(finding.sentence)}")
         if finding.settle and finding.status != "violated":
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
     for line in decision.not_measured:
@@ -80,6 +85,16 @@ def _open(decision: Decision) -> list[Finding]:
     return [f for f in found if f.status not in ("met", "waived")]
 
 
+def _artefacts(decision: Decision) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("artefact", "verdict", "asked for", "granted", "because of"):
+        table.add_column(title)
+    for a in decision.artefacts:
+        because = ", ".join(c.id for c in a.capabilities if c.verdict == a.verdict and a.verdict != "release")
+        table.add_row(a.name, f"[{STYLES[a.verdict]}]{a.verdict}[/]", a.asked, a.granted, escape(because or "–"))
+    return table
+
+
 def _requirements(decision: Decision) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("requirement", "on", "metric", "found", "value", "interval", "limit", "items"):
@@ -100,7 +115,7 @@ def _row(f: Finding) -> list[str]:
         if e.value is None or e.low is None or e.high is None
         else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
     )
-    where = f" ({label_text(worst.labels)})" if worst.labels else ""
+    where = (f" ({label_text(worst.labels)})" if worst.labels else "") + (f" at {f.channel}" if f.channel else "")
     return [
         escape(f.requirement + where),
         "source" if f.checkpoint == "source" else "stripped",

@@ -3,6 +3,7 @@
 from releasegate.decision.deciding import decide
 from releasegate.decision.record import (
     VERDICTS,
+    ArtefactDecision,
     CapabilityDecision,
     Decision,
     Estimate,
@@ -15,6 +16,7 @@ from releasegate.decision.record import (
 
 __all__ = [
     "VERDICTS",
+    "ArtefactDecision",
     "CapabilityDecision",
     "Decision",
     "Estimate",

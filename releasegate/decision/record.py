@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,13 +10,16 @@ from pydantic import Field
 from releasegate.evidence import Labels
 from releasegate.ledger import Outcome
 from releasegate.plan import LedgerPosition
-from releasegate.policy import Channel, EnforcedBy, Limited, Section
+from releasegate.policy import Artefact, Channel, EnforcedBy, Limited, Section
 from releasegate.receipt import Tier
 from releasegate.records import Digest, Document, Identifier, Record
 
 Verdict = Outcome
 VERDICTS: tuple[Verdict, ...] = ("release", "release_stripped", "restrict", "withhold", "incomplete")
 """The total order, from the most to the least that may be published."""
+
+EXIT_CODES: Mapping[Verdict, int] = {"release": 0, "release_stripped": 0, "restrict": 1, "withhold": 1, "incomplete": 3}
+"""0 yes, 1 a sound no, 3 incomplete."""
 
 Status = Literal["met", "violated", "not_shown", "waived"]
 SliceStatus = Literal[Status, "excused"]
@@ -122,6 +125,8 @@ class Finding(Record):
     safeguards: Identifier | None = None
     """The list that it belongs to."""
     checkpoint: str
+    channel: Channel | None = None
+    """At which it was judged, where the artefacts go out through channels at which the findings differ."""
     metric: str
     side: Limited
     limit: float
@@ -145,7 +150,7 @@ class Finding(Record):
 
 
 class CapabilityDecision(Record):
-    """What becomes of one capability."""
+    """What becomes of one capability: the worst over the artefacts that carry it."""
 
     id: Identifier
     title: str
@@ -158,8 +163,32 @@ class CapabilityDecision(Record):
     """On the source checkpoint."""
 
 
+class CarriedDecision(Record):
+    """What becomes of one capability in one artefact."""
+
+    id: Identifier
+    verdict: Verdict
+    route: str | None = None
+    sentence: str
+
+
+class ArtefactDecision(Record):
+    """What becomes of one thing that would go out."""
+
+    name: Artefact
+    asked: Channel
+    granted: Channel
+    """Through which it may be published; `none` where it may not."""
+    verdict: Verdict
+    checkpoint: str
+    """The one that it was judged on, and that goes out where the artefact is one and may go out."""
+    sentence: str
+    capabilities: tuple[CarriedDecision, ...]
+    """Those that it carries."""
+
+
 class StripDecision(Record):
-    """What the stripped checkpoint showed."""
+    """What the stripped checkpoint showed, for the artefacts that would go out as it."""
 
     name: str
     capabilities: tuple[Identifier, ...]
@@ -177,7 +206,7 @@ class Decision(Document):
     verdict: Verdict
     verdict_without_waivers: Verdict
     channel: Channel
-    """Through which it may be published under this verdict; `none` where it may not."""
+    """The narrowest of those granted to its artefacts; `none` where one may not be published."""
     summary: str
     policy: Identifier
     policy_digest: Digest
@@ -193,6 +222,8 @@ class Decision(Document):
     """Effective alpha of every requirement."""
     replay: bool = False
     """Judged by another policy than the one that the plan fixed: its limits were chosen after looking."""
+    artefacts: Annotated[tuple[ArtefactDecision, ...], Field(min_length=1)]
+    """The verdict is the worst of theirs."""
     capabilities: tuple[CapabilityDecision, ...]
     strip: StripDecision | None = None
     awaiting_strip: tuple[Identifier, ...] = ()
@@ -207,4 +238,13 @@ class Decision(Document):
     @property
     def exit_code(self) -> int:
         """0 yes, 1 a sound no, 3 incomplete."""
-        return {"release": 0, "release_stripped": 0, "restrict": 1, "withhold": 1, "incomplete": 3}[self.verdict]
+        return EXIT_CODES[self.verdict]
+
+    def exit_code_for(self, artefacts: Collection[str]) -> int:
+        """That of the worst of the artefacts named; of the whole verdict if none is.
+
+        Raises:
+            ValueError: none of those named is listed.
+        """
+        asked = [a.verdict for a in self.artefacts if a.name in artefacts]
+        return EXIT_CODES[worst(asked)] if artefacts else self.exit_code

@@ -11,7 +11,7 @@ from releasegate.reporting.findings import metric_title, tested
 from releasegate.reporting.measures import label_words
 from releasegate.reporting.numbers import beside, number
 from releasegate.reporting.view import Chart, ChartRow
-from releasegate.reporting.words import SIDE, STATUS, checkpoint
+from releasegate.reporting.words import CHANNEL, SIDE, STATUS, checkpoint
 
 MOST_SLICES = 12
 """Slices drawn below one requirement: the worst."""
@@ -58,6 +58,7 @@ def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
     """The pooled interval, or a heading with the worst slices below it."""
     card = plan.cards.get(finding.metric.split("/")[0])
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
+    head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
     drawn = [s for s in finding.slices if s.estimate.low is not None][:MOST_SLICES]
     if any(s.labels for s in drawn):
         hidden = len(finding.slices) - len(drawn)

@@ -9,7 +9,7 @@ from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words, slices
 from releasegate.reporting.numbers import MOST_TITLE, beside, distance, number, plural, sentence, shortened
 from releasegate.reporting.view import FindingView, Pair, SliceView
-from releasegate.reporting.words import METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
+from releasegate.reporting.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
 MOST_SLICES = 60
 """Slices of one finding that are listed."""
@@ -26,7 +26,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
     return FindingView(
         anchor=anchor(finding),
         requirement=finding.requirement,
-        section=SECTION[finding.section] + (f" ({finding.safeguards})" if finding.safeguards else ""),
+        section=_section(finding),
         checkpoint=checkpoint(finding.checkpoint),
         metric=finding.metric,
         metric_title=metric_title(finding, card),
@@ -57,7 +57,12 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
 def anchor(finding: Finding) -> str:
     """The id of a finding in the page."""
     where = "source" if finding.checkpoint == "source" else "stripped"
-    return f"finding-{where}-{finding.requirement}"
+    return f"finding-{where}-{finding.requirement}" + (f"-{finding.channel}" if finding.channel else "")
+
+
+def _section(finding: Finding) -> str:
+    name = SECTION[finding.section] + (f" ({finding.safeguards})" if finding.safeguards else "")
+    return name + (f", judged for {CHANNEL[finding.channel]}" if finding.channel else "")
 
 
 def metric_title(finding: Finding, card: EvalCard | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from releasegate.decision import CapabilityDecision, Decision, Finding
+from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision, Finding
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.charting import charts
@@ -16,6 +16,7 @@ from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
 from releasegate.reporting.view import (
+    ArtefactLine,
     CapabilityLine,
     CapabilityView,
     Findings,
@@ -23,7 +24,7 @@ from releasegate.reporting.view import (
     Pair,
     ReportView,
 )
-from releasegate.reporting.words import CAPABILITY, CHANNEL, OUTCOME, SIDE, VERDICT, checkpoint, route
+from releasegate.reporting.words import ARTEFACT, CAPABILITY, CHANNEL, OUTCOME, SIDE, VERDICT, checkpoint, route
 
 
 def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, outputs: Path) -> ReportView:
@@ -61,6 +62,7 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
         summary=shortened(decision.summary, MOST_PROSE),
         notices=tuple(_notices(decision)),
         facts=_facts(decision, plan),
+        artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
         capabilities=tuple(
             CapabilityLine(
                 f"capability-{c.id}", shortened(c.title, MOST_TITLE), CAPABILITY[c.verdict], _line(c, after[c.id], plan)
@@ -71,6 +73,16 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
         outside=tuple(shortened(line, MOST_PROSE) for line in decision.outside),
         leans_on=tuple(shortened(line, MOST_PROSE) for line in decision.leans_on),
         would_change=tuple(_would_change(decision)),
+    )
+
+
+def _artefact(a: ArtefactDecision) -> ArtefactLine:
+    granted = f", granted for {CHANNEL[a.granted]}" if a.granted not in (a.asked, "none") else ""
+    return ArtefactLine(
+        name=ARTEFACT[a.name],
+        mark=CAPABILITY[a.verdict],
+        sentence=shortened(a.sentence, MOST_PROSE),
+        channel=f"asked for {CHANNEL[a.asked]}{granted}",
     )
 
 
@@ -93,8 +105,10 @@ def _notices(decision: Decision) -> list[str]:
 
 
 def _facts(decision: Decision, plan: Plan) -> tuple[Pair, ...]:
+    """Several artefacts have a channel each, which stands beside them."""
+    channel = (Pair("channel", CHANNEL[decision.channel]),) if len(decision.artefacts) == 1 else ()
     return (
-        Pair("channel", CHANNEL[decision.channel]),
+        *channel,
         Pair("opened", f"{plan.opened}, attempt {decision.attempt}"),
         Pair("effective alpha", number(decision.alpha)),
         Pair(f"model, layout {plan.model.layout}", decision.model, code=True),

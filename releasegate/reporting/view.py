@@ -28,14 +28,29 @@ class CapabilityLine:
 
 
 @dataclass(frozen=True)
+class ArtefactLine:
+    """One artefact on the first screen."""
+
+    name: str
+    mark: Mark
+    sentence: str
+    channel: str
+
+
+@dataclass(frozen=True)
 class FirstScreen:
-    """The answer: may it go out, why, and what is not known."""
+    """The answer: may it go out, why, and what is not known.
+
+    Attributes:
+        artefacts: empty where there is one alone, which the verdict is about.
+    """
 
     title: str
     mark: Mark
     summary: str
     notices: tuple[str, ...]
     facts: tuple[Pair, ...]
+    artefacts: tuple[ArtefactLine, ...]
     capabilities: tuple[CapabilityLine, ...]
     not_measured: tuple[str, ...]
     outside: tuple[str, ...]

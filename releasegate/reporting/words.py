@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from releasegate.decision.record import Method, Reason, SliceStatus, Verdict
 from releasegate.plan import SOURCE
-from releasegate.policy import Channel, Section
+from releasegate.policy import Artefact, Channel, Section
 from releasegate.receipt import Tier
 
 
@@ -77,6 +77,14 @@ CHANNEL: Mapping[Channel, str] = {
     "gated_weights": "gated weights",
     "api": "API only",
     "none": "none: nothing is published",
+}
+ARTEFACT: Mapping[Artefact, str] = {
+    "weights": "Weights",
+    "code": "Code",
+    "data": "Data",
+    "training_recipe": "Training recipe",
+    "paper": "Paper",
+    "demo": "Demo",
 }
 TIER: Mapping[Tier, tuple[str, str]] = {
     "interface_disabled": (

@@ -1,4 +1,6 @@
-"""Losing, failing, reordering or diluting evidence never improves the verdict: random policies, random evidence."""
+"""Losing, failing, reordering or diluting evidence never improves a verdict, neither that of the release nor that of any
+artefact: random policies, random evidence.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from releasegate.decision import VERDICTS, Decision, decide
+from releasegate.decision import VERDICTS, ArtefactDecision, Decision, Verdict, decide
 from releasegate.evidence import Cell
 from releasegate.plan import Plan
-from releasegate.policy import Policy
+from releasegate.policy import ARTEFACTS, CHANNELS, CHECKPOINTS, Policy
 from releasegate.receipt import Receipt
 from tests.tiny_gates import (
     OPENED,
@@ -49,7 +51,8 @@ class Case:
 
     def __repr__(self) -> str:
         counts = {key: Counter(map(str, values)) for key, values in self.outcomes.items()}
-        return f"{[c.plain() for c in self.policy.capabilities]}, {self.receipt and self.receipt.planned}, {counts}"
+        release = self.policy.release.channels
+        return f"{release}, {[c.plain() for c in self.policy.capabilities]}, {self.receipt and self.receipt.planned}, {counts}"
 
     def decide(self, outcomes: Outcomes | None = None) -> Decision:
         """The decision on this evidence, or on other evidence."""
@@ -57,9 +60,9 @@ class Case:
         return decide(self.policy, self.plan, evidence, self.receipt, OPENED)
 
 
-def place(decision: Decision) -> int:
+def place(verdict: Verdict) -> int:
     """The place of a verdict in the order: 0 is the best."""
-    return VERDICTS.index(decision.verdict)
+    return VERDICTS.index(verdict)
 
 
 class Numbered:
@@ -97,7 +100,25 @@ def requirements(draw: st.DrawFn, name: Numbered, section: str) -> list[dict[str
 
 
 @st.composite
-def capabilities(draw: st.DrawFn, number: int, name: Numbered) -> dict[str, Any]:
+def artefacts(draw: st.DrawFn) -> dict[str, str] | None:
+    """What would go out, mostly with a checkpoint; None: a policy about a channel alone."""
+    if draw(st.integers(0, 2)) == 0:
+        return None
+    often = [*CHECKPOINTS, *CHECKPOINTS, *ARTEFACTS]
+    listed = draw(st.lists(st.sampled_from(often), min_size=1, max_size=3, unique=True))
+    return {name: draw(st.sampled_from(CHANNELS[:3])) for name in listed}
+
+
+@st.composite
+def capabilities(draw: st.DrawFn, number: int, name: Numbered, listed: dict[str, str] | None) -> dict[str, Any]:
+    made = draw(routes(number, name))
+    if listed is not None and (draw(st.booleans()) or not set(CHECKPOINTS) & set(listed)):
+        made["artefacts"] = draw(st.lists(st.sampled_from(sorted(listed)), min_size=1, unique=True))
+    return made
+
+
+@st.composite
+def routes(draw: st.DrawFn, number: int, name: Numbered) -> dict[str, Any]:
     if draw(st.integers(0, 5)) == 0:
         return unconditional(f"c{number}")
     keys: dict[str, Any] = {}
@@ -118,8 +139,10 @@ def capabilities(draw: st.DrawFn, number: int, name: Numbered) -> dict[str, Any]
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     name = Numbered()
-    listed = [draw(capabilities(i, name)) for i in range(draw(st.integers(1, 3)))]
-    made = policy(*listed, max_failed=draw(st.sampled_from([0.0, 0.1, 0.3])))
+    through = draw(artefacts())
+    listed = [draw(capabilities(i, name, through)) for i in range(draw(st.integers(1, 3)))]
+    out: dict[str, Any] = {} if through is None else {"artefacts": through}
+    made = policy(*listed, max_failed=draw(st.sampled_from([0.0, 0.1, 0.3])), **out)
     plan = plan_of(made, cells=PLANNED, shard=SHARD)
     outcomes = draw(outcomes_on(plan, "source"))
     awaiting = decide(made, plan, evidence_of(plan, outcomes), None, OPENED).awaiting_strip
@@ -223,17 +246,32 @@ def never_better(case: Case, loss: Loss, chance: random.Random) -> None:
     for _ in range(2):
         outcomes = loss(outcomes, chance)
         after = case.decide(outcomes)
-        assert place(after) >= place(before) or no_longer_awaited(before, after), (before.verdict, after.verdict)
+        compare(before, after)
         before = after
 
 
-def no_longer_awaited(before: Decision, after: Decision) -> bool:
+def compare(before: Decision, after: Decision) -> None:
+    """Nothing, if no verdict is better than it was."""
+    steps_down = set()
+    for old, new in zip(before.artefacts, after.artefacts, strict=True):
+        assert old.name == new.name
+        if place(new.verdict) < place(old.verdict):
+            assert no_longer_awaited(before, old, new), (old.name, old.verdict, new.verdict)
+            steps_down.add(old.name)
+    if place(after.verdict) < place(before.verdict):
+        incomplete = {a.name for a in before.artefacts if a.verdict == "incomplete"}
+        assert (before.verdict, after.verdict) == ("incomplete", "withhold")
+        assert incomplete <= steps_down
+
+
+def no_longer_awaited(before: Decision, old: ArtefactDecision, new: ArtefactDecision) -> bool:
     """The one step down: a strip was still to be measured, and now the source shows too little for any strip to help.
 
     Nothing may be published before, and nothing after: from "not known yet" to "no".
     """
-    awaited = before.verdict == "incomplete" and (bool(before.awaiting_strip) or before.strip is not None)
-    return awaited and after.verdict == "withhold" and after.strip is None and not after.awaiting_strip
+    wanting = {c.id for c in old.capabilities if c.verdict == "incomplete"}
+    awaited = wanting <= set(before.awaiting_strip) or old.checkpoint != "source"
+    return (old.verdict, new.verdict) == ("incomplete", "withhold") and awaited and new.checkpoint == "source"
 
 
 @given(case=cases(), loss=st.sampled_from(sorted(LOSSES)), chance=st.randoms(use_true_random=False))
@@ -255,7 +293,12 @@ def test_losing_evidence_never_improves_the_verdict_in_thousands_of_cases(
 def filling_a_gap_with_failures_changes_no_bound(case: Case) -> None:
     """Failed items are no evidence: records that were missing and now say "failed" dilute nothing."""
     diluted: Outcomes = {key: ["failed" if o is None else o for o in values] for key, values in case.outcomes.items()}
-    assert case.decide(diluted).verdict == case.decide().verdict
+    assert verdicts(case.decide(diluted)) == verdicts(case.decide())
+
+
+def verdicts(decision: Decision) -> list[Verdict]:
+    """That of the release, and that of each artefact."""
+    return [decision.verdict, *(a.verdict for a in decision.artefacts)]
 
 
 @given(cases())
@@ -287,15 +330,14 @@ def test_which_items_of_a_slice_fail_matters_only_to_pairs(case: Case, order: li
     """Both checkpoints reordered alike: the same decision, as pairs stay pairs."""
     both = [*order, *[20 + i for i in order]]
     moved: Outcomes = {key: [values[i] for i in both] for key, values in case.outcomes.items()}
-    assert case.decide(moved).verdict == case.decide().verdict
+    assert verdicts(case.decide(moved)) == verdicts(case.decide())
 
 
 @given(cases(), st.integers(2, 50))
 @QUICK
 def test_trying_again_never_makes_it_easier(case: Case, attempt: int) -> None:
     later = plan_of(case.policy, cells=PLANNED, attempt=attempt, shard=SHARD)
-    before, after = case.decide(), replace(case, plan=later).decide()
-    assert place(after) >= place(before) or no_longer_awaited(before, after), (before.verdict, after.verdict)
+    compare(case.decide(), replace(case, plan=later).decide())
 
 
 @given(cases())
@@ -308,6 +350,16 @@ def test_every_verdict_is_reached_and_explained(case: Case) -> None:
     assert all(c.sentence for c in decision.capabilities)
     released = decision.verdict in ("release", "release_stripped", "restrict")
     assert released == (decision.channel != "none")
+    assert decision.verdict == VERDICTS[max(place(a.verdict) for a in decision.artefacts)]
+    for a in decision.artefacts:
+        event(f"{a.name} {a.verdict}")
+        assert a.sentence
+        assert (a.granted != "none") == (a.verdict in ("release", "release_stripped", "restrict"))
+        assert CHANNELS.index(a.granted) >= CHANNELS.index(a.asked)
+        assert a.verdict == VERDICTS[max([0, *(place(c.verdict) for c in a.capabilities)])]
+        assert a.name in CHECKPOINTS or (a.checkpoint == "source" and a.verdict != "release_stripped")
+    judged = {c.id for a in decision.artefacts for c in a.capabilities}
+    assert judged == {c.id for c in decision.capabilities}
     for c in decision.capabilities:
         by_route = c.route is not None
         assert by_route == (c.verdict in ("release", "release_stripped", "restrict")), (c.verdict, c.route)
@@ -315,3 +367,25 @@ def test_every_verdict_is_reached_and_explained(case: Case) -> None:
         assert found.sentence
         assert (found.settle is None) == (found.status == "met" or found.reason == "does_not_count")
         assert all(s.estimate.planned >= s.estimate.scored >= s.estimate.hits for s in found.slices)
+
+
+@given(cases())
+@QUICK
+def test_what_becomes_of_an_artefact_does_not_depend_on_the_others(case: Case) -> None:
+    """Each alone, with the capabilities that it carries, at the same alpha: the same verdict, strip and all."""
+    decision = case.decide()
+    for a in decision.artefacts:
+        own = case.policy.carried(a.name)
+        if not own:
+            assert a.verdict == "release"
+            continue
+        release = case.policy.release.model_copy(update={"channel": None, "artefacts": {a.name: a.asked}})
+        stated = tuple(c.model_copy(update={"artefacts": (a.name,)}) for c in own)
+        shares = case.policy.shares
+        alone = case.policy.model_copy(update={"release": release, "capabilities": stated})
+        alpha = release.alpha * alone.shares / shares
+        alone = alone.model_copy(update={"release": release.model_copy(update={"alpha": alpha})})
+        assert alone.release.alpha / alone.shares == pytest.approx(case.policy.release.alpha / shares)
+        evidence = evidence_of(case.plan, case.outcomes)
+        (only,) = decide(alone, case.plan, evidence, case.receipt, OPENED).artefacts
+        assert (only.verdict, only.granted, only.checkpoint) == (a.verdict, a.granted, a.checkpoint)

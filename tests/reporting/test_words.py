@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from releasegate.decision.record import Method, Reason, SliceStatus, Verdict
-from releasegate.policy import Channel, Section
+from releasegate.policy import Artefact, Channel, Section
 from releasegate.receipt import Tier
 from releasegate.reporting import words
 from releasegate.reporting.numbers import beside, distance, number, share
@@ -24,6 +24,7 @@ from releasegate.reporting.numbers import beside, distance, number, share
         (Method, words.METHOD),
         (Section, words.SECTION),
         (Channel, words.CHANNEL),
+        (Artefact, words.ARTEFACT),
         (Tier, words.TIER),
     ],
 )

@@ -144,6 +144,22 @@ def test_two_routes_and_the_strip(record: Record) -> None:
     assert_kept(ours)
 
 
+def test_two_artefacts(record: Record) -> None:
+    """Weights and paper carry one capability each, both at the limit; either going out is a false release."""
+    rng = np.random.default_rng(18)
+    n, chances = 5000, ((0.2, "at_most"), (0.99, "at_least"))
+    wrongs = [rng.binomial(n, limit if side == "at_most" else 1 - limit, MANY) for limit, side in chances]
+
+    def either(alpha: float) -> Rate:
+        tests = zip(wrongs, chances, strict=True)
+        return rate(np.any([shown(w, n, limit, _side(side), alpha) for w, (limit, side) in tests], axis=0))
+
+    ours, naive = either(effective_alpha(ALPHA, 1, 2)), either(ALPHA)
+    record(PART, "two artefacts (naive: each at alpha)", "one capability each, 5,000 items", ours, naive)
+    assert naive.share > 1.5 * ALPHA
+    assert_kept(ours)
+
+
 def test_everything_at_once(record: Record) -> None:
     """Two routes and the strip, twenty attempts, sequential: whichever chance comes off first."""
     rng = np.random.default_rng(9)

@@ -1,0 +1,48 @@
+"""What a decision leans on, and what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from releasegate.decision.judging import Bench
+from releasegate.decision.record import CapabilityDecision, StripDecision
+from releasegate.evidence import MEASURED
+from releasegate.plan import SOURCE, Plan
+from releasegate.policy import Policy
+
+
+def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
+    """What the verdict rests on and no measurement shows."""
+    if plan.ledger is not None and not plan.ledger.anchored:
+        yield "ledger: unanchored: attempts removed from its end would not be seen"
+    for c in policy.capabilities:
+        if c.unconditional:
+            yield f"{c.title}: unconditional, because: {c.rationale}"
+    for eval_id, card in plan.cards.items():
+        if card.items.kind == "public_pool":
+            measurement = plan.find(eval_id, SOURCE)
+            n = measurement.items if measurement and measurement.items else card.items.n
+            yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
+        if card.clusters is not None and card.clusters.population == "named":
+            yield f"{eval_id}: {_clusters(plan, eval_id, card.clusters.key)}"
+
+
+def _clusters(plan: Plan, eval_id: str, key: str) -> str:
+    cells = [cell for m in plan.measurements if m.eval == eval_id for cell in m.cells]
+    names = {cell.labels[key] for cell in cells if key in cell.labels}
+    return f"{len(names)} of dimension {key}: these, not others"
+
+
+def not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:
+    """What nothing was found out about: of the strip, of each finding, of the instruments."""
+    if strip is not None and not any(f.metric.startswith("restoration/") for f in strip.findings):
+        yield "cost to restore: not measured"
+    findings = [f for c in source for f in c.findings] + list(strip.findings if strip else ())
+    for f in findings:
+        if f.reason == "want_of_evidence":
+            yield f"{f.metric} on {f.checkpoint}: {f.sentence}"
+    for m in bench.plan.measurements:
+        columns = bench.columns(m)
+        scored = int((columns.state == MEASURED).sum()) if columns is not None else 0
+        if m.role == "calibration" and scored < m.items:
+            yield f"the instruments of {m.eval}: {m.items - scored} of {m.items} calibration items failed or are missing"

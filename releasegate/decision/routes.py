@@ -1,0 +1,134 @@
+"""One capability on one checkpoint at one channel: by which route it may go out, if by any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from releasegate.decision.judging import Bench, judge
+from releasegate.decision.record import Finding, Verdict
+from releasegate.policy import Capability, Channel, narrower
+
+
+@dataclass(frozen=True)
+class Routes:
+    """What the ways to be published of one capability showed on one checkpoint at one channel."""
+
+    channel: Channel
+    route: str | None
+    wants_evidence: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One capability on one checkpoint, stripping apart."""
+
+    verdict: Verdict
+    sentence: str
+    routes: Routes
+
+
+class Desk:
+    """Where capabilities are judged: what several artefacts ask is judged once."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._routes: dict[tuple[int, str, Channel], Routes] = {}
+        self._taken_out: dict[tuple[int, str], tuple[Finding, ...]] = {}
+
+    def judged(self, c: Capability, checkpoint: str, channel: Channel, *, narrow: bool = False) -> Judged:
+        """By its routes at `channel`, else, if they are settled, at the narrower channel that it is restricted to.
+
+        Args:
+            narrow: judge at the narrower channel from the start.
+        """
+        routes = self.routes(c, checkpoint, channel)
+        at = c.restrict.channel if c.otherwise == "restrict" and c.restrict is not None else None
+        if not narrow or at is None:
+            if routes.route is not None:
+                return Judged("release", released(routes), routes)
+            if routes.wants_evidence:
+                return Judged("incomplete", why_not(routes, "a requirement wants evidence"), routes)
+        if at is None:
+            return Judged("withhold", why_not(routes, "withheld"), routes)
+        if not narrower(at, channel):
+            return Judged("withhold", why_not(routes, f"withheld, as {at} is not narrower than {channel}"), routes)
+        routes = self.routes(c, checkpoint, at)
+        if routes.route is not None:
+            return Judged("restrict", f"{released(routes)}, at channel {at} only", routes)
+        verdict: Verdict = "incomplete" if routes.wants_evidence else "withhold"
+        return Judged(verdict, why_not(routes, f"not even at {at}"), routes)
+
+    def routes(self, c: Capability, checkpoint: str, channel: Channel) -> Routes:
+        """Misuse, then each list of safeguards; the first that is met in full is the route."""
+        key = (id(c), checkpoint, channel)
+        if key not in self._routes:
+            self._routes[key] = _routes(self.bench, c, checkpoint, channel)
+        return self._routes[key]
+
+    def removed_and_kept(self, c: Capability, checkpoint: str, channel: Channel) -> tuple[Finding, ...]:
+        """`removal` and `keep`, all of which must be met; none at all if either is missing, which shows nothing.
+
+        Args:
+            channel: changes nothing, as neither is a safeguard.
+        """
+        key = (id(c), checkpoint)
+        if key not in self._taken_out:
+            removed = [judge(self.bench, r, "removal", checkpoint, channel) for r in c.removal or ()]
+            kept = [judge(self.bench, r, "keep", checkpoint, channel) for r in c.keep or ()]
+            self._taken_out[key] = (*removed, *kept) if removed and kept else ()
+        return self._taken_out[key]
+
+
+def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> Routes:
+    findings: list[Finding] = []
+    route = "unconditional" if c.unconditional else None
+    misuse = [judge(bench, r, "misuse", checkpoint, channel) for r in c.misuse or ()]
+    findings += misuse
+    if route is None and all_met(misuse):
+        route = "misuse"
+    for name, requirements in (c.safeguards or {}).items():
+        listed = [judge(bench, r, "safeguards", checkpoint, channel, name) for r in requirements]
+        findings += listed
+        if route is None and all_met(listed):
+            route = f"safeguards/{name}"
+    return Routes(channel, route, wants(findings), tuple(findings))
+
+
+def all_met(findings: Iterable[Finding]) -> bool:
+    """Whether each is met or waived. An empty list shows nothing."""
+    listed = tuple(findings)
+    return bool(listed) and all(f.status in ("met", "waived") for f in listed)
+
+
+def wants(findings: Iterable[Finding]) -> bool:
+    """Whether one of them wants evidence."""
+    return any(f.reason == "want_of_evidence" for f in findings)
+
+
+def released(routes: Routes) -> str:
+    """By which route, with what was found."""
+    if routes.route == "unconditional":
+        return "released unconditionally"
+    shown = [f for f in routes.findings if f.status in ("met", "waived")]
+    return f"released by {routes.route}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in shown)
+
+
+def why_not(routes: Routes, outcome: str) -> str:
+    """The outcome, with everything that is not met."""
+    open_ones = [f for f in routes.findings if f.status not in ("met", "waived")]
+    return f"{outcome}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in open_ones)
+
+
+def told_apart(judged: Iterable[tuple[Channel, Finding]]) -> tuple[Finding, ...]:
+    """Each finding once; with its channel where those of one requirement are not the same at all channels."""
+    found: dict[tuple[str, str], dict[Channel, Finding]] = {}
+    for channel, finding in judged:
+        found.setdefault((finding.requirement, finding.checkpoint), {}).setdefault(channel, finding)
+    apart: list[Finding] = []
+    for at in found.values():
+        first, *others = at.values()
+        same = all(other == first for other in others)
+        apart += [first] if same else [f.model_copy(update={"channel": channel}) for channel, f in at.items()]
+    return tuple(apart)

@@ -1,0 +1,65 @@
+"""Whether what a policy would publish makes sense: artefacts, their channels, and what carries what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from releasegate.documents import Located
+from releasegate.errors import Problem
+from releasegate.policy import CHECKPOINTS, Capability, Policy, narrower
+from releasegate.yamltext import Path
+
+
+def release_problems(located: Located[Policy]) -> Iterator[Problem]:
+    """What is wrong with `release`, and with the artefacts that capabilities name."""
+    release = located.record.release
+    if release.channel is None and release.artefacts is None:
+        what = "states neither channel nor artefacts"
+        yield located.problem(("release",), what, "add `channel: open_weights`, or `artefacts:` with a channel each")
+        return
+    if release.channel is not None and release.artefacts is not None:
+        what = "stands beside artefacts, which have a channel each"
+        yield located.problem(("release", "channel"), what, "remove one of the two")
+    if release.channel == "none":
+        yield located.problem(("release", "channel"), "publishes to nobody", "name the channel of the release")
+    for name, channel in (release.artefacts or {}).items():
+        if channel == "none":
+            what = "publishes to nobody"
+            yield located.problem(("release", "artefacts", name), what, "name its channel, or leave the artefact out")
+    for number, capability in enumerate(located.record.capabilities):
+        yield from _carriers(located, capability, ("capabilities", number))
+
+
+def _carriers(located: Located[Policy], c: Capability, at: Path) -> Iterator[Problem]:
+    listed = located.record.release.channels
+    names = ", ".join(listed)
+    if c.artefacts is None:
+        if not set(CHECKPOINTS) & set(listed):
+            what = "no artefact that the release lists carries it, so it would never be judged"
+            yield located.problem(at, what, f"say which do with `artefacts:`; the release lists {names}")
+        return
+    for number, name in enumerate(c.artefacts):
+        where = (*at, "artefacts", number)
+        if name not in listed:
+            what = f"the release does not list {name}"
+            yield located.problem(where, what, f"use what it lists ({names}), or list it under `release: artefacts:`")
+        elif name in c.artefacts[:number]:
+            yield located.problem(where, f"names {name} twice", "name each once")
+
+
+def restriction_problems(located: Located[Policy], c: Capability, at: Path) -> Iterator[Problem]:
+    """What is wrong with the channel that a capability is restricted to."""
+    if c.restrict is None:
+        return
+    release, where, to = located.record.release, (*at, "restrict", "channel"), c.restrict.channel
+    asked = {name: release.channels[name] for name in located.record.carriers(c)}
+    if asked and not any(narrower(to, channel) for channel in asked.values()):
+        than = (
+            f"the release's {release.channel}"
+            if release.artefacts is None
+            else "that of any artefact that carries it: "
+            + ", ".join(f"{name} ({channel})" for name, channel in asked.items())
+        )
+        yield located.problem(where, f"{to} is not narrower than {than}", "choose a narrower channel")
+    elif to == "none":
+        yield located.problem(where, "none is no channel to publish through", "say `otherwise: withhold`")
