@@ -9,7 +9,6 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import output, print_json
-from releasegate.cli.summary import print_summary
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.policy import Policy
@@ -44,6 +43,8 @@ def command(run: Path, policy: Path | None, out: Path | None, repo: Path, format
     if format_ == "json":
         print_json(decision.plain())
     else:
+        from releasegate.cli.summary import print_summary
+
         print_summary(output(), decision, places)
     return decision.exit_code
 
