@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
@@ -29,6 +27,9 @@ OutputName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\.[a-z0-9]{
 
 T = TypeVar("T")
 OUTPUT_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
+
+CellKey = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
+"""The labels and the metrics of a cell, both sorted."""
 
 MISSING, MEASURED, FAILED = 0, 1, 2
 """The state of a planned item: no record, a value, a failure."""
@@ -96,8 +97,6 @@ class Failed(Record):
 
 Sample = Annotated[Measured | Failed, Discriminator("outcome")]
 _SAMPLE: TypeAdapter[Measured | Failed] = TypeAdapter(Sample)
-_MEASURED: TypeAdapter[list[Measured]] = TypeAdapter(list[Measured])
-_ITEM, _LABELS, _VALUES = attrgetter("item"), attrgetter("labels"), attrgetter("values")
 
 
 class Started(Record):
@@ -136,6 +135,25 @@ class Cell(Record):
     n: Annotated[int, Field(ge=1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The k samples of some lines, at least one, by line; those that failed stand last.
+
+    Attributes:
+        items: int64 [k], the number of each item.
+        kinds: the labels and metrics that occur.
+        kind: int64 [k], which of `kinds` each item is of.
+        values: for each metric the items that have a value, int64, and the values, float64.
+        errors: of each item that failed, in the order of the lines.
+    """
+
+    items: NDArray[np.int64]
+    kinds: Sequence[CellKey]
+    kind: NDArray[np.int64]
+    values: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+    errors: Sequence[str]
+
+
 @dataclass(frozen=True)
 class Columns:
     """The samples of one measurement, by item number.
@@ -172,11 +190,11 @@ class Collector:
         n = sum(cell.n for cell in cells)
         self._where = where
         self._cells = cells
-        self._places = {_cell_key(cell.labels, cell.metrics): number for number, cell in enumerate(cells)}
-        self._left = [cell.n for cell in cells]
+        self._places = {cell_key(cell.labels, cell.metrics): number for number, cell in enumerate(cells)}
+        self._left = np.array([cell.n for cell in cells], dtype=np.int64)
         self._cell = np.full(n, -1, dtype=np.int32)
         self._state = np.zeros(n, dtype=np.uint8)
-        self._values = {metric: np.zeros(n) for cell in cells for metric in cell.metrics}
+        self._values = {metric: np.zeros(n) for metric in dict.fromkeys(m for cell in cells for m in cell.metrics)}
         self._errors: list[str] = []
         self._model: str | None = None
 
@@ -190,7 +208,7 @@ class Collector:
             EvidenceUntrusted: its number, labels or metrics are not planned, or the item has a record already.
         """
         metrics = tuple(sample.values) if isinstance(sample, Measured) else sample.metrics
-        place = self._places.get(_cell_key(sample.labels, metrics))
+        place = self._places.get(cell_key(sample.labels, metrics))
         if sample.item >= len(self._state) or place is None:
             raise EvidenceUntrusted(
                 where, f"item {sample.item} is not in the plan", "measure again in a new run folder"
@@ -211,43 +229,42 @@ class Collector:
                 self._values[metric][sample.item] = value
         else:
             self._state[sample.item] = FAILED
-            if len(self._errors) < 5 and sample.error not in self._errors:
-                self._errors.append(sample.error)
+            self._keep(sample.error)
 
-    def add_all(self, samples: Sequence[Measured], allowed: range, possible: Callable[[str, float], bool]) -> bool:
-        """Whether all of `samples` are now part of the columns; if anything about one is not in order, none is.
+    def add_all(self, rows: Rows, allowed: range, possible: Callable[[str, float], bool]) -> bool:
+        """Whether all of `rows` are now part of the columns; if anything about one is not in order, none is.
 
         Args:
             allowed: the numbers that their items may have.
             possible: whether a metric, by its name, can have a value.
         """
-        items = list(map(_ITEM, samples))
-        if (
-            len(set(items)) < len(items)
-            or min(items) < allowed.start
-            or max(items) >= min(allowed.stop, len(self._state))
-        ):
+        at = rows.items
+        if at.min() < allowed.start or at.max() >= min(allowed.stop, len(self._state)):
             return False
-        values = list(map(_VALUES, samples))
-        kinds = list(zip(map(tuple, map(dict.items, map(_LABELS, samples))), map(tuple, values), strict=True))
-        places = {kind: self._places.get(_cell_key(dict(kind[0]), kind[1]), -1) for kind in set(kinds)}
-        numbers = list(map(places.__getitem__, kinds))
-        wanted, at = Counter(numbers), np.array(items)
-        if any(i < 0 or n > self._left[i] for i, n in wanted.items()) or self._state[at].any():
+        if self._state[at].any() or (np.diff(np.sort(at)) == 0).any():
             return False
-        columns: dict[str, tuple[NDArray[np.int64], list[float]]] = {}
-        for metric in {metric for _, metrics in places for metric in metrics}:
-            carrying = [i for i, given in enumerate(values) if metric in given]
-            columns[metric] = at[carrying], [values[i][metric] for i in carrying]
-            if not all(possible(metric, value) for value in set(columns[metric][1])):
-                return False
-        for i, n in wanted.items():
-            self._left[i] -= n
-        self._cell[at] = numbers
+        places = np.array([self._places.get(kind, -1) for kind in rows.kinds])
+        if places.min() < 0:
+            return False
+        cells = places[rows.kind]
+        wanted = np.bincount(cells, minlength=len(self._left))
+        if (wanted > self._left).any():
+            return False
+        if not all(possible(name, value) for name, column in rows.values.items() for value in set(column[1].tolist())):
+            return False
+        self._left -= wanted
+        self._cell[at] = cells
         self._state[at] = MEASURED
-        for metric, (carrying_items, column) in columns.items():
-            self._values[metric][carrying_items] = column
+        self._state[at[len(at) - len(rows.errors) :]] = FAILED
+        for metric, (carrying, column) in rows.values.items():
+            self._values[metric][carrying] = column
+        for error in rows.errors:
+            self._keep(error)
         return True
+
+    def _keep(self, error: str) -> None:
+        if len(self._errors) < 5 and error not in self._errors:
+            self._errors.append(error)
 
     def bind(self, model: str) -> None:
         """Nothing; a shard of the checkpoint with digest `model` was read.
@@ -266,7 +283,8 @@ class Collector:
         return Columns(self._cells, self._cell, self._state, self._values, tuple(self._errors), self._model)
 
 
-def _cell_key(labels: Mapping[str, str], metrics: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+def cell_key(labels: Mapping[str, str], metrics: Iterable[str]) -> CellKey:
+    """What the items of one cell have in common, whatever the order in which it is written."""
     return tuple(sorted(labels.items())), tuple(sorted(metrics))
 
 
@@ -277,21 +295,6 @@ def parse_sample(line: bytes, where: str) -> Measured | Failed:
         EvidenceUntrusted: it holds something else, or a key twice.
     """
     return _parse(_SAMPLE, line, where)
-
-
-def parse_measured(lines: bytes) -> list[Measured] | None:
-    """The samples that lines of a shard hold; None unless there are some, all measured, as releasegate writes them.
-
-    Such lines are read together, several times as fast as by `parse_sample`, and hold no key twice, or they would not
-    equal what they are written as again.
-    """
-    try:
-        samples = _MEASURED.validate_json(b"[" + lines.replace(b"\n", b",")[:-1] + b"]")
-    except ValidationError:
-        return None
-    # In a string the quotes would be escaped: this stands between two records and nowhere else.
-    written = _MEASURED.dump_json(samples)[1:-1].replace(b'},{"outcome":', b'}\n{"outcome":') + b"\n"
-    return samples if samples and written == lines else None
 
 
 def parse_index_line(line: bytes, where: str) -> Started | Done:

@@ -1,4 +1,7 @@
-"""Talking to people: progress goes to standard error, results to standard output."""
+"""Talking to people: progress goes to standard error, results to standard output.
+
+rich is imported when something is drawn: a command that prints JSON needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +11,49 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Bars:
     """Progress bars; silent if asked, plain lines where nobody watches."""
 
     def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+
         self._quiet = quiet
         self._console = Console(stderr=True)
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """A step that counts items."""
-        with self._bar(title, total, MofNCompleteColumn(), "items") as advance:
+        with self._bar(title, total, "items") as advance:
             yield advance
 
     @contextmanager
     def reading(self, folder: Path, title: str = "read") -> Iterator[Callable[[int], None]]:
         """A step that counts the bytes of a folder."""
         total = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
-        with self._bar(f"{title} {folder.name}", total, DownloadColumn(), "bytes") as advance:
+        with self._bar(f"{title} {folder.name}", total, "bytes") as advance:
             yield advance
 
     @contextmanager
-    def _bar(self, title: str, total: int, counted: ProgressColumn, unit: str) -> Iterator[Callable[[int], None]]:
+    def _bar(self, title: str, total: int, unit: Literal["items", "bytes"]) -> Iterator[Callable[[int], None]]:
         if self._quiet or not self._console.is_terminal:
             if not self._quiet:
                 click.echo(f"{title} ({total:,} {unit})", err=True)
             yield lambda done: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._console) as progress:
+        from rich import progress as bars
+
+        counted = bars.MofNCompleteColumn() if unit == "items" else bars.DownloadColumn()
+        times = (bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
+        columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), counted, *times)
+        with bars.Progress(*columns, console=self._console) as progress:
             task = progress.add_task(title, total=total)
             yield lambda done: progress.advance(task, done)
 
@@ -62,15 +63,16 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-class _Output(Console):
-    """Leaves a broken pipe to `__main__`: rich would end the process with 1, a sound no."""
-
-    def on_broken_pipe(self) -> None:
-        """Raises BrokenPipeError."""
-        raise BrokenPipeError
-
-
 def output() -> Console:
     """The console of standard output: as wide as the terminal, and 120 columns where there is none."""
+    from rich.console import Console
+
+    class Output(Console):
+        """Leaves a broken pipe to `__main__`: rich would end the process with 1, a sound no."""
+
+        def on_broken_pipe(self) -> None:
+            """Raises BrokenPipeError."""
+            raise BrokenPipeError
+
     width = shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else 120
-    return _Output(width=width, highlight=False, soft_wrap=False)
+    return Output(width=width, highlight=False, soft_wrap=False)

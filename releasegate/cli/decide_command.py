@@ -10,7 +10,6 @@ import click
 from releasegate.cli import options
 from releasegate.cli.asked import refuse_unlisted
 from releasegate.cli.console import output, print_json
-from releasegate.cli.summary import print_summary
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.plan import Plan
@@ -61,6 +60,8 @@ def command(
     if format_ == "json":
         print_json(decision.plain())
     else:
+        from releasegate.cli.summary import print_summary
+
         print_summary(output(), decision, places)
     return decision.exit_code_for(artefacts)
 

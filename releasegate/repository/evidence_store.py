@@ -6,6 +6,7 @@ import errno
 import gc
 import hashlib
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,21 +20,20 @@ from releasegate.evidence import (
     Evidence,
     Failed,
     Measured,
+    Rows,
     Started,
     evidence_digest,
     parse_index_line,
-    parse_measured,
     parse_sample,
 )
 from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
+from releasegate.shardlines import ShardLines
 
 AGAIN = "restore it, or measure in a new run folder"
-BLOCK = 2**15
+BLOCK = 2**17
 """Bytes of a shard that are read together, up to the end of a line."""
-FAILURE = b'{"outcome":"failed",'
-"""How the line of a failed sample begins."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,7 @@ class EvidenceStore:
         planned = {plan.identity(m): m for m in plan.measurements}
         self._refuse_strays(index)
         collectors: dict[str, Collector] = {}
+        lines: defaultdict[str, ShardLines] = defaultdict(ShardLines)
         for (identity, _), line in sorted(done.items()):
             measurement = planned.get(identity)
             if measurement is None:
@@ -148,7 +149,7 @@ class EvidenceStore:
             collectors[identity] = collector
             collector.bind(line.model)
             with _no_cycles():
-                self._read_shard(plan.cards[measurement.eval], line, measurement, collector)
+                self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines[identity])
         columns = {identity: collector.columns() for identity, collector in collectors.items()}
         return Evidence(columns, evidence_digest(done.values()))
 
@@ -162,7 +163,9 @@ class EvidenceStore:
                     for number, text in enumerate(file, 1):
                         yield parse_sample(text, f"{path}:{number}")
 
-    def _read_shard(self, card: EvalCard, line: Done, measurement: Measurement, collector: Collector) -> None:
+    def _read_shard(
+        self, card: EvalCard, line: Done, measurement: Measurement, collector: Collector, lines: ShardLines
+    ) -> None:
         shard = line.shard
         path = self.shard_path(line.measurement, shard)
         if not path.is_file() or path.is_symlink():
@@ -170,29 +173,21 @@ class EvidenceStore:
                 str(path), "is in the index and not on disk", "restore it, or measure in a new run folder"
             )
         seen = hashlib.sha256()
-        counts = {"measured": 0, "failed": 0}
+        counts = Counter[str]()
         items = range(shard * measurement.shard, (shard + 1) * measurement.shard)
         number = 1
         with path.open("rb") as file:
             while block := file.read(BLOCK) + file.readline():
                 seen.update(block)
-                together, alone = _apart(block)
-                if _taken_together(together, items, card, collector):
-                    counts["measured"] += together.count(b"\n")
+                rows = lines.read(block)
+                if rows is not None and _taken_together(rows, items, card, collector):
+                    counts.update(measured=len(rows.items) - len(rows.errors), failed=len(rows.errors))
                 else:
-                    alone = list(enumerate(_lines(block)))
-                for i, text in alone:
-                    where = f"{path}:{number + i}"
-                    sample = parse_sample(text, where)
-                    if sample.item not in items:
-                        raise EvidenceUntrusted(
-                            where, f"item {sample.item} belongs to another shard", "measure in a new run folder"
-                        )
-                    _refuse_impossible(sample, card, where)
-                    counts[sample.outcome] += 1
-                    collector.add(sample, where)
+                    for i, text in enumerate(block.removesuffix(b"\n").split(b"\n"), number):
+                        counts[_taken_alone(text, f"{path}:{i}", items, card, collector)] += 1
                 number += block.count(b"\n")
-        if f"sha256:{seen.hexdigest()}" != line.sha256 or counts != {"measured": line.measured, "failed": line.failed}:
+        right = (line.sha256, line.measured, line.failed)
+        if (f"sha256:{seen.hexdigest()}", counts["measured"], counts["failed"]) != right:
             raise EvidenceUntrusted(
                 str(path), "is not what the index says it was", "restore it, or measure in a new run folder"
             )
@@ -227,26 +222,27 @@ def _no_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _lines(block: bytes) -> list[bytes]:
-    return block.removesuffix(b"\n").split(b"\n")
-
-
-def _apart(block: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
-    """The lines of measured samples, and those of failed ones with their places among all, from 0."""
-    if FAILURE not in block:
-        return block, []
-    failed = [(i, text) for i, text in enumerate(_lines(block)) if text.startswith(FAILURE)]
-    return b"".join(text + b"\n" for text in _lines(block) if not text.startswith(FAILURE)), failed
-
-
-def _taken_together(lines: bytes, items: range, card: EvalCard, collector: Collector) -> bool:
-    """Whether the samples of these lines are now part of what is collected; if anything about one is not in order, none is."""
+def _taken_together(rows: Rows, items: range, card: EvalCard, collector: Collector) -> bool:
+    """Whether these samples are now part of what is collected; if anything about one is not in order, none is."""
 
     def possible(metric: str, value: float) -> bool:
         return metric not in card.metrics or card.metrics[metric].refusal(value) is None
 
-    samples = parse_measured(lines)
-    return samples is not None and collector.add_all(samples, items, possible)
+    return collector.add_all(rows, items, possible)
+
+
+def _taken_alone(text: bytes, where: str, items: range, card: EvalCard, collector: Collector) -> str:
+    """The outcome of the sample of one line, which is now part of what is collected.
+
+    Raises:
+        EvidenceUntrusted: something about it is not in order.
+    """
+    sample = parse_sample(text, where)
+    if sample.item not in items:
+        raise EvidenceUntrusted(where, f"item {sample.item} belongs to another shard", "measure in a new run folder")
+    _refuse_impossible(sample, card, where)
+    collector.add(sample, where)
+    return sample.outcome
 
 
 def _refuse_impossible(sample: Measured | Failed, card: EvalCard, where: str) -> None:

@@ -30,7 +30,8 @@ sys.argv = ["releasegate", "decide", sys.argv[1], "--format", "json"]
 try:
     main()
 finally:
-    heavy = [name for name in ("scipy.stats", "pandas", "torch", "transformers", "altair") if name in sys.modules]
+    unwanted = ("scipy.stats", "pandas", "torch", "transformers", "altair", "rich", "cryptography")
+    heavy = [name for name in unwanted if name in sys.modules]
     used = resource.getrusage(resource.RUSAGE_SELF)
     # Not ru_maxrss: it begins with what the process that started this one had.
     peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
@@ -100,16 +101,29 @@ def test_ten_thousand_samples_are_decided_in_a_second_and_without_heavy_imports(
     estimate = the_estimate(decision)
     assert (estimate["planned"], estimate["scored"], estimate["failed"]) == (10_000, 9_900, 100)
     assert estimate["hits"] == 500
-    assert cost.heavy == ""
+    assert cost.heavy == "", "neither to decide nor to print JSON"
     assert cost.mebibytes < 120
     assert cost.seconds < 5, "a second where nothing else runs"
 
 
+def costs(run: Path) -> list[Cost]:
+    """What deciding takes, three times, the cheapest first."""
+    found = sorted(decided(run)[1] for _ in range(3))
+    sys.stdout.write("".join(f"{cost.seconds:.2f} s CPU, {cost.mebibytes:.0f} MiB\n" for cost in found))
+    return found
+
+
+@pytest.mark.bench
+def test_ten_thousand_samples_are_decided_in_a_second(tmp_path: Path) -> None:
+    _, median, _ = costs(stored(tmp_path / "run", 10_000, failing=100))
+    assert median.seconds < 1
+
+
 @pytest.mark.bench
 def test_a_million_samples_are_decided_in_five_seconds_and_little_memory(tmp_path: Path) -> None:
-    decision, cost = decided(stored(tmp_path / "run", 1_000_000))
-    estimate = the_estimate(decision)
+    run = stored(tmp_path / "run", 1_000_000)
+    estimate = the_estimate(decided(run)[0])
     assert (estimate["scored"], estimate["hits"]) == (1_000_000, 50_000)
-    sys.stdout.write(f"{cost}\n")
-    assert cost.mebibytes < 300
-    assert cost.seconds < 5
+    found = costs(run)
+    assert max(cost.mebibytes for cost in found) < 300
+    assert found[1].seconds < 5
