@@ -8,6 +8,7 @@ from datetime import date
 
 from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import CapabilityDecision, Decision, Finding, StripDecision, Verdict, worst
+from releasegate.decision.settled import settled, stopped_early
 from releasegate.decision.waiving import case_of
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import MEASURED, Evidence
@@ -112,6 +113,7 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
         capabilities=tuple(source),
         strip=strip,
         awaiting_strip=awaiting,
+        settled=stopped_early(bench),
         leans_on=tuple(_leans_on(policy, plan)),
         not_measured=tuple(_not_measured(bench, source, strip)),
     )
@@ -124,7 +126,8 @@ def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench
     limit = policy.release.max_age_days
     stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
     alpha = effective_alpha(policy.release.alpha, plan.attempt, policy.shares)
-    return Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
+    bench = Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
+    return replace(bench, settled=settled(bench))
 
 
 def _refuse_other_checkpoints(plan: Plan, evidence: Evidence, receipt: Receipt | None) -> None:
@@ -381,6 +384,8 @@ def _not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDe
     for f in findings:
         if f.reason == "want_of_evidence":
             yield f"{f.metric} on {f.checkpoint}: {f.sentence}"
+    for s in stopped_early(bench):
+        yield f"{s.eval} on {s.checkpoint}: {s.planned - s.attempted} of {s.planned} items, left alone once all was settled"
     for m in bench.plan.measurements:
         columns = bench.columns(m)
         scored = int((columns.state == MEASURED).sum()) if columns is not None else 0

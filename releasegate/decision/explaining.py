@@ -46,7 +46,7 @@ def sentence(found: SliceFinding, metric: str, side: str, limit: float, errors: 
     cut = f" {above} a score of {found.threshold:.6g}" if found.threshold is not None else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
     return (
-        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(e)}, "
+        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(found)}, "
         f"{kind} bound {shown} at {'effective alpha' if not moved and not cut else 'half of the effective alpha,'} "
         f"{e.alpha:.4f}"
     )
@@ -62,11 +62,15 @@ def _counted(e: Estimate) -> str:
     return f"{e.hits} of {e.scored}"
 
 
-def _against(e: Estimate) -> str:
-    """What was counted against the requirement, and where a sequence stopped."""
-    lost = (e.planned if e.used is None else e.used) - e.scored
-    imputed = f", {lost} lost ones counted against it" if lost else ""
-    stopped = f", decided after {e.used} of {e.planned} items" if e.used is not None and e.used < e.planned else ""
+def _against(found: SliceFinding) -> str:
+    """What was counted against the requirement, or for it where nothing lost could save it, and where the test stopped."""
+    e = found.estimate
+    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
+    imputed = f", {lost} lost ones counted {'for' if found.refuted else 'against'} it" if lost else ""
+    if e.used is not None:
+        stopped = f", decided after {e.used} of {e.planned} items" if e.used < e.planned else ""
+    else:
+        stopped = f", settled after {e.attempted} of {e.planned} items" if e.not_attempted else ""
     return imputed + stopped
 
 

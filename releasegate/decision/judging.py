@@ -26,6 +26,7 @@ class Bench:
     Attributes:
         alpha: effective alpha.
         stale: why no evidence counts, if it is too old.
+        settled: digests of measurements whose missing items were not attempted, as everything on them was decided before.
     """
 
     policy: Policy
@@ -34,6 +35,7 @@ class Bench:
     alpha: float
     stale: str | None
     waivers: Waivers
+    settled: frozenset[str] = frozenset()
 
     def columns(self, measurement: Measurement | None) -> Columns | None:
         """What was measured, if anything was."""
@@ -59,7 +61,11 @@ def judge(
     measurement = bench.plan.find(requirement.eval, checkpoint)
     columns = bench.columns(measurement)
     side, limit = requirement.stated
-    found = _slices(bench, requirement, section, card, measurement, columns)
+    found = raw_slices(bench, requirement, section, card, measurement, columns)
+    if bench.stale:
+        found = [f.model_copy(update={"status": "not_shown", "reason": "want_of_evidence"}) for f in found]
+    elif measurement is not None and columns is not None and bench.plan.identity(measurement) in bench.settled:
+        found = [_cut_short(f) for f in found]
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
         found = [f.model_copy(update={"status": "not_shown", "reason": "does_not_count"}) for f in found]
     ordered = tuple(worst_first(found, "at_least" if side == "at_least" else "at_most"))
@@ -87,7 +93,16 @@ def judge(
     return waive(finding, bench.policy, bench.plan, bench.waivers)
 
 
-def _slices(
+def _cut_short(found: SliceFinding) -> SliceFinding:
+    """A slice of a measurement that stopped when everything on it was settled: what it lacks is no want of evidence."""
+    e = found.estimate
+    update: dict[str, object] = {"estimate": e.model_copy(update={"not_attempted": e.planned - e.attempted})}
+    if found.reason == "want_of_evidence":
+        update["reason"] = "unsettled"
+    return found.model_copy(update=update)
+
+
+def raw_slices(
     bench: Bench,
     requirement: Requirement,
     section: Section,
@@ -95,6 +110,11 @@ def _slices(
     measurement: Measurement | None,
     columns: Columns | None,
 ) -> list[SliceFinding]:
+    """What every gated slice shows by itself, before channel, age and waivers: a gap is a gap, wherever it is.
+
+    Args:
+        columns: of the measurement; of some of its first items, for what those show alone.
+    """
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
     rule = Rule(direction, limit, bench.alpha, bench.policy.release.max_failed)
@@ -110,8 +130,6 @@ def _slices(
         calibration = bench.columns(bench.plan.find(requirement.eval, SOURCE, "calibration"))
         prepared = prepare(name, card, columns, calibration, rule)
         found = [_limited(requirement, card, part, prepared) for part in parts]
-    if bench.stale:
-        return [f.model_copy(update={"status": "not_shown", "reason": "want_of_evidence"}) for f in found]
     return found
 
 
@@ -138,7 +156,7 @@ def _limited(r: Requirement, card: EvalCard, part: Slice, prepared: Prepared) ->
         found = judge_share(r.metric_name, part, columns, rule)
     update: dict[str, object] = {"tested_limit": prepared.tested_limit, "threshold": prepared.threshold}
     if prepared.problem is not None:
-        update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem}
+        update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem, "refuted": False}
     return found.model_copy(update=update)
 
 
