@@ -366,7 +366,7 @@ def counts_text(e: Estimate) -> str:
         text += f", in {e.clusters} clusters"
     if e.used is not None and e.used < e.planned:
         return f"{text}, looked at up to item {e.used}"
-    lost = e.planned - e.scored
+    lost = e.planned - e.not_attempted - e.scored
     return text + (f", {lost} lost of {e.planned} planned" if lost else "")
 
 

@@ -148,7 +148,7 @@ def test_nothing_else_may_be_waived(section: Any, status: str, reason: str | Non
 
 
 def test_a_waiver_of_lost_evidence_does_not_count_though_it_was_signed_while_there_was_some() -> None:
-    lost = Gate(violated().policy, {("drawing", "source"): share(60, missing=30)})
+    lost = Gate(violated().policy, {("drawing", "source"): share(15, missing=70)})
     assert why_not(signed(), case=case(lost)) == (
         "is for requirement weak, which is not shown for want of evidence, which is never waived"
     )

@@ -119,6 +119,9 @@ class Silent:
         """A step that nobody watches."""
         yield lambda done: None
 
+    def note(self, text: str) -> None:
+        """Nothing at all."""
+
 
 @dataclass(frozen=True)
 class Tiny:

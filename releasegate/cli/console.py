@@ -41,6 +41,11 @@ class Bars:
         with self._bar(f"{title} {folder.name}", total, "bytes") as advance:
             yield advance
 
+    def note(self, text: str) -> None:
+        """Nothing; a line is on standard error, unless nobody wants to hear."""
+        if not self._quiet:
+            click.echo(text, err=True)
+
     @contextmanager
     def _bar(self, title: str, total: int, unit: Literal["items", "bytes"]) -> Iterator[Callable[[int], None]]:
         if self._quiet or not self._console.is_terminal:

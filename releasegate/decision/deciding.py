@@ -13,6 +13,7 @@ from releasegate.decision.judging import Bench
 from releasegate.decision.leaning import leans_on, not_measured
 from releasegate.decision.record import ArtefactDecision, CapabilityDecision, Decision, Finding, StripDecision, worst
 from releasegate.decision.routes import Desk, told_apart
+from releasegate.decision.settled import settled, stopped_early
 from releasegate.decision.summarising import artefact_sentence, summary
 from releasegate.decision.waiving import case_of
 from releasegate.errors import EvidenceUntrusted
@@ -104,6 +105,7 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
         capabilities=tuple(capabilities),
         strip=strip,
         awaiting_strip=tuple(c.id for c in policy.capabilities if c.id in coming) if awaited else (),
+        settled=stopped_early(bench),
         outside=tuple(unmet_outside(every)),
         leans_on=(*leans_on(policy, plan), *excused_slices(every)),
         not_measured=tuple(not_measured(bench, capabilities, strip)),
@@ -117,7 +119,8 @@ def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench
     limit = policy.release.max_age_days
     stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
     alpha = effective_alpha(policy.release.alpha, plan.attempt, policy.shares)
-    return Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
+    bench = Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
+    return replace(bench, settled=settled(bench))
 
 
 def _refuse_other_checkpoints(plan: Plan, evidence: Evidence, receipt: Receipt | None) -> None:

@@ -1,6 +1,7 @@
 """Fixed numbers of items: from columns of samples to an estimate, and from that to met, violated or not shown.
 
-A planned item that failed or has no record enters every bound at the end of the range that hurts the requirement.
+A planned item that failed or has no record enters every bound at the end of the range that hurts the requirement, but the
+one that refutes it: there it enters at the other end, so that a violation never rests on what nobody saw.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class Rule:
     """How one requirement judges: its limit and side, the alpha of each bound, and the share that may fail.
 
     Attributes:
-        refutes: whether a violation may end a test before its last item. Not where calibration set the limit, or what is
-            compared with it, against the release: then it is further on the wrong side the less is known of an instrument.
+        refutes: whether a violation may end a test before its last item. Not where lost calibration items moved the limit, or
+            what is compared with it, against the release: it is further on the wrong side the less is known of an instrument.
     """
 
     side: Side
@@ -43,8 +44,10 @@ def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -
     hits = int(columns.values[metric][scored].sum()) if columns and metric in columns.values else 0
     failed = int((inside & (columns.state == FAILED)).sum()) if columns else 0
     n = int(scored.sum())
-    against = hits + (part.planned - n if rule.side == "at_most" else 0)
+    lost = part.planned - n
+    against, in_favour = (hits + lost, hits) if rule.side == "at_most" else (hits, hits + lost)
     bounds = clopper_pearson(against, part.planned, rule.alpha) if part.planned else None
+    at_best = clopper_pearson(in_favour, part.planned, rule.alpha) if part.planned else None
     estimate = Estimate(
         value=hits / n if n else None,
         low=bounds.low if bounds else None,
@@ -57,7 +60,7 @@ def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -
         failed=failed,
         hits=hits,
     )
-    return found(part, estimate, rule)
+    return found(part, estimate, rule, at_best)
 
 
 def judge_pairs(
@@ -78,6 +81,7 @@ def judge_pairs(
         attempted = int((inside & (base.state != MISSING) & (other.state != MISSING)).sum())
     losses = hits + part.planned - n
     bounds = paired_difference(losses, gains, part.planned, rule.alpha) if part.planned else None
+    at_best = paired_difference(hits, gains + part.planned - n, part.planned, rule.alpha) if part.planned else None
     estimate = Estimate(
         value=(hits - gains) / n if n else None,
         low=bounds.low if bounds else None,
@@ -91,11 +95,21 @@ def judge_pairs(
         hits=hits,
         gains=gains,
     )
-    return found(part, estimate, rule)
+    return found(part, estimate, rule, at_best)
 
 
-def found(part: Slice, estimate: Estimate, rule: Rule) -> SliceFinding:
-    """The status of one slice. Too many lost items, or none scored, is want of evidence whatever the bounds say."""
+def found(part: Slice, estimate: Estimate, rule: Rule, at_best: Bounds | None = None) -> SliceFinding:
+    """The status of one slice. Too many lost items, or none scored, is want of evidence whatever the bounds say.
+
+    Args:
+        at_best: the bounds with every lost item counted for the requirement. If they refute it, nothing that is lost could
+            have helped, and no number of them matters.
+    """
+    if rule.refutes and status_of(at_best, rule) == "violated" and at_best is not None:
+        refuting = {"low": at_best.low} if rule.side == "at_most" else {"high": at_best.high}
+        return SliceFinding(
+            labels=part.labels, status="violated", refuted=True, estimate=estimate.model_copy(update=refuting)
+        )
     lost = estimate.planned - estimate.scored
     if estimate.scored == 0 or lost > rule.max_failed * estimate.planned:
         return wanting(part, estimate)
@@ -125,7 +139,8 @@ def worst_first(slices: list[SliceFinding], side: Side) -> Iterator[SliceFinding
     """The slices from the one that is furthest on the wrong side to the one that is safest; excused ones come last."""
 
     def distance(one: SliceFinding) -> tuple[int, float]:
-        rank = 2 if one.status == "excused" else {"want_of_evidence": 0, "does_not_count": 0}.get(one.reason or "", 1)
+        rank = 0 if one.reason in ("want_of_evidence", "does_not_count") else 1 if one.status == "violated" else 2
+        rank = 3 if one.status == "excused" else rank
         bound = one.estimate.high if side == "at_most" else one.estimate.low
         return rank, 0.0 if bound is None else (-bound if side == "at_most" else bound)
 

@@ -41,11 +41,15 @@ def excuse(
     shown = judge_share(stated.metric_name, part, calibration, of_excuse)
     if shown.status == "met":
         proof = Excused(metric=stated.metric, side=side, limit=limit, labels=part.labels, estimate=shown.estimate)
-        return found.model_copy(update={"status": "excused", "reason": None, "problem": None, "excused": proof})
+        return found.model_copy(
+            update={"status": "excused", "reason": None, "problem": None, "refuted": False, "excused": proof}
+        )
     if _might_be_met(shown.estimate, of_excuse):
         lost = part.planned - shown.estimate.scored
         problem = f"{lost} of {part.planned} calibration items for {label_text(part.labels)} {UNKNOWN_EXCUSE}"
-        return found.model_copy(update={"status": "not_shown", "reason": "want_of_evidence", "problem": problem})
+        return found.model_copy(
+            update={"status": "not_shown", "reason": "want_of_evidence", "refuted": False, "problem": problem}
+        )
     return found
 
 

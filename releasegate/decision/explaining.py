@@ -54,6 +54,8 @@ def beyond_text(found: SliceFinding, limit: float) -> str:
 
 def would_be(found: SliceFinding) -> str:
     """What a slice outside the threat set would come to."""
+    if found.status == "not_shown" and found.estimate.not_attempted:
+        return "not measured to the end"
     return {"met": "would be met", "excused": "would be excused"}.get(found.status, "would not be met")
 
 
@@ -91,7 +93,7 @@ def sentence(
     cut = f" {above} a score of {found.threshold:.6g}" if found.threshold is not None else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
     return (
-        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(e)}, "
+        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(found)}, "
         f"{kind} bound {shown} at {_alpha(e.alpha, effective)}"
     )
 
@@ -111,11 +113,15 @@ def _counted(e: Estimate) -> str:
     return f"{e.hits} of {e.scored}"
 
 
-def _against(e: Estimate) -> str:
-    """What was counted against the requirement, and where a sequence stopped."""
-    lost = (e.planned if e.used is None else e.used) - e.scored
-    imputed = f", {lost} lost ones counted against it" if lost else ""
-    stopped = f", decided after {e.used} of {e.planned} items" if e.used is not None and e.used < e.planned else ""
+def _against(found: SliceFinding) -> str:
+    """What was counted against the requirement, or for it where nothing lost could save it, and where the test stopped."""
+    e = found.estimate
+    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
+    imputed = f", {lost} lost ones counted {'for' if found.refuted else 'against'} it" if lost else ""
+    if e.used is not None:
+        stopped = f", decided after {e.used} of {e.planned} items" if e.used < e.planned else ""
+    else:
+        stopped = f", settled after {e.attempted} of {e.planned} items" if e.not_attempted else ""
     return imputed + stopped
 
 

@@ -1,6 +1,7 @@
 """What calibration items do to a requirement: a threshold for scores, or a limit moved for a judge's errors.
 
-Both spend half of the requirement's alpha; the rate is then judged at the other half.
+Both spend half of the requirement's alpha; the rate is then judged at the other half. A lost calibration item moves the limit
+against the release, so a violation may end a test early only where none was lost.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def _moved(
         limit = moved_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
     except ValueError as error:
         return Prepared(columns, halved, problem=str(error))
-    return Prepared(columns, replace(halved, limit=limit), tested_limit=limit)
+    complete = not positives.failed and not negatives.failed
+    return Prepared(columns, replace(halved, limit=limit, refutes=complete), tested_limit=limit)
 
 
 def _answers(name: str, calibration: Columns | None) -> Answers:
@@ -85,7 +87,7 @@ def _thresholded(
     flagged = None
     if columns is not None and name in columns.values:
         flagged = with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
-    return Prepared(flagged, halved, threshold=cut.value)
+    return Prepared(flagged, replace(halved, refutes=not lost), threshold=cut.value)
 
 
 def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndarray, int]:

@@ -29,6 +29,7 @@ class Bench:
     Attributes:
         alpha: effective alpha.
         stale: why no evidence counts, if it is too old.
+        settled: digests of measurements whose missing items were not attempted, as everything on them was decided before.
     """
 
     policy: Policy
@@ -37,6 +38,7 @@ class Bench:
     alpha: float
     stale: str | None
     waivers: Waivers
+    settled: frozenset[str] = frozenset()
 
     def columns(self, measurement: Measurement | None) -> Columns | None:
         """What was measured, if anything was."""
@@ -63,7 +65,11 @@ def judge(
     columns = bench.columns(measurement)
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
-    gated, beyond = _slices(bench, requirement, section, card, measurement, columns)
+    gated, beyond = raw_slices(bench, requirement, section, card, measurement, columns)
+    if bench.stale:
+        gated, beyond = ([_unjudged(f, "want_of_evidence") for f in found] for found in (gated, beyond))
+    elif measurement is not None and columns is not None and bench.plan.identity(measurement) in bench.settled:
+        gated, beyond = ([_cut_short(f) for f in found] for found in (gated, beyond))
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
         gated = [_unjudged(f, "does_not_count") for f in gated]
     ordered = tuple(worst_first(gated, direction))
@@ -91,7 +97,16 @@ def judge(
     return waive(finding, bench.policy, bench.plan, bench.waivers)
 
 
-def _slices(
+def _cut_short(found: SliceFinding) -> SliceFinding:
+    """A slice of a measurement that stopped when everything on it was settled: what it lacks is no want of evidence."""
+    e = found.estimate
+    update: dict[str, object] = {"estimate": e.model_copy(update={"not_attempted": e.planned - e.attempted})}
+    if found.reason == "want_of_evidence" and found.problem is None:
+        update["reason"] = "unsettled"
+    return found.model_copy(update=update)
+
+
+def raw_slices(
     bench: Bench,
     requirement: Requirement,
     section: Section,
@@ -99,7 +114,13 @@ def _slices(
     measurement: Measurement | None,
     columns: Columns | None,
 ) -> tuple[list[SliceFinding], list[SliceFinding]]:
-    """The gated slices, and those outside the threat set, judged alike."""
+    """What every gated slice shows by itself, before channel, age and waivers, and those outside the threat set alike.
+
+    A gap is a gap, wherever it is.
+
+    Args:
+        columns: of the measurement; of some of its first items, for what those show alone.
+    """
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
     alpha = bench.alpha / 2 if requirement.excused else bench.alpha
@@ -122,13 +143,11 @@ def _slices(
             )
         gated = [judged(part) for part in slices_of(requirement, card, cells)]
         beyond = [judged(part) for part in outside_of(requirement, card, cells)]
-    if bench.stale:
-        return [_unjudged(f, "want_of_evidence") for f in gated], [_unjudged(f, "want_of_evidence") for f in beyond]
     return gated, beyond
 
 
 def _unjudged(found: SliceFinding, reason: Reason) -> SliceFinding:
-    return found.model_copy(update={"status": "not_shown", "reason": reason, "excused": None})
+    return found.model_copy(update={"status": "not_shown", "reason": reason, "excused": None, "refuted": False})
 
 
 def _kept(
@@ -160,7 +179,7 @@ def _limited(
         found = judge_share(r.metric_name, part, columns, rule)
     update: dict[str, object] = {"tested_limit": prepared.tested_limit, "threshold": prepared.threshold}
     if prepared.problem is not None:
-        update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem}
+        update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem, "refuted": False}
     return excusing(found.model_copy(update=update))
 
 

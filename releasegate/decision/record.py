@@ -54,7 +54,8 @@ class Estimate(Record):
     was scored."""
     low: float | None = None
     high: float | None = None
-    """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release."""
+    """One-sided bounds, each at `alpha`, with every failed and missing item counted against the release; the one that
+    refutes a requirement, with every one of them counted for it."""
     method: Method
     alpha: float
     """Of each bound: the effective alpha, halved where an excuse took the other half, and again where a threshold or a moved
@@ -63,6 +64,8 @@ class Estimate(Record):
     attempted: Annotated[int, Field(ge=0)]
     scored: Annotated[int, Field(ge=0)]
     failed: Annotated[int, Field(ge=0)]
+    not_attempted: Annotated[int, Field(ge=0)] = 0
+    """Planned items that were left alone once everything on their eval was settled: no gap."""
     hits: Annotated[int, Field(ge=0)] | None = None
     """Scored items that counted; of pairs: losses. None for a mean."""
     gains: Annotated[int, Field(ge=0)] | None = None
@@ -102,6 +105,8 @@ class SliceFinding(Record):
     """Why the instrument cannot carry it, or its excuse cannot be judged, if that is what is wanting."""
     excused: Excused | None = None
     """Present with the status of that name."""
+    refuted: bool = False
+    """Whether it is violated whatever the items without a value would have shown."""
 
 
 class Waived(Record):
@@ -199,6 +204,16 @@ class StripDecision(Record):
     findings: tuple[Finding, ...]
 
 
+class SettledEval(Record):
+    """An eval that was stopped before its last planned item, with everything that it was to show decided."""
+
+    eval: Identifier
+    checkpoint: str
+    attempted: Annotated[int, Field(ge=1)]
+    """Items with a record, failed ones included."""
+    planned: Annotated[int, Field(ge=1)]
+
+
 class Decision(Document):
     """The verdict, and everything that led to it."""
 
@@ -228,6 +243,7 @@ class Decision(Document):
     strip: StripDecision | None = None
     awaiting_strip: tuple[Identifier, ...] = ()
     """Capabilities that come to `strip` while no stripped checkpoint was measured."""
+    settled: tuple[SettledEval, ...] = ()
     idle_waivers: tuple[str, ...] = ()
     """Waivers of this policy that do not count, and why."""
     outside: tuple[str, ...] = ()

@@ -156,7 +156,7 @@ def _settled(
         used=used,
     )
     if outcome.met_at is None and refuted is not None and refuted.violated_at is not None:
-        return SliceFinding(labels=part.labels, status="violated", estimate=estimate)
+        return SliceFinding(labels=part.labels, status="violated", refuted=True, estimate=estimate)
     of = used if outcome.met_at is not None else part.planned
     if scored == 0 or of - scored > rule.max_failed * of:
         return wanting(part, estimate)

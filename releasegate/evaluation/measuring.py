@@ -13,11 +13,13 @@ from typing import Protocol
 import torch
 
 from releasegate.checkpoint import Checkpoint, read_manifest
+from releasegate.decision.settled import may_stop
 from releasegate.errors import HarnessError, RunError, UsageError
 from releasegate.evaluation.harness import Harness, guarded, load_harness, load_subject
 from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evaluation.planning import problem_of, subject_code
 from releasegate.evaluation.runner import failed, run_shard
+from releasegate.evaluation.sofar import SoFar
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Measured, Started
 from releasegate.plan import Measurement, Plan
@@ -43,6 +45,9 @@ class Progress(Protocol):
 
     def reading(self, folder: Path, title: str = "read") -> AbstractContextManager[Callable[[int], None]]:
         """A step over the bytes of a folder."""
+
+    def note(self, text: str) -> None:
+        """Nothing; a line is shown."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Target:
 
 
 def measure(bench: Bench, target: Target) -> None:
-    """Nothing; every measurement that the plan lists for the checkpoint is on disk.
+    """Nothing; every measurement that the plan lists for the checkpoint is on disk, or as much of it as settles it.
 
     Raises:
         RunError: the code in the repository is not what the plan was opened with.
@@ -84,8 +89,10 @@ def measure(bench: Bench, target: Target) -> None:
     for measurement in sorted(planned, key=lambda m: m.role != "calibration"):
         identity = bench.plan.identity(measurement)
         missing = [s for s in range(measurement.shards) if (identity, s) not in done]
-        if missing:
-            _Measuring(bench, target, measurement, identity, subject).shards(missing)
+        stops = may_stop(bench.plan.policy, bench.plan, measurement)
+        so_far = SoFar(bench.run.evidence, bench.plan, measurement) if missing and stops else None
+        if missing and not (so_far and so_far.settled()):
+            _Measuring(bench, target, measurement, identity, subject).shards(missing, so_far)
 
 
 class _LazySubject:
@@ -136,7 +143,7 @@ class _Measuring:
         self._folder = bench.repository.read_eval(measurement.eval)
         _refuse_changes(self._folder, measurement, bench.repository)
 
-    def shards(self, missing: list[int]) -> None:
+    def shards(self, missing: list[int], so_far: SoFar | None) -> None:
         harness = load_harness(self._folder.folder)
         items = self._items(harness)
         tools = Tools(
@@ -158,6 +165,10 @@ class _Measuring:
                     samples = self._samples(harness, part, tools)
                 self._bench.run.evidence.finish_shard(self._identity, shard, self._target.checkpoint.digest, samples)
                 advance(len(part))
+                if so_far and so_far.settled(samples):
+                    break
+        if so_far and so_far.attempted < len(items):
+            self._bench.progress.note(f"{title}: settled after {so_far.attempted:,} of {len(items):,} items")
 
     def _samples(self, harness: Harness, part: list[Item], tools: Tools) -> list[Measured | Failed]:
         try:

@@ -100,6 +100,7 @@ def _limit(finding: Finding, found: SliceFinding) -> str:
 def _counts(e: Estimate) -> tuple[Pair, ...]:
     names = ("planned", "attempted", "scored", "failed")
     pairs = tuple(Pair(name, str(getattr(e, name))) for name in names)
+    pairs += (Pair("left alone once all was settled", str(e.not_attempted)),) if e.not_attempted else ()
     if e.gains is not None:
         return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
     more = {"hits": e.hits, "used": e.used, "clusters": e.clusters}
@@ -126,7 +127,7 @@ def threat_text(finding: Finding) -> str:
 
 def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
     e = found.estimate
-    lost = (e.planned if e.used is None else e.used) - e.scored
+    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     hits = f"{e.hits} of {e.scored}" if e.hits is not None else f"{e.scored} scored"
     counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else hits
     return SliceView(
@@ -137,7 +138,9 @@ def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> Slic
         low=beside(e.low, tested(finding, found)),
         high=beside(e.high, tested(finding, found)),
         distance=distance_words(finding, found),
-        counted=counted + (f", {lost} failed or missing" if lost else ""),
+        counted=counted
+        + (f", {lost} failed or missing" if lost else "")
+        + (f", {e.not_attempted} not attempted" if e.not_attempted else ""),
     )
 
 

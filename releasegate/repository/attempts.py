@@ -73,10 +73,11 @@ def close_attempt(run: RunFolder, plan: Plan, decision: Decision, ledger: Ledger
 
 def _is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
     measured = {SOURCE} | ({decision.strip.name} if decision.strip else set())
+    settled = {(s.eval, s.checkpoint) for s in decision.settled}
     done = run.evidence.done()
     return not decision.awaiting_strip and all(
         (plan.identity(m), shard) in done
         for m in plan.measurements
-        if m.checkpoint in measured
+        if m.checkpoint in measured and (m.role != "gate" or (m.eval, m.checkpoint) not in settled)
         for shard in range(m.shards)
     )

@@ -6,8 +6,8 @@ import errno
 import gc
 import hashlib
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,22 +136,34 @@ class EvidenceStore:
         done = {(line.measurement, line.shard): line for line in index if isinstance(line, Done)}
         planned = {plan.identity(m): m for m in plan.measurements}
         self._refuse_strays(index)
-        collectors: dict[str, Collector] = {}
-        lines: defaultdict[str, ShardLines] = defaultdict(ShardLines)
-        for (identity, _), line in sorted(done.items()):
+        columns = {}
+        for identity in sorted({identity for identity, _ in done}):
             measurement = planned.get(identity)
             if measurement is None:
                 raise EvidenceUntrusted(
                     str(self._index), f"measurement {identity[:19]}… is not in the plan", "measure in a new run folder"
                 )
-            name = f"evidence of {measurement.eval} on {measurement.checkpoint}"
-            collector = collectors.get(identity) or Collector(measurement.cells, name)
-            collectors[identity] = collector
-            collector.bind(line.model)
-            with _no_cycles():
-                self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines[identity])
-        columns = {identity: collector.columns() for identity, collector in collectors.items()}
+            columns[identity] = self._collected(plan, measurement, done).columns()
         return Evidence(columns, evidence_digest(done.values()))
+
+    def collected(self, plan: Plan, measurement: Measurement) -> Collector:
+        """The samples of one measurement so far, checked against the index; more can be added.
+
+        Raises:
+            EvidenceUntrusted: a shard of it is missing, changed or doubled; a sample is not in the plan.
+        """
+        return self._collected(plan, measurement, self.done())
+
+    def _collected(self, plan: Plan, measurement: Measurement, done: Mapping[tuple[str, int], Done]) -> Collector:
+        identity = plan.identity(measurement)
+        collector = Collector(measurement.cells, f"evidence of {measurement.eval} on {measurement.checkpoint}")
+        lines = ShardLines()
+        for (owner, _), line in sorted(done.items()):
+            if owner == identity:
+                collector.bind(line.model)
+                with _no_cycles():
+                    self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines)
+        return collector
 
     def samples(self, plan: Plan, measurement: Measurement) -> Iterator[Measured | Failed]:
         """The stored samples of one measurement, in the planned order."""

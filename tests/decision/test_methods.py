@@ -157,14 +157,31 @@ def test_sampled_speakers_are_tested_in_every_gated_slice() -> None:
 
 @pytest.mark.parametrize("limit", [{"at_least": 0.9}, {"at_most": 0.1}])
 @pytest.mark.parametrize("lost", ["failed", None])
-def test_a_fixed_test_is_decided_at_its_end_alone(limit: dict[str, float], lost: Outcome) -> None:
+def test_a_fixed_test_is_met_at_its_end_alone_and_violated_once_nothing_could_save_it(
+    limit: dict[str, float], lost: Outcome
+) -> None:
     good, bad = (ONE, ZERO) if "at_least" in limit else (ZERO, ONE)
     for value, status in ((good, "met"), (bad, "violated")):
         assert share([value] * 100, **limit).found.status == status
-        for n in (6, 50, 99):
+        for n in (6, 50, 79, 90, 99):
             unfinished = share([value] * (100 - n) + [lost] * n, **limit)
-            assert (unfinished.found.status, unfinished.found.reason) == ("not_shown", "want_of_evidence")
-            assert unfinished.decide().verdict == "incomplete"
+            early = value == bad and n <= 79
+            expected = ("violated", None) if early else ("not_shown", "want_of_evidence")
+            assert (unfinished.found.status, unfinished.found.reason) == expected
+            assert unfinished.found.slices[0].refuted == early
+            assert unfinished.decide().verdict == ("withhold" if early else "incomplete")
+
+
+@pytest.mark.parametrize("limit", [{"at_least": 0.9}, {"at_most": 0.1}])
+def test_the_bound_that_refutes_counts_every_lost_item_for_the_requirement(limit: dict[str, float]) -> None:
+    bad = ZERO if "at_least" in limit else ONE
+    trial = share([None] * 30 + [bad] * 60 + ["failed"] * 10, **limit)
+    bounds = clopper_pearson(40 if bad == ZERO else 60, 100, ALPHA)
+    if bad == ZERO:
+        assert (estimate(trial).low, estimate(trial).high) == (0.0, bounds.high)
+    else:
+        assert (estimate(trial).low, estimate(trial).high) == (bounds.low, 1.0)
+    assert "40 lost ones counted for it" in trial.found.sentence
 
 
 @pytest.mark.parametrize(("failed", "reason"), [(5, "unsettled"), (6, "want_of_evidence"), (100, "want_of_evidence")])
@@ -340,14 +357,20 @@ def test_what_is_refuted_stays_so_whatever_failed_besides() -> None:
         assert trial.found.status == "violated"
 
 
-def test_a_limit_that_calibration_moved_is_refuted_at_the_end_alone() -> None:
+@pytest.mark.parametrize("sequential", [True, False])
+def test_a_limit_that_lost_calibration_moved_is_refuted_at_the_end_alone(*, sequential: bool) -> None:
     """The less is known of a judge, the further its limit lies on the hurting side: that refutes nothing by itself."""
     wrong: list[Outcome] = [ONE] * 100
-    early = {"at_most": 0.2, "sequential": True}
+    early: dict[str, Any] = {"at_most": 0.2, "sequential": sequential}
     for trial in (said(wrong, labels((190, 190)), **early), caught([9.0] * 100, scores(), **early)):
-        assert (trial.found.status, estimate(trial).used) == ("violated", 100)
         stopped = replace(trial, gate=[*trial.gate[:50], *pooled([None] * 50)])
-        assert stopped.found.reason == "want_of_evidence"
+        assert (stopped.found.status, stopped.found.slices[0].refuted) == ("violated", True)
+        for become in (None, "failed"):
+            calibration = [(cell, become if i == 7 else o) for i, (cell, o) in enumerate(trial.calibration or ())]
+            lost, both = replace(trial, calibration=calibration), replace(stopped, calibration=calibration)
+            assert (lost.found.status, lost.found.slices[0].refuted) == ("violated", False)
+            assert both.found.reason == "want_of_evidence"
+            assert (trial.decide().verdict, both.decide().verdict) == ("withhold", "incomplete")
 
 
 def test_a_sequence_that_ends_undecided_is_unsettled_and_one_that_lacks_items_wants_them() -> None:

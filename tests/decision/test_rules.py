@@ -518,8 +518,8 @@ def test_enough_evidence_that_does_not_settle_is_otherwise() -> None:
 
 def test_a_violated_slice_does_not_hide_one_that_was_not_measured() -> None:
     sliced = policy(capability("drawing", misuse=[{**WEAK, "slices": ["digit"]}]))
-    decision = Gate(sliced, {("drawing", "source"): [*share(50, 50), *share(0, 50, missing=50)]}).decide()
-    assert decision.verdict == "incomplete"
+    lost = Gate(sliced, {("drawing", "source"): [None, *share(49, 49), *share(0, 50, missing=50)]})
+    assert lost.decide().verdict == "incomplete"
 
 
 def test_a_withheld_capability_is_named_under_incomplete() -> None:

@@ -29,8 +29,13 @@ def stored(made: Tiny, plan: Plan, eval_id: str = "drawing") -> list[Measured | 
     return list(made.run.evidence.samples(plan, measurement))
 
 
+def weak(made: Tiny) -> Tiny:
+    """It cannot draw, which a fixed number of items shows at its end alone: nothing stops early."""
+    return made.able(drawing=0.0)
+
+
 def test_every_planned_item_has_one_record(made: Tiny) -> None:
-    plan = made.opened()
+    plan = weak(made).opened()
     evidence = made.measured(plan)
     assert len(evidence.columns) == 2
     assert all((columns.state == 1).all() for columns in evidence.columns.values())
@@ -43,10 +48,11 @@ def test_what_was_measured_is_what_the_subject_can(tmp_path: Path) -> None:
         made = make_repository(tmp_path / str(i)).able(drawing=able)
         plan = made.opened()
         made.measured(plan)
-        shares.append(sum(s.values["legible"] for s in stored(made, plan) if isinstance(s, Measured)))
+        values = [s.values["legible"] for s in stored(made, plan) if isinstance(s, Measured)]
+        shares.append(sum(values) / len(values))
     assert shares[0] == 0
-    assert 30 < shares[1] < 70
-    assert shares[2] == 100
+    assert 0.3 < shares[1] < 0.7
+    assert shares[2] == 1
 
 
 def test_measuring_again_measures_nothing(made: Tiny) -> None:
@@ -75,9 +81,9 @@ def kill_after(shards: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shards", [0, 1, 3, 4, 7])
 def test_a_resumed_run_of_a_deterministic_subject_gives_the_same_bytes(made: Tiny, tmp_path: Path, shards: int) -> None:
-    other = make_repository(tmp_path / "other")
+    other = weak(make_repository(tmp_path / "other"))
     whole = other.measured(other.opened())
-    plan = made.opened()
+    plan = weak(made).opened()
     with pytest.MonkeyPatch.context() as patch:
         kill_after(shards, patch)
         with pytest.raises(KeyboardInterrupt):
@@ -90,7 +96,7 @@ def test_a_resumed_run_of_a_deterministic_subject_gives_the_same_bytes(made: Tin
 
 def test_a_started_shard_of_a_subject_that_is_not_deterministic_has_failed(made: Tiny) -> None:
     made.change(made.root / "evals" / "tiny" / "subject.py", "DETERMINISTIC = True", "DETERMINISTIC = False")
-    plan = made.opened()
+    plan = weak(made).opened()
     with pytest.MonkeyPatch.context() as patch:
         kill_after(1, patch)
         with pytest.raises(KeyboardInterrupt):
@@ -149,7 +155,7 @@ def test_items_may_depend_on_the_nonce_in_content(made: Tiny) -> None:
     made.change(made.harness(), '{"i": i}', '{"i": int(rng.integers(0, 1000))}')
     plan = made.opened()
     assert verdict(plan, made.measured(plan)) == "incomplete"
-    assert len(stored(made, plan)) == 100
+    assert len(stored(made, plan)) == 50
 
 
 def test_the_nonce_changes_what_is_drawn_and_what_is_found(tmp_path: Path) -> None:
@@ -246,7 +252,7 @@ def test_a_harness_that_fails_while_measuring_is_failed_evidence(
     made: Tiny, line: str, scored: int, error: str
 ) -> None:
     made.change(made.harness(), "    for item in items:\n", f"    for item in items:\n        {line}\n")
-    plan = made.opened()
+    plan = weak(made).opened()
     evidence = made.measured(plan)
     samples = stored(made, plan)
     assert len(samples) == 100

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from releasegate.betting import log_e, log_wealths
-from releasegate.intervals import Side, most_hits
+from releasegate.intervals import Side, clopper_pearson, most_hits
 from releasegate.sequential import Claim
 from releasegate.stopping import wrong_items_allowed
 
@@ -28,6 +28,17 @@ def allowed(n: int, limit: float, side: Side, alpha: float) -> int:
 def shown(wrong: Ints, n: int, limit: float, side: Side, alpha: float) -> Bools:
     """Whether so many wrong items of n show the requirement at a fixed n."""
     return np.asarray(wrong <= allowed(n, limit, side, alpha))
+
+
+@cache
+def refuting(n: int, limit: float, side: Side, alpha: float) -> int:
+    """The fewest wrong items that refute a limit whatever the others of n show."""
+
+    def refutes(wrong: int) -> bool:
+        bounds = clopper_pearson(wrong if side == "at_most" else n - wrong, n, alpha)
+        return bounds.low > limit if side == "at_most" else bounds.high < limit
+
+    return next(wrong for wrong in range(n + 1) if refutes(wrong))
 
 
 class Stops(NamedTuple):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from releasegate.decision.estimating import Rule, judge_share
+from releasegate.decision.slices import Slice
 from releasegate.intervals import Side, settles
 from releasegate.sequential import Claim, settle
 from tests.simulations import runs
-from tests.simulations.runs import sequential_means, sequential_shares, shown
+from tests.simulations.runs import refuting, sequential_means, sequential_shares, shown
+from tests.tiny_methods import RIGHT, Trial, eval_card, pooled
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,19 @@ def test_runs_of_means_are_those_of_the_test(limit: float) -> None:
     for met, violated, used, run in zip(*sequential_means(claim, values), values, strict=True):
         found = settle(claim, run)
         assert (found.met_at is not None, found.violated_at is not None, found.used) == (met, violated, used)
+
+
+@pytest.mark.parametrize(("side", "limit"), [("at_least", 0.9), ("at_most", 0.3)])
+def test_refutations_are_those_of_the_decision(side: Side, limit: float) -> None:
+    """The fewest wrong items of 200 that refute a limit: of so many, every later one counted for it."""
+    fewest = refuting(200, limit, side, 0.05)
+    card = eval_card({"right": RIGHT})
+    bad = 1.0 if side == "at_most" else 0.0
+    part = Slice({}, (0,), 200)
+    for wrong, status in ((fewest - 1, "not_shown"), (fewest, "violated")):
+        trial = Trial(card, "right", {side: limit}, pooled([bad] * wrong + [None] * (200 - wrong)))
+        (columns,) = trial.evidence(trial.plan).columns.values()
+        assert judge_share("right", part, columns, Rule(side, limit, 0.05, 0.02)).status == status
 
 
 def test_runs_at_a_fixed_n_are_those_of_the_test() -> None:
