@@ -80,7 +80,7 @@ def test_resuming_is_the_same_attempt_and_adds_no_line(made: Tiny) -> None:
     assert events(made.ledger) == {"init": 1, "opened": 1, "nonce": 1, "closed": 1}
 
 
-def test_policies_of_one_family_share_their_attempts(made: Tiny) -> None:
+def test_policies_of_one_family_share_their_attempts(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     made.policy.write_text("ledger: {family: tinies}\n" + made.policy.read_text())
     other = made.policy.with_name("other.yaml")
     other.write_text(made.policy.read_text().replace("id: tiny\n", "id: other\n"))
@@ -90,6 +90,9 @@ def test_policies_of_one_family_share_their_attempts(made: Tiny) -> None:
     assert run(["plan", str(other), *opening(made, out="other")[2:]]) == 0
     assert RunFolder(made.root / "other").read_plan().attempt == 2
     assert events(made.ledger) == {"init": 1}
+    capsys.readouterr()
+    assert run(["ledger", "show", "tiny", "--repo", str(made.root)]) == 0
+    assert "next: attempt 1, 0.6079 of the policy's alpha" in capsys.readouterr().out, "policy tiny counts elsewhere"
 
 
 # The place that somebody else remembers.
