@@ -40,7 +40,8 @@ class Duration(Record):
     measurements: tuple[float | None, ...]
     """Of each measurement of the plan, in its order; null where its card does not say."""
     total: float | None
-    """Left out where a card does not say. Of the source and of the strip that takes longest, calibration included; loading models is not."""
+    """Of the source and of the strip that takes longest, calibration included; loading models is not. Left out where a card
+    does not say."""
 
 
 def budget(plan: Plan, attempts: tuple[Attempt, ...]) -> Budget:
