@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from releasegate.decision import Decision
+    from releasegate.repository import GateRepository, RunFolder
     from tests.tiny_repository import Tiny
 
 
@@ -17,3 +19,14 @@ def made(tmp_path: Path) -> Tiny:
     from tests.tiny_repository import make_repository  # imports torch, which most tests do without
 
     return make_repository(tmp_path / "repo")
+
+
+@pytest.fixture
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report of one line in place of the real one, which takes half a second and has tests of its own."""
+    import releasegate.gate
+
+    def write(run: RunFolder, repository: GateRepository, decision: Decision, *more: object) -> None:
+        run.report_path.write_text(decision.verdict)
+
+    monkeypatch.setattr(releasegate.gate, "write_report", write)

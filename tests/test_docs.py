@@ -222,6 +222,7 @@ def test_the_checklists_lead_to_the_verdicts_that_they_promise(tmp_path: Path) -
     refused = {command: code for command, code in codes.items() if code}
     gate = "releasegate gate policies/toy.yaml --model model --out runs/"
     assert refused == {
+        f"{gate}rehearsal --rehearse": 1,
         f"{gate}first": 1,
         f"{gate}broken": 3,
         f"{gate}second": 1,

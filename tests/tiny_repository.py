@@ -182,6 +182,25 @@ class Tiny:
         made.write(self.checkpoint)
         return self
 
+    def pooled(self, size: int) -> Tiny:
+        """This one; the items of `naming` are a private pool of this many, each with a name."""
+        self.change(self.root / "evals" / "naming" / "eval.yaml", "kind: public_pool", "kind: private_pool")
+        text = HARNESS.format(eval="naming", metric="right", pool=size)
+        self.write_harness(text.replace('{"i": i})', '{"i": i}, name=f"scan-{i}")'), "naming")
+        return self
+
+    def rehearsable(self, n: int = 80) -> Tiny:
+        """This one; `naming` has so many items set aside for rehearsals."""
+        self.change(self.root / "evals" / "naming" / "eval.yaml", "source: made", f"rehearsal: {n}, source: made")
+        body = f'    return [Item(("right",), {{"digit": str(i % 2)}}, {{"aside": i}}) for i in range({n})]\n'
+        self.write_harness(self.harness("naming").read_text() + f"\n\ndef rehearsal(params, rng):\n{body}", "naming")
+        return self
+
+    def gate(self, *more: str, out: str = "run") -> list[str]:
+        """The command line of a gate on it."""
+        model = str(self.checkpoint)
+        return ["gate", str(self.policy), "--model", model, "--out", str(self.root / out), "--quiet", *more]
+
     def call(self, **changes: Any) -> Call:
         """A call of the gate on it."""
         given: dict[str, Any] = {

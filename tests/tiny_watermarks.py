@@ -11,7 +11,7 @@ from releasegate.evidence import Cell, Measured
 from releasegate.plan import EvalCode, Measurement, Plan, SubjectRef, make_plan
 from releasegate.repository import RunFolder
 from tests.reporting.example_run import Example
-from tests.tiny_gates import OPENED, SOURCE_MODEL, capability, card, policy, requirement
+from tests.tiny_gates import OPENED, POSITION, SOURCE_MODEL, capability, card, policy, requirement
 from tests.tiny_methods import KEPT, RIGHT
 
 N = 100
@@ -44,7 +44,7 @@ def watermark_plan(**keys: Any) -> Plan:
     subject = SubjectRef(id="tiny", code="made by hand", dtype="float32", deterministic=True)
     code = EvalCode(measured, "sha256:" + "1" * 64, {}, subject, {"gate": cells[0], "calibration": cells[1]})
     plan = make_plan(of, {"audio_watermark": code}, {}, SOURCE_MODEL, OPENED.isoformat())
-    return plan.model_copy(update={"nonce": "ab" * 32})
+    return plan.model_copy(update={"nonce": "ab" * 32, "ledger": POSITION})
 
 
 def watermark(

@@ -136,11 +136,12 @@ def _file(family: str, ledger: Path | None, repo: Path) -> LedgerFile:
 
 
 def _policy(family: str, repo: Path) -> Policy | None:
-    """The policy whose attempts the family counts, if the repository has it."""
+    """The policy that the family is named after and that counts its attempts there, if the repository has it."""
     for folder in (repo.resolve(), *repo.resolve().parents):
         path = folder / "policies" / f"{family}.yaml"
         if path.is_file():
-            return GateRepository.around(path).read_policy(path).record
+            found = GateRepository.around(path).read_policy(path).record
+            return found if found.family == family else None
     return None
 
 

@@ -12,12 +12,13 @@ from rich.table import Table
 
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
+from releasegate.cli.budget import budget, duration, in_words, time_in_words
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.decision.capacity import Capacity, capacity
 from releasegate.errors import RunError
 from releasegate.gate import open_model
-from releasegate.intervals import effective_alpha
 from releasegate.ledger import Anchor
+from releasegate.ledger import Attempt as AttemptSpent
 from releasegate.opening import Attempt, first_plan, next_plan, open_or_resume
 from releasegate.plan import Plan
 from releasegate.policy import Requirement
@@ -70,36 +71,51 @@ def command(
             if folder.plan_path.exists():
                 raise RunError(str(run), "holds a run already", "resume it, or choose another folder")
             plan = open_or_resume(folder, attempt)
+    known = () if uncounted else counted.read(record.family, anchor).attempts
+    spent = known[: plan.attempt if run is not None else plan.attempt - 1]  # others may open more meanwhile
     if format_ == "json":
-        print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)]})
+        more = {"duration": duration(plan).plain(), "budget": budget(plan, spent).plain()}
+        print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)], **more})
         return 0
-    console = output()
+    _print(plan, spent, uncounted=uncounted)
+    if run is not None:
+        click.echo(f"opened in {run}; go on with: releasegate eval {run} --model …")
+    return 0
+
+
+def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, uncounted: bool) -> None:
+    console, found = output(), budget(plan, spent)
     console.print(
-        f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f} · opened {plan.opened}"
+        f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f}, "
+        f"{found.next_effective_alpha:.4f} at the next · opened {plan.opened}"
     )
     if uncounted:
-        fix = f"`releasegate ledger init {record.family}`"
+        fix = f"`releasegate ledger init {plan.policy.family}`"
         console.print(f"no ledger yet: planned as attempt 1; a gate needs one: {fix}", style="dim", markup=False)
+    console.print(in_words(found, len(spent) + 1), style="dim")
     console.print(_measurements(plan))
+    console.print(f"about {time_in_words(duration(plan).total)} in all, on two CPU cores", style="dim")
     console.print(_requirements(plan))
-    for r, found in _capacities(plan):
-        if found.warning is not None:
-            console.print(f"warning: {r.id}: {escape(found.warning)}", style="yellow")
-    spent = sum(effective_alpha(record.release.alpha, j, 1) for j in range(1, plan.attempt + 1))
-    left = record.release.alpha - spent
-    console.print(f"alpha {record.release.alpha:g}: {left:.4f} left for the attempts after this one", style="dim")
-    if run is not None:
-        console.print(f"opened in {escape(str(run))}; go on with: releasegate eval {escape(str(run))} --model …")
-    return 0
+    for r, able in _capacities(plan):
+        if able.warning is not None:
+            console.print(f"warning: {r.id}: {escape(able.warning)}", style="yellow")
 
 
 def _measurements(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("eval", "role", "checkpoint", "items", "labels", "problem"):
-        table.add_column(title)
-    for m in plan.measurements:
+    for title in ("eval", "role", "checkpoint", "items", "about", "labels", "problem"):
+        table.add_column(title, justify="right" if title in ("items", "about") else "left")
+    for m, seconds in zip(plan.measurements, duration(plan).measurements, strict=True):
         labels = sorted({name for cell in m.cells for name in cell.labels})
-        table.add_row(m.eval, m.role, m.checkpoint, str(m.items), ", ".join(labels), escape(m.problem or ""))
+        table.add_row(
+            m.eval,
+            m.role,
+            m.checkpoint,
+            str(m.items),
+            time_in_words(seconds),
+            ", ".join(labels),
+            escape(m.problem or ""),
+        )
     return table
 
 

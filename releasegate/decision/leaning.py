@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from releasegate.decision.judging import Bench
 from releasegate.decision.record import CapabilityDecision, StripDecision
+from releasegate.decision.settled import stopped_early
 from releasegate.evidence import MEASURED
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
@@ -41,6 +42,8 @@ def not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDec
     for f in findings:
         if f.reason == "want_of_evidence":
             yield f"{f.metric} on {f.checkpoint}: {f.sentence}"
+    for s in stopped_early(bench):
+        yield f"{s.eval} on {s.checkpoint}: {s.planned - s.attempted} of {s.planned} items, left alone once all was settled"
     for m in bench.plan.measurements:
         columns = bench.columns(m)
         scored = int((columns.state == MEASURED).sum()) if columns is not None else 0

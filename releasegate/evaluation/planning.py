@@ -60,7 +60,8 @@ def subject_code(repository: GateRepository, name: str) -> str | None:
 def problem_of(repository: GateRepository, error: HarnessError) -> str:
     """Where and what, without a path of this machine."""
     first = error.problems[0]
-    return f"{repository.shown(Path(first.where))}: {first.what}"
+    place = Path(first.where)  # a file of the repository, or the id of an eval, which is no path to be resolved
+    return f"{repository.shown(place) if place.is_absolute() else place}: {first.what}"
 
 
 def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[SubjectRef, str | None]:

@@ -39,11 +39,13 @@ def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
         LedgerError: it does not know the attempt, or gave it another nonce, place or items.
     """
     known = view.attempt_of(plan.fixed)
-    stated = {"nonce": plan.nonce, "items of private pools": {name: sorted(ids) for name, ids in plan.drawn.items()}}
-    counted = {"nonce": known.nonce, "items of private pools": {name: sorted(ids) for name, ids in known.used.items()}}
-    for what, value in stated.items():
-        if value != counted[what]:
-            raise LedgerError(view.source, f"holds another {what} than plan.json", "restore the one that was changed")
+    drawn, used = ({name: sorted(ids) for name, ids in found.items()} for found in (plan.drawn, known.used))
+    for what, stated, counted in (
+        ("another nonce", plan.nonce, known.nonce),
+        ("other items of private pools", drawn, used),
+    ):
+        if stated != counted:
+            raise LedgerError(view.source, f"holds {what} than plan.json", "restore the one that was changed")
     place = view.anchor_of(known)
     if plan.ledger is None or (plan.ledger.count, plan.ledger.head) != (place.count, place.head):
         raise LedgerError(view.source, "holds the attempt in another place than plan.json", "restore both")

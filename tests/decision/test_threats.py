@@ -139,7 +139,7 @@ def test_the_decision_says_what_would_not_be_met_outside() -> None:
     missing = drawn(0, 0, 0, **keys)
     missing.outcomes["drawing", "source"][100:] = [None] * 50
     assert missing.decide().outside == (
-        "weak on source, outside the threat set: ink green: nothing scored, would not be met",
+        "weak on source, outside the threat set: ink green: nothing scored, not measured to the end",
     )
 
 

@@ -1,0 +1,111 @@
+"""`releasegate plan`: what attempts have spent, what is left, and how long one takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from releasegate.__main__ import run
+from releasegate.cli.budget import budget
+from releasegate.intervals import effective_alpha
+from releasegate.ledger import Attempt
+from releasegate.plan import Plan
+from tests.tiny_gates import capability, plan_of, policy
+from tests.tiny_repository import Tiny
+
+
+def planned(made: Tiny, *more: str) -> list[str]:
+    return ["plan", str(made.policy), "--model", str(made.checkpoint), "--quiet", *more]
+
+
+def timed(made: Tiny, eval_id: str, seconds: float) -> None:
+    card = made.root / "evals" / eval_id / "eval.yaml"
+    made.change(card, "source: made", f"seconds_per_item: {seconds}, source: made")
+
+
+def shown(capsys: pytest.CaptureFixture[str], given: list[str]) -> str:
+    capsys.readouterr()
+    assert run(given) == 0
+    return capsys.readouterr().out
+
+
+def as_data(capsys: pytest.CaptureFixture[str], given: list[str]) -> Any:
+    return json.loads(shown(capsys, [*given, "--format", "json"]))
+
+
+def test_plan_says_how_long_each_eval_takes_and_all_together(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    timed(made, "drawing", 2.5)
+    data = as_data(capsys, planned(made))
+    names = [(m["eval"], m["checkpoint"]) for m in data["measurements"]]
+    seconds = dict(zip(names, data["duration"]["measurements"], strict=True))
+    assert seconds == {
+        ("drawing", "source"): 250,
+        ("naming", "source"): None,
+        ("drawing", "stripped:drawing"): 250,
+        ("naming", "stripped:drawing"): None,
+    }
+    assert "total" not in data["duration"], "what one card does not say, no sum can hold"
+    text = shown(capsys, planned(made))
+    assert "about – in all, on two CPU cores" in text
+    assert [line.split()[3:5] for line in text.splitlines() if line.startswith(("drawing ", "naming "))][:2] == [
+        ["100", "4"],
+        ["100", "–"],
+    ]
+    timed(made, "naming", 0.01)
+    assert as_data(capsys, planned(made))["duration"]["total"] == 502
+    assert "about 8 min in all, on two CPU cores" in shown(capsys, planned(made))
+
+
+def test_only_the_strip_that_takes_longest_counts_for_the_time(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    timed(made, "drawing", 1)
+    timed(made, "naming", 1)
+    text = made.policy.read_text()
+    second = text[text.index("  - id: drawing") : text.index("  - id: naming")]
+    for old, new in (("id: drawing", "id: reading"), ("weak", "weak2"), ("gone", "gone2"), ("kept", "kept2")):
+        second = second.replace(old, new)
+    made.policy.write_text(text.replace("  - id: naming", second + "  - id: naming"))
+    data = as_data(capsys, planned(made))
+    assert {m["checkpoint"] for m in data["measurements"]} == {
+        "source",
+        "stripped:drawing",
+        "stripped:reading",
+        "stripped:drawing+reading",
+    }
+    assert data["duration"]["total"] == 400
+
+
+def test_plan_says_what_attempts_spent_and_what_is_left(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    made.change(made.policy, "otherwise: strip", "otherwise: withhold")
+    assert run(made.gate()) == 1
+    second = planned(made, "--open", str(made.root / "second"))
+    left = [0.05 * (1 - 6 / math.pi**2 * sum(1 / j**2 for j in range(1, spent + 1))) for spent in (1, 2)]
+    assert f"attempts spent: 2 (1 not closed, 1 withhold) · {left[1]:.4f} of alpha 0.05 left from attempt 3 on" in (
+        shown(capsys, second)
+    )
+    text = shown(capsys, planned(made))
+    assert text.startswith("tiny · attempt 3 · effective alpha 0.0034, 0.0019 at the next · opened ")
+    found = as_data(capsys, planned(made))["budget"]
+    assert found["spent"] == [{"attempt": 1, "verdict": "withhold"}, {"attempt": 2}]
+    assert math.isclose(found["left"], left[1])
+    assert (found["effective_alpha"], found["next_effective_alpha"]) == (
+        effective_alpha(0.05, 3, 1),
+        effective_alpha(0.05, 4, 1),
+    )
+
+
+def test_plan_without_a_ledger_is_of_attempt_1_and_says_so(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    made.ledger.path.unlink()
+    text = shown(capsys, planned(made))
+    assert "no ledger yet: planned as attempt 1; a gate needs one: `releasegate ledger init tiny`" in text
+    assert "attempts spent: 0 · 0.0500 of alpha 0.05 left from attempt 1 on" in text
+    assert not made.ledger.path.exists()
+
+
+def test_what_is_left_is_what_all_later_attempts_can_use_together() -> None:
+    plan: Plan = plan_of(policy(capability("drawing", unconditional=True)))
+    spent = tuple(Attempt(j, "sha256:" + "0" * 64, "2026-01-01") for j in range(1, 6))
+    later = sum(effective_alpha(plan.policy.release.alpha, j, 1) for j in range(6, 2_000_000))
+    assert math.isclose(budget(plan, spent).left, later, abs_tol=1e-7)
