@@ -103,16 +103,17 @@ def found(part: Slice, estimate: Estimate, rule: Rule, at_best: Bounds | None = 
 
     Args:
         at_best: the bounds with every lost item counted for the requirement. If they refute it, nothing that is lost could
-            have helped, and no number of them matters.
+            have helped.
     """
-    if rule.refutes and status_of(at_best, rule) == "violated" and at_best is not None:
+    refuted = rule.refutes and at_best is not None and status_of(at_best, rule) == "violated"
+    if refuted and at_best is not None:
         refuting = {"low": at_best.low} if rule.side == "at_most" else {"high": at_best.high}
-        return SliceFinding(
-            labels=part.labels, status="violated", refuted=True, estimate=estimate.model_copy(update=refuting)
-        )
+        estimate = estimate.model_copy(update=refuting)
     lost = estimate.planned - estimate.scored
     if estimate.scored == 0 or lost > rule.max_failed * estimate.planned:
-        return wanting(part, estimate)
+        return wanting(part, estimate).model_copy(update={"refuted": refuted})
+    if refuted:
+        return SliceFinding(labels=part.labels, status="violated", refuted=True, estimate=estimate)
     bounds = Bounds(estimate.low, estimate.high) if estimate.low is not None and estimate.high is not None else None
     status = status_of(bounds, rule)
     reason: Reason | None = "unsettled" if status == "not_shown" else None

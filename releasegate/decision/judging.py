@@ -101,7 +101,9 @@ def _cut_short(found: SliceFinding) -> SliceFinding:
     """A slice of a measurement that stopped when everything on it was settled: what it lacks is no want of evidence."""
     e = found.estimate
     update: dict[str, object] = {"estimate": e.model_copy(update={"not_attempted": e.planned - e.attempted})}
-    if found.reason == "want_of_evidence" and found.problem is None:
+    if found.refuted:
+        update |= {"status": "violated", "reason": None}
+    elif found.reason == "want_of_evidence" and found.problem is None:
         update["reason"] = "unsettled"
     return found.model_copy(update=update)
 

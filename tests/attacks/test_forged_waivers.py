@@ -252,7 +252,7 @@ def a_waiver_of_a_doubt_is_shown_for_a_violation(scene: Scene) -> None:
 
 @attack("is for requirement weak, which is not shown for want of evidence, which is never waived")
 def the_evidence_is_lost_after_signing(scene: Scene) -> None:
-    scene.gate = replace(scene.gate, outcomes={("drawing", "source"): share(60, missing=30)})
+    scene.gate = replace(scene.gate, outcomes={("drawing", "source"): share(60, missing=30)[::-1]})
 
 
 @attack("is for requirement weak, which is not shown for want of evidence, which is never waived")

@@ -175,13 +175,15 @@ def test_a_fixed_test_is_met_at_its_end_alone_and_violated_once_nothing_could_sa
 @pytest.mark.parametrize("limit", [{"at_least": 0.9}, {"at_most": 0.1}])
 def test_the_bound_that_refutes_counts_every_lost_item_for_the_requirement(limit: dict[str, float]) -> None:
     bad = ZERO if "at_least" in limit else ONE
-    trial = share([None] * 30 + [bad] * 60 + ["failed"] * 10, **limit)
+    trial = replace(share([None] * 30 + [bad] * 60 + ["failed"] * 10, **limit), max_failed=0.4)
     bounds = clopper_pearson(40 if bad == ZERO else 60, 100, ALPHA)
     if bad == ZERO:
         assert (estimate(trial).low, estimate(trial).high) == (0.0, bounds.high)
     else:
         assert (estimate(trial).low, estimate(trial).high) == (bounds.low, 1.0)
     assert "40 lost ones counted for it" in trial.found.sentence
+    many = replace(trial, max_failed=0.39).found
+    assert (many.status, many.reason) == ("not_shown", "want_of_evidence"), "too many are lost, whatever the rest says"
 
 
 @pytest.mark.parametrize(("failed", "reason"), [(5, "unsettled"), (6, "want_of_evidence"), (100, "want_of_evidence")])

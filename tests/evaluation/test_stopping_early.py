@@ -100,7 +100,7 @@ def test_it_does_not_stop_while_too_many_items_fail(made: Tiny) -> None:
     made.change(made.policy, "{channel: open_weights}", "{channel: open_weights, max_failed: 0.015}")
     other = Tiny(made.root)
     other.run.root.rename(made.root / "first")
-    plan = other.opened()
+    plan = other.opened("cd" * 32)
     other.measured(plan)
     assert done(other, plan) == [0, 1, 2]  # of 67 it is
 
