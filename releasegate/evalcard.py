@@ -114,7 +114,7 @@ class Clusters(Record):
 class EvalCard(Document):
     """What an eval measures."""
 
-    schema_: Annotated[Literal["releasegate/eval/v0"], Field(alias="schema")]
+    schema_: Annotated[Literal["releasegate/eval/v1"], Field(alias="schema")]
     id: Identifier
     title: str
     description: str

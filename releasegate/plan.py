@@ -103,7 +103,7 @@ class LedgerPosition(Anchor):
 class Plan(Document):
     """What is fixed before anything runs."""
 
-    schema_: Annotated[Literal["releasegate/plan/v0"], Field(alias="schema")] = "releasegate/plan/v0"
+    schema_: Annotated[Literal["releasegate/plan/v1"], Field(alias="schema")] = "releasegate/plan/v1"
     opened: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     attempt: Annotated[int, Field(ge=1)]
     alpha: float

@@ -188,7 +188,7 @@ class Capability(Record):
 class Policy(Document):
     """The evidence without which one kind of model stays in."""
 
-    schema_: Annotated[Literal["releasegate/policy/v0"], Field(alias="schema")]
+    schema_: Annotated[Literal["releasegate/policy/v1"], Field(alias="schema")]
     id: Identifier
     title: Prose
     model: ModelSpec

@@ -134,7 +134,7 @@ class Leftovers(Record):
 class Receipt(Document):
     """What became of every tensor and file in one strip."""
 
-    schema_: Annotated[Literal["releasegate/receipt/v0"], Field(alias="schema")] = "releasegate/receipt/v0"
+    schema_: Annotated[Literal["releasegate/receipt/v1"], Field(alias="schema")] = "releasegate/receipt/v1"
     source: Digest
     """The model digest of the checkpoint that was stripped."""
     recipes: Annotated[tuple[RecipeUsed, ...], Field(min_length=1)]

@@ -151,7 +151,7 @@ class Lent(Record):
 class Recipe(Document):
     """What a strip removes from one layout."""
 
-    schema_: Annotated[Literal["releasegate/recipe/v0"], Field(alias="schema")]
+    schema_: Annotated[Literal["releasegate/recipe/v1"], Field(alias="schema")]
     id: RecipeId
     title: str
     rationale: str

@@ -12,7 +12,7 @@ from releasegate.recipe import Recipe
 from tests.tiny_checkpoints import recipe
 
 SPEAKING = """\
-schema: releasegate/eval/v0
+schema: releasegate/eval/v1
 id: speaking
 title: Speaks
 description: Speaks.
@@ -37,7 +37,7 @@ instruments:
 CLUSTERED = SPEAKING.replace("id: speaking", "id: voices") + "clusters: {key: speaker, population: sampled}\n"
 NAMED = SPEAKING.replace("id: speaking", "id: cast") + "clusters: {key: speaker, population: named}\n"
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: chameleon-hf, subject: tiny}

@@ -8,7 +8,7 @@ from releasegate.errors import DocumentError
 from releasegate.policy import counts_at, narrower, parse_policy
 
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: tiny-hf, subject: tiny}
@@ -49,18 +49,18 @@ def test_the_example_itself_is_well_formed() -> None:
 
 
 BAD = [
-    ("schema: releasegate/policy/v0\n", "", "p.yaml:1:1: schema: missing | write `schema: releasegate/policy/v0`"),
+    ("schema: releasegate/policy/v1\n", "", "p.yaml:1:1: schema: missing | write `schema: releasegate/policy/v1`"),
     (
-        "policy/v0",
+        "policy/v1",
         "policy/v9",
-        'p.yaml:1:9: schema: unknown version "releasegate/policy/v9"; this releasegate reads "releasegate/policy/v0" '
-        "| write `schema: releasegate/policy/v0`",
+        'p.yaml:1:9: schema: unknown version "releasegate/policy/v9"; this releasegate reads "releasegate/policy/v1" '
+        "| write `schema: releasegate/policy/v1`",
     ),
     (
-        "releasegate/policy/v0",
+        "releasegate/policy/v1",
         "1",
-        'p.yaml:1:9: schema: unknown version 1; this releasegate reads "releasegate/policy/v0" '
-        "| write `schema: releasegate/policy/v0`",
+        'p.yaml:1:9: schema: unknown version 1; this releasegate reads "releasegate/policy/v1" '
+        "| write `schema: releasegate/policy/v1`",
     ),
     ("id: tiny", "id: Tiny Model", f'p.yaml:2:5: id: "Tiny Model" is not a valid name | match the pattern {NAME}'),
     ("id: tiny", "id: tiny-", f'p.yaml:2:5: id: "tiny-" is not a valid name | match the pattern {NAME}'),

@@ -11,7 +11,7 @@ from releasegate.recipe import Recipe
 from tests.tiny_checkpoints import recipe
 
 DRAWING = """\
-schema: releasegate/eval/v0
+schema: releasegate/eval/v1
 id: drawing
 title: Draws
 description: Draws.
@@ -30,7 +30,7 @@ instruments:
   judge: {title: Judge, files: [judge.bin], source: made}
 """
 NAMING = """\
-schema: releasegate/eval/v0
+schema: releasegate/eval/v1
 id: naming
 title: Names
 description: Names.
@@ -42,7 +42,7 @@ slices:
   digit: {title: Digit}
 """
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: chameleon-hf, subject: tiny}
@@ -431,7 +431,7 @@ def test_a_card_that_contradicts_itself_is_refused(before: str, after: str, what
 
 FULL = """\
 # yaml-language-server: $schema=https://example.org/policy.schema.json
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: chameleon
 title: Mixed-modal token model, open weights
 model: {layout: chameleon-hf, subject: tiny}

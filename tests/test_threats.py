@@ -20,7 +20,7 @@ CARDS = {
     for name, text in (("speaking", SPEAKING), ("voices", CLUSTERED), ("cast", NAMED), ("bare", BARE))
 }
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: chameleon-hf, subject: tiny}

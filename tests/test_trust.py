@@ -159,7 +159,7 @@ def test_a_key_counts_from_its_first_to_its_last_day() -> None:
 
 
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: Tiny
 model: {layout: tiny-hf, subject: tiny}

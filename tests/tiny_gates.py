@@ -28,7 +28,7 @@ def card(eval_id: str, metric: str, *, n: int = 100, **changes: Any) -> EvalCard
     """A card with one Bernoulli metric and two dimensions, one of which it gates."""
     share = {"title": metric, "type": "bernoulli", "unit": "share", "range": [0, 1], "better": "higher"}
     plain: dict[str, Any] = {
-        "schema": "releasegate/eval/v0",
+        "schema": "releasegate/eval/v1",
         "id": eval_id,
         "title": eval_id,
         "description": eval_id,
@@ -74,7 +74,7 @@ def policy(*capabilities: Mapping[str, Any], **release: Any) -> Policy:
     """A policy of these capabilities, about open weights unless `channel` or `artefacts` say otherwise."""
     through = {} if "artefacts" in release else {"channel": "open_weights"}
     plain = {
-        "schema": "releasegate/policy/v0",
+        "schema": "releasegate/policy/v1",
         "id": "tiny",
         "title": "Tiny",
         "model": {"layout": "tiny-hf", "subject": "tiny"},

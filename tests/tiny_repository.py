@@ -68,7 +68,7 @@ def measure(subject, items, tools):
 '''
 
 CARD = """\
-schema: releasegate/eval/v0
+schema: releasegate/eval/v1
 id: {eval}
 title: {eval}
 description: Asks the subject.
@@ -82,7 +82,7 @@ shard: 25
 """
 
 POLICY = """\
-schema: releasegate/policy/v0
+schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: chameleon-hf, subject: tiny}

@@ -217,7 +217,7 @@ class SettledEval(Record):
 class Decision(Document):
     """The verdict, and everything that led to it."""
 
-    schema_: Annotated[Literal["releasegate/decision/v0"], Field(alias="schema")] = "releasegate/decision/v0"
+    schema_: Annotated[Literal["releasegate/decision/v1"], Field(alias="schema")] = "releasegate/decision/v1"
     verdict: Verdict
     verdict_without_waivers: Verdict
     channel: Channel

@@ -75,6 +75,6 @@ def test_what_cannot_be_compared_is_refused(ran: Tiny, capsys: pytest.CaptureFix
     (tmp_path / "x.json").write_text("{")
     assert run(["diff", str(ran.run.root), str(tmp_path / "x.json")]) == 2
     assert "is not a decision: " in capsys.readouterr().err
-    (tmp_path / "x.yaml").write_text("schema: releasegate/policy/v0\nid: x\n")
+    (tmp_path / "x.yaml").write_text("schema: releasegate/policy/v1\nid: x\n")
     assert run(["diff", str(ran.policy), str(tmp_path / "x.yaml")]) == 2
     assert "x.yaml:1:1: title: missing" in capsys.readouterr().err

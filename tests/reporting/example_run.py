@@ -118,7 +118,7 @@ def _plan(words: Words, limit: float) -> Plan:
 def _policy_text(words: Words, limit: float) -> str:
     return json.dumps(
         {
-            "schema": "releasegate/policy/v0",
+            "schema": "releasegate/policy/v1",
             "id": "toy",
             "title": words.title,
             "model": {"layout": "toy", "subject": "toy"},
@@ -158,7 +158,7 @@ def _drawing(words: Words) -> EvalCard:
     share = {"type": "bernoulli", "unit": "share", "range": (0.0, 1.0), "better": "higher"}
     return EvalCard.model_validate(
         {
-            "schema": "releasegate/eval/v0",
+            "schema": "releasegate/eval/v1",
             "id": "drawing",
             "title": words.title,
             "description": words.rationale,
@@ -180,7 +180,7 @@ def _captions(words: Words) -> EvalCard:
     metric = {"title": "Named right", "type": "bernoulli", "unit": "share", "range": (0.0, 1.0), "better": "higher"}
     return EvalCard.model_validate(
         {
-            "schema": "releasegate/eval/v0",
+            "schema": "releasegate/eval/v1",
             "id": "captions",
             "title": "Names things",
             "description": words.rationale,

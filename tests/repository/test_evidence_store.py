@@ -399,7 +399,7 @@ BROKEN_PLANS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a list": (lambda p: p.write_text("[]"), "is not what releasegate wrote: "),
     "not UTF-8": (lambda p: p.write_bytes(b"\xff"), "is not what releasegate wrote: "),
     "of another version": (
-        lambda p: p.write_text(p.read_text().replace("releasegate/plan/v0", "releasegate/plan/v9")),
+        lambda p: p.write_text(p.read_text().replace("releasegate/plan/v1", "releasegate/plan/v9")),
         "is not what releasegate wrote: schema: ",
     ),
     "with a key twice": (

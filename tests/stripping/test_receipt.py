@@ -26,4 +26,4 @@ def test_a_receipt_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     receipt = write_strip(checkpoint, plan_strip(checkpoint, [chameleon_recipe()]), tmp_path / "stripped")
     assert Receipt.from_text(receipt.text()) == receipt
     assert receipt.tier == "weights_absent"
-    assert receipt.text().startswith('{\n "schema": "releasegate/receipt/v0",\n "source": "sha256:')
+    assert receipt.text().startswith('{\n "schema": "releasegate/receipt/v1",\n "source": "sha256:')

@@ -240,7 +240,7 @@ def test_what_is_not_a_receipt_is_refused(text: str, what: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("schema", "releasegate/receipt/v9", "schema: Input should be 'releasegate/receipt/v0'"),
+        ("schema", "releasegate/receipt/v9", "schema: Input should be 'releasegate/receipt/v1'"),
         ("source", "sha256:" + "0" * 64, "Value error, planned is not the identity of this source and these recipes"),
         ("output_digest", "sha256:" + "0" * 64, "Value error, output_digest is not the digest of output"),
         ("tensors", [], None),
