@@ -100,7 +100,6 @@ def _limit(finding: Finding, found: SliceFinding) -> str:
 def _counts(e: Estimate) -> tuple[Pair, ...]:
     names = ("planned", "attempted", "scored", "failed")
     pairs = tuple(Pair(name, str(getattr(e, name))) for name in names)
-    pairs += (Pair("left alone once all was settled", str(e.not_attempted)),) if e.not_attempted else ()
     if e.gains is not None:
         return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
     more = {"hits": e.hits, "used": e.used, "clusters": e.clusters}
