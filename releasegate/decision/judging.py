@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
 from releasegate.decision.excusing import excuse, excused_text
@@ -40,11 +40,19 @@ class Bench:
     waivers: Waivers
     settled: frozenset[str] = frozenset()
 
+    @cached_property
+    def _identities(self) -> dict[tuple[str, str, str], str]:
+        return {(m.eval, m.checkpoint, m.role): self.plan.identity(m) for m in self.plan.measurements}
+
+    def identity(self, measurement: Measurement) -> str:
+        """Digest of a planned measurement: `plan.identity`, worked out once."""
+        return self._identities[measurement.eval, measurement.checkpoint, measurement.role]
+
     def columns(self, measurement: Measurement | None) -> Columns | None:
         """What was measured, if anything was."""
         if measurement is None or self.plan.nonce is None:
             return None
-        return self.evidence.columns.get(self.plan.identity(measurement))
+        return self.evidence.columns.get(self.identity(measurement))
 
 
 def judge(
@@ -68,7 +76,7 @@ def judge(
     gated, beyond = raw_slices(bench, requirement, section, card, measurement, columns)
     if bench.stale:
         gated, beyond = ([_unjudged(f, "want_of_evidence") for f in found] for found in (gated, beyond))
-    elif measurement is not None and columns is not None and bench.plan.identity(measurement) in bench.settled:
+    elif measurement is not None and columns is not None and bench.identity(measurement) in bench.settled:
         gated, beyond = ([_cut_short(f) for f in found] for found in (gated, beyond))
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
         gated = [_unjudged(f, "does_not_count") for f in gated]

@@ -32,7 +32,7 @@ def settled(bench: Bench) -> frozenset[str]:
     """The digests of the measurements that lack a value of some item and are settled all the same."""
     found = ((m, bench.columns(m)) for m in bench.plan.measurements)
     lacking = (m for m, columns in found if columns is not None and (columns.state != MEASURED).any())
-    return frozenset(bench.plan.identity(m) for m in lacking if is_settled(bench, m))
+    return frozenset(bench.identity(m) for m in lacking if is_settled(bench, m))
 
 
 def settled_by(plan: Plan, columns: Mapping[str, Columns], measurement: Measurement) -> bool:
@@ -51,7 +51,7 @@ def stopped_early(bench: Bench) -> tuple[SettledEval, ...]:
     for m in bench.plan.measurements:
         columns = bench.columns(m)
         attempted = m.items if columns is None else int((columns.state != MISSING).sum())
-        if attempted < m.items and bench.plan.identity(m) in bench.settled:
+        if attempted < m.items and bench.identity(m) in bench.settled:
             found.append(SettledEval(eval=m.eval, checkpoint=m.checkpoint, attempted=attempted, planned=m.items))
     return tuple(found)
 

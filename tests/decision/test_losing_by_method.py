@@ -21,6 +21,8 @@ from tests.tiny_methods import KEPT, QUALITY, RIGHT, Placed, Trial, by_turns, cl
 N = 60
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THOROUGH = settings(QUICK, max_examples=5000)
+THOROUGH_EACH = settings(QUICK, max_examples=500)
+"""For each of the methods: together more than 5,000."""
 LEVELS = {"low": 0.03, "lowish": 0.2, "middle": 0.5, "highish": 0.8, "high": 0.97}
 LIMITS = ({"at_most": 0.5}, {"at_least": 0.5}, {"at_most": 0.3}, {"at_least": 0.7})
 
@@ -196,7 +198,7 @@ def test_losing_never_improves_the_verdict(method: str, data: st.DataObject, cha
 @pytest.mark.slow
 @pytest.mark.parametrize("method", _MADE)
 @given(data=st.data(), chance=st.randoms(use_true_random=False))
-@THOROUGH
+@THOROUGH_EACH
 def test_losing_never_improves_the_verdict_in_thousands_of_cases(
     method: str, data: st.DataObject, chance: random.Random
 ) -> None:

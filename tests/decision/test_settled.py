@@ -15,7 +15,7 @@ from releasegate.decision.settled import may_stop, settled_by
 from releasegate.evidence import Columns
 from releasegate.plan import SOURCE
 from tests.decision.test_losing_by_method import _MADE as MADE
-from tests.decision.test_losing_by_method import QUICK, THOROUGH, place, trials
+from tests.decision.test_losing_by_method import QUICK, THOROUGH_EACH, place, trials
 from tests.decision.test_losing_evidence import Case, cases
 from tests.tiny_gates import (
     OPENED,
@@ -223,7 +223,7 @@ def test_stopping_changes_no_verdict(method: str, data: st.DataObject, shard: in
 @pytest.mark.slow
 @pytest.mark.parametrize("method", MADE)
 @given(data=st.data(), shard=st.sampled_from([7, 20]))
-@THOROUGH
+@THOROUGH_EACH
 def test_stopping_changes_no_verdict_in_thousands_of_cases(method: str, data: st.DataObject, shard: int) -> None:
     stopping_changes_nothing(data.draw(trials(method)), shard)
 
