@@ -153,7 +153,7 @@ def _requirement(
         )
         return
     yield from _metric(located, r, metric, at)
-    if section == "misuse":
+    if section == "misuse" or (section == "removal" and metric.type != "ratio"):
         yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)
     if r.sequential and card.clusters is not None and card.clusters.population == "sampled":
@@ -221,7 +221,10 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
 
 
 def _direction(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
-    """Misuse releases what is too weak to harm: a limit that only a capable model keeps is the wrong way round."""
+    """Misuse and removal show what is too weak to harm: a limit that only a capable model keeps is the wrong way round.
+
+    Not of a ratio: what it costs to restore a capability is to be large.
+    """
     wrong = "at_least" if metric.better == "higher" else "at_most"
     if getattr(r, wrong) is not None and (r.at_most is None or r.at_least is None):
         more = "above" if wrong == "at_least" else "below"

@@ -100,6 +100,18 @@ def test_the_example_itself_has_no_problem() -> None:
     assert found(POLICY) == []
 
 
+def test_what_shows_a_capability_gone_is_not_that_the_model_does_more() -> None:
+    """In misuse and in removal; a cost to restore, which is a ratio, is to be large."""
+    for section in ("safeguards", "keep"):
+        (problem,) = found(changed((f"at_most: 0.20}}\n    {section}", f"at_least: 0.20}}\n    {section}")))
+        assert "would release a model because it does more: drawing/legible above the limit" in problem
+        assert problem.endswith("| state at_most")
+    costly = found(
+        changed(("{id: gone, metric: drawing/legible, at_most: 0.20}", "{id: gone, metric: drawing/cost, at_least: 9}"))
+    )
+    assert not any("does more" in problem for problem in costly)
+
+
 WEAK = "at_most: 0.20}\n    safeguards"
 MARKED = "at_least: 0.9, enforced_by"
 BEYOND = "is at or beyond the range 0 to 1 of"

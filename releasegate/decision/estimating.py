@@ -24,6 +24,7 @@ class Rule:
     Attributes:
         refutes: whether a violation may end a test before its last item. Not where lost calibration items moved the limit, or
             what is compared with it, against the release: it is further on the wrong side the less is known of an instrument.
+        bounds: whether the bounds of a sequence are wanted, which take longer than its status.
     """
 
     side: Side
@@ -31,6 +32,7 @@ class Rule:
     alpha: float
     max_failed: float
     refutes: bool = True
+    bounds: bool = True
 
 
 def judge_share(metric: str, part: Slice, columns: Columns | None, rule: Rule) -> SliceFinding:

@@ -73,7 +73,7 @@ def judge(
     columns = bench.columns(measurement)
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
-    gated, beyond = raw_slices(bench, requirement, section, card, measurement, columns)
+    gated, beyond = _all_slices(bench, requirement, section, card, measurement, columns)
     if bench.stale:
         gated, beyond = ([_unjudged(f, "want_of_evidence") for f in found] for found in (gated, beyond))
     elif measurement is not None and columns is not None and bench.identity(measurement) in bench.settled:
@@ -120,40 +120,65 @@ def raw_slices(
     bench: Bench,
     requirement: Requirement,
     section: Section,
-    card: EvalCard | None,
-    measurement: Measurement | None,
-    columns: Columns | None,
-) -> tuple[list[SliceFinding], list[SliceFinding]]:
-    """What every gated slice shows by itself, before channel, age and waivers, and those outside the threat set alike.
+    card: EvalCard,
+    measurement: Measurement,
+    columns: Columns,
+) -> list[SliceFinding]:
+    """What every gated slice shows by itself, before channel, age and waivers: a gap is a gap, wherever it is.
 
-    A gap is a gap, wherever it is.
+    It is asked after every shard, so bounds of sequences, which nobody reads then, are left out.
 
     Args:
         columns: of the measurement; of some of its first items, for what those show alone.
     """
+    judged = _slice_judge(bench, requirement, section, card, measurement, columns, bounds=False)
+    return [judged(part) for part in slices_of(requirement, card, measurement.cells)]
+
+
+def _all_slices(
+    bench: Bench,
+    requirement: Requirement,
+    section: Section,
+    card: EvalCard | None,
+    measurement: Measurement | None,
+    columns: Columns | None,
+) -> tuple[list[SliceFinding], list[SliceFinding]]:
+    """What the gated slices show, and alike those outside the threat set."""
+    name, cells = requirement.metric_name, measurement.cells if measurement else ()
+    if card is None or name not in card.metrics:
+        return [judge_share(name, Slice({}, (), 0), None, _rule(bench, requirement))], []
+    judged = _slice_judge(bench, requirement, section, card, measurement, columns)
+    gated = [judged(part) for part in slices_of(requirement, card, cells)]
+    return gated, [judged(part) for part in outside_of(requirement, card, cells)]
+
+
+def _rule(bench: Bench, requirement: Requirement, *, bounds: bool = True) -> Rule:
     side, limit = requirement.stated
     direction: Side = "at_least" if side == "at_least" else "at_most"
     alpha = bench.alpha / 2 if requirement.excused else bench.alpha
-    rule = Rule(direction, limit, alpha, bench.policy.release.max_failed)
-    name = requirement.metric_name
-    if card is None or name not in card.metrics:
-        gated, beyond = [judge_share(name, Slice({}, (), 0), None, rule)], []
-    else:
-        cells = measurement.cells if measurement else ()
-        if section == "keep":
-            base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
-            judged = partial(_kept, requirement, card, base, columns, rule)
-        else:
-            labelled = bench.plan.find(requirement.eval, SOURCE, "calibration")
-            calibration = bench.columns(labelled)
-            prepared = prepare(name, card, columns, calibration, rule)
-            known = labelled.cells if labelled else ()
-            judged = partial(
-                _limited, requirement, card, prepared, partial(excuse, requirement, known, calibration, rule)
-            )
-        gated = [judged(part) for part in slices_of(requirement, card, cells)]
-        beyond = [judged(part) for part in outside_of(requirement, card, cells)]
-    return gated, beyond
+    return Rule(direction, limit, alpha, bench.policy.release.max_failed, bounds=bounds)
+
+
+def _slice_judge(
+    bench: Bench,
+    requirement: Requirement,
+    section: Section,
+    card: EvalCard,
+    measurement: Measurement | None,
+    columns: Columns | None,
+    *,
+    bounds: bool = True,
+) -> Callable[[Slice], SliceFinding]:
+    """What judges one slice of a requirement."""
+    rule = _rule(bench, requirement, bounds=bounds)
+    if section == "keep":
+        base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
+        return partial(_kept, requirement, card, base, columns, rule)
+    labelled = bench.plan.find(requirement.eval, SOURCE, "calibration")
+    calibration = bench.columns(labelled)
+    prepared = prepare(requirement.metric_name, card, columns, calibration, rule)
+    known = labelled.cells if labelled else ()
+    return partial(_limited, requirement, card, prepared, partial(excuse, requirement, known, calibration, rule))
 
 
 def _unjudged(found: SliceFinding, reason: Reason) -> SliceFinding:

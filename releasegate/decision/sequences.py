@@ -141,7 +141,7 @@ def _settled(
         used = refuted.used if refuted is not None and refuted.violated_at is not None else len(values)
     consumed, failures = values[:used], int(failed[:used].sum())
     scored, kept = used - failures, values[:used][~failed[:used]]
-    bounds = anytime_bounds(claim, consumed) if used else None
+    bounds = anytime_bounds(claim, consumed) if used and rule.bounds else None
     estimate = Estimate(
         value=float(kept.mean()) if scored else None,
         low=bounds.low if bounds else None,

@@ -138,12 +138,16 @@ def _fate(bench: Bench, measurement: Measurement, judged: Judged, columns: Colum
     if section == "keep" and (base is None or (base.state == MISSING).any()):
         return _Fate(decided=False)  # a gap in the baseline is one, however much of the stripped checkpoint is seen
     card = bench.plan.cards[measurement.eval]
-    found, _ = raw_slices(bench, requirement, section, card, measurement, columns)
+    found = raw_slices(bench, requirement, section, card, measurement, columns)
     if any(f.problem is not None or not f.estimate.planned for f in found):
         return _Fate(decided=False)
     needed = [f for f in found if f.status != "excused"]
     met = bool(needed) and all(f.status == "met" for f in needed)
-    return _Fate(met or any(f.refuted for f in found), met)
+    refuted = any(f.refuted for f in found)
+    if bench.policy.trust is not None and bench.policy.trust.waivers:
+        # A violation may be waived, and what nobody looked at may not: it is refuted once no slice is open any more.
+        refuted = refuted and all(f.refuted or f.status in ("met", "excused") for f in found)
+    return _Fate(met or refuted, met)
 
 
 def _base(bench: Bench, requirement: Requirement, section: Section) -> Columns | None:

@@ -42,6 +42,9 @@ def _sentence(texts: Mapping[Verdict, str], standing: Standing) -> str:
     verdict = standing.verdict
     because = (c for c in standing.carried if c.verdict == verdict)
     text = texts[verdict].format(_names(because), _name(standing), standing.granted)
+    stripped = [c for c in standing.carried if c.verdict == "release_stripped"]
+    if verdict == "restrict" and stripped:
+        text += f" Only without {_names(stripped)}."
     withheld = [c for c in standing.carried if c.verdict == "withhold"]
     if verdict == "incomplete" and withheld:
         text += f" Withheld in any case: {_names(withheld)}."

@@ -186,6 +186,17 @@ def test_an_artefact_is_restricted_to_what_is_narrower_than_its_own_channel() ->
     assert (decision.verdict, decision.channel) == ("restrict", "api")
 
 
+def test_a_restricted_release_says_what_was_stripped() -> None:
+    naming = capability("naming", safeguards={"s": [{**SERVED, "metric": "naming/right"}]}, **RESTRICT)
+    kept = {**STRIP, "keep": [requirement("kept", "marking/found", margin=0.1)]}
+    outcomes: Outcomes = {("drawing", "source"): share(90), ("drawing", DRAWING): share(0)}
+    outcomes |= {(name, place): share(100) for name in ("marking", "naming") for place in ("source", DRAWING)}
+    gate = Gate(policy(capability("drawing", misuse=[WEAK], **kept), naming), outcomes, strip=DRAWING)
+    decision = gate.decide()
+    assert (decision.verdict, decision.channel) == ("restrict", "api")
+    assert decision.summary.endswith("because of naming. Only without drawing.")
+
+
 def test_a_restriction_never_widens_a_channel() -> None:
     guarded = capability("drawing", misuse=[WEAK], otherwise="restrict", restrict={"channel": "gated_weights"})
     outcomes: Outcomes = {("drawing", "source"): share(90)}

@@ -33,6 +33,7 @@ from tests.tiny_gates import (
     unconditional,
 )
 from tests.tiny_methods import Trial, clustered
+from tests.tiny_waivers import with_trust
 
 SLICED = {**WEAK, "slices": ["digit"]}
 ONE, ZERO = 1.0, 0.0
@@ -73,6 +74,20 @@ def test_a_slice_that_was_cut_short_is_unsettled_and_the_violated_one_stands_fir
         ("1", "not_shown", "unsettled"),
     ]
     assert found.status == "violated"
+
+
+def test_where_a_violation_may_be_waived_no_slice_is_left_open() -> None:
+    """A waiver covers a violation, never what nobody looked at: with keys for waivers every slice is measured to a fate."""
+    half = drawing(*[ONE] * 25, of=SLICED)
+    assert half.decide().verdict == "withhold"
+    waivable = replace(half, policy=with_trust(half.policy))
+    found = finding(waivable.decide(), "weak")
+    assert (found.status, found.reason) == ("not_shown", "want_of_evidence")
+    both = replace(waivable, outcomes={("drawing", SOURCE): [*[ONE] * 90, *[None] * 10]})
+    assert finding(both.decide(), "weak").status == "violated"
+    assert stopped(both) == [("drawing", SOURCE, 90, 100)]
+    failed = replace(waivable, outcomes={("drawing", SOURCE): [*[ONE] * 50, *["failed"] * 50]})
+    assert finding(failed.decide(), "weak").reason == "want_of_evidence"
 
 
 def test_a_hole_before_the_stop_is_a_gap_and_one_after_it_is_none() -> None:
