@@ -239,7 +239,7 @@ class Collector:
             possible: whether a metric, by its name, can have a value.
         """
         at = rows.items
-        if at.min() < allowed.start or at.max() >= min(allowed.stop, len(self._state)):
+        if int(np.min(at)) < allowed.start or int(np.max(at)) >= min(allowed.stop, len(self._state)):
             return False
         if self._state[at].any() or (np.diff(np.sort(at)) == 0).any():
             return False
