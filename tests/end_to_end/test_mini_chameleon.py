@@ -98,7 +98,7 @@ def test_the_model_draws_with_the_mask_lifted_and_not_with_it_on(run: Path) -> N
     assert sum(values["legible_rate"]) / len(values["legible_rate"]) > 0.6
     assert sum(values["copied"]) / len(values["copied"]) < 0.03
     assert sum(values["masked_legible_rate"]) == 0
-    assert 20 < len(values["masked_legible_rate"]) < 80  # the eval is settled after 200 of its 400 items
+    assert 0 < len(values["masked_legible_rate"]) < 80  # the eval is settled after 100 or 200 of its 400 items
 
 
 def test_the_judge_is_measured_in_the_run(run: Path) -> None:

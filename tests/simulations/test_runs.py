@@ -46,10 +46,10 @@ def test_refutations_are_those_of_the_decision(side: Side, limit: float) -> None
     card = eval_card({"right": RIGHT})
     bad = 1.0 if side == "at_most" else 0.0
     part = Slice({}, (0,), 200)
-    for wrong, status in ((fewest - 1, "not_shown"), (fewest, "violated")):
+    for wrong, refuted in ((fewest - 1, False), (fewest, True)):
         trial = Trial(card, "right", {side: limit}, pooled([bad] * wrong + [None] * (200 - wrong)))
         (columns,) = trial.evidence(trial.plan).columns.values()
-        assert judge_share("right", part, columns, Rule(side, limit, 0.05, 0.02)).status == status
+        assert judge_share("right", part, columns, Rule(side, limit, 0.05, 0.02)).refuted == refuted
 
 
 def test_runs_at_a_fixed_n_are_those_of_the_test() -> None:
