@@ -21,7 +21,6 @@ from releasegate.decision.record import (
     Verdict,
 )
 from releasegate.evidence import Labels
-from releasegate.intervals import effective_alpha
 from releasegate.policy import CHANNELS, Artefact, Channel, Limited, Policy, narrower
 from releasegate.records import Record
 
@@ -406,7 +405,7 @@ def policy_difference(before: Policy, after: Policy) -> PolicyDifference:
     The share of alpha that each requirement gets depends on the policy as a whole, so its change is listed as well.
     """
     changes = list(_walk("", before.plain(), after.plain()))
-    alphas = [effective_alpha(p.release.alpha, 1, p.shares) for p in (before, after)]
+    alphas = [p.effective_alpha(1) for p in (before, after)]
     if alphas[0] != alphas[1]:
         effect: Literal["looser", "stricter"] = "looser" if alphas[1] > alphas[0] else "stricter"
         path = "effective alpha of the first attempt"

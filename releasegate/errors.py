@@ -120,3 +120,20 @@ class HarnessError(ReleaseGateError):
 
 class PartAbsent(ReleaseGateError):
     """A part of the model that a capability needs is not in the checkpoint, and was not lent."""
+
+
+def nearest(name: str, known: Sequence[str], none: str) -> str:
+    """The remedy for a name that is not known: the one it is nearest to, else all of them.
+
+    Args:
+        none: the remedy where nothing is known.
+
+    >>> nearest("legibel", ["copied", "legible"], "add it"), nearest("x", ["a", "b"], "add it"), nearest("x", [], "add it")
+    ('did you mean `legible`?', 'use one of a, b', 'add it')
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"use one of {', '.join(known)}" if known else none

@@ -18,7 +18,6 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell
-from releasegate.intervals import effective_alpha
 from releasegate.ledger import Anchor, ItemId, Nonce
 from releasegate.manifest import Manifest, stripped_digest
 from releasegate.policy import Capability, Policy, Requirement
@@ -207,7 +206,7 @@ def make_plan(
     return Plan(
         opened=opened,
         attempt=attempt,
-        alpha=effective_alpha(policy.release.alpha, attempt, policy.shares),
+        alpha=policy.effective_alpha(attempt),
         policy=policy,
         model=model,
         strips=strips,

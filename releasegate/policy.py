@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from releasegate.documents import Located, parse_document
+from releasegate.intervals import effective_alpha
 from releasegate.recipe import RecipeId
 from releasegate.records import Document, Identifier, Record
 from releasegate.trust import Trust
@@ -232,6 +233,10 @@ class Policy(Document):
         sets = {tuple(c.id for c in self.carried(name)) for name in self.release.channels} - {()}
         strips = sum(c.otherwise == "strip" for c in self.capabilities)
         return max(1, len(sets)) * int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
+
+    def effective_alpha(self, attempt: int) -> float:
+        """The alpha of every requirement at an attempt: its part of the policy's, split into the shares."""
+        return effective_alpha(self.release.alpha, attempt, self.shares)
 
 
 def parse_policy(text: str | bytes, source: str) -> Located[Policy]:

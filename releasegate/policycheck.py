@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from releasegate.documents import Located, place
-from releasegate.errors import Problem
+from releasegate.errors import Problem, nearest
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
@@ -282,8 +281,5 @@ def _slices(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) 
                 yield located.problem(where, what, _nearest(dimension, list(card.slices)))
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"use one of {', '.join(sorted(known))}" if known else "add it to the repository"
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return nearest(name, sorted(known), "add it to the repository")

@@ -6,15 +6,14 @@ open (which items hit) is filled in evenly, so that the same case is always the 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from releasegate.decision.record import Reason, Status, Verdict
 from releasegate.documents import Located, parse_document, place
-from releasegate.errors import Problem
+from releasegate.errors import Problem, nearest
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.evidence import Labels
 from releasegate.policy import Artefact, Channel, Policy, Prose
@@ -328,8 +327,5 @@ class _Checking:
                     yield self._problem(("expect", where, name), what, _nearest(name, known), key=True)
 
 
-def _nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"use one of {', '.join(sorted(known))}" if known else "remove it"
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return nearest(name, sorted(known), "remove it")

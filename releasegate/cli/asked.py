@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from releasegate.errors import NotFound
+from releasegate.errors import NotFound, nearest
 from releasegate.policy import Policy
 
 
@@ -18,6 +17,5 @@ def refuse_unlisted(policy: Policy, artefacts: Sequence[str]) -> None:
     listed = list(policy.release.channels)
     for name in artefacts:
         if name not in listed:
-            near = get_close_matches(name, listed, n=1)
-            fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(listed)}"
+            fix = nearest(name, listed, "list one")
             raise NotFound("--artefact", f"policy {policy.id} lists no artefact {name!r}", fix)

@@ -8,7 +8,6 @@ from math import ceil
 from releasegate.intervals import effective_alpha
 from releasegate.ledger import Attempt, Outcome
 from releasegate.plan import SOURCE, Measurement, Plan
-from releasegate.policy import Policy
 from releasegate.records import Record
 
 
@@ -50,13 +49,13 @@ def budget(plan: Plan, attempts: tuple[Attempt, ...]) -> Budget:
     Args:
         attempts: those that the ledger knows.
     """
-    policy, whole = plan.policy, plan.policy.release.alpha
+    whole = plan.policy.release.alpha
     return Budget(
         spent=tuple(Spent(attempt=a.number, verdict=a.closed.verdict if a.closed else None) for a in attempts),
         alpha=whole,
         left=whole - sum(effective_alpha(whole, a.number, 1) for a in attempts),
         effective_alpha=plan.alpha,
-        next_effective_alpha=_alpha(policy, plan.attempt + 1),
+        next_effective_alpha=plan.policy.effective_alpha(plan.attempt + 1),
     )
 
 
@@ -94,10 +93,6 @@ def time_in_words(seconds: float | None) -> str:
     if seconds < 100:
         return f"{ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _alpha(policy: Policy, attempt: int) -> float:
-    return effective_alpha(policy.release.alpha, attempt, policy.shares)
 
 
 def _seconds(plan: Plan, m: Measurement) -> float | None:

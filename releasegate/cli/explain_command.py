@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from releasegate.decision import Decision, Finding
 from releasegate.decision.excusing import excused_text
 from releasegate.decision.explaining import beyond_text, label_text, percent_free
 from releasegate.difference import WORDS, counts_text, value_text
-from releasegate.errors import EvidenceUntrusted, NotFound
+from releasegate.errors import EvidenceUntrusted, NotFound, nearest
 from releasegate.explanation import (
     DecidingSample,
     Explanation,
@@ -79,9 +78,8 @@ def _refuse_other_evidence(folder: RunFolder, decision: Decision, plan: Plan) ->
 
 def _one_of(where: str, kind: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        listed = ", ".join(dict.fromkeys(known)) or "none: nothing was judged"
-        raise NotFound(where, f"no {kind} {name!r}", f"did you mean `{near[0]}`?" if near else f"use one of {listed}")
+        fix = nearest(name, list(dict.fromkeys(known)), "use one of none: nothing was judged")
+        raise NotFound(where, f"no {kind} {name!r}", fix)
 
 
 def _explained(folder: RunFolder, plan: Plan, finding: Finding, most: int) -> RequirementExplained:

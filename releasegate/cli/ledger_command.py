@@ -12,7 +12,6 @@ from rich.table import Table
 from releasegate.cli import options
 from releasegate.cli.console import output, print_json
 from releasegate.cli.summary import short
-from releasegate.intervals import effective_alpha
 from releasegate.ledger import Anchor, Attempt, LedgerView, parse_anchor, parse_family
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository
@@ -148,7 +147,7 @@ def _policy(family: str, repo: Path) -> Policy | None:
 def _next(view: LedgerView, policy: Policy | None) -> dict[str, Any]:
     """The next attempt: its number, and its effective alpha (null where the repository has no policy of the family)."""
     attempt = view.next_attempt
-    alpha = effective_alpha(policy.release.alpha, attempt, policy.shares) if policy else None
+    alpha = policy.effective_alpha(attempt) if policy else None
     return {"attempt": attempt, "effective_alpha": alpha, "share_of_alpha": 6 / (math.pi * attempt) ** 2}
 
 

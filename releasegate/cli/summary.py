@@ -82,7 +82,7 @@ def short(digest: str) -> str:
 def _open(decision: Decision) -> list[Finding]:
     found = list(decision.strip.findings) if decision.strip else []
     found += [f for c in decision.capabilities for f in c.findings]
-    return [f for f in found if f.status not in ("met", "waived")]
+    return [f for f in found if not f.holds]
 
 
 def _artefacts(decision: Decision) -> Table:

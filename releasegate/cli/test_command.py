@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import click
 from releasegate.cli import options
 from releasegate.cli.console import print_json
 from releasegate.documents import Located
-from releasegate.errors import DocumentError, Exit, NotFound, Problem
+from releasegate.errors import DocumentError, Exit, NotFound, Problem, nearest
 from releasegate.evalcard import EvalCard
 from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest, parse_policy_test, problems
@@ -94,8 +93,7 @@ def _read(file: Path) -> _Ready:
     path = repository.root / "policies" / f"{name}.yaml"
     if not path.is_file():
         known = [policy.stem for policy in repository.policies()]
-        near = get_close_matches(name, known, n=1)
-        fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(known) or 'none'}"
+        fix = nearest(name, known, "use one of none")
         raise DocumentError([located.problem(("policy",), f"no policy {name!r}", fix)])
     policy, cards = repository.read_policy(path).record, repository.cards()
     wrong = problems(located, policy, cards)

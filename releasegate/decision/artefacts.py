@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from releasegate.decision.record import CarriedDecision, Finding, Verdict, worst
-from releasegate.decision.routes import Desk, Routes, all_met, wants, why_not
+from releasegate.decision.routes import Desk, Routes, all_met, sentences, wants, why_not
 from releasegate.plan import SOURCE, PlannedStrip
 from releasegate.policy import CHANNELS, CHECKPOINTS, Artefact, Capability, Channel
 
@@ -155,6 +155,5 @@ def _after_strip(c: Carried, planned: PlannedStrip, came_to: Verdict, shown: lis
     if came_to in ("release_stripped", "restrict"):
         sentence = f"taken out of the checkpoint that is published; {c.decided.sentence}"
         return c.but(verdict="release_stripped", route="strip", sentence=sentence)
-    failed = [f for f in shown if f.status not in ("met", "waived")]
-    why = "; ".join(f"{f.requirement}: {f.sentence}" for f in failed) or "nothing shows that the strip worked"
+    why = sentences(f for f in shown if not f.holds) or "nothing shows that the strip worked"
     return c.but(verdict=came_to, route=None, sentence=f"the strip is not shown to be enough: {why}")

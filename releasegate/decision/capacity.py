@@ -10,7 +10,7 @@ from releasegate.decision.excusing import calibrating
 from releasegate.decision.explaining import label_text
 from releasegate.decision.slices import Slice, slices_of
 from releasegate.evalcard import EvalCard
-from releasegate.intervals import Side, effective_alpha, items_to_settle, most_hits, power
+from releasegate.intervals import Side, items_to_settle, most_hits, power
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement, Section
 from releasegate.sequential import Claim, anytime_bounds
@@ -120,8 +120,7 @@ def _limit(r: Requirement) -> tuple[Side, float]:
 
 def _next_alpha(plan: Plan, alpha: float) -> float:
     """The same share of the next attempt's alpha."""
-    policy = plan.policy
-    return alpha * effective_alpha(policy.release.alpha, plan.attempt + 1, policy.shares) / plan.alpha
+    return alpha * plan.policy.effective_alpha(plan.attempt + 1) / plan.alpha
 
 
 def _fixed(base: Capacity, r: Requirement, plan: Plan) -> Capacity:

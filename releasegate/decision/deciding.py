@@ -18,7 +18,6 @@ from releasegate.decision.summarising import artefact_sentence, summary
 from releasegate.decision.waiving import case_of
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Evidence
-from releasegate.intervals import effective_alpha
 from releasegate.plan import SOURCE, Plan, PlannedStrip
 from releasegate.policy import CHANNELS, Capability, Policy
 from releasegate.receipt import Receipt
@@ -118,8 +117,7 @@ def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench
         raise EvidenceUntrusted("plan.json", f"was opened on {plan.opened}, which is after today", "correct the clock")
     limit = policy.release.max_age_days
     stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
-    alpha = effective_alpha(policy.release.alpha, plan.attempt, policy.shares)
-    bench = Bench(policy, plan, evidence, alpha, stale, Waivers((), None, today))
+    bench = Bench(policy, plan, evidence, policy.effective_alpha(plan.attempt), stale, Waivers((), None, today))
     return replace(bench, settled=settled(bench))
 
 

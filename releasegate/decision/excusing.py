@@ -98,5 +98,5 @@ def excused_slices(findings: Iterable[Finding]) -> Iterator[str]:
     """A sentence for each requirement that counts as met with some of its slices excused."""
     for f in findings:
         listed = [excused_text(s) for s in f.slices if s.status == "excused"]
-        if listed and f.status in ("met", "waived"):
+        if listed and f.holds:
             yield f"excused attacks of {f.requirement} on {f.checkpoint}: {'; '.join(listed)}"

@@ -153,6 +153,11 @@ class Finding(Record):
     settle: str | None = None
     """What would settle it at its effective alpha."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether it stands in no way of a release: it is met, or waived."""
+        return self.status in ("met", "waived")
+
 
 class CapabilityDecision(Record):
     """What becomes of one capability: the worst over the artefacts that carry it."""

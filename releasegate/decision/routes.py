@@ -99,7 +99,7 @@ def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> R
 def all_met(findings: Iterable[Finding]) -> bool:
     """Whether each is met or waived. An empty list shows nothing."""
     listed = tuple(findings)
-    return bool(listed) and all(f.status in ("met", "waived") for f in listed)
+    return bool(listed) and all(f.holds for f in listed)
 
 
 def wants(findings: Iterable[Finding]) -> bool:
@@ -111,14 +111,17 @@ def released(routes: Routes) -> str:
     """By which route, with what was found."""
     if routes.route == "unconditional":
         return "released unconditionally"
-    shown = [f for f in routes.findings if f.status in ("met", "waived")]
-    return f"released by {routes.route}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in shown)
+    return f"released by {routes.route}: {sentences(f for f in routes.findings if f.holds)}"
 
 
 def why_not(routes: Routes, outcome: str) -> str:
     """The outcome, with everything that is not met."""
-    open_ones = [f for f in routes.findings if f.status not in ("met", "waived")]
-    return f"{outcome}: " + "; ".join(f"{f.requirement}: {f.sentence}" for f in open_ones)
+    return f"{outcome}: {sentences(f for f in routes.findings if not f.holds)}"
+
+
+def sentences(findings: Iterable[Finding]) -> str:
+    """What was found, requirement by requirement."""
+    return "; ".join(f"{f.requirement}: {f.sentence}" for f in findings)
 
 
 def told_apart(judged: Iterable[tuple[Channel, Finding]]) -> tuple[Finding, ...]:

@@ -128,7 +128,7 @@ def _line(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
 
 def _deciding(findings: tuple[Finding, ...]) -> Finding:
     """The finding that stands in the way, or the first."""
-    return next((f for f in findings if f.status not in ("met", "waived")), findings[0])
+    return next((f for f in findings if not f.holds), findings[0])
 
 
 def _alike(findings: list[Finding]) -> list[list[Finding]]:
