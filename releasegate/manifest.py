@@ -5,9 +5,10 @@ There is no ignore list. Whatever lies in the folder can be read by a loader, so
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from releasegate.records import Digest, Record, digest_of
 
@@ -25,12 +26,31 @@ RelativePath = Annotated[str, StringConstraints(max_length=1024), AfterValidator
 
 
 class FileEntry(Record):
-    """One file of a folder."""
+    """One file of a folder, with the digest of its bytes; a safetensors file has the digest of its parts in its place."""
 
     path: RelativePath
     size: Annotated[int, Field(ge=0)]
     """Bytes."""
-    sha256: Digest
+    sha256: Digest | None = None
+    """Of all bytes."""
+    parts: Digest | None = None
+    """Of the header and each tensor (`parts_digest`), so that one pass gives the digests of the file and its tensors."""
+
+    @model_validator(mode="after")
+    def _has_one_digest(self) -> Self:
+        if (self.sha256 is None) == (self.parts is None):
+            raise ValueError("give either sha256 or parts")
+        return self
+
+
+def parts_digest(header: str, tensors: Sequence[str]) -> str:
+    """The digest of a safetensors file that is made of the digests of its parts: `sha256:…`.
+
+    Args:
+        header: digest of the bytes before the data: the length and the header's text.
+        tensors: digests of the data of each tensor, in the order in which they stand in the file.
+    """
+    return digest_of({"safetensors": {"header": header, "tensors": list(tensors)}})
 
 
 class Manifest(Record):

@@ -5,7 +5,7 @@ It holds no time, host or path, so that the same strip gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, StringConstraints, model_validator
@@ -23,6 +23,13 @@ Ranges = tuple[tuple[Row, Row], ...]
 
 Tier = Literal["interface_disabled", "weights_absent", "dear_to_restore"]
 """What is proven about a removal, weakest first. A strip alone proves `weights_absent`."""
+
+TIER_MEANS: Mapping[Tier, str] = {
+    "interface_disabled": "masked in code: the weights of the capability are all there",
+    "weights_absent": "weights absent: what they cost to restore was not measured, and may be little",
+    "dear_to_restore": "as dear to restore as to teach a model that never had it",
+}
+"""Each tier in words."""
 
 
 def compact(numbers: Iterable[int]) -> Ranges:
@@ -76,12 +83,48 @@ class ZeroFilled(Record):
 
 
 class RowsZeroed(Record):
-    """A tensor of which some rows, along its first dimension, hold nothing but zeros; the others are as they were."""
+    """A tensor of which some rows hold nothing but zeros; the others are as they were."""
 
     name: Name
     outcome: Literal["rows_zeroed"] = "rows_zeroed"
     size: Size
     rows: Annotated[Ranges, Field(min_length=1)]
+    dimension: Row | None = None
+    """What the rows are counted along; 0 if left out."""
+    before: Digest
+    after: Digest
+
+
+class RowsReinitialised(Record):
+    """A tensor of which some rows hold random numbers; the others are as they were."""
+
+    name: Name
+    outcome: Literal["rows_reinitialised"] = "rows_reinitialised"
+    size: Size
+    rows: Annotated[Ranges, Field(min_length=1)]
+    dimension: Row | None = None
+    """What the rows are counted along; 0 if left out."""
+    std: Annotated[float, Field(gt=0)]
+    """Standard deviation of the numbers, which are uniform around 0."""
+    seed: Digest
+    """What they were drawn from."""
+    before: Digest
+    after: Digest
+
+
+class RowsRemoved(Record):
+    """A tensor that lost some rows; the others are as they were, moved up."""
+
+    name: Name
+    outcome: Literal["rows_removed"] = "rows_removed"
+    size: Size
+    """Bytes before."""
+    rows: Annotated[Ranges, Field(min_length=1)]
+    """By their numbers before."""
+    dimension: Row | None = None
+    """What the rows are counted along; 0 if left out."""
+    length: Annotated[int, Field(ge=1)]
+    """Rows before."""
     before: Digest
     after: Digest
 
@@ -95,16 +138,48 @@ class Untouched(Record):
     sha256: Digest
 
 
-TensorOutcome = Annotated[Removed | ZeroFilled | RowsZeroed | Untouched, Discriminator("outcome")]
+TensorOutcome = Annotated[
+    Removed | ZeroFilled | RowsZeroed | RowsReinitialised | RowsRemoved | Untouched, Discriminator("outcome")
+]
 
 
 class KeySet(Record):
-    """A top-level key of a JSON file: set to `value`, or to the ids `tokens` together with those that stood there."""
+    """A key of a JSON file: set to `value`, to the ids `tokens` together with those that stood there, or taken out."""
 
     file: RelativePath
     key: str
     value: JsonValue = None
     tokens: Ranges | None = None
+    unset: Literal[True] | None = None
+
+
+class VocabularyEdit(Record):
+    """Entries that were taken out of the vocabulary; the ids that follow moved up."""
+
+    tokens: Annotated[Ranges, Field(min_length=1)]
+    """Their ids before."""
+    files: tuple[RelativePath, ...]
+    """The files in which ids were changed."""
+
+
+class Converted(Record):
+    """A pickle of the source whose tensors stand in a safetensors file of the output."""
+
+    file: RelativePath
+    to: RelativePath | None = None
+    """Absent where none of its tensors stays."""
+    kept: tuple[str, ...] = ()
+    """Values that are not tensors and stand in the output, in a JSON file of the same name."""
+    left: tuple[str, ...] = ()
+    """Values that were left behind."""
+
+
+class WrittenFile(Record):
+    """A file of the output, as it was read back from disk."""
+
+    path: RelativePath
+    sha256: Digest
+    """Of all its bytes."""
 
 
 class LentParts(Record):
@@ -123,12 +198,35 @@ class Unsearched(Record):
     why: str
 
 
+class NearCopyFound(Record):
+    """Rows of a kept tensor that are nearly rows that went; the recipe lists the tensor as residual."""
+
+    part: Name
+    tensor: Name
+    rows: Annotated[int, Field(ge=1)]
+    """Rows of the part that have a near copy."""
+    form: Literal["rows", "columns"]
+    likeness: Annotated[float, Field(ge=0, le=1)]
+    """Share of the sketch's bits that agree, on average."""
+
+
+class Offer(Record):
+    """Something in a file of the output that still offers what was taken away; the recipe lists the file as residual."""
+
+    file: RelativePath
+    what: str
+
+
 class Leftovers(Record):
-    """The search of the finished output for the bytes that were to go. It found none, or there would be no receipt."""
+    """The search of the finished output for what was to go. What it found is listed as residual, or there is no receipt."""
 
     pieces: Annotated[int, Field(ge=0)]
     """Pieces of removed parts that were searched for, in every file and at every offset."""
     unsearched: tuple[Unsearched, ...] = ()
+    sketched: Annotated[int, Field(ge=0)] | None = None
+    """Rows of removed parts for whose near copies every kept tensor was searched."""
+    near_copies: tuple[NearCopyFound, ...] | None = None
+    offers: tuple[Offer, ...] | None = None
 
 
 class Receipt(Document):
@@ -143,6 +241,8 @@ class Receipt(Document):
     output_digest: Digest
     """The model digest of the stripped checkpoint."""
     tier: Tier
+    tier_means: str | None = None
+    """The tier in words."""
     rehearsal: bool = False
     """Whether it was made in a rehearsal: nothing of it may go out."""
     tensors: tuple[TensorOutcome, ...]
@@ -150,11 +250,15 @@ class Receipt(Document):
     dropped: tuple[FileEntry, ...] = ()
     """Files of the source that were left out."""
     keys: tuple[KeySet, ...] = ()
+    vocabulary: VocabularyEdit | None = None
+    converted: tuple[Converted, ...] | None = None
     residual: tuple[Residual, ...] = ()
     lent: LentParts = LentParts()
     leftovers: Leftovers
     output: Manifest
     """Every file of the stripped checkpoint."""
+    written: tuple[WrittenFile, ...] | None = None
+    """Every file once more, read back from disk after it was written; with `--verify-written`."""
 
     def takes_out(self, part: str) -> bool:
         """Whether a tensor or file of the source is proven to be out of the output, and nobody lends it."""
@@ -173,6 +277,8 @@ class Receipt(Document):
             raise ValueError("a strip by itself does not show what it costs to restore what it took away")
         if self.planned != stripped_digest(self.source, [recipe.sha256 for recipe in self.recipes]):
             raise ValueError("planned is not the identity of this source and these recipes")
+        if self.tier_means not in (None, TIER_MEANS[self.tier]):
+            raise ValueError("tier_means does not say what the tier is")
         if self.output_digest != self.output.digest():
             raise ValueError("output_digest is not the digest of output")
         return self

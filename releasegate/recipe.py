@@ -1,13 +1,18 @@
 """What to remove from a checkpoint of one layout to take a capability away. Closed data: a recipe runs no code.
 
 A recipe accounts for every tensor and every file: what an edit names, and what `keep` names; each of them once.
-Patterns are anchored globs in which `*` matches any characters, the full stop included.
+Patterns are anchored globs in which `*` matches any characters, the full stop included. `{<PATH}` and `{>=PATH}` match
+a whole number below, or not below, the number at the dotted PATH of the configuration: `layers.{>=num_hidden_layers}.*`.
+Tensors of a file beside the model are named `FILE:TENSOR`; a file whose tensors no pattern names is kept or left out
+as a whole.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, StringConstraints, Tag, model_validator
@@ -19,9 +24,13 @@ RecipeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*/[a-z
 
 
 class FromConfig(Record):
-    """A number that `config.json` states, by a dotted path (`vq_config.num_embeddings`)."""
+    """A number after one that the configuration states, by a dotted path (`vq_config.num_embeddings`)."""
 
     config: str
+    plus: int | None = None
+    """What is added to it."""
+    times: Annotated[int, Field(ge=1)] | None = None
+    """What the sum is multiplied by."""
 
 
 class Between(Record):
@@ -54,6 +63,37 @@ class Tokens(Record):
     vocabulary: Pattern
 
 
+class Numbers(Record):
+    """Rows or slices by their number, from 0: `[3, [8, 15]]` are 3 and the eight from 8 to 15."""
+
+    ids: Annotated[
+        tuple[Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], ...],
+        Field(min_length=1),
+    ]
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        for one in self.ids:
+            if isinstance(one, tuple) and one[0] > one[1]:
+                raise ValueError(f"the range {list(one)} ends before it begins")
+        return self
+
+
+Rows = Annotated[
+    Annotated[Tokens, Tag("vocabulary")] | Annotated[Numbers, Tag("ids")],
+    Discriminator(
+        lambda value: (
+            ("vocabulary" if "vocabulary" in value else "ids")
+            if isinstance(value, dict)
+            else ("vocabulary" if isinstance(value, Tokens) else "ids")
+        )
+    ),
+]
+"""Which rows: those of the tokens that match, `{vocabulary: PATTERN}`, or by number, `{ids: [3, [8, 15]]}`."""
+
+Dimension = Annotated[int, Field(ge=0, le=63)]
+
+
 class DropTensors(Record):
     """Take tensors out of the checkpoint."""
 
@@ -68,11 +108,70 @@ class ZeroFill(Record):
     expect: Expect
 
 
-class ZeroRows(Record):
-    """Overwrite rows of one tensor (along its first dimension) with zeros."""
+class _OfRows(Record):
+    """An edit of some rows of one tensor."""
+
+    rows: Rows
+    dimension: Dimension | None = None
+    """What the rows are counted along; 0 if left out. Along dimension 1 of a matrix they are columns."""
+    parallel: Dimension | None = None
+    """The dimension along which tensor-parallel shards of the tensor are joined; left out: they are not split along it."""
+    expect: Expect
+
+
+class ZeroRows(_OfRows):
+    """Overwrite rows of one tensor with zeros."""
 
     zero_rows: Pattern
-    rows: Tokens
+
+
+class ReinitialiseRows(_OfRows):
+    """Overwrite rows of one tensor with random numbers, drawn from a seed that the receipt names."""
+
+    reinitialise_rows: Pattern
+    std: Annotated[float, Field(gt=0, le=100)]
+    """Standard deviation of the numbers."""
+
+
+class RemoveRows(_OfRows):
+    """Take rows out of one tensor, which becomes smaller."""
+
+    remove_rows: Pattern
+
+
+class _OfSlices(Record):
+    """An edit of equal slices of tensors: heads, experts."""
+
+    slices: Numbers
+    of: Annotated[
+        Annotated[Annotated[int, Field(ge=1)], Tag("number")] | Annotated[FromConfig, Tag("config")],
+        Discriminator(_kind_of_expectation),
+    ]
+    """How many equal slices the dimension consists of."""
+    dimension: Dimension | None = None
+    """The dimension that is cut into slices; 0 if left out."""
+    expect: Expect
+
+
+class ZeroSlices(_OfSlices):
+    """Overwrite slices of tensors with zeros."""
+
+    zero_slices: Pattern
+
+
+class RemoveSlices(_OfSlices):
+    """Take slices out of tensors, which become smaller."""
+
+    remove_slices: Pattern
+
+
+class DropTokens(Record):
+    """Take entries out of the vocabulary; the ids that follow move up in every file of the tokenizer and the configuration.
+
+    Goes with `remove_rows` of the same tokens in every tensor that has a row for each token.
+    """
+
+    drop_tokens: Pattern
     expect: Expect
 
 
@@ -84,26 +183,42 @@ class DropFiles(Record):
 
 
 class SetKey(Record):
-    """Set one top-level key of a JSON file to `value`, or add the ids of matching vocabulary entries to its list."""
+    """Set one key of a JSON file to `value`, lower it by `less`, or add the ids of matching vocabulary entries to its list."""
 
     set: Pattern
     key: str
+    """A dotted path."""
     value: JsonValue = None
+    less: Annotated[int, Field(ge=1)] | None = None
     tokens: Tokens | None = None
 
     @model_validator(mode="after")
-    def _has_one_of_value_and_tokens(self) -> Self:
-        if (self.value is None) == (self.tokens is None):
-            raise ValueError("give either a value, other than null, or tokens")
+    def _has_one_of_value_less_and_tokens(self) -> Self:
+        if (self.value is None) + (self.less is None) + (self.tokens is None) != 2:
+            raise ValueError("give one of a value, other than null, less, or tokens")
         return self
+
+
+class UnsetKey(Record):
+    """Take a key out of a JSON file."""
+
+    unset: Pattern
+    key: str
+    """A dotted path."""
 
 
 EDITS: Mapping[str, str] = {
     "drop": "take tensors out",
     "zero_fill": "overwrite whole tensors with zeros",
     "zero_rows": "overwrite rows with zeros",
+    "reinitialise_rows": "overwrite rows with random numbers",
+    "remove_rows": "take rows out",
+    "zero_slices": "overwrite heads or experts with zeros",
+    "remove_slices": "take heads or experts out",
+    "drop_tokens": "take entries out of the vocabulary",
     "drop_file": "leave files out",
     "set": "set a key of a JSON file",
+    "unset": "take a key out of a JSON file",
 }
 
 
@@ -113,16 +228,25 @@ def _kind_of_edit(value: Any) -> str | None:
     return next((kind for kind in EDITS if hasattr(value, kind)), None)
 
 
+RowEdit = ZeroRows | ReinitialiseRows | RemoveRows
+SliceEdit = ZeroSlices | RemoveSlices
+
 Edit = Annotated[
     Annotated[DropTensors, Tag("drop")]
     | Annotated[ZeroFill, Tag("zero_fill")]
     | Annotated[ZeroRows, Tag("zero_rows")]
+    | Annotated[ReinitialiseRows, Tag("reinitialise_rows")]
+    | Annotated[RemoveRows, Tag("remove_rows")]
+    | Annotated[ZeroSlices, Tag("zero_slices")]
+    | Annotated[RemoveSlices, Tag("remove_slices")]
+    | Annotated[DropTokens, Tag("drop_tokens")]
     | Annotated[DropFiles, Tag("drop_file")]
-    | Annotated[SetKey, Tag("set")],
+    | Annotated[SetKey, Tag("set")]
+    | Annotated[UnsetKey, Tag("unset")],
     Discriminator(
         _kind_of_edit,
         custom_error_type="unknown_edit",
-        custom_error_message="must be one of drop, zero_fill, zero_rows, drop_file, set",
+        custom_error_message="must be one of " + ", ".join(EDITS),
     ),
 ]
 
@@ -132,13 +256,27 @@ class Keep(Record):
 
     tensors: tuple[Pattern, ...]
     files: tuple[Pattern, ...] = ()
+    values: tuple[Pattern, ...] | None = None
+    """Values of a pickle that are not tensors, by their path in it; the others stay behind when it is converted."""
 
 
 class Residual(Record):
     """What stays although an attacker could use it, and why it must stay."""
 
-    tensors: Pattern
+    tensors: Pattern | None = None
+    files: Pattern | None = None
     why: Annotated[str, StringConstraints(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.tensors is None) == (self.files is None):
+            raise ValueError("give either tensors or files")
+        return self
+
+    @property
+    def pattern(self) -> str:
+        """What it names, whichever of the two."""
+        return self.tensors or self.files or ""
 
 
 class Lent(Record):
@@ -162,10 +300,53 @@ class Recipe(Document):
     lent: Lent = Lent()
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Whether the whole of `name` matches the glob `pattern`; case counts.
+_NUMBER = re.compile(r"\{(<|>=)([^{}]*)\}")
+
+
+def matches(pattern: str, name: str, config: Mapping[str, Any] | None = None) -> bool:
+    """Whether the whole of `name` matches `pattern`; case counts.
+
+    Args:
+        config: what `{<PATH}` and `{>=PATH}` look up; where it has no such number, they match nothing.
 
     >>> matches("model.*.bias", "model.layers.0.bias"), matches("layers.*", "model.layers.0.bias")
     (True, False)
+    >>> [matches("layers.{>=depth}.*", f"layers.{n}.weight", {"depth": 2}) for n in ("1", "2", "10", "02")]
+    [False, True, True, False]
     """
-    return fnmatch.fnmatchcase(name, pattern)
+    if "{" not in pattern:
+        return fnmatch.fnmatchcase(name, pattern)
+    bounds = _NUMBER.findall(pattern)
+    found = _expression(pattern).fullmatch(name)
+    return found is not None and all(
+        _holds(sign, int(number), number_in(config or {}, path))
+        for (sign, path), number in zip(bounds, found.groups(), strict=True)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _expression(pattern: str) -> re.Pattern[str]:
+    pieces = _NUMBER.split(pattern)[::3]
+    globs = [fnmatch.translate(piece)[len("(?s:") : -len(r")\Z")] for piece in pieces]
+    return re.compile("(0|[1-9][0-9]{0,17})".join(globs), re.DOTALL)
+
+
+def _holds(sign: str, number: int, bound: int | None) -> bool:
+    return bound is not None and (number < bound if sign == "<" else number >= bound)
+
+
+def number_in(config: Mapping[str, Any], path: str) -> int | None:
+    """The whole number at the dotted `path` of a configuration; `None` if there is none.
+
+    >>> number_in({"vq": {"codes": 8}}, "vq.codes"), number_in({"vq": True}, "vq")
+    (8, None)
+    """
+    value: object = config
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if type(value) is int else None
+
+
+def numbers_of(pattern: str) -> list[str]:
+    """The dotted paths that `pattern` looks up in the configuration."""
+    return [path for _, path in _NUMBER.findall(pattern)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rfc8785
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -113,3 +115,18 @@ def safetensors(header: object, data: bytes = b"", *, length: int | None = None)
 def bytes_of(root: Path) -> dict[str, bytes]:
     """Every file under `root` with what it holds."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def file_digests(name: str, content: bytes) -> tuple[str | None, str | None]:
+    """The two digests of a file's entry, worked out anew: of its bytes, or of the parts of a safetensors file."""
+
+    def sha256(data: bytes) -> str:
+        return "sha256:" + hashlib.sha256(data).hexdigest()
+
+    if not name.endswith(".safetensors"):
+        return sha256(content), None
+    start = 8 + int.from_bytes(content[:8], "little")
+    entries = {key: entry for key, entry in json.loads(content[8:start]).items() if key != "__metadata__"}
+    spans = sorted(entry["data_offsets"] for entry in entries.values())
+    tensors = [sha256(content[start + begin : start + end]) for begin, end in spans]
+    return None, sha256(rfc8785.dumps({"safetensors": {"header": sha256(content[:start]), "tensors": tensors}}))

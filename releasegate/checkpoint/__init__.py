@@ -1,9 +1,25 @@
 """Checkpoint folders: what lies in one, checked before anything trusts it. `load` alone imports torch."""
 
-from releasegate.checkpoint.files import Watch, read_manifest
-from releasegate.checkpoint.folder import Checkpoint, open_checkpoint
+from releasegate.checkpoint.contents import Contents, read_contents
+from releasegate.checkpoint.digests import read_digests, read_manifest
+from releasegate.checkpoint.folder import Checkpoint, checkpoint_of, open_checkpoint
 from releasegate.checkpoint.folder import open_checkpoint as open
 from releasegate.checkpoint.headers import Entry, Header, read_header
+from releasegate.checkpoint.parallel import Watch
 from releasegate.checkpoint.weights import Place
 
-__all__ = ["Checkpoint", "Entry", "Header", "Place", "Watch", "open", "open_checkpoint", "read_header", "read_manifest"]
+__all__ = [
+    "Checkpoint",
+    "Contents",
+    "Entry",
+    "Header",
+    "Place",
+    "Watch",
+    "checkpoint_of",
+    "open",
+    "open_checkpoint",
+    "read_contents",
+    "read_digests",
+    "read_header",
+    "read_manifest",
+]

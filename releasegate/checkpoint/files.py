@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from releasegate.errors import CheckpointError, NotFound
-from releasegate.manifest import FileEntry, Manifest, RelativePath
+from releasegate.manifest import RelativePath
 from releasegate.records import refuse_duplicate_keys
 
-Watch = Callable[[int], None]
-"""Is told how many bytes were done since it was last called."""
-
+ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
 BLOCK = 1 << 20
 """Bytes that are held at once."""
 MAX_JSON = 64 << 20
@@ -58,26 +55,13 @@ SIGNATURES: Mapping[bytes, str] = {
 """First bytes of such files, whatever they are called."""
 
 
-def read_manifest(folder: Path, watch: Watch | None = None) -> Manifest:
-    """Every file under `folder`, dot-files included, with size and sha256, sorted by path.
-
-    Args:
-        folder: a checkpoint.
-        watch: is told the number of bytes read.
+def list_files(folder: Path) -> list[str]:
+    """The path of every file under `folder`, dot-files included, sorted.
 
     Raises:
         NotFound: there is no such folder.
         CheckpointError: a symlink, something that is not a regular file, a name that cannot be carried to another
             machine, two names that differ only in case, or an empty folder.
-    """
-    return Manifest(files=tuple(_file_entry(folder, name, watch) for name in list_files(folder)))
-
-
-def list_files(folder: Path) -> list[str]:
-    """The path of every file under `folder`, dot-files included, sorted.
-
-    Raises:
-        NotFound, CheckpointError: as for `read_manifest`.
     """
     if not folder.exists():
         raise NotFound(str(folder), "there is no such checkpoint folder", "check the path given for the model")
@@ -153,38 +137,26 @@ def blocks(file: BinaryIO, size: int, where: str) -> Iterator[memoryview]:
         yield buffer[:count]
 
 
-def _file_entry(root: Path, name: str, watch: Watch | None) -> FileEntry:
-    path = root / name
-    hasher = hashlib.sha256()
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        for block in blocks(file, size, str(path)):
-            hasher.update(block)
-            if watch:
-                watch(len(block))
-        if file.read(1):
-            raise CheckpointError(str(path), "grew while it was read", "is something else writing to it? try again")
-    return FileEntry(path=name, size=size, sha256="sha256:" + hasher.hexdigest())
+def foreign_files(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Files that no published checkpoint may hold, with what each is: pickles, code, archives, other forms of weights.
 
-
-def refuse_unreadable(root: Path, names: list[str]) -> None:
-    """Nothing, if no file of the checkpoint is a pickle, code, an archive or weights in another format.
-
-    Such a file cannot be accounted for, and may hold a copy of what a strip removes.
-
-    Raises:
-        CheckpointError: one is.
+    Such a file cannot be accounted for as it is, and may hold a copy of what a strip removes.
     """
-    for name in names:
-        ending = Path(name).suffix.lower()
-        reason = UNREADABLE.get(ending)
-        if reason is None and ending != ".safetensors":
-            with open_regular(root / name) as file:
-                first = file.read(8)
-            reason = next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
-        if reason is not None:
-            fix = "take it out of the folder; weights belong in safetensors files"
-            raise CheckpointError(str(root / name), f"is {reason}", fix)
+    found = {name: _foreign(root, name) for name in names}
+    return {name: what for name, what in found.items() if what is not None}
+
+
+def _foreign(root: Path, name: str) -> str | None:
+    if Path(name).name in ADAPTERS:
+        return "an adapter, which a loader would apply to the model unasked"
+    ending = Path(name).suffix.lower()
+    if ending in UNREADABLE:
+        return UNREADABLE[ending]
+    if ending == ".safetensors":
+        return None
+    with open_regular(root / name) as file:
+        first = file.read(8)
+    return next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

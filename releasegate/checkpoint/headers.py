@@ -89,22 +89,29 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header of one file.
+    """What tensors one file holds, and where.
 
     Attributes:
         length: bytes of the JSON text with its padding.
         entries: tensors by name, in the order of the text.
         metadata: what stands under `__metadata__`; `None` where it is absent.
+        values: of a pickle: what it holds beside tensors, by its path in it. `None` for a safetensors file.
     """
 
     length: int
     entries: Mapping[str, Entry]
     metadata: Mapping[str, str] | None
+    values: Mapping[str, Any] | None = None
+
+    @property
+    def pickled(self) -> bool:
+        """Whether the file is a pickle, in which `begin` and `end` count from the start of the file."""
+        return self.values is not None
 
     @property
     def data_start(self) -> int:
-        """Where in the file the data begins, in bytes."""
-        return 8 + self.length
+        """Where in the file `begin` and `end` count from, in bytes."""
+        return 0 if self.pickled else 8 + self.length
 
     def in_file_order(self) -> list[Entry]:
         """The entries in the order of their data."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from releasegate.checkpoint.files import read_json_object
 from releasegate.checkpoint.headers import AGAIN, Entry, Header, read_header
+from releasegate.checkpoint.layouts import INDEXED as INDEX
+from releasegate.checkpoint.layouts import Form
 from releasegate.errors import CheckpointError
 from releasegate.manifest import RelativePath
 
 SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
@@ -36,99 +39,123 @@ class Weights:
         tensors: the model's tensors by name.
         shards: headers of the files that form the model.
         siblings: headers of other safetensors files in the folder, which the model's loader does not read.
-        index: what `model.safetensors.index.json` holds; `None` where there is no index.
+        index: what the index of the shards holds; `None` where there is no index.
+        index_file: the index's name.
     """
 
     tensors: Mapping[str, Place]
     shards: Mapping[str, Header]
     siblings: Mapping[str, Header]
     index: Mapping[str, Any] | None
+    index_file: str | None
 
 
-def read_weights(root: Path, names: list[str]) -> Weights:
-    """The weights of the folder `root`, which holds the files `names`.
+def read_weights(root: Path, names: list[str], form: Form) -> Weights:
+    """The weights of the folder `root`, which holds the files `names` in the layout `form`.
 
     Raises:
         HeaderError: a safetensors file is malformed.
         CheckpointError: there are no weights, or index and shards do not agree.
     """
     stored = [name for name in names if name.lower().endswith(".safetensors")]
-    _refuse_other_indexes(root, names)
-    if INDEX in names:
-        index = read_json_object(root / INDEX)
-        weight_map = _weight_map(root, index)
+    index_file = next((name for name in form.indexes if name in names), None)
+    _refuse_other_indexes(root, names, index_file or INDEX)
+    index = read_json_object(root / index_file) if index_file else None
+    if index_file and index is not None:
+        weight_map = _weight_map(root / index_file, index)
         shard_names = sorted(set(weight_map.values()))
     else:
-        index, weight_map, shard_names = None, None, [SINGLE]
-    _refuse_strays(root, stored, shard_names, indexed=index is not None)
-    headers = {name: read_header(root / name) for name in stored}
+        weight_map, shard_names = None, _without_index(root, names, form)
+    _refuse_strays(root, names, stored, shard_names, index_file)
+    headers = {name: read_stored(root / name) for name in sorted({*stored, *shard_names})}
     shards = {name: headers[name] for name in shard_names}
     siblings = {name: header for name, header in headers.items() if name not in shards}
-    tensors = _tensors(root, shards)
-    if weight_map is not None:
-        _refuse_disagreement(root, weight_map, tensors)
+    tensors = _tensors(root, shards, may_repeat=not form.indexes)
+    if index_file and weight_map is not None:
+        _refuse_disagreement(root / index_file, weight_map, tensors)
     if not tensors:
         raise CheckpointError(str(root), "has no tensors", AGAIN)
-    return Weights(tensors, shards, siblings, index)
+    return Weights(tensors, shards, siblings, index, index_file)
 
 
-def _refuse_other_indexes(root: Path, names: list[str]) -> None:
+def read_stored(path: Path) -> Header:
+    """What tensors the file at `path` holds: a safetensors file, or a pickle that torch wrote.
+
+    Raises:
+        CheckpointError: it is malformed, or holds something else.
+    """
+    if path.suffix.lower() == ".safetensors":
+        return read_header(path)
+    raise CheckpointError(str(path), "is a pickle, which runs code when it is loaded", AGAIN)
+
+
+def _without_index(root: Path, names: list[str], form: Form) -> list[str]:
+    for pattern in form.weights:
+        found = sorted(name for name in names if fnmatchcase(name, pattern))
+        if found:
+            return found
+    what = f"has neither {SINGLE} nor {INDEX}"
+    raise CheckpointError(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
+
+
+def _refuse_other_indexes(root: Path, names: list[str], index: str) -> None:
     for name in names:
-        if name.endswith(".index.json") and name != INDEX:
-            what = f"is an index beside {INDEX}; a loader may follow either"
-            raise CheckpointError(str(root / name), what, f"keep one index, called {INDEX}")
+        if name.endswith(".index.json") and name != index:
+            what = f"is an index beside {index}; a loader may follow either"
+            raise CheckpointError(str(root / name), what, f"keep one index, called {index}")
 
 
-def _weight_map(root: Path, index: Mapping[str, Any]) -> dict[str, str]:
-    where = str(root / INDEX)
+def _weight_map(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
+    where = str(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(where, "has no weight_map", "it must map each tensor's name to its shard")
     for tensor, shard in weight_map.items():
-        if not isinstance(shard, str) or not _is_plain_name(shard):
+        if not isinstance(shard, str) or not _is_plain_name(shard, Path(path.name.removesuffix(".index.json")).suffix):
             what = f"places tensor {tensor!r} in {shard!r}, which is not the name of a file in this folder"
             raise CheckpointError(where, what, "name the shard alone, without a path")
     return weight_map
 
 
-def _is_plain_name(name: str) -> bool:
+def _is_plain_name(name: str, ending: str) -> bool:
     try:
-        return "/" not in _PATH.validate_python(name) and name.endswith(".safetensors")
+        return "/" not in _PATH.validate_python(name) and name.endswith(ending)
     except ValidationError:
         return False
 
 
-def _refuse_strays(root: Path, stored: list[str], shards: list[str], *, indexed: bool) -> None:
+def _refuse_strays(root: Path, names: list[str], stored: list[str], shards: list[str], index: str | None) -> None:
     for name in shards:
-        if name not in stored:
-            if indexed:
-                raise CheckpointError(str(root / name), f"is named by {INDEX} and is not there", AGAIN)
-            what = f"has neither {SINGLE} nor {INDEX}"
-            raise CheckpointError(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
+        if name not in names:
+            raise CheckpointError(str(root / name), f"is named by {index} and is not there", AGAIN)
     for name in stored:
         if name.lower().startswith("model") and name not in shards:
             what = (
-                f"looks like a part of the model and is not in {INDEX}"
-                if indexed
-                else f"lies beside {SINGLE} without an index"
+                f"looks like a part of the model and is not in {index}"
+                if index
+                else f"lies beside {shards[0]} without an index"
             )
             fix = "take it out of the folder: a loader may read it, and it may hold a second copy of a tensor"
             raise CheckpointError(str(root / name), what, fix)
 
 
-def _tensors(root: Path, shards: Mapping[str, Header]) -> dict[str, Place]:
+def _tensors(root: Path, shards: Mapping[str, Header], *, may_repeat: bool) -> dict[str, Place]:
+    """The tensors by name; by `NAME@FILE` where the shards hold parts of the same tensors."""
+    times = Counter(name for header in shards.values() for name in header.entries)
+    parallel = may_repeat and any(count > 1 for count in times.values())
     tensors: dict[str, Place] = {}
     for file, header in shards.items():
         for name, entry in header.entries.items():
-            if name in tensors:
-                what = f"has tensor {name!r} in two shards: {tensors[name].file} and {file}"
+            key = f"{name}@{Path(file).stem}" if parallel else name
+            if key in tensors:
+                what = f"has tensor {name!r} in two shards: {tensors[key].file} and {file}"
                 raise CheckpointError(str(root), what, "export the model again")
-            tensors[name] = Place(file, entry)
+            tensors[key] = Place(file, entry)
     return tensors
 
 
-def _refuse_disagreement(root: Path, weight_map: Mapping[str, str], tensors: Mapping[str, Place]) -> None:
-    where = str(root / INDEX)
+def _refuse_disagreement(path: Path, weight_map: Mapping[str, str], tensors: Mapping[str, Place]) -> None:
+    where = str(path)
     for name, file in weight_map.items():
         if name not in tensors:
             raise CheckpointError(where, f"names tensor {name!r}, which is in no shard", AGAIN)

@@ -111,7 +111,7 @@ class _LazySubject:
         """
         subject = self._open()
         checkpoint = self._target.checkpoint
-        if read_manifest(checkpoint.root).digest() != checkpoint.digest:
+        if read_manifest(checkpoint.root, like=checkpoint.manifest).digest() != checkpoint.digest:
             what = "changed while it was being read"
             raise RunError(str(checkpoint.root), what, "let nobody write to it, and open a new attempt")
         return subject

@@ -39,7 +39,7 @@ def strip_view(
         removed_hidden=max(len(changed) - MOST_PARTS, 0),
         files=tuple(RemovedPart(f.path, "left out", size(f.size)) for f in receipt.dropped),
         keys=tuple(_key(key) for key in receipt.keys),
-        residual=tuple(Pair(r.tensors, r.why) for r in receipt.residual),
+        residual=tuple(Pair(r.pattern, r.why) for r in receipt.residual),
         lent=(*receipt.lent.tensors, *receipt.lent.files),
         untouched=_untouched(receipt),
         searched=f"{plural(receipt.leftovers.pieces, 'piece')} of what was removed; none was found",

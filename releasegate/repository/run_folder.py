@@ -145,7 +145,7 @@ class RunFolder:
         if not self.stripped.exists():
             return None
         receipt = read_receipt(receipt_path(self.stripped))
-        if read_manifest(self.stripped).digest() != receipt.output_digest:
+        if read_manifest(self.stripped, like=receipt.output).digest() != receipt.output_digest:
             raise EvidenceUntrusted(str(self.stripped), "is not what its receipt says", "remove it, and resume the run")
         return receipt
 

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.checkpoint.files import BLOCK, Watch, open_regular
+from releasegate.checkpoint import Watch
+from releasegate.checkpoint.files import BLOCK, open_regular
 from releasegate.checkpoint.folder import Checkpoint
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched

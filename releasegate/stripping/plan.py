@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from releasegate.checkpoint.folder import Checkpoint
+from releasegate.checkpoint import Contents
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
-from releasegate.receipt import KeySet, LentParts, Receipt, RecipeUsed, compact, expand
+from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed, compact, expand
 from releasegate.recipe import Recipe, Residual, matches
-from releasegate.stripping.resolve import Resolved, TensorEdit, mismatch, resolve
+from releasegate.stripping.edits import TensorEdit
+from releasegate.stripping.resolve import Resolved, mismatch, resolve
 
 APART = "correct one of the recipes, or strip in two runs"
 
@@ -22,27 +23,35 @@ class StripPlan:
 
     Attributes:
         recipes: what was resolved, sorted by id.
-        identity: strip(source digest, recipe digests).
         tensors: edits by the tensor's name.
         dropped: files that are left out, sorted.
         keys: keys of JSON files that are set.
         residual: what stays although an attacker could use it.
         lent: what an attacker is given at measuring.
+        vocabulary: tokens that are taken out, by id; the ids that follow move up.
+        converted: pickles of the source whose tensors stay, by name; each becomes a safetensors file.
+        values: patterns of the values in pickles that are kept.
     """
 
     recipes: tuple[RecipeUsed, ...]
-    identity: str
     tensors: Mapping[str, TensorEdit]
     dropped: tuple[str, ...]
     keys: tuple[KeySet, ...]
     residual: tuple[Residual, ...]
     lent: LentParts
+    vocabulary: Ranges = ()
+    converted: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+    def identity(self, source: str) -> str:
+        """strip(source digest, recipe digests)."""
+        return stripped_digest(source, [recipe.sha256 for recipe in self.recipes])
 
     def made(self, receipt: Receipt) -> bool:
         """Whether a receipt says that just this was done: the same edits, files, keys, residual and lent parts."""
         edits = {tensor.name: tensor.outcome for tensor in receipt.tensors if tensor.outcome != "untouched"}
         return (
-            receipt.planned == self.identity
+            receipt.planned == self.identity(receipt.source)
             and receipt.recipes == self.recipes
             and edits == {name: edit.outcome for name, edit in self.tensors.items()}
             and tuple(sorted(entry.path for entry in receipt.dropped)) == self.dropped
@@ -50,7 +59,7 @@ class StripPlan:
         )
 
 
-def plan_strip(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> StripPlan:
+def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
     """What the strip of `checkpoint` by `recipes` together will do.
 
     Each recipe must account for the whole checkpoint by itself; together they take away what any of them takes away.
@@ -72,7 +81,6 @@ def plan_strip(checkpoint: Checkpoint, recipes: Sequence[Recipe]) -> StripPlan:
     used = tuple(RecipeUsed(id=one.recipe.id, sha256=one.recipe.digest()) for one in resolved)
     return StripPlan(
         recipes=used,
-        identity=stripped_digest(checkpoint.digest, [recipe.sha256 for recipe in used]),
         tensors=tensors,
         dropped=dropped,
         keys=_merge_keys(resolved, dropped),
@@ -97,7 +105,7 @@ def _merge_tensors(resolved: Sequence[Resolved]) -> dict[str, TensorEdit]:
 
 
 def _words(edit: TensorEdit) -> str:
-    return {"removed": "removed", "zero_filled": "filled with zeros", "rows_zeroed": "with rows zeroed"}[edit.outcome]
+    return "filled with zeros" if edit.outcome == "zero_filled" else edit.outcome.replace("rows_", "with rows ")
 
 
 def _merge_keys(resolved: Sequence[Resolved], dropped: Sequence[str]) -> tuple[KeySet, ...]:
@@ -118,12 +126,12 @@ def _merge_keys(resolved: Sequence[Resolved], dropped: Sequence[str]) -> tuple[K
 
 
 def _merge_residual(
-    resolved: Sequence[Resolved], checkpoint: Checkpoint, edits: Mapping[str, TensorEdit]
+    resolved: Sequence[Resolved], checkpoint: Contents, edits: Mapping[str, TensorEdit]
 ) -> Iterator[Residual]:
     staying = [name for name in checkpoint.tensors if name not in edits or edits[name].outcome == "rows_zeroed"]
     seen: set[Residual] = set()
     for one in resolved:
         for residual in one.residual:
-            if residual not in seen and any(matches(residual.tensors, name) for name in staying):
+            if residual not in seen and any(matches(residual.pattern, name) for name in staying):
                 seen.add(residual)
                 yield residual

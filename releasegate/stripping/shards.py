@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from releasegate.checkpoint.files import Watch, open_regular
+from releasegate.checkpoint import Watch
+from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.headers import Entry, Header, render_header
-from releasegate.manifest import FileEntry
+from releasegate.manifest import FileEntry, parts_digest
 from releasegate.receipt import Removed, RowsZeroed, TensorOutcome, Untouched, ZeroFilled
+from releasegate.records import digest_of_bytes
+from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.output import Output
-from releasegate.stripping.resolve import TensorEdit
 from releasegate.stripping.stream import edited
 
 
 @dataclass(frozen=True, slots=True)
 class ShardWritten:
-    """What became of a shard: `output` is `None` where none of its tensors stays."""
+    """What became of a shard: `source` is what was read; `output` is `None` where none of its tensors stays."""
 
-    source_sha256: str
+    source: FileEntry
     outcomes: tuple[TensorOutcome, ...]
     output: FileEntry | None
 
@@ -50,18 +52,16 @@ def write_shard(
     """
     kept = new_header(header, edits)
     with open_regular(source) as file, output.create(name) if kept else nullcontext() as written:
-        whole = hashlib.sha256()
-        prefix = _read(file, header.data_start)
-        whole.update(prefix)
+        prefix = first = _read(file, header.data_start)
         if written:
             text = prefix[8:] if len(kept) == len(header.entries) else render_header(header, kept)
-            written.write(prefix[:8] + text)
+            first = prefix[:8] + text
+            written.write(first)
         outcomes: list[TensorOutcome] = []
         for entry in header.in_file_order():
             edit = edits.get(entry.name)
             before, after = hashlib.sha256(), hashlib.sha256()
             for old, new in edited(file, entry, edit, str(source)):
-                whole.update(old)
                 before.update(old)
                 if edit is not None:
                     after.update(new)
@@ -70,8 +70,17 @@ def write_shard(
                 if watch:
                     watch(len(old))
             outcomes.append(_outcome(entry, edit, before.hexdigest(), after.hexdigest()))
-        whole.update(file.read(1))  # a source that has grown gets another digest, and is refused
-    return ShardWritten("sha256:" + whole.hexdigest(), tuple(outcomes), written.entry() if written else None)
+    was = [one.sha256 if isinstance(one, Untouched) else one.before for one in outcomes]
+    now = [one.sha256 if isinstance(one, Untouched) else one.after for one in outcomes if not isinstance(one, Removed)]
+    return ShardWritten(
+        _entry(name, source.stat().st_size, prefix, was),
+        tuple(outcomes),
+        _entry(name, written.entry().size, first, now) if written else None,
+    )
+
+
+def _entry(name: str, size: int, first: bytes, tensors: list[str]) -> FileEntry:
+    return FileEntry(path=name, size=size, parts=parts_digest(digest_of_bytes(first), tensors))
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
@@ -95,3 +104,5 @@ def _outcome(entry: Entry, edit: TensorEdit | None, before: str, after: str) -> 
             return ZeroFilled(name=entry.name, size=entry.size, before=before, after=after)
         case "rows_zeroed":
             return RowsZeroed(name=entry.name, size=entry.size, rows=edit.rows, before=before, after=after)
+        case _:
+            raise NotImplementedError  # being built

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from releasegate.checkpoint.files import BLOCK, blocks
 from releasegate.checkpoint.headers import Entry
-from releasegate.stripping.resolve import TensorEdit
+from releasegate.stripping.edits import TensorEdit
 
 _ZEROS = memoryview(bytes(BLOCK))
 _NOTHING = memoryview(b"")

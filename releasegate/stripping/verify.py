@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from releasegate.checkpoint.files import Watch, open_regular, read_json_object, read_manifest
-from releasegate.checkpoint.folder import Checkpoint, checkpoint_of, open_checkpoint
-from releasegate.checkpoint.weights import INDEX
+from releasegate.checkpoint import Checkpoint, Watch, checkpoint_of, open_checkpoint, read_contents, read_digests
+from releasegate.checkpoint.files import open_regular, read_json_object
+from releasegate.checkpoint.layouts import INDEXED as INDEX
 from releasegate.errors import CheckpointError, VerifyError
 from releasegate.manifest import Manifest
 from releasegate.receipt import (
@@ -20,9 +20,9 @@ from releasegate.receipt import (
     ZeroFilled,
     expand,
 )
+from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.leftovers import read_needles, search, spans_to_search
 from releasegate.stripping.plan import StripPlan
-from releasegate.stripping.resolve import TensorEdit
 from releasegate.stripping.stream import edited
 
 AGAIN = "do not trust this folder: strip the source again"
@@ -58,9 +58,9 @@ def verify_strip(folder: Path, receipt: Receipt, source: Path | None = None, wat
 
 def _open(folder: Path, receipt: Receipt, watch: Watch | None) -> Checkpoint:
     try:
-        manifest = read_manifest(folder, watch)
-        _same_files(folder, receipt.output, manifest)
-        return checkpoint_of(folder, manifest)
+        digests = read_digests(folder, watch, receipt.output)
+        _same_files(folder, receipt.output, digests.manifest)
+        return checkpoint_of(read_contents(folder, strict=True), digests)
     except CheckpointError as error:
         problem = error.problems[0]
         raise VerifyError(problem.where, problem.what, AGAIN) from error
@@ -97,6 +97,8 @@ def _edit(outcome: TensorOutcome) -> TensorEdit | None:
             return TensorEdit("rows_zeroed", outcome.rows)
         case Removed() | ZeroFilled():
             return TensorEdit(outcome.outcome)
+        case _:
+            raise NotImplementedError  # being built
 
 
 def _tensor(checkpoint: Checkpoint, outcome: TensorOutcome, watch: Watch | None) -> None:
@@ -215,7 +217,6 @@ def _plan(receipt: Receipt) -> StripPlan:
     edits = {outcome.name: edit for outcome in receipt.tensors if (edit := _edit(outcome)) is not None}
     return StripPlan(
         recipes=receipt.recipes,
-        identity=receipt.planned,
         tensors=edits,
         dropped=tuple(entry.path for entry in receipt.dropped),
         keys=receipt.keys,

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from releasegate.checkpoint.files import Watch, blocks, open_regular, parse_json_object, read_json_text
-from releasegate.checkpoint.folder import CONFIG, Checkpoint, checkpoint_of
-from releasegate.checkpoint.weights import INDEX
+from releasegate.checkpoint import Checkpoint, Watch, read_contents
+from releasegate.checkpoint.files import blocks, open_regular, parse_json_object, read_json_text
+from releasegate.checkpoint.layouts import CONFIG
+from releasegate.checkpoint.layouts import INDEXED as INDEX
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import FileEntry, Manifest
-from releasegate.receipt import KeySet, Leftovers, Receipt, Removed, TensorOutcome, expand
+from releasegate.receipt import TIER_MEANS, KeySet, Leftovers, Receipt, Removed, TensorOutcome, expand
 from releasegate.records import digest_of_bytes
 from releasegate.stripping.leftovers import Needles, read_needles, search, spans_to_search
 from releasegate.stripping.output import Output, new_folder
@@ -88,17 +89,17 @@ def _room(checkpoint: Checkpoint, plan: StripPlan) -> int:
 def _write_shards(strip: _Strip) -> None:
     for name, header in strip.checkpoint.shards.items():
         written = write_shard(strip.checkpoint.root / name, header, strip.plan.tensors, strip.output, name, strip.watch)
-        _require_unchanged(strip, name, written.source_sha256)
+        if strip.checkpoint.files[name] != written.source:
+            raise _changed(strip, name)
         strip.outcomes += written.outcomes
         if written.output is not None:
             strip.files.append(written.output)
     _refuse_leftovers(strip, [entry.path for entry in strip.files])
 
 
-def _require_unchanged(strip: _Strip, name: str, sha256: str) -> None:
-    if strip.checkpoint.files[name].sha256 != sha256:
-        what = "changed since the checkpoint was opened"
-        raise StripError(str(strip.checkpoint.root / name), what, "nothing may write to the source; open it again")
+def _changed(strip: _Strip, name: str) -> StripError:
+    what = "changed since the checkpoint was opened"
+    return StripError(str(strip.checkpoint.root / name), what, "nothing may write to the source; open it again")
 
 
 def _write_files(strip: _Strip) -> None:
@@ -128,7 +129,11 @@ def _copy(strip: _Strip, name: str) -> FileEntry:
             if strip.watch:
                 strip.watch(len(block))
     entry = written.entry()
-    _require_unchanged(strip, name, entry.sha256)
+    sibling = strip.checkpoint.files[name]
+    if sibling.parts is not None:
+        entry = sibling  # compared as bytes below, when the folder is read again
+    elif entry != sibling:
+        raise _changed(strip, name)
     return entry
 
 
@@ -143,7 +148,8 @@ def _write_json(strip: _Strip, name: str, data: Mapping[str, Any]) -> FileEntry:
 def _with_keys(strip: _Strip, name: str, keys: list[KeySet]) -> dict[str, Any]:
     path = strip.checkpoint.root / name
     text = read_json_text(path)
-    _require_unchanged(strip, name, digest_of_bytes(text))
+    if strip.checkpoint.files[name].sha256 != digest_of_bytes(text):
+        raise _changed(strip, name)
     data = parse_json_object(text, str(path))
     for key in keys:
         data[key.key] = key.value if key.tokens is None else _with_ids(path, key, data.get(key.key))
@@ -187,7 +193,7 @@ def _refuse_leftovers(strip: _Strip, names: list[str]) -> None:
 def _require_sound(strip: _Strip, receipt: Receipt) -> None:
     """What is published can be opened as a checkpoint, and has the tensors that it is to have."""
     try:
-        written = checkpoint_of(strip.output.root, receipt.output)
+        written = read_contents(strip.output.root, strict=True)
     except CheckpointError as error:
         what = f"would not be a sound checkpoint: {error.problems[0].what}"
         raise StripError(str(strip.output.target), what, "correct the keys that the recipe sets") from error
@@ -200,9 +206,10 @@ def _receipt(strip: _Strip) -> Receipt:
     return Receipt(
         source=strip.checkpoint.digest,
         recipes=strip.plan.recipes,
-        planned=strip.plan.identity,
+        planned=strip.plan.identity(strip.checkpoint.digest),
         output_digest=output.digest(),
         tier="weights_absent",
+        tier_means=TIER_MEANS["weights_absent"],
         rehearsal=strip.rehearsal,
         tensors=tuple(sorted(strip.outcomes, key=lambda outcome: outcome.name)),
         dropped=tuple(strip.checkpoint.files[name] for name in strip.plan.dropped),

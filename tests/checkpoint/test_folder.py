@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from releasegate.checkpoint import open as open_by_its_short_name
 from releasegate.checkpoint import open_checkpoint, read_manifest
-from tests.tiny_checkpoints import VOCABULARY, bytes_of, tiny
+from tests.tiny_checkpoints import VOCABULARY, bytes_of, file_digests, tiny
 
 
 def test_an_opened_checkpoint_knows_its_tensors_and_files(tmp_path: Path) -> None:
@@ -38,7 +37,7 @@ def test_the_manifest_lists_every_file_with_size_and_digest(tmp_path: Path) -> N
     assert [entry.path for entry in manifest.files] == sorted(held)
     for entry in manifest.files:
         assert entry.size == len(held[entry.path])
-        assert entry.sha256 == "sha256:" + hashlib.sha256(held[entry.path]).hexdigest()
+        assert (entry.sha256, entry.parts) == file_digests(entry.path, held[entry.path])
     assert sum(seen) == sum(map(len, held.values()))
 
 

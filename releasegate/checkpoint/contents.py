@@ -1,0 +1,95 @@
+"""What a checkpoint folder holds, without a digest: layout, tensors, files, vocabulary. No tensor data is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
+from releasegate.checkpoint.headers import Header
+from releasegate.checkpoint.layouts import find_form
+from releasegate.checkpoint.remote_code import keys_with_code
+from releasegate.checkpoint.vocabulary import read_vocabulary
+from releasegate.checkpoint.weights import Place, read_weights
+from releasegate.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """A checkpoint folder whose structure was checked. No tensor data is held.
+
+    Attributes:
+        root: the folder.
+        layout: `<model_type>-hf`, after `config.json`, or one of `layouts.FORMS`.
+        config: what its configuration holds.
+        config_file: the file that the configuration stands in; `None` where there is none.
+        tensors: where each tensor of the model lies. A tensor-parallel shard is named `NAME@FILE`.
+        shards: headers of the files that form the model.
+        siblings: headers of other files of tensors in the folder.
+        index: what the index of the shards holds; `None` where there is none.
+        index_file: the file that the index stands in.
+        vocabulary: ids by token; may be empty.
+        sizes: every file with its size in bytes.
+        foreign: files that no published checkpoint may hold, with what each is.
+    """
+
+    root: Path
+    layout: str
+    config: Mapping[str, Any] = field(repr=False)
+    config_file: str | None
+    tensors: Mapping[str, Place] = field(repr=False)
+    shards: Mapping[str, Header] = field(repr=False)
+    siblings: Mapping[str, Header] = field(repr=False)
+    index: Mapping[str, Any] | None = field(repr=False)
+    index_file: str | None
+    vocabulary: Mapping[str, int] = field(repr=False)
+    sizes: Mapping[str, int] = field(repr=False)
+    foreign: Mapping[str, str] = field(repr=False)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the model's files are tensor-parallel shards: parts of the same tensors."""
+        return any(name != place.entry.name for name, place in self.tensors.items())
+
+
+def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = False) -> Contents:
+    """What the folder `root` holds.
+
+    Args:
+        names: its files, if they were listed before.
+        strict: whether to refuse what no published checkpoint may hold, weights in pickles included.
+
+    Raises:
+        NotFound: there is no such folder.
+        HeaderError: a safetensors file is malformed.
+        CheckpointError: anything else that makes the folder unfit to be trusted.
+    """
+    names = list_files(root) if names is None else names
+    foreign = foreign_files(root, names)
+    if strict:
+        for name, what in foreign.items():
+            fix = "take it out of the folder; weights belong in safetensors files"
+            raise CheckpointError(str(root / name), f"is {what}", fix)
+    form = find_form(root, names)
+    config = read_json_object(root / form.config) if form.config else {}
+    for name, key in keys_with_code(root, names).items():
+        what = f"asks for code from the checkpoint to be run ({key})"
+        raise CheckpointError(str(root / name), what, "use a model whose class is in its library, and remove the key")
+    weights = read_weights(root, names, form)
+    return Contents(
+        root=root,
+        layout=form.layout,
+        config=config,
+        config_file=form.config,
+        tensors=weights.tensors,
+        shards=weights.shards,
+        siblings=weights.siblings,
+        index=weights.index,
+        index_file=weights.index_file,
+        vocabulary=read_vocabulary(root, names, form.config, config),
+        sizes={name: os.stat(root / name, follow_symlinks=False).st_size for name in names},
+        foreign={name: what for name, what in foreign.items() if name not in weights.shards},
+    )

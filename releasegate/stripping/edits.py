@@ -1,0 +1,32 @@
+"""What happens to one tensor in a strip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from releasegate.receipt import Ranges
+
+Outcome = Literal["removed", "zero_filled", "rows_zeroed", "rows_reinitialised", "rows_removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEdit:
+    """What happens to one tensor.
+
+    Attributes:
+        outcome: as the receipt will call it.
+        rows: which rows, of the outcomes that are about rows.
+        dimension: what the rows are counted along.
+        std: standard deviation of random numbers, where rows are reinitialised.
+    """
+
+    outcome: Outcome
+    rows: Ranges = ()
+    dimension: int = 0
+    std: float | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether something of the tensor stays as it was."""
+        return self.outcome in ("rows_zeroed", "rows_reinitialised", "rows_removed")
