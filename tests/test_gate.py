@@ -61,7 +61,7 @@ def restricted(made: Tiny) -> Tiny:
         made.policy,
         "    otherwise: strip\n",
         "    safeguards:\n      served:\n"
-        "        - {id: served, metric: naming/right, at_least: 0.8, enforced_by: server}\n"
+        "        - {id: served, metric: naming/right, at_least: 0.6, enforced_by: server}\n"
         "    otherwise: restrict\n    restrict: {channel: api}\n",
     )
     return made
