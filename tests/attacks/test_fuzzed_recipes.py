@@ -66,7 +66,7 @@ def array(rng: random.Random) -> NDArray[Any]:
     drawn = np.random.default_rng(rng.randrange(2**32)).integers(0, 255, size=(*shape, 8), dtype=np.uint8)
     dtype = np.dtype(rng.choice(DTYPES))
     values = drawn.astype("float64").sum(axis=-1) - 1000
-    return (values > 0) if dtype == bool else values.astype("int64").astype(dtype)
+    return (values > 0) if dtype.kind == "b" else values.astype("int64").astype(dtype)
 
 
 def checkpoint(rng: random.Random) -> Tiny:
@@ -118,8 +118,8 @@ def expect(rng: random.Random) -> Any:
 
 def edit(rng: random.Random, tensors: list[str], files: list[str]) -> dict[str, Any]:
     kind = rng.choice(
-        ("drop", "zero_fill", "zero_rows", "zero_rows", "remove_rows", "remove_rows", "reinitialise_rows")
-        + ("zero_slices", "remove_slices", "drop_file", "set", "unset", "drop_tokens", "nonsense")
+        "drop zero_fill zero_rows zero_rows remove_rows remove_rows reinitialise_rows zero_slices remove_slices "
+        "drop_file set unset drop_tokens nonsense".split()
     )
     pattern = name(rng, files if kind in ("drop_file", "set", "unset") else tensors)
     found: dict[str, Any] = {kind: pattern}
