@@ -24,9 +24,9 @@ from tests.layouts import (
     trainer_folder,
     xtts,
 )
-from tests.layouts.layout import Contents, Layout, Size, Spec, Tensors
+from tests.layouts.layout import Contents, Layout, Size, Spec, Tensors, Tied, write_contents
 
-__all__ = ["LAYOUTS", "Contents", "Layout", "Size", "Spec", "Tensors"]
+__all__ = ["LAYOUTS", "Contents", "Layout", "Size", "Spec", "Tensors", "Tied", "write_contents"]
 
 LAYOUTS: Mapping[str, Layout] = {
     "chameleon-hf": Layout(partial(chameleon_hf.contents, "7b"), "ChameleonForConditionalGeneration"),
@@ -45,7 +45,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "musicgen-melody-hf": Layout(partial(musicgen_hf.contents, melody=True), "MusicgenMelodyForConditionalGeneration"),
     "musicgen-audiocraft": Layout(musicgen_audiocraft.contents),
     "xtts": Layout(xtts.contents),
+    "xtts-inference": Layout(partial(xtts.contents, inference=True)),
     "llama": Layout(lora.base, "LlamaForCausalLM"),
+    "llama-tied": Layout(partial(lora.base, tied=True), "LlamaForCausalLM"),
     "lora": Layout(lora.contents, "LlamaForCausalLM"),
     "trainer": Layout(trainer_folder.trainer, "LlamaForCausalLM"),
     "ema-inside": Layout(trainer_folder.averaged_inside, "LlamaForCausalLM"),

@@ -36,8 +36,17 @@ class Spec(NamedTuple):
 
 
 Tensors = dict[str, Spec]
+
+
+@dataclass(frozen=True)
+class Tied:
+    """A second name for the tensor at the path `to` of the same torch file; both share one storage."""
+
+    to: str
+
+
 Tree = Any
-"""What a torch file holds: dicts and lists, in which each `Spec` stands for a tensor, and anything else for itself."""
+"""What a torch file holds: dicts and lists, in which each `Spec` or `Tied` stands for a tensor, all else for itself."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,10 @@ class Contents:
     texts: Mapping[str, Any] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensors]:
-        """Every tensor of every file, by file; a name inside a torch file is its path, joined by full stops."""
+        """Every stored tensor of every file, by file; in a torch file it goes by its path, joined by full stops.
+
+        Second names of tied tensors are left out.
+        """
         return {
             **{file: dict(tensors) for file, tensors in self.safetensors.items()},
             **{file: leaves(tree) for file, tree in self.torch.items()},
@@ -92,26 +104,37 @@ class Layout:
             root: must not exist.
             size: a real checkpoint is written sparse only.
             sparse: the data of tensors is left out as a hole, and reads as zeros.
-            seed: of the random values otherwise; each tensor's depend on nothing else but its file and name.
+            seed: of the random values otherwise.
 
         Raises:
             ValueError: a real checkpoint is to be written with values.
         """
         if size == "real" and not sparse:
             raise ValueError("a real checkpoint is gigabytes: write it sparse")
-        contents = self.contents(size)
-        root.mkdir(parents=True)
-        for name, tensors in contents.safetensors.items():
-            from tests.layouts.safetensors_files import write_safetensors
+        return write_contents(root, self.contents(size), None if sparse else seed)
 
-            write_safetensors(_place(root, name), tensors, None if sparse else (seed, name))
-        for name, tree in contents.torch.items():
-            from tests.layouts.torch_files import write_torch  # imports torch, which most layouts do without
 
-            write_torch(_place(root, name), tree, None if sparse else (seed, name))
-        for name, text in contents.texts.items():
-            _place(root, name).write_bytes(_encoded(text))
-        return root
+def write_contents(root: Path, contents: Contents, seed: int | None) -> Path:
+    """The folder `root`, made and filled with `contents`, which may be a layout's with something changed.
+
+    Args:
+        root: must not exist.
+        contents: the files.
+        seed: of the random values, each tensor's of which depend on nothing else but its file, name and shape; `None`
+            leaves holes in their place.
+    """
+    root.mkdir(parents=True)
+    for name, tensors in contents.safetensors.items():
+        from tests.layouts.safetensors_files import write_safetensors
+
+        write_safetensors(_place(root, name), tensors, None if seed is None else (seed, name))
+    for name, tree in contents.torch.items():
+        from tests.layouts.torch_files import write_torch  # imports torch, which most layouts do without
+
+        write_torch(_place(root, name), tree, None if seed is None else (seed, name))
+    for name, text in contents.texts.items():
+        _place(root, name).write_bytes(_encoded(text))
+    return root
 
 
 def _place(root: Path, name: str) -> Path:

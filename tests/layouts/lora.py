@@ -27,16 +27,16 @@ def contents(size: Size) -> Contents:
     )
 
 
-def base(size: Size) -> Contents:
-    """The base alone."""
+def base(size: Size, *, tied: bool = False) -> Contents:
+    """The base alone; `tied`: its embedding is its head too, and is stored once."""
     body = LLAMA_2_7B if size == "real" else TINY
-    tensors = typed({**body_tensors(body), **head_tensors(body)}, "BF16")
+    tensors = typed(body_tensors(body) | ({} if tied else head_tensors(body)), "BF16")
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         **body.config(),
         "dtype": "bfloat16",
-        "tie_word_embeddings": False,
+        "tie_word_embeddings": tied,
     }
     texts = {
         "config.json": config,

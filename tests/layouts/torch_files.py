@@ -16,7 +16,7 @@ from typing import BinaryIO
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tests.layouts.layout import Spec, Tree
+from tests.layouts.layout import Spec, Tied, Tree, leaves
 from tests.layouts.values import Seed, random_bytes
 
 DTYPES = {
@@ -36,23 +36,31 @@ DTYPES = {
 def write_torch(path: Path, tree: Tree, seed: Seed | None) -> None:
     """Writes `tree` to `path`: with random values, or with holes where they would stand if `seed` is None."""
     if seed is not None:
-        torch.save(_filled(tree, seed), path)
+        torch.save(_filled(tree, _tensors(tree, seed)), path)
         return
     with FakeTensorMode():
-        empty = _filled(tree, None)
+        empty = _filled(tree, _tensors(tree, None))
     with torch.serialization.skip_data(materialize_fake_tensors=True):
         torch.save(empty, path)
     _correct_checksums(path)
 
 
-def _filled(tree: Tree, seed: Seed | None, name: str = "") -> Tree:
-    """`tree` with a tensor in the place of each `Spec`: random, or without data if `seed` is None."""
+def _tensors(tree: Tree, seed: Seed | None) -> dict[str, torch.Tensor]:
+    """A tensor for each `Spec` in `tree`, by its path: random, or without data if `seed` is None."""
+    return {name: _empty(spec) if seed is None else _random(spec, name, seed) for name, spec in leaves(tree).items()}
+
+
+def _filled(tree: Tree, tensors: dict[str, torch.Tensor], name: str = "") -> Tree:
+    """`tree` with the tensors in their places."""
     if isinstance(tree, Spec):
-        return _empty(tree) if seed is None else _random(tree, name, seed)
+        return tensors[name]
+    if isinstance(tree, Tied):
+        return tensors[tree.to]
+    prefix = f"{name}." if name else ""
     if isinstance(tree, dict):
-        return {key: _filled(value, seed, f"{name}.{key}") for key, value in tree.items()}
+        return {key: _filled(value, tensors, f"{prefix}{key}") for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_filled(value, seed, f"{name}.{place}") for place, value in enumerate(tree)]
+        return [_filled(value, tensors, f"{prefix}{place}") for place, value in enumerate(tree)]
     return tree
 
 

@@ -5,8 +5,8 @@ needs torchaudio), with the sizes of the published config. Loading: `TTS/tts/mod
 published file names its `parametrizations.weight.original0`, so these are its names too. Files: the class's loader and
 the trainer. Unverified: which speakers the speaker file has, and whether `model.pth` carries `mel_stats`, which the class
 declares. The published `model.pth` holds an object of the class `XttsConfig` under `config`, which `weights_only` refuses;
-later releases of the library rewrite it as a dict, as here. The first version's files carried `gpt.gpt_inference.*`,
-second names for the same tensors.
+later releases of the library rewrite it as a dict, as here. Files that were saved after `init_gpt_for_inference`, such
+as the first version's, carry `gpt.gpt_inference.*` and `gpt.gpt.wte.weight`, second names for the same storages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.layouts.layout import Contents, Shapes, Size, Spec, Tree, typed, under
+from tests.layouts.layout import Contents, Shapes, Size, Spec, Tied, Tree, typed, under
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import batch_norm, conv, linear, norm, weight_normed
 
@@ -59,8 +59,8 @@ MELS, SPEAKER_MELS = 80, 64
 SPEAKERS = ("Claribel Dervla", "Daisy Studious")
 
 
-def contents(size: Size) -> Contents:
-    """The files."""
+def contents(size: Size, *, inference: bool = False) -> Contents:
+    """The files; `inference`: of a model that was saved after it had spoken, with second names for tied tensors."""
     xtts = REAL if size == "real" else TINY
     shapes: Shapes = {
         "mel_stats": (MELS,),
@@ -72,8 +72,9 @@ def contents(size: Size) -> Contents:
         "gpt_cond_latent": Spec("F32", (1, xtts.latents, xtts.width)),
         "speaker_embedding": Spec("F32", (1, xtts.voice, 1)),
     }
+    state: dict[str, Tree] = {**typed(shapes, "F32"), **(_second_names(xtts) if inference else {})}
     files: dict[str, Tree] = {
-        "model.pth": {"model": typed(shapes, "F32"), "config": _config(xtts)},
+        "model.pth": {"model": state, "config": _config(xtts)},
         "dvae.pth": dvae(xtts, 512 if size == "real" else 16),
         "mel_stats.pth": Spec("F32", (MELS,)),
         "speakers_xtts.pth": {name: dict(voice) for name in SPEAKERS},
@@ -94,16 +95,8 @@ def language_model(xtts: Xtts) -> Shapes:
         "text_embedding.weight": (xtts.texts, width),
         "mel_embedding.weight": (xtts.codes, width),
     }
-    one = {
-        **norm("ln_1", width, bias=True),
-        **_transposed("attn.c_attn", width, 3 * width),
-        **_transposed("attn.c_proj", width, width),
-        **norm("ln_2", width, bias=True),
-        **_transposed("mlp.c_fc", width, 4 * width),
-        **_transposed("mlp.c_proj", 4 * width, width),
-    }
     for number in range(xtts.layers):
-        shapes |= under(f"gpt.h.{number}", one)
+        shapes |= under(f"gpt.h.{number}", _block(width))
     return {
         **shapes,
         **norm("gpt.ln_f", width, bias=True),
@@ -113,6 +106,36 @@ def language_model(xtts: Xtts) -> Shapes:
         **linear("text_head", xtts.texts, width, bias=True),
         **linear("mel_head", xtts.codes, width, bias=True),
         **under("conditioning_perceiver", _perceiver(xtts)),
+    }
+
+
+def _second_names(xtts: Xtts) -> dict[str, Tied]:
+    """What speaking adds to the state: the same storages again under `gpt.gpt_inference`, and an embedding for GPT-2."""
+    names = [f"h.{number}.{name}" for number in range(xtts.layers) for name in _block(xtts.width)]
+    pairs = {
+        **{f"transformer.{name}": f"gpt.{name}" for name in [*names, "ln_f.weight", "ln_f.bias"]},
+        "transformer.wte.weight": "mel_embedding.weight",
+        "pos_embedding.emb.weight": "mel_pos_embedding.emb.weight",
+        "embeddings.weight": "mel_embedding.weight",
+        "final_norm.weight": "final_norm.weight",
+        "final_norm.bias": "final_norm.bias",
+        "lm_head.0.weight": "final_norm.weight",
+        "lm_head.0.bias": "final_norm.bias",
+        "lm_head.1.weight": "mel_head.weight",
+        "lm_head.1.bias": "mel_head.bias",
+    }
+    tied = {f"gpt.gpt_inference.{name}": Tied(f"model.gpt.{first}") for name, first in pairs.items()}
+    return {"gpt.gpt.wte.weight": Tied("model.gpt.mel_embedding.weight"), **tied}
+
+
+def _block(width: int) -> Shapes:
+    return {
+        **norm("ln_1", width, bias=True),
+        **_transposed("attn.c_attn", width, 3 * width),
+        **_transposed("attn.c_proj", width, width),
+        **norm("ln_2", width, bias=True),
+        **_transposed("mlp.c_fc", width, 4 * width),
+        **_transposed("mlp.c_proj", 4 * width, width),
     }
 
 
