@@ -49,6 +49,14 @@ Tree = Any
 """What a torch file holds: dicts and lists, in which each `Spec` or `Tied` stands for a tensor, all else for itself."""
 
 
+CARD: Mapping[str, str] = {
+    ".gitattributes": "*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
+    "LICENSE": "A licence\n",
+    "README.md": "# A card\n",
+}
+"""What lies beside the weights in every published repository."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """The files of a checkpoint.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.layouts.experts import each, fused, router
-from tests.layouts.layout import Contents, Shapes, Size, Spec, Tensors, sharded, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, Spec, Tensors, sharded, typed, under
 from tests.layouts.llama import Body, attention, gated, head_tensors, layer
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import linear, norm
@@ -168,6 +168,7 @@ def whole_typed(
     }
     names = plain_vocabulary(64)
     texts = {
+        **CARD,
         "config.json": stated,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
         "tokenizer.json": tokenizer_json(names, ("<s>", "</s>")),

@@ -17,7 +17,14 @@ from tests.layouts.layout import WIDTHS, leaves
 from tests.layouts.safetensors_files import write_safetensors
 from tests.layouts.torch_files import DTYPES, crc32_of_zeros, write_torch
 
-TORCH = ("chameleon-original", "chameleon-original-training", "multi-token", "musicgen-audiocraft", "xtts-inference")
+TORCH = (
+    "chameleon-original",
+    "chameleon-original-training",
+    "janus-original",
+    "multi-token",
+    "musicgen-audiocraft",
+    "xtts-inference",
+)
 
 
 def on_disk(root: Path) -> tuple[int, int]:
@@ -93,6 +100,12 @@ def test_a_torch_file_of_holes_of_real_size_can_be_mapped(tmp_path: Path) -> Non
     loaded = torch.load(root / "consolidated.pth", mmap=True, weights_only=True)  # noqa: TID251
     assert loaded["output.weight"].shape == (65536, 4096)
     assert not loaded["layers.31.attention.wq.weight"][0].any()
+    with zipfile.ZipFile(root / "consolidated.pth") as archive:
+        data = [member for member in archive.infolist() if "/data/" in member.filename]
+        assert max(member.header_offset for member in data) > 1 << 33, "beyond what a plain zip can hold"
+        assert all(crc32_of_zeros(member.file_size) == member.CRC for member in data)
+        with archive.open(data[-1]) as member:  # reads to the end, and so checks the sum
+            assert len(member.read()) == data[-1].file_size
 
 
 def test_a_torch_file_of_holes_is_a_sound_archive_of_stored_members(tmp_path: Path) -> None:
