@@ -46,7 +46,7 @@ def qwen3(size: Size, *, together: bool = False) -> Contents:
     attending = {**attention(body), **norm("q_norm", body.head_width), **norm("k_norm", body.head_width)}
     mixture = (fused if together else each)(body.hidden, width, count)
     one = layer(body.hidden, attending, {**mixture, **router(body.hidden, count)})
-    config = {
+    config: dict[str, Any] = {
         "head_dim": body.head_width,
         "moe_intermediate_size": width,
         "num_experts": count,
