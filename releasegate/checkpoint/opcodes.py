@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickletools
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from releasegate.errors import PickledError
 
@@ -80,20 +80,17 @@ def refuse_code(data: bytes, allowed: Collection[str], unfit: Mapping[str, str],
             if name in _TEXTS:
                 texts.append(argument.decode("utf-8", "replace"))
             elif name in ("GLOBAL", "INST"):
-                _refuse_name(_mapped(argument), allowed, unfit, texts, where)
+                refuse_name(mapped(argument), allowed, unfit, texts, where)
             elif name == "STACK_GLOBAL":
-                _refuse_name(".".join(texts), allowed, unfit, texts, where)
+                refuse_name(".".join(texts), allowed, unfit, texts, where)
         else:
-            what = f"has a pickle of more than {MAX_OPCODES:,} opcodes"
-            raise PickledError(where, what, "save tensors and names alone, in several files if need be")
+            raise _too_long(where)
     except _CutOff:
         if refused is None:
             raise PickledError(where, "has a pickle that is cut off", AGAIN) from None
     if refused is not None:
         raise _refused_opcode(refused, where)
-    if at + 1 != len(data):
-        what = f"has {len(data) - at - 1:,} bytes after the end of its pickle"
-        raise PickledError(where, what, "bytes outside tensors can hide weights: " + SAVE)
+    _refuse_rest(data, at + 1, where)
     return count
 
 
@@ -123,8 +120,12 @@ def _argument(data: bytes, at: int) -> tuple[bytes, int]:
     return data[begin : begin + size], begin + size
 
 
-def _mapped(argument: bytes) -> str:
-    """The full name that a GLOBAL means in Python 3, as torch's unpickler reads it."""
+def mapped(argument: bytes) -> str:
+    """The full name that the argument of a GLOBAL means in Python 3, as torch's unpickler reads it.
+
+    >>> mapped(b"__builtin__\\nset"), mapped(b"posix\\nsystem")
+    ('builtins.set', 'posix.system')
+    """
     module, _, name = argument.decode("utf-8", "replace").partition("\n")
     if (module, name) in NAME_MAPPING:
         module, name = NAME_MAPPING[module, name]
@@ -133,14 +134,54 @@ def _mapped(argument: bytes) -> str:
     return f"{module}.{name}"
 
 
-def _refuse_name(
+def refuse_name(
     name: str, allowed: Collection[str], unfit: Mapping[str, str], texts: Collection[str], where: str
 ) -> None:
+    """Nothing, if the class or function `name` is allowed.
+
+    Args:
+        texts: what was read last before it; the last of them tells near which tensor it stands.
+
+    Raises:
+        PickledError: it is not.
+    """
     if name in unfit:
         near = f", near {_shown([*texts][-1])}" if texts else ""
         raise PickledError(where, f"holds {unfit[name]} ({name}){near}", SAVE)
     if name not in allowed:
         raise PickledError(where, f"holds code: {_shown(name, quoted=False)}", SAVE)
+
+
+def walk(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    """Every opcode of the pickle `data` with its argument, STOP being the last; an unknown one is named "".
+
+    Raises:
+        PickledError: it is cut off or too long, or has bytes after its end.
+    """
+    at = 0
+    for _ in range(MAX_OPCODES):
+        try:
+            code = data[at] if at < len(data) else _cut_off()
+            argument, at = _argument(data, at)
+        except _CutOff:
+            raise PickledError(where, "has a pickle that is cut off", AGAIN) from None
+        if code == ord("."):
+            _refuse_rest(data, at, where)
+            yield "STOP", b""
+            return
+        yield _KINDS.get(code, ("", 0))[0], argument
+    raise _too_long(where)
+
+
+def _too_long(where: str) -> PickledError:
+    what = f"has a pickle of more than {MAX_OPCODES:,} opcodes"
+    return PickledError(where, what, "save tensors and names alone, in several files if need be")
+
+
+def _refuse_rest(data: bytes, end: int, where: str) -> None:
+    if end != len(data):
+        what = f"has {len(data) - end:,} bytes after the end of its pickle"
+        raise PickledError(where, what, "bytes outside tensors can hide weights: " + SAVE)
 
 
 def _shown(text: str, *, quoted: bool = True) -> str:

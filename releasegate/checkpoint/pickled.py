@@ -22,8 +22,6 @@ from releasegate.checkpoint.headers import BITS, MAX_NAME
 from releasegate.checkpoint.opcodes import SAVE, refuse_code
 from releasegate.errors import PickledError
 
-ENDINGS = (".pth", ".pt", ".bin", ".ckpt")
-"""What files that `torch.save` wrote are called."""
 ALONE = "tensor"
 """The name of a tensor that is all that a file holds."""
 MAX_PIECES = 1_000_000
