@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.errors import ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
@@ -43,8 +44,9 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
     """
     seconds = 2 + opcodes // OPCODES_A_SECOND
     request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
+    request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
     with tempfile.TemporaryFile() as given:
-        given.write(json.dumps(request | {"output": MAX_OUTPUT}).encode() + b"\n" + pickle)
+        given.write(json.dumps(request).encode() + b"\n" + pickle)
         given.seek(0)
         output, code = _run(given, where)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):

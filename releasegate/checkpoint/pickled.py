@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from releasegate.checkpoint.archive import Archive, Member, read_archive
 from releasegate.checkpoint.child import unpickled_rows
 from releasegate.checkpoint.coverage import Range, gaps, joined, pieces, shown
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.headers import BITS, MAX_NAME
 from releasegate.checkpoint.opcodes import SAVE, refuse_code
 from releasegate.errors import PickledError
@@ -31,17 +32,14 @@ _STORAGES = (
     *("Double", "Float", "BFloat16", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool"),
     *("ComplexDouble", "ComplexFloat"),
 )
-_DTYPES = (
-    *("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"),
-    *("uint16", "uint32", "uint64", "complex32", "complex64", "complex128", "float4_e2m1fn_x2"),
-    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
-)
+_STRANGE = ("complex32", "complex128", "float4_e2m1fn_x2")
+"""dtypes that the child refuses with the tensor's name."""
 ALLOWED = frozenset(
     [
         *("collections.OrderedDict", "collections.Counter"),
         *(f"torch.{name}Storage" for name in _STORAGES),
         *("torch.storage.UntypedStorage", "torch.storage.TypedStorage"),
-        *(f"torch.{name}" for name in _DTYPES),
+        *(f"torch.{name}" for name in (*TORCH_DTYPES, *_STRANGE)),
         *("torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"),
         *("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"),
         *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
