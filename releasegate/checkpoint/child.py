@@ -19,7 +19,7 @@ from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.errors import ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
-MAX_MEMORY = 230 << 20
+MAX_MEMORY = 200 << 20
 """Bytes that the child may allocate beyond what torch itself needs (about 220 MB)."""
 MAX_OUTPUT = 32 << 20
 """Bytes of an answer."""
@@ -42,7 +42,7 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         PickledError: torch refuses the pickle.
         ChildError: the process ran out of memory or time, or died.
     """
-    seconds = 2 + opcodes // OPCODES_A_SECOND
+    seconds = 1 + opcodes // OPCODES_A_SECOND
     request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
     request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
     with tempfile.TemporaryFile() as given:
@@ -114,6 +114,8 @@ def _raised(kind: str, text: str, where: str) -> Exception:
     if kind in ("ImportError", "ModuleNotFoundError"):
         fix = "install torch where `python -I` finds it"
         return ChildError(where, f"could not be read: {text}", fix)
+    if "failed locating file" in text:
+        return PickledError(where, "has a tensor whose storage is not in the archive", "fetch or export the file again")
     shown = ascii(" ".join(text.split()))[1:-1][:200]
     fix = "load the file where it can be trusted, and save tensors and plain values alone with `torch.save`"
     return PickledError(where, f"is refused by torch.load(weights_only=True): {kind}: {shown}", fix)

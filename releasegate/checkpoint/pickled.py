@@ -136,7 +136,7 @@ def read_pickled(path: Path) -> Pickled:
     for kind, parts, *rest in unpickled_rows(archive.pickle, archive.storages, opcodes, where):
         name = _name(parts, where)
         if kind == "refused":
-            raise PickledError(where, f"holds {rest[0]}, under {name!a}", SAVE)
+            raise PickledError(where, f"holds {rest[0]}, under {ascii(name)[:80]}", SAVE)
         if name in tensors or name in values:
             what = f"has two things that come to the name {name!a}"
             raise PickledError(where, what, "rename one of the keys, and save it again")

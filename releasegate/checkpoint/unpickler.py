@@ -11,6 +11,7 @@ allowance, and from there on no file can be opened or written and no process or 
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import math
@@ -103,8 +104,9 @@ def warm() -> AbstractContextManager[Any]:
     Since torch 2.11 storages on `meta` tell it; before, those of fake tensors do.
     """
     sample = {"t": torch.zeros(2, 2), "p": torch.nn.Parameter(torch.zeros(1)), "u": torch.zeros(1, dtype=torch.uint16)}
-    for mode in (nullcontext(), fake()):
-        archive = io.BytesIO()
+    codecs.lookup("latin1")  # torch keeps bytes as text in it
+    for made in (nullcontext, fake):
+        mode, archive = made(), io.BytesIO()
         torch.save(sample, archive)
         archive.seek(0)
         if place(load(archive, mode)["t"]) is not None:
