@@ -159,7 +159,7 @@ def _header_length(file: BinaryIO, entry: Listed, where: str) -> int:
 
 def _refuse_extra(extra: bytes, entry: Listed, where: str) -> None:
     """Nothing, if the extra fields are sizes that fit, and torch's padding."""
-    allowed = {entry.size, entry.offset}
+    allowed = {0, entry.size, entry.offset}
     at = 0
     while len(extra) - at >= 4:
         kind, length = struct.unpack_from("<HH", extra, at)

@@ -13,10 +13,12 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Literal, NamedTuple
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
-from releasegate.errors import ChildError, PickledError
+from releasegate.errors import CheckpointError, ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
 MAX_MEMORY = 200 << 20
@@ -30,8 +32,54 @@ OPCODES_A_SECOND = 50_000
 _FIX = "is it a checkpoint? if so, load it where it can be trusted, and save its tensors in several files"
 
 
-def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: str) -> list[list[Any]]:
-    """What `torch.load(weights_only=True)` makes of a pickle, as rows; `unpickler.described` says of what form.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class TensorRow(NamedTuple):
+    """A tensor: `path` are the keys that lead to it, `offset` is in elements from the start of its storage `key`."""
+
+    kind: Literal["tensor"]
+    path: list[str]
+    dtype: str
+    shape: list[Count]
+    strides: list[Count]
+    offset: Count
+    key: str
+    storage_bytes: Count
+
+
+class ValueRow(NamedTuple):
+    """What is no tensor, in JSON."""
+
+    kind: Literal["value"]
+    path: list[str]
+    value: JsonValue
+
+
+class RefusedRow(NamedTuple):
+    """Something that is neither, in words; nothing comes after it."""
+
+    kind: Literal["refused"]
+    path: list[str]
+    what: str
+
+
+class _Raised(NamedTuple):
+    kind: Literal["raised"]
+    error: str
+    text: str
+
+
+class _End(NamedTuple):
+    kind: Literal["done", "too much"]
+
+
+Row = TensorRow | ValueRow | RefusedRow
+_ROW: TypeAdapter[Row | _Raised | _End] = TypeAdapter(TensorRow | ValueRow | RefusedRow | _Raised | _End)
+
+
+def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: str) -> list[Row]:
+    """What `torch.load(weights_only=True)` makes of a pickle, in the order of its dictionaries.
 
     Args:
         pickle: with `opcodes` opcodes, looked through before.
@@ -51,13 +99,7 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         output, code = _run(given, where)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise ChildError(where, f"has a pickle that takes more than {seconds} seconds to read", _FIX)
-    rows = _rows(output, code, where)
-    last = rows.pop()
-    if last[0] == "raised":
-        raise _raised(str(last[1]), str(last[2]), where)
-    if last[0] == "too much":
-        raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
-    return rows
+    return _rows(output, code, where)
 
 
 def _run(given: IO[bytes], where: str) -> tuple[bytes, int]:
@@ -99,16 +141,28 @@ def _read(child: subprocess.Popen[bytes], where: str) -> bytes:
     return b"".join(parts)
 
 
-def _rows(output: bytes, code: int, where: str) -> list[list[Any]]:
-    """The lines of an answer that is whole."""
-    rows = [json.loads(line) for line in output.splitlines() if line] if output.endswith(b"]\n") else []
-    if rows and rows[-1][0] in ("done", "raised", "too much"):
-        return rows
+def _rows(output: bytes, code: int, where: str) -> list[Row]:
+    """The rows of an answer, if it is whole."""
+    rows: list[Row] = []
+    for line in output.splitlines():
+        try:
+            row = _ROW.validate_json(line, strict=True) if line else None
+        except ValidationError:
+            break
+        match row:
+            case _End("done"):
+                return rows
+            case _End():
+                raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
+            case _Raised():
+                raise _raised(row.error, row.text, where)
+            case TensorRow() | ValueRow() | RefusedRow():
+                rows.append(row)
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    raise ChildError(where, f"could not be read: the process that reads pickles ended {how}", _FIX)
+    raise ChildError(where, f"could not be read: the process that reads pickles ended {how} without an answer", _FIX)
 
 
-def _raised(kind: str, text: str, where: str) -> Exception:
+def _raised(kind: str, text: str, where: str) -> CheckpointError:
     if kind == "MemoryError" or "allocate memory" in text:
         return ChildError(where, f"has a pickle that needs more than {MAX_MEMORY >> 20} MB to read", _FIX)
     if kind in ("ImportError", "ModuleNotFoundError"):
