@@ -267,7 +267,11 @@ IN_THE_CHILD = {
         "has a pickle that takes more than 1 s of processor time to read",
     ),
     "unfolds": ({"w": COPIES}, ChildError, "has a pickle that unfolds to more than 33,554,432 bytes"),
-    "unfolds_for_ever": ({"w": doubled(60)}, ChildError, "has a pickle that takes more than 1 s of processor time to read"),
+    "unfolds_for_ever": (
+        {"w": doubled(60)},
+        ChildError,
+        "has a pickle that takes more than 1 s of processor time to read",
+    ),
 }
 
 
