@@ -22,7 +22,7 @@ from releasegate.errors import ArchiveError, CheckpointError
 
 PICKLE = "data.pkl"
 MAX_PICKLE = 32 << 20
-"""Bytes of `data.pkl`: some 100,000 tensors."""
+"""Bytes of `data.pkl`: some 70,000 tensors."""
 MAX_TEXT = 256
 """Bytes of the other members that are no tensor's."""
 
@@ -140,12 +140,12 @@ def _header_length(file: BinaryIO, entry: Listed, where: str) -> int:
     raw = os.pread(file.fileno(), _LOCAL.size, entry.offset)
     if len(raw) < _LOCAL.size or raw[:4] != b"PK\x03\x04":
         raise ArchiveError(where, f"has no header where the list of members places {entry.name!a}", FETCH)
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(raw)
+    _, version, flags, method, clock, day, crc, packed, size, name_length, extra_length = _LOCAL.unpack(raw)
     rest = os.pread(file.fileno(), name_length + extra_length, entry.offset + _LOCAL.size)
     same = (
         len(rest) == name_length + extra_length
         and rest[:name_length] == entry.raw_name
-        and (flags, method) == (entry.flags, 0)
+        and (flags, method, version, clock, day) == (entry.flags, 0, 0, 0, 0)
     )
     late = bool(flags & 8)
     same &= crc in ((0, entry.crc) if late else (entry.crc,))

@@ -125,7 +125,8 @@ def _entry(text: bytes, at: int, where: str) -> tuple[Listed, int]:
     shown = ascii(raw_name.decode("utf-8", "replace"))[:80]
     if flags & 1:
         raise ArchiveError(where, f"has an encrypted member {shown}", SAVE)
-    if flags & ~0x0808 or comment or disk:
+    unused = (*fields[1:3], *fields[5:7], *fields[14:16])  # versions, time and date, attributes: torch leaves them 0
+    if flags & ~0x0808 or comment or disk or any(unused):
         raise ArchiveError(where, f"has a member {shown} with zip features that torch does not use", SAVE)
     size, packed, offset = _widened(extra, size, packed, offset, shown, where)
     if method or packed != size:

@@ -21,14 +21,14 @@ from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.errors import CheckpointError, ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
-MAX_MEMORY = 200 << 20
+MAX_MEMORY = 240 << 20
 """Bytes that the child may allocate beyond what torch itself needs (about 220 MB)."""
 MAX_OUTPUT = 32 << 20
 """Bytes of an answer."""
 MAX_WAIT = 120.0
 """Seconds from start to end, most of them for a cold import of torch."""
-OPCODES_A_SECOND = 50_000
-"""Opcodes that an honest pickle is given a second of processor time for; torch needs a quarter of that."""
+OPCODES_A_SECOND = 200_000
+"""Opcodes that an honest pickle is given a second of processor time for; torch needs a third of that."""
 _FIX = "is it a checkpoint? if so, load it where it can be trusted, and save its tensors in several files"
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from releasegate.errors import PickledError
 
 MAX_OPCODES = 4_000_000
-"""Opcodes of one pickle: some 100,000 tensors take as many."""
+"""Opcodes of one pickle: some 70,000 tensors take as many."""
 
 AGAIN = "fetch or export the file again"
 SAVE = "load the file where it can be trusted, and save tensors and plain values alone with `torch.save`"

@@ -113,11 +113,23 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: changed("data/0", flags=0x2808),
         "has a member 'archive/data/0' with zip features that torch does not use",
     ),
+    "hidden_in_the_time": (
+        lambda: changed("data/0", clock=7),
+        "has a member 'archive/data/0' with zip features that torch does not use",
+    ),
+    "hidden_in_the_attributes": (
+        lambda: changed("data/0", attributes=7),
+        "has a member 'archive/data/0' with zip features that torch does not use",
+    ),
+    "other_local_time": (
+        lambda: changed("data/0", local_clock=7),
+        "has a member 'data/0' whose own header says something else",
+    ),
     "member_comment": (
         lambda: changed("data/0", comment=b"weights"),
         "has a member 'archive/data/0' with zip features that torch does not use",
     ),
-    "deflated": (deflated, "has a compressed member 'archive/data.pkl', which torch does not write"),
+    "deflated": (deflated, "has a member 'archive/data.pkl' with zip features that torch does not use"),
     "zip_bomb": (compressed_claim, "has a compressed member 'archive/data/0', which torch does not write"),
     "stored_claim": (
         lambda: changed("data/0", size=3 * 2**30),

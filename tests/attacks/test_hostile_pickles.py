@@ -254,12 +254,12 @@ IN_THE_CHILD = {
     "a_terabyte": (
         {"w": named("builtins.bytearray") + number(2**40) + b"\x85R"},
         ChildError,
-        "has a pickle that needs more than 200 MB to read",
+        "has a pickle that needs more than 240 MB to read",
     ),
     "a_large_tensor": (
         {"w": named("torch.Tensor") + number(2**36) + b"\x85R"},
         ChildError,
-        "has a pickle that needs more than 200 MB to read",
+        "has a pickle that needs more than 240 MB to read",
     ),
     "endless_hash": (
         {"w": b"}" + b"(" + TUPLES + b"t" + b"Ns"},
