@@ -165,15 +165,13 @@ def _rows(output: bytes, code: int, where: str) -> list[Row]:
             case TensorRow() | ValueRow() | RefusedRow():
                 rows.append(row)
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    raise ChildError(where, f"could not be read: the process that reads pickles ended {how} without an answer", _FIX)
+    fix = 'check that `python -I -c "import torch"` works, and that the machine has memory left'
+    raise ChildError(where, f"could not be read: the process that reads pickles ended {how} without an answer", fix)
 
 
 def _raised(kind: str, text: str, where: str) -> CheckpointError:
     if kind == "MemoryError" or "allocate memory" in text:
         return ChildError(where, f"has a pickle that needs more than {MAX_MEMORY >> 20} MB to read", _FIX)
-    if kind in ("ImportError", "ModuleNotFoundError"):
-        fix = "install torch where `python -I` finds it"
-        return ChildError(where, f"could not be read: {text}", fix)
     if "failed locating file" in text:
         return PickledError(where, "has a tensor whose storage is not in the archive", "fetch or export the file again")
     shown = ascii(" ".join(text.split()))[1:-1][:200]

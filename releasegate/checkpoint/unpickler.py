@@ -121,8 +121,8 @@ def warm(modes: Sequence[Callable[[], AbstractContextManager[Any]]] = MODES) -> 
         archive.seek(0)
         loaded = load(archive, mode)
         if place(loaded["t"]) is not None:
-            list(described(loaded, {}))
             ORDINARY.update(*(vars(tensor) for tensor in loaded.values()))
+            list(described(loaded, {}))
             return mode
     raise RuntimeError("torch is too old to tell where storages lie")
 
