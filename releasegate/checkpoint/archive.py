@@ -190,9 +190,6 @@ def _descriptor_length(file: BinaryIO, entry: Listed, end: int) -> int:
 
 
 def _refuse_strangers(members: Mapping[str, Member], where: str) -> None:
-    if any(name == "constants.pkl" or name.startswith("code/") for name in members):
-        what = "is a TorchScript archive, which is a program"
-        raise ArchiveError(where, what, "save the state dict of the model that it was made from")
     for name in members:
         if name != PICKLE and name not in _TEXTS and not _STORAGE.fullmatch(name):
             raise ArchiveError(where, f"has a member {name!a}, which torch does not write", SAVE)

@@ -65,6 +65,9 @@ def read_central(file: BinaryIO, size: int, where: str) -> tuple[list[Listed], i
     text = os.pread(file.fileno(), directory.end - directory.begin, directory.begin)
     if len(text) != directory.end - directory.begin:
         raise ArchiveError(where, "is cut off inside its list of members", FETCH)
+    if b"/code/" in text or b"/constants.pkl" in text:
+        what = "is a TorchScript archive, which is a program"
+        raise ArchiveError(where, what, "save the state dict of the model that it was made from")
     listed: list[Listed] = []
     at = 0
     while at < len(text):
