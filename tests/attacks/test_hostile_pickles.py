@@ -189,6 +189,11 @@ def test_what_is_neither_tensor_nor_plain_value_is_refused_in_words(kind: str) -
     assert (row[0], row[1][0], row[2]) == ("refused", "w", what)
 
 
+def test_texts_that_are_not_unicode_are_told_with_escapes() -> None:
+    half = b"X\3\0\0\0\xed\xa0\x80"
+    assert told(b"}" + half + half + b"s") == ["value", ["w", "\\ud800"], {"type": "str", "text": "\\ud800"}]
+
+
 def test_tensors_in_the_attributes_of_a_dictionary_are_found() -> None:
     row = told(EMPTY + b"}" + text("hidden") + tensor() + b"sb")
     assert row[:2] == ["tensor", ["w", "hidden"]]
@@ -230,6 +235,11 @@ IN_THE_CHILD = {
         {"w": tensor(shape=(9, 9), strides=(9, 1))},
         PickledError,
         "has a storage data/0 of 24 bytes, which its pickle takes for 324",
+    ),
+    "scattered": (
+        {"w": tensor(elements=600_000, shape=(300_000,), strides=(2,))},
+        PickledError,
+        "has tensors in 300,000 pieces, most of them of 'w'; at most 250,000 are counted",
     ),
     "one_name_twice": (
         {"a.b": b"N", "a": b"}" + text("b") + b"Ns"},
@@ -275,12 +285,18 @@ IN_THE_CHILD = {
 }
 
 
-@pytest.mark.parametrize("kind", IN_THE_CHILD)
+QUICK = ("storage_that_is_not_there", "hundred_gigabytes", "senseless_call", "a_terabyte")
+"""Of those, the ones that every change is held against; each costs an import of torch."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in IN_THE_CHILD]
+)
 def test_the_process_refuses_within_seconds_and_megabytes(kind: str, tmp_path: Path) -> None:
     items, error, what = IN_THE_CHILD[kind]
     begin = time.monotonic()
     with pytest.raises(error) as caught:
-        read(tmp_path, torch_file(items))
+        read(tmp_path, torch_file(items, {"0": bytes(2_400_000)} if kind == "scattered" else None))
     assert caught.value.problems[0].what == what
     assert caught.value.problems[0].fix
     assert time.monotonic() - begin < 15  # 5 on a machine that does nothing else
