@@ -16,7 +16,6 @@ from typing import Any
 from releasegate.checkpoint.opcodes import AGAIN, mapped, refuse_name, walk
 from releasegate.errors import PickledError
 
-
 MAX_OPCODES = 3_000_000
 """Opcodes of one pickle: some 50,000 chunks of tensors."""
 
