@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from releasegate.receipt import Ranges
+from releasegate.receipt import Ranges, compact, expand
 
 Outcome = Literal["removed", "zero_filled", "rows_zeroed", "rows_reinitialised", "rows_removed"]
+
+_WORDS: dict[Outcome, str] = {
+    "removed": "removed",
+    "zero_filled": "filled with zeros",
+    "rows_zeroed": "with rows zeroed",
+    "rows_reinitialised": "with rows reinitialised",
+    "rows_removed": "with rows removed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +38,21 @@ class TensorEdit:
     def partial(self) -> bool:
         """Whether something of the tensor stays as it was."""
         return self.outcome in ("rows_zeroed", "rows_reinitialised", "rows_removed")
+
+    @property
+    def words(self) -> str:
+        """What the tensor becomes: `removed`, `with rows zeroed along dimension 1`."""
+        along = f" along dimension {self.dimension}" if self.dimension else ""
+        drawn = f" with std {self.std:g}" if self.std is not None else ""
+        return f"{_WORDS[self.outcome]}{along}{drawn}"
+
+    def joined(self, other: TensorEdit) -> TensorEdit | None:
+        """Both edits as one; `None` if they want different things.
+
+        >>> TensorEdit("rows_zeroed", ((0, 1),)).joined(TensorEdit("rows_zeroed", ((2, 3),))).rows
+        ((0, 3),)
+        """
+        if (self.outcome, self.dimension, self.std) != (other.outcome, other.dimension, other.std):
+            return None
+        rows = compact([*expand(self.rows), *expand(other.rows)])
+        return TensorEdit(self.outcome, rows, self.dimension, self.std)
