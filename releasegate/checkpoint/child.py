@@ -1,0 +1,175 @@
+"""A pickle read in a process of its own, with limits on memory and time, which answers with plain rows."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Annotated, Literal, NamedTuple
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
+from releasegate.errors import CheckpointError, ChildError, PickledError
+
+PROGRAM = Path(__file__).with_name("unpickler.py")
+MAX_MEMORY = 200 << 20
+"""Bytes that the child may allocate beyond what torch itself needs (about 220 MB)."""
+MAX_OUTPUT = 32 << 20
+"""Bytes of an answer."""
+MAX_WAIT = 120.0
+"""Seconds from start to end, most of them for a cold import of torch."""
+OPCODES_A_SECOND = 50_000
+"""Opcodes that an honest pickle is given a second of processor time for; torch needs a quarter of that."""
+_FIX = "is it a checkpoint? if so, load it where it can be trusted, and save its tensors in several files"
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class TensorRow(NamedTuple):
+    """A tensor: `path` are the keys that lead to it, `offset` is in elements from the start of its storage `key`."""
+
+    kind: Literal["tensor"]
+    path: list[str]
+    dtype: str
+    shape: list[Count]
+    strides: list[Count]
+    offset: Count
+    key: str
+    storage_bytes: Count
+
+
+class ValueRow(NamedTuple):
+    """What is no tensor, in JSON."""
+
+    kind: Literal["value"]
+    path: list[str]
+    value: JsonValue
+
+
+class RefusedRow(NamedTuple):
+    """Something that is neither, in words; nothing comes after it."""
+
+    kind: Literal["refused"]
+    path: list[str]
+    what: str
+
+
+class _Raised(NamedTuple):
+    kind: Literal["raised"]
+    error: str
+    text: str
+
+
+class _End(NamedTuple):
+    kind: Literal["done", "too much"]
+
+
+Row = TensorRow | ValueRow | RefusedRow
+_ROW: TypeAdapter[Row | _Raised | _End] = TypeAdapter(TensorRow | ValueRow | RefusedRow | _Raised | _End)
+
+
+def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: str) -> list[Row]:
+    """What `torch.load(weights_only=True)` makes of a pickle, in the order of its dictionaries.
+
+    Args:
+        pickle: with `opcodes` opcodes, looked through before.
+        keys: names of the storages that there are.
+        where: named in errors.
+
+    Raises:
+        PickledError: torch refuses the pickle.
+        ChildError: the process ran out of memory or time, or died.
+    """
+    seconds = 1 + opcodes // OPCODES_A_SECOND
+    request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
+    request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
+    with tempfile.TemporaryFile() as given:
+        given.write(json.dumps(request).encode() + b"\n" + pickle)
+        given.seek(0)
+        output, code = _run(given, where)
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise ChildError(where, f"has a pickle that takes more than {seconds} seconds to read", _FIX)
+    return _rows(output, code, where)
+
+
+def _run(given: IO[bytes], where: str) -> tuple[bytes, int]:
+    """What the child wrote, and its exit code; nothing of it is left running."""
+    environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-W", "ignore", str(PROGRAM)],
+        stdin=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env=environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        start_new_session=True,
+    )
+    try:
+        return _read(child, where), child.wait(timeout=MAX_WAIT)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _read(child: subprocess.Popen[bytes], where: str) -> bytes:
+    """All that the child writes until it closes its output."""
+    deadline = time.monotonic() + MAX_WAIT
+    parts: list[bytes] = []
+    assert child.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while sum(map(len, parts)) <= 2 * MAX_OUTPUT:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise ChildError(where, f"was not read within {MAX_WAIT:.0f} seconds", "is the machine busy? try again")
+            part = os.read(child.stdout.fileno(), 1 << 20)
+            if not part:
+                break
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _rows(output: bytes, code: int, where: str) -> list[Row]:
+    """The rows of an answer, if it is whole."""
+    rows: list[Row] = []
+    for line in output.splitlines():
+        try:
+            row = _ROW.validate_json(line, strict=True) if line else None
+        except ValidationError:
+            break
+        match row:
+            case _End("done"):
+                return rows
+            case _End():
+                raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
+            case _Raised():
+                raise _raised(row.error, row.text, where)
+            case TensorRow() | ValueRow() | RefusedRow():
+                rows.append(row)
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    raise ChildError(where, f"could not be read: the process that reads pickles ended {how} without an answer", _FIX)
+
+
+def _raised(kind: str, text: str, where: str) -> CheckpointError:
+    if kind == "MemoryError" or "allocate memory" in text:
+        return ChildError(where, f"has a pickle that needs more than {MAX_MEMORY >> 20} MB to read", _FIX)
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        fix = "install torch where `python -I` finds it"
+        return ChildError(where, f"could not be read: {text}", fix)
+    if "failed locating file" in text:
+        return PickledError(where, "has a tensor whose storage is not in the archive", "fetch or export the file again")
+    shown = ascii(" ".join(text.split()))[1:-1][:200]
+    fix = "load the file where it can be trusted, and save tensors and plain values alone with `torch.save`"
+    return PickledError(where, f"is refused by torch.load(weights_only=True): {kind}: {shown}", fix)
