@@ -34,6 +34,7 @@ class Contents:
         vocabulary: ids by token; may be empty.
         sizes: every file with its size in bytes.
         foreign: files that no published checkpoint may hold, with what each is.
+        code: files that ask for code from the checkpoint to be run, with the key that does.
     """
 
     root: Path
@@ -48,6 +49,7 @@ class Contents:
     vocabulary: Mapping[str, int] = field(repr=False)
     sizes: Mapping[str, int] = field(repr=False)
     foreign: Mapping[str, str] = field(repr=False)
+    code: Mapping[str, str] = field(repr=False)
 
     @property
     def parallel(self) -> bool:
@@ -60,7 +62,8 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
 
     Args:
         names: its files, if they were listed before.
-        strict: whether to refuse what no published checkpoint may hold, weights in pickles included.
+        strict: whether to refuse what no published checkpoint may hold, weights in pickles and keys that ask for code
+            included.
 
     Raises:
         NotFound: there is no such folder.
@@ -75,7 +78,8 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
             raise CheckpointError(str(root / name), f"is {what}", fix)
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
-    for name, key in keys_with_code(root, names).items():
+    code = keys_with_code(root, names)
+    for name, key in code.items() if strict else ():
         what = f"asks for code from the checkpoint to be run ({key})"
         raise CheckpointError(str(root / name), what, "use a model whose class is in its library, and remove the key")
     weights = read_weights(root, names, form)
@@ -92,4 +96,5 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
         vocabulary=read_vocabulary(root, names, form.config, config),
         sizes={name: os.stat(root / name, follow_symlinks=False).st_size for name in names},
         foreign={name: what for name, what in foreign.items() if name not in weights.shards},
+        code=code,
     )

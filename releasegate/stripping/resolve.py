@@ -80,6 +80,7 @@ def resolve(contents: Contents, recipe: Recipe) -> Resolved:
     for pattern in recipe.keep.files:
         files.claim(pattern, f"keep {pattern}")
     _refuse_foreign(fitting, dropped)
+    _refuse_code(fitting, dropped, keys)
     tensors.settle()
     files.settle()
     refuse_emptied(fitting, edits)
@@ -171,6 +172,15 @@ def _refuse_foreign(fitting: Fitting, dropped: tuple[str, ...]) -> None:
         if name not in dropped and not (opened and opened.pickled):
             fix = f"leave it out with `drop_file: {name}`, or account for its tensors (`{name}:PATTERN`) if it is a pickle"
             raise fitting.mismatch(f"does not drop {name!r}, which is {what}", fix)
+
+
+def _refuse_code(fitting: Fitting, dropped: tuple[str, ...], keys: tuple[KeySet, ...]) -> None:
+    """A key that asks for code from the checkpoint to be run is taken out, or the file that it stands in."""
+    unset = {(key.file, key.key) for key in keys if key.unset}
+    for name, key in fitting.contents.code.items():
+        if name not in dropped and (name, key) not in unset:
+            what = f"leaves {key} in {name}, which asks for code from the checkpoint to be run"
+            raise fitting.mismatch(what, f"take it out: `{{unset: {name}, key: {key}}}`")
 
 
 def _tokens(fitting: Fitting) -> Ranges:
