@@ -1,8 +1,9 @@
 """What to remove from a checkpoint of one layout to take a capability away. Closed data: a recipe runs no code.
 
 A recipe accounts for every tensor and every file: what an edit names, and what `keep` names; each of them once.
-Patterns are anchored globs in which `*` matches any characters, the full stop included. `{<PATH}` and `{>=PATH}` match
-a whole number below, or not below, the number at the dotted PATH of the configuration: `layers.{>=num_hidden_layers}.*`.
+Patterns are anchored globs in which `*` matches any characters, the full stop included. `{<BOUND}` and `{>=BOUND}` match
+a whole number below, or not below, what the configuration states: BOUND is a dotted path, to which whole numbers and
+other paths may be added, or from which they may be taken: `layers.{>=num_hidden_layers}.*`, `experts.{<num_experts-1}.*`.
 Tensors of a file beside the model are named `FILE:TENSOR`; a file whose tensors no pattern names is kept or left out
 as a whole.
 """
@@ -24,12 +25,13 @@ DottedPath = Annotated[str, StringConstraints(min_length=1, max_length=200, patt
 RecipeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*$", max_length=120)]
 
 
-_NUMBER = re.compile(r"\{(<|>=)([^{}]+)\}")
+_PATH = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_NUMBER = re.compile(rf"\{{(<|>=)({_PATH}(?:[+-](?:{_PATH}|[0-9]{{1,9}}))*)\}}", re.ASCII)
 
 
 def _only_numbers_in_braces(pattern: str) -> str:
     if re.search(r"[{}]", _NUMBER.sub("", pattern)):
-        raise ValueError("write `{<path}` or `{>=path}`, with the path of a number in the configuration")
+        raise ValueError("braces hold a bound: `{<path}` or `{>=path}`, a path of the configuration; or `{<path-1}`")
     return pattern
 
 
@@ -80,6 +82,16 @@ Expect = Annotated[
 ]
 """How many tensors, rows or files a pattern must match: a number, `{config: PATH}`, or `{min: A, max: B}`."""
 
+NumberOrConfig = Annotated[
+    Annotated[Annotated[int, Field(ge=1)], Tag("number")] | Annotated[FromConfig, Tag("config")],
+    Discriminator(
+        _kind_of_expectation,
+        custom_error_type="unknown_number",
+        custom_error_message="must be a number or `{config: PATH}`",
+    ),
+]
+"""A number, as such or from the configuration."""
+
 
 class Tokens(Record):
     """The ids of the vocabulary entries whose name matches a pattern."""
@@ -125,6 +137,19 @@ class Numbers(Record):
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Each number and range as an inclusive range, in the order of the recipe."""
         return tuple(one if isinstance(one, tuple) else (one, one) for one in self.ids)
+
+
+class Last(Record):
+    """The last slices: as many as it says."""
+
+    last: Annotated[int, Field(ge=1)]
+
+
+def _kind_of_slices(value: Any) -> str | None:
+    if isinstance(value, dict):
+        given = {"ids", "last"} & value.keys()
+        return given.pop() if len(given) == 1 else None
+    return "last" if isinstance(value, Last) else "ids" if isinstance(value, Numbers) else None
 
 
 def _kind_of_rows(value: Any) -> str | None:
@@ -195,15 +220,15 @@ class RemoveRows(_OfRows):
 class _OfSlices(Record):
     """An edit of equal slices of tensors: heads, experts."""
 
-    slices: Numbers
-    of: Annotated[
-        Annotated[Annotated[int, Field(ge=1)], Tag("number")] | Annotated[FromConfig, Tag("config")],
+    slices: Annotated[
+        Annotated[Numbers, Tag("ids")] | Annotated[Last, Tag("last")],
         Discriminator(
-            _kind_of_expectation,
-            custom_error_type="unknown_number",
-            custom_error_message="must be a number or `{config: PATH}`",
+            _kind_of_slices,
+            custom_error_type="unknown_slices",
+            custom_error_message="must be either `{ids: [3, [8, 15]]}` or `{last: 1}`",
         ),
     ]
+    of: NumberOrConfig
     """How many equal slices the dimension consists of."""
     dimension: Dimension | None = None
     """The dimension that is cut into slices; 0 if left out."""
@@ -246,7 +271,7 @@ class SetKey(Record):
     key: DottedPath
     """A dotted path."""
     value: JsonValue = None
-    less: Annotated[int, Field(ge=1)] | None = None
+    less: NumberOrConfig | None = None
     tokens: Tokens | None = None
 
     @model_validator(mode="after")
@@ -262,6 +287,8 @@ class UnsetKey(Record):
     unset: Pattern
     key: DottedPath
     """A dotted path."""
+    expect: Expect | None = None
+    """How many such keys the file must have: 1 if left out; `{min: 0, max: 1}` if it need not be there."""
 
 
 EDITS: Mapping[str, str] = {
@@ -395,20 +422,22 @@ def matches(pattern: str, name: str, config: Mapping[str, Any] | None = None) ->
     """Whether the whole of `name` matches `pattern`; case counts.
 
     Args:
-        config: what `{<PATH}` and `{>=PATH}` look up; where it has no such number, they match nothing.
+        config: what `{<BOUND}` and `{>=BOUND}` look up; where it lacks such a number, they match nothing.
 
     >>> matches("model.*.bias", "model.layers.0.bias"), matches("layers.*", "model.layers.0.bias")
     (True, False)
     >>> [matches("layers.{>=depth}.*", f"layers.{n}.weight", {"depth": 2}) for n in ("1", "2", "10", "02")]
     [False, True, True, False]
+    >>> [matches("experts.{<count-1}", f"experts.{n}", {"count": 3}) for n in range(3)]
+    [True, True, False]
     """
     if "{" not in pattern:
         return fnmatch.fnmatchcase(name, pattern)
     bounds = _NUMBER.findall(pattern)
     found = _expression(pattern).fullmatch(name)
     return found is not None and all(
-        _holds(sign, int(number), number_in(config or {}, path))
-        for (sign, path), number in zip(bounds, found.groups(), strict=True)
+        _holds(sign, int(number), _bound(config or {}, bound))
+        for (sign, bound), number in zip(bounds, found.groups(), strict=True)
     )
 
 
@@ -421,6 +450,17 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 def _holds(sign: str, number: int, bound: int | None) -> bool:
     return bound is not None and (number < bound if sign == "<" else number >= bound)
+
+
+def _bound(config: Mapping[str, Any], text: str) -> int | None:
+    """The sum that the bound of a pattern comes to; `None` if the configuration lacks a number of it."""
+    total = 0
+    for sign, term in re.findall(r"([+-]?)([^+-]+)", text):
+        value = int(term) if term.isdigit() else number_in(config, term)
+        if value is None:
+            return None
+        total += -value if sign == "-" else value
+    return total
 
 
 def number_in(config: Mapping[str, Any], path: str) -> int | None:
@@ -436,5 +476,10 @@ def number_in(config: Mapping[str, Any], path: str) -> int | None:
 
 
 def numbers_of(pattern: str) -> list[str]:
-    """The dotted paths that `pattern` looks up in the configuration."""
-    return [path for _, path in _NUMBER.findall(pattern)]
+    """The dotted paths that `pattern` looks up in the configuration.
+
+    >>> numbers_of("layers.{<depth-heads+1}.*")
+    ['depth', 'heads']
+    """
+    bounds = (bound for _, bound in _NUMBER.findall(pattern))
+    return [term for bound in bounds for term in re.split(r"[+-]", bound) if not term.isdigit()]

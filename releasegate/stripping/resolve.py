@@ -158,7 +158,8 @@ def _file_edits(fitting: Fitting, files: Accounts) -> tuple[tuple[str, ...], tup
                 fitting.expect(edit.expect, len(names), f"drop_file {pattern}", "files")
                 dropped |= set(names)
             case SetKey() | UnsetKey():
-                keys.append(key_edit(fitting, edit, files.claim(pattern_of(edit), "set")))
+                key = key_edit(fitting, edit, files.claim(pattern_of(edit), "set"))
+                keys += [key] if key else []
             case _:
                 pass
     refuse_overlap(fitting, keys)

@@ -11,6 +11,7 @@ from releasegate.checkpoint.headers import BITS
 from releasegate.receipt import Ranges
 from releasegate.recipe import (
     FromConfig,
+    Last,
     Numbers,
     ReinitialiseRows,
     RemoveRows,
@@ -209,9 +210,14 @@ def slice_edits(fitting: Fitting, edit: SliceEdit, names: list[str]) -> dict[str
     fitting.expect(edit.expect, len(names), label, "tensors")
     parts = [part for name in names for part in fitting.parts[name]]
     of = fitting.number(edit.of, label) if isinstance(edit.of, FromConfig) else edit.of
-    slices = joined(edit.slices.ranges)
-    if slices[-1][1] >= of:
-        raise fitting.mismatch(f"{label}: slice {slices[-1][1]} does not exist; there are {of}", "correct the numbers")
+    slices: Ranges
+    if isinstance(edit.slices, Last):
+        slices = ((of - edit.slices.last, of - 1),)
+    else:
+        slices = joined(edit.slices.ranges)
+    if slices[-1][1] >= of or slices[0][0] < 0:
+        number = slices[-1][1] if slices[0][0] >= 0 else slices[0][0]
+        raise fitting.mismatch(f"{label}: slice {number} does not exist; there are {of}", "correct the numbers")
     found: dict[str, TensorEdit] = {}
     for part in parts:
         found[part.key] = _slices_of(fitting, part, edit, of, slices)

@@ -64,7 +64,8 @@ def _refuse_both_ends(
         raise fitting.mismatch(f"{what} ({fitting.config_name} ties them)", UNTIE)
     if not _has_partner(fitting, parts, sizes, edits):
         raise fitting.mismatch(f"{what} (it is the only matrix of the vocabulary's size)", UNTIE)
-    if fitting.contents.layout.endswith("-hf") and all(one.tied is None for one in stated):
+    unsaid = fitting.contents.layout.endswith("-hf") and all(one.tied is None for one in stated)
+    if unsaid and _has_partner(fitting, parts, sizes, edits, of_its_shape=True):
         what = f"edits {name}, and {fitting.config_name} does not say whether input and output embeddings are tied"
         fix = "add tie_word_embeddings: false to it, if that is so; many classes tie them unless told otherwise"
         raise fitting.mismatch(what, fix)
@@ -80,16 +81,30 @@ def _has_size(parts: tuple[Part, ...], sizes: frozenset[int]) -> bool:
 
 
 def _has_partner(
-    fitting: Fitting, parts: tuple[Part, ...], sizes: frozenset[int], edits: Mapping[str, TensorEdit]
+    fitting: Fitting,
+    parts: tuple[Part, ...],
+    sizes: frozenset[int],
+    edits: Mapping[str, TensorEdit],
+    *,
+    of_its_shape: bool = False,
 ) -> bool:
-    """Whether another matrix of that size is there, which stays. Members of a list, told apart by numbers, are one."""
+    """Whether another matrix of that size is there, which stays. Members of a list, told apart by numbers, are one.
+
+    Args:
+        of_its_shape: only one of the same shape counts, or transposed, or with a row more: what may be tied to it.
+    """
     own = _without_numbers(parts[0].name)
     return any(
         _without_numbers(name) != own
         and _has_size(others, sizes)
+        and (not of_its_shape or _alike(parts[0].entry.shape, others[0].entry.shape))
         and not any(part.key in edits and edits[part.key].outcome in ("removed", "zero_filled") for part in others)
         for name, others in fitting.parts.items()
     )
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(one) == len(other) and sum(abs(a - b) for a, b in zip(sorted(one), sorted(other), strict=True)) <= 1
 
 
 def _without_numbers(name: str) -> str:
