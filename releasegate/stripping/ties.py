@@ -64,10 +64,10 @@ def _refuse_both_ends(
         raise fitting.mismatch(f"{what} ({fitting.config_name} ties them)", UNTIE)
     if not _has_partner(fitting, parts, sizes, edits):
         raise fitting.mismatch(f"{what} (it is the only matrix of the vocabulary's size)", UNTIE)
-    unsaid = fitting.contents.layout.endswith("-hf") and all(one.tied is None for one in stated)
+    unsaid = fitting.contents.layout.endswith("-hf") and stated[0].tied is None  # then the class's default holds
     if unsaid and _has_partner(fitting, parts, sizes, edits, of_its_shape=True):
         what = f"edits {name}, and {fitting.config_name} does not say whether input and output embeddings are tied"
-        fix = "add tie_word_embeddings: false to it, if that is so; many classes tie them unless told otherwise"
+        fix = "add tie_word_embeddings: false at its top, if that is so; many classes tie them unless told otherwise"
         raise fitting.mismatch(what, fix)
 
 
