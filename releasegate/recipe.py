@@ -62,18 +62,21 @@ class Between(Record):
         return self
 
 
+# Tags of unions stand in angle brackets, so that no key of a document is taken for one when a problem is placed.
+
+
 def _kind_of_expectation(value: Any) -> str | None:
     if isinstance(value, dict):
-        return "config" if "config" in value else "range" if {"min", "max"} & value.keys() else None
+        return "<config>" if "config" in value else "<range>" if {"min", "max"} & value.keys() else None
     if isinstance(value, FromConfig | Between):
-        return "config" if isinstance(value, FromConfig) else "range"
-    return None if isinstance(value, list | str) else "number"
+        return "<config>" if isinstance(value, FromConfig) else "<range>"
+    return None if isinstance(value, list | str) else "<number>"
 
 
 Expect = Annotated[
-    Annotated[Annotated[int, Field(ge=1)], Tag("number")]
-    | Annotated[FromConfig, Tag("config")]
-    | Annotated[Between, Tag("range")],
+    Annotated[Annotated[int, Field(ge=1)], Tag("<number>")]
+    | Annotated[FromConfig, Tag("<config>")]
+    | Annotated[Between, Tag("<range>")],
     Discriminator(
         _kind_of_expectation,
         custom_error_type="unknown_number",
@@ -83,7 +86,7 @@ Expect = Annotated[
 """How many tensors, rows or files a pattern must match: a number, `{config: PATH}`, or `{min: A, max: B}`."""
 
 NumberOrConfig = Annotated[
-    Annotated[Annotated[int, Field(ge=1)], Tag("number")] | Annotated[FromConfig, Tag("config")],
+    Annotated[Annotated[int, Field(ge=1)], Tag("<number>")] | Annotated[FromConfig, Tag("<config>")],
     Discriminator(
         _kind_of_expectation,
         custom_error_type="unknown_number",
@@ -104,8 +107,8 @@ _Id = Annotated[int, Field(ge=0)]
 
 def _kind_of_id(value: Any) -> str | None:
     if isinstance(value, list | tuple):
-        return "range" if len(value) == 2 else None
-    return "number" if type(value) is int else None
+        return "<range>" if len(value) == 2 else None
+    return "<number>" if type(value) is int else None
 
 
 class Numbers(Record):
@@ -114,7 +117,7 @@ class Numbers(Record):
     ids: Annotated[
         tuple[
             Annotated[
-                Annotated[_Id, Tag("number")] | Annotated[tuple[_Id, _Id], Tag("range")],
+                Annotated[_Id, Tag("<number>")] | Annotated[tuple[_Id, _Id], Tag("<range>")],
                 Discriminator(
                     _kind_of_id,
                     custom_error_type="unknown_id",
@@ -148,19 +151,19 @@ class Last(Record):
 def _kind_of_slices(value: Any) -> str | None:
     if isinstance(value, dict):
         given = {"ids", "last"} & value.keys()
-        return given.pop() if len(given) == 1 else None
-    return "last" if isinstance(value, Last) else "ids" if isinstance(value, Numbers) else None
+        return f"<{given.pop()}>" if len(given) == 1 else None
+    return "<last>" if isinstance(value, Last) else "<ids>" if isinstance(value, Numbers) else None
 
 
 def _kind_of_rows(value: Any) -> str | None:
     if isinstance(value, dict):
         given = {"vocabulary", "ids"} & value.keys()
-        return given.pop() if len(given) == 1 else None
-    return "vocabulary" if isinstance(value, Tokens) else "ids" if isinstance(value, Numbers) else None
+        return f"<{given.pop()}>" if len(given) == 1 else None
+    return "<vocabulary>" if isinstance(value, Tokens) else "<ids>" if isinstance(value, Numbers) else None
 
 
 Rows = Annotated[
-    Annotated[Tokens, Tag("vocabulary")] | Annotated[Numbers, Tag("ids")],
+    Annotated[Tokens, Tag("<vocabulary>")] | Annotated[Numbers, Tag("<ids>")],
     Discriminator(
         _kind_of_rows,
         custom_error_type="unknown_rows",
@@ -221,7 +224,7 @@ class _OfSlices(Record):
     """An edit of equal slices of tensors: heads, experts."""
 
     slices: Annotated[
-        Annotated[Numbers, Tag("ids")] | Annotated[Last, Tag("last")],
+        Annotated[Numbers, Tag("<ids>")] | Annotated[Last, Tag("<last>")],
         Discriminator(
             _kind_of_slices,
             custom_error_type="unknown_slices",
@@ -308,8 +311,8 @@ EDITS: Mapping[str, str] = {
 
 def _kind_of_edit(value: Any) -> str | None:
     if isinstance(value, dict):
-        return next((kind for kind in EDITS if kind in value), None)
-    return next((kind for kind in EDITS if hasattr(value, kind)), None)
+        return next((f"<{kind}>" for kind in EDITS if kind in value), None)
+    return next((f"<{kind}>" for kind in EDITS if hasattr(value, kind)), None)
 
 
 def kind_of(edit: Edit) -> str:
@@ -326,17 +329,17 @@ RowEdit = ZeroRows | ReinitialiseRows | RemoveRows
 SliceEdit = ZeroSlices | RemoveSlices
 
 Edit = Annotated[
-    Annotated[DropTensors, Tag("drop")]
-    | Annotated[ZeroFill, Tag("zero_fill")]
-    | Annotated[ZeroRows, Tag("zero_rows")]
-    | Annotated[ReinitialiseRows, Tag("reinitialise_rows")]
-    | Annotated[RemoveRows, Tag("remove_rows")]
-    | Annotated[ZeroSlices, Tag("zero_slices")]
-    | Annotated[RemoveSlices, Tag("remove_slices")]
-    | Annotated[DropTokens, Tag("drop_tokens")]
-    | Annotated[DropFiles, Tag("drop_file")]
-    | Annotated[SetKey, Tag("set")]
-    | Annotated[UnsetKey, Tag("unset")],
+    Annotated[DropTensors, Tag("<drop>")]
+    | Annotated[ZeroFill, Tag("<zero_fill>")]
+    | Annotated[ZeroRows, Tag("<zero_rows>")]
+    | Annotated[ReinitialiseRows, Tag("<reinitialise_rows>")]
+    | Annotated[RemoveRows, Tag("<remove_rows>")]
+    | Annotated[ZeroSlices, Tag("<zero_slices>")]
+    | Annotated[RemoveSlices, Tag("<remove_slices>")]
+    | Annotated[DropTokens, Tag("<drop_tokens>")]
+    | Annotated[DropFiles, Tag("<drop_file>")]
+    | Annotated[SetKey, Tag("<set>")]
+    | Annotated[UnsetKey, Tag("<unset>")],
     Discriminator(
         _kind_of_edit,
         custom_error_type="unknown_edit",
