@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
 from releasegate.checkpoint.headers import Header
 from releasegate.checkpoint.layouts import find_form
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
-from releasegate.checkpoint.weights import Place, read_weights
+from releasegate.checkpoint.weights import Place, read_stored, read_weights
 from releasegate.errors import CheckpointError
 
 
@@ -57,6 +57,9 @@ class Contents:
         return any(name != place.entry.name for name, place in self.tensors.items())
 
 
+C = TypeVar("C", bound=Contents)
+
+
 def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = False) -> Contents:
     """What the folder `root` holds.
 
@@ -98,3 +101,13 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
         foreign={name: what for name, what in foreign.items() if name not in weights.shards},
         code=code,
     )
+
+
+def with_siblings(contents: C, names: Iterable[str]) -> C:
+    """`contents` with the files `names`, which lie beside the model, among its `siblings`.
+
+    Raises:
+        CheckpointError: one of them does not hold tensors, or in a form that is not read.
+    """
+    found = {name: read_stored(contents.root / name) for name in names if name not in contents.siblings}
+    return replace(contents, siblings={**contents.siblings, **found}) if found else contents

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
-from releasegate.receipt import Ranges, compact, expand
+from releasegate.receipt import (
+    Ranges,
+    Removed,
+    RowsReinitialised,
+    RowsRemoved,
+    RowsZeroed,
+    TensorOutcome,
+    Untouched,
+    ZeroFilled,
+    compact,
+    expand,
+)
 
 Outcome = Literal["removed", "zero_filled", "rows_zeroed", "rows_reinitialised", "rows_removed"]
 
@@ -56,3 +67,18 @@ class TensorEdit:
             return None
         rows = compact([*expand(self.rows), *expand(other.rows)])
         return TensorEdit(self.outcome, rows, self.dimension, self.std)
+
+
+def edit_of(outcome: TensorOutcome) -> TensorEdit | None:
+    """The edit that the receipt says was made; `None` for a tensor that is untouched."""
+    match outcome:
+        case Untouched():
+            return None
+        case Removed() | ZeroFilled():
+            return TensorEdit(outcome.outcome)
+        case RowsZeroed() | RowsRemoved():
+            return TensorEdit(outcome.outcome, outcome.rows, outcome.dimension or 0)
+        case RowsReinitialised():
+            return TensorEdit(outcome.outcome, outcome.rows, outcome.dimension or 0, outcome.std)
+        case _:
+            assert_never(outcome)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, assert_never
 
-from releasegate.checkpoint import Contents, Entry, Header
-from releasegate.checkpoint.weights import read_stored
+from releasegate.checkpoint import Contents, Entry, Header, with_siblings
 from releasegate.errors import RecipeMismatch
 from releasegate.recipe import Between, Expect, FromConfig, Recipe, matches, number_in, numbers_of, tensor_patterns
 
@@ -146,11 +145,10 @@ def fit(contents: Contents, recipe: Recipe) -> Fitting:
         raise mismatch(recipe, what, "choose a recipe of the checkpoint's layout")
     patterns = list(tensor_patterns(recipe))
     _refuse_unknown_numbers(contents, recipe, patterns)
-    opened = {
-        name: contents.siblings[name] if name in contents.siblings else read_stored(contents.root / name)
-        for name in sorted({*contents.siblings, *contents.foreign})
-        if any(_names_tensors_of(pattern, name) for pattern in patterns)
-    }
+    beside = sorted({*contents.siblings, *contents.foreign})
+    named = [name for name in beside if any(_names_tensors_of(pattern, name) for pattern in patterns)]
+    contents = with_siblings(contents, named)
+    opened = {name: contents.siblings[name] for name in named}
     parts: dict[str, tuple[Part, ...]] = {}
     for part in _parts(contents, opened):
         held = parts.get(part.name, ())

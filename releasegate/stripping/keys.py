@@ -10,7 +10,7 @@ from releasegate.checkpoint.files import read_json_object
 from releasegate.receipt import KeySet
 from releasegate.recipe import FromConfig, SetKey, UnsetKey, kind_of, pattern_of
 from releasegate.stripping.fitting import Fitting
-from releasegate.stripping.rows import token_ids
+from releasegate.stripping.selection import token_ids
 
 
 def key_edit(fitting: Fitting, edit: SetKey | UnsetKey, names: list[str]) -> KeySet | None:

@@ -5,32 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import assert_never
 
 from releasegate.checkpoint import Contents, Header
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
-from releasegate.receipt import (
-    KeySet,
-    LentParts,
-    Ranges,
-    Receipt,
-    RecipeUsed,
-    Removed,
-    RowsReinitialised,
-    RowsRemoved,
-    RowsZeroed,
-    TensorOutcome,
-    Untouched,
-    ZeroFilled,
-)
+from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
 from releasegate.recipe import Recipe, Residual, SetKey
-from releasegate.stripping.edits import TensorEdit
+from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.fitting import mismatch
 from releasegate.stripping.keys import refuse_overlap
 from releasegate.stripping.residuals import staying
 from releasegate.stripping.resolve import Resolved, refuse_emptied, resolve
-from releasegate.stripping.rows import joined
+from releasegate.stripping.selection import joined
 from releasegate.stripping.vocabulary import edited_files, renumbered_keys, require_rows
 
 APART = "correct one of the recipes, or strip in two runs"
@@ -81,21 +67,6 @@ class StripPlan:
             and (receipt.vocabulary.tokens if receipt.vocabulary else ()) == self.vocabulary
             and tuple(sorted(one.file for one in receipt.converted or ())) == self.converted
         )
-
-
-def edit_of(outcome: TensorOutcome) -> TensorEdit | None:
-    """The edit that a receipt says was made; `None` of a tensor that stayed as it was."""
-    match outcome:
-        case Untouched():
-            return None
-        case Removed() | ZeroFilled():
-            return TensorEdit(outcome.outcome)
-        case RowsZeroed() | RowsRemoved():
-            return TensorEdit(outcome.outcome, outcome.rows, outcome.dimension or 0)
-        case RowsReinitialised():
-            return TensorEdit(outcome.outcome, outcome.rows, outcome.dimension or 0, outcome.std)
-        case _:
-            assert_never(outcome)
 
 
 def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:

@@ -29,7 +29,8 @@ from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.fitting import Accounts, Fitting, fit
 from releasegate.stripping.keys import key_edit, refuse_overlap
 from releasegate.stripping.residuals import check_residual, lent_parts
-from releasegate.stripping.rows import count, joined, row_edits, slice_edits, token_ids
+from releasegate.stripping.rows import count_of
+from releasegate.stripping.selection import joined, row_edits, slice_edits, token_ids
 from releasegate.stripping.ties import refuse_ties
 
 
@@ -143,7 +144,7 @@ def refuse_emptied(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> None:
     for parts in fitting.parts.values():
         for part in parts:
             edit = edits.get(part.key)
-            lost = count(edit.rows) if edit is not None and edit.outcome == "rows_removed" else 0
+            lost = count_of(edit.rows) if edit is not None and edit.outcome == "rows_removed" else 0
             if edit is not None and lost and lost == part.entry.shape[edit.dimension]:
                 raise fitting.mismatch(f"removes all {lost} rows of {part.key}", "`drop` the tensor")
 
@@ -191,6 +192,6 @@ def _tokens(fitting: Fitting) -> Ranges:
         if isinstance(edit, DropTokens):
             label = f"drop_tokens {edit.drop_tokens}"
             ids = token_ids(fitting, Tokens(vocabulary=edit.drop_tokens), label)
-            fitting.expect(edit.expect, count(ids), label, "tokens")
+            fitting.expect(edit.expect, count_of(ids), label, "tokens")
             found += ids
     return joined(found)

@@ -1,239 +1,142 @@
-"""Edits of a part of a tensor: rows by token or number, equal slices; also where a tensor is split over shards."""
+"""Rows of a tensor along any of its dimensions, as bytes of its data."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import assert_never
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from releasegate.checkpoint import Entry
-from releasegate.checkpoint.headers import BITS
+import numpy as np
+from numpy.typing import NDArray
+
+from releasegate.checkpoint.headers import BITS, Entry
 from releasegate.receipt import Ranges
-from releasegate.recipe import (
-    FromConfig,
-    Last,
-    Numbers,
-    ReinitialiseRows,
-    RemoveRows,
-    RowEdit,
-    SliceEdit,
-    Tokens,
-    ZeroRows,
-    ZeroSlices,
-    kind_of,
-    matches,
-    pattern_of,
-)
-from releasegate.stripping.edits import Outcome, TensorEdit
-from releasegate.stripping.fitting import Fitting, Part
-
-FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
-"""Dtypes whose elements can be drawn at random."""
-
-TOGETHER = "the vocabulary and the weights do not belong together: export them again"
+from releasegate.stripping.edits import TensorEdit
 
 
-def joined(ranges: Sequence[tuple[int, int]]) -> Ranges:
-    """The inclusive ranges in ascending order, overlapping and neighbouring ones as one; never listed number by number.
+class Window(NamedTuple):
+    """A stretch of a tensor's data in which rows lie regularly, seen as [slabs, rows, bytes of each row].
 
-    >>> joined([(7, 9), (4, 5), (6, 6), (12, 12)])
-    ((4, 9), (12, 12))
+    Attributes:
+        offset: where it begins, in bytes from the tensor's beginning.
+        first: the number of its first row.
+        shape: slabs, rows, bytes.
     """
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
+
+    offset: int
+    first: int
+    shape: tuple[int, int, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one tensor that an edit names, in the tensor seen as [slabs, length, bytes of a row].
+
+    Attributes:
+        slabs: how many times the rows repeat: the product of the dimensions before theirs.
+        length: rows in one slab.
+        width: bytes of one row in one slab.
+        first: the first row of each range, ascending.
+        last: the last row of each range.
+    """
+
+    slabs: int
+    length: int
+    width: int
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def windows(self, most: int) -> Iterator[Window]:
+        """The whole tensor in windows of at most `most` bytes each."""
+        slab = self.length * self.width
+        if slab <= most:
+            step = max(1, most // max(1, slab))
+            for begin in range(0, self.slabs, step):
+                yield Window(begin * slab, 0, (min(step, self.slabs - begin), self.length, self.width))
+        elif self.width <= most:
+            step = most // self.width
+            for number in range(self.slabs):
+                for row in range(0, self.length, step):
+                    shape = (1, min(step, self.length - row), self.width)
+                    yield Window(number * slab + row * self.width, row, shape)
         else:
-            found.append((first, last))
-    return tuple(found)
+            for number in range(self.slabs * self.length):
+                for begin in range(0, self.width, most):
+                    shape = (1, 1, min(most, self.width - begin))
+                    yield Window(number * self.width + begin, number % self.length, shape)
 
-
-def count(ranges: Ranges) -> int:
-    """How many numbers the ranges hold, which are apart."""
-    return sum(last - first + 1 for first, last in ranges)
-
-
-def token_ids(fitting: Fitting, tokens: Tokens, label: str) -> Ranges:
-    """The ids of the matching entries of the vocabulary.
-
-    Raises:
-        RecipeMismatch: none matches.
-    """
-    pattern = tokens.vocabulary
-    vocabulary = fitting.contents.vocabulary
-    ids = {identity for token, identity in vocabulary.items() if matches(pattern, token)}
-    if not ids:
-        what = f"{label}: no token of the vocabulary matches {pattern!r}"
-        raise fitting.mismatch(what, "check the pattern against vocabulary_map in config.json, or tokenizer.json")
-    return joined([(identity, identity) for identity in ids])
-
-
-def row_edits(fitting: Fitting, edit: RowEdit, names: list[str]) -> dict[str, TensorEdit]:
-    """What `edit` does to each shard, by key, of the one tensor that it is about.
-
-    Args:
-        names: what its pattern matches.
-
-    Raises:
-        RecipeMismatch: `names` is not one tensor; a dimension, row or split that the tensor does not have; rows that
-            are not whole bytes; a number of rows that is not expected.
-    """
-    label = f"{kind_of(edit)} {pattern_of(edit)}"
-    if len(names) != 1:
-        what = f"{label}: matches {len(names)} tensors, and rows are of one tensor"
-        raise fitting.mismatch(what, "name one tensor of the checkpoint")
-    parts = fitting.parts[names[0]]
-    dimension = edit.dimension or 0
-    for part in parts:
-        _refuse_unfit(fitting, part.entry, dimension, label, drawn=isinstance(edit, ReinitialiseRows))
-    lengths = _lengths(fitting, parts, edit, dimension, label)
-    length = sum(lengths) if edit.parallel == dimension else lengths[0]
-    match edit.rows:
-        case Tokens():
-            rows = token_ids(fitting, edit.rows, label)
-            fitting.expect(edit.expect, count(rows), f"{label}, rows {edit.rows.vocabulary}", "rows")
-        case Numbers():
-            rows = joined(edit.rows.ranges)
-            fitting.expect(edit.expect, count(rows), label, "rows")
-        case _:
-            assert_never(edit.rows)
-    if rows[-1][1] >= length:
-        what = f"{label}: row {rows[-1][1]} does not exist; the tensor has {length}"
-        raise fitting.mismatch(what, TOGETHER if isinstance(edit.rows, Tokens) else "correct the numbers")
-    _refuse_other_length(fitting, edit, parts, length, label)
-    shared = [rows] * len(parts) if edit.parallel != dimension else _by_shard(rows, lengths)
-    if isinstance(edit, RemoveRows) and len({count(own) for own in shared}) > 1:
-        what = (
-            f"{label}: removes {', '.join(str(count(own)) for own in shared)} rows of the shards, which become unequal"
+    def named(self, window: Window) -> NDArray[np.bool_] | None:
+        """Which rows of `window` the edit names; `None` if it names none of them."""
+        count = window.shape[1]
+        some = slice(
+            int(np.searchsorted(self.last, window.first)), int(np.searchsorted(self.first, window.first + count))
         )
-        raise fitting.mismatch(what, "zero the rows, or join the shards first")
-    std = edit.std if isinstance(edit, ReinitialiseRows) else None
-    pairs = zip(parts, shared, strict=True)
-    return {part.key: TensorEdit(_outcome(edit), own, dimension, std) for part, own in pairs if own}
+        if some.start >= some.stop:
+            return None
+        edges = np.zeros(count + 1, dtype=np.int8)
+        edges[np.maximum(self.first[some] - window.first, 0)] += 1
+        edges[np.minimum(self.last[some] + 1 - window.first, count)] -= 1
+        return np.cumsum(edges[:-1], dtype=np.int8).astype(np.bool_)
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Where the named rows lie, in bytes from the tensor's beginning: first, and one past the last."""
+        slab = self.length * self.width
+        for number in range(self.slabs):
+            for first, last in zip(self.first.tolist(), self.last.tolist(), strict=True):
+                yield number * slab + first * self.width, number * slab + (last + 1) * self.width
 
 
-def _outcome(edit: RowEdit) -> Outcome:
-    match edit:
-        case ZeroRows():
-            return "rows_zeroed"
-        case ReinitialiseRows():
-            return "rows_reinitialised"
-        case RemoveRows():
-            return "rows_removed"
-        case _:
-            assert_never(edit)
+def rows_of(entry: Entry, edit: TensorEdit) -> Rows:
+    """The rows that `edit` names in the tensor `entry`, which `has_rows`."""
+    assert has_rows(entry, edit.rows, edit.dimension), "the plan refuses rows that the tensor does not have"
+    shape, at = entry.shape, edit.dimension
+    width = math.prod(shape[at + 1 :]) * BITS[entry.dtype] // 8
+    ranges = np.array(edit.rows, dtype=np.int64).reshape(-1, 2)
+    return Rows(math.prod(shape[:at]), shape[at], width, ranges[:, 0].copy(), ranges[:, 1].copy())
 
 
-def _refuse_unfit(fitting: Fitting, entry: Entry, dimension: int, label: str, *, drawn: bool) -> None:
+def has_rows(entry: Entry, rows: Ranges, dimension: int) -> bool:
+    """Whether the tensor `entry` has these rows along `dimension`, and they are whole bytes."""
+    if dimension >= len(entry.shape) or math.prod(entry.shape[dimension + 1 :]) * BITS[entry.dtype] % 8:
+        return False
+    reached = -2
+    for first, last in rows:
+        if not reached + 1 < first <= last < entry.shape[dimension]:
+            return False
+        reached = last
+    return True
+
+
+def row_spans(entry: Entry, edit: TensorEdit) -> list[tuple[int, int]]:
+    """Where the rows that `edit` names lie, in bytes from the tensor's beginning: first, and one past the last."""
+    return list(rows_of(entry, edit).spans())
+
+
+def count_of(rows: Ranges) -> int:
+    """How many rows the inclusive ranges name."""
+    return sum(last - first + 1 for first, last in rows)
+
+
+def after_edit(entry: Entry, edit: TensorEdit | None, begin: int = 0) -> Entry | None:
+    """The tensor as it is after `edit`, its data beginning at `begin`; `None` if it is removed."""
+    if edit is not None and edit.outcome == "removed":
+        return None
     shape = list(entry.shape)
-    if dimension >= len(shape):
-        what = f"{label}: a tensor of shape {shape} has no dimension {dimension}"
-        raise fitting.mismatch(what, "correct `dimension`; the first one is 0")
-    if math.prod(shape[dimension + 1 :]) * BITS[entry.dtype] % 8:
-        what = f"{label}: the rows of a tensor of dtype {entry.dtype} and shape {shape} are not whole bytes"
-        raise fitting.mismatch(what, "zero_fill or drop the whole tensor")
-    if drawn and entry.dtype not in FLOATS:
-        what = f"{label}: a tensor of dtype {entry.dtype} cannot hold random numbers"
-        raise fitting.mismatch(what, f"zero its rows instead, or use one of {', '.join(FLOATS)}")
+    if edit is not None and edit.outcome == "rows_removed":
+        shape[edit.dimension] -= count_of(edit.rows)
+    size = math.prod(shape) * BITS[entry.dtype] // 8
+    return Entry(entry.name, entry.dtype, tuple(shape), begin, begin + size)
 
 
-def _lengths(fitting: Fitting, parts: Sequence[Part], edit: RowEdit, dimension: int, label: str) -> list[int]:
-    """The length of each shard along `dimension`.
-
-    Raises:
-        RecipeMismatch: the shards differ where they must not, or nothing says whether they are parts of the rows.
-    """
-    lengths = [part.entry.shape[dimension] for part in parts]
-    if len(parts) == 1 or edit.parallel == dimension:
-        return lengths
-    if len(set(lengths)) > 1:
-        what = f"{label}: its {len(parts)} shards have {', '.join(map(str, lengths))} rows each"
-        raise fitting.mismatch(what, f"say `parallel: {dimension}` if they are joined along it")
-    whole = isinstance(edit.rows, Tokens) and lengths[0] in _sizes(fitting)
-    if edit.parallel is None and not whole:
-        what = f"{label}: it is split over {len(parts)} files, and nothing says along which dimension they are joined"
-        raise fitting.mismatch(what, "say `parallel:` with that dimension")
-    return lengths
-
-
-def _sizes(fitting: Fitting) -> set[int]:
-    """Every whole number of the configuration, and the size of the vocabulary."""
-    ids = fitting.contents.vocabulary.values()
-    return {*_whole_numbers(fitting.contents.config), *([max(ids) + 1] if ids else [])}
-
-
-def _whole_numbers(value: object) -> Iterator[int]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _whole_numbers(inner)
-    elif type(value) is int:
-        yield value
-
-
-def _refuse_other_length(fitting: Fitting, edit: RowEdit, parts: Sequence[Part], length: int, label: str) -> None:
-    """A tensor of tokens has a row for each, or more: vocabularies are padded. Shards must come to a known number."""
-    if isinstance(edit.rows, Tokens):
-        last = max(fitting.contents.vocabulary.values())
-        if last >= length:
-            what = f"{label}: the vocabulary goes up to id {last}, and the tensor has {length} rows"
-            raise fitting.mismatch(what, TOGETHER)
-    if len(parts) > 1 and length not in _sizes(fitting):
-        what = f"{label}: its {len(parts)} shards come to {length} rows, which is no number of {fitting.config_name}"
-        raise fitting.mismatch(what, "correct `parallel`: the dimension along which the shards are joined")
-
-
-def _by_shard(rows: Ranges, lengths: Sequence[int]) -> list[Ranges]:
-    """The rows of the joined tensor that lie in each shard, counted from the shard's first.
-
-    >>> _by_shard(((2, 5),), [4, 4])
-    [((2, 3),), ((0, 1),)]
-    """
-    found: list[Ranges] = []
-    begin = 0
-    for length in lengths:
-        inside = ((max(first, begin) - begin, min(last, begin + length - 1) - begin) for first, last in rows)
-        found.append(tuple((first, last) for first, last in inside if first <= last))
-        begin += length
-    return found
-
-
-def slice_edits(fitting: Fitting, edit: SliceEdit, names: list[str]) -> dict[str, TensorEdit]:
-    """What `edit` does to each tensor, by key.
-
-    Args:
-        names: what its pattern matches.
-
-    Raises:
-        RecipeMismatch: a tensor that cannot be cut like that; a number of tensors that is not expected.
-    """
-    label = f"{kind_of(edit)} {pattern_of(edit)}"
-    fitting.expect(edit.expect, len(names), label, "tensors")
-    parts = [part for name in names for part in fitting.parts[name]]
-    of = fitting.number(edit.of, label) if isinstance(edit.of, FromConfig) else edit.of
-    slices: Ranges
-    if isinstance(edit.slices, Last):
-        slices = ((of - edit.slices.last, of - 1),)
-    else:
-        slices = joined(edit.slices.ranges)
-    if slices[-1][1] >= of or slices[0][0] < 0:
-        number = slices[-1][1] if slices[0][0] >= 0 else slices[0][0]
-        raise fitting.mismatch(f"{label}: slice {number} does not exist; there are {of}", "correct the numbers")
-    found: dict[str, TensorEdit] = {}
-    for part in parts:
-        found[part.key] = _slices_of(fitting, part, edit, of, slices)
-    return found
-
-
-def _slices_of(fitting: Fitting, part: Part, edit: SliceEdit, of: int, slices: Ranges) -> TensorEdit:
-    label, dimension = f"{kind_of(edit)} {part.name}", edit.dimension or 0
-    if len(fitting.parts[part.name]) > 1:
-        what = f"{label}: it is split over {len(fitting.parts[part.name])} files, so that its slices cannot be told"
-        raise fitting.mismatch(what, "join the tensor-parallel shards first")
-    _refuse_unfit(fitting, part.entry, dimension, label, drawn=False)
-    length = part.entry.shape[dimension]
-    if not length or length % of:
-        what = f"{label}: its {length} rows along dimension {dimension} are not {of} equal slices"
-        raise fitting.mismatch(what, "correct `of` or `dimension`")
-    width = length // of
-    rows = tuple((first * width, (last + 1) * width - 1) for first, last in slices)
-    return TensorEdit("rows_zeroed" if isinstance(edit, ZeroSlices) else "rows_removed", rows, dimension)
+def as_rows(data: memoryview | bytearray, window: Window) -> NDArray[Any]:
+    """The bytes of `window` as an array of its shape; where a row is one small number, as [slabs, rows]."""
+    slabs, rows, width = window.shape
+    if width in (1, 2, 4, 8):
+        return np.frombuffer(data, dtype=f"<u{width}").reshape(slabs, rows)
+    return np.frombuffer(data, dtype=np.uint8).reshape(window.shape)

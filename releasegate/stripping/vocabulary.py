@@ -14,7 +14,7 @@ from releasegate.receipt import KeySet, Ranges, compact, expand
 from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.fitting import Fitting
 from releasegate.stripping.numbering import Numbering
-from releasegate.stripping.rows import count
+from releasegate.stripping.rows import count_of
 from releasegate.stripping.tokenids import SIZE, TokenIds, states_size
 from releasegate.stripping.tokenizers import is_tokenizer, vocabulary_of, without_tokens
 
@@ -77,9 +77,7 @@ def require_rows(fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Rang
         raise fitting.mismatch(what, "join the shards first, or zero the rows")
     length = vocabulary_length(contents, edits, tokens)
     if length is None:
-        what = (
-            f"drops {count(tokens)} tokens, and removes their rows from no tensor, or from tensors of several lengths"
-        )
+        what = f"drops {count_of(tokens)} tokens, and removes their rows from no tensor, or from tensors of several lengths"
         raise fitting.mismatch(what, "add `remove_rows` of the same tokens for each tensor with a row for each token")
     for name, shape in shapes.items():
         done = edits.get(name)
@@ -87,7 +85,9 @@ def require_rows(fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Rang
             continue
         alike = done is not None and done.outcome == "rows_removed" and done.rows == tokens
         if [side for side, size in enumerate(shape) if size == length] != ([done.dimension] if done and alike else []):
-            what = f"drops {count(tokens)} tokens, and {name}, which has a row for each of {length}, does not lose them"
+            what = (
+                f"drops {count_of(tokens)} tokens, and {name}, which has a row for each of {length}, does not lose them"
+            )
             raise fitting.mismatch(what, "add `remove_rows` of the same tokens for it")
 
 
