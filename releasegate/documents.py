@@ -125,7 +125,8 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
             return "missing", f"add `{path[-1]}:`"
         case "extra_forbidden":
             near = difflib.get_close_matches(str(path[-1]), _names(kind), n=1, cutoff=0.7)
-            return "unknown key", f"did you mean `{near[0]}`?" if near else "remove it"
+            misspelt = near and near[0] != path[-1]
+            return "unknown key", f"did you mean `{near[0]}`?" if misspelt else "remove it"
         case "literal_error":
             expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
             return f"must be one of {expected}; got {given}", "use one of them"

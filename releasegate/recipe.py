@@ -1,8 +1,9 @@
 """What to remove from a checkpoint of one layout to take a capability away. Closed data: a recipe runs no code.
 
 A recipe accounts for every tensor and every file: what an edit names, and what `keep` names; each of them once.
-Patterns are anchored globs in which `*` matches any characters, the full stop included. `{<PATH}` and `{>=PATH}` match
-a whole number below, or not below, the number at the dotted PATH of the configuration: `layers.{>=num_hidden_layers}.*`.
+Patterns are anchored globs in which `*` matches any characters, the full stop included. `{<BOUND}` and `{>=BOUND}` match
+a whole number below, or not below, what the configuration states: BOUND is a dotted path, to which whole numbers and
+other paths may be added, or from which they may be taken: `layers.{>=num_hidden_layers}.*`, `experts.{<num_experts-1}.*`.
 Tensors of a file beside the model are named `FILE:TENSOR`; a file whose tensors no pattern names is kept or left out
 as a whole.
 """
@@ -11,22 +12,37 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, assert_never
 
-from pydantic import Discriminator, Field, JsonValue, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, StringConstraints, Tag, model_validator
 
 from releasegate.records import Document, Record
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+DottedPath = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^.]+(\.[^.]+)*$")]
 RecipeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*$", max_length=120)]
+
+
+_PATH = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_NUMBER = re.compile(rf"\{{(<|>=)({_PATH}(?:[+-](?:{_PATH}|[0-9]{{1,9}}))*)\}}", re.ASCII)
+
+
+def _only_numbers_in_braces(pattern: str) -> str:
+    if re.search(r"[{}]", _NUMBER.sub("", pattern)):
+        raise ValueError("braces hold a bound: `{<path}` or `{>=path}`, a path of the configuration; or `{<path-1}`")
+    return pattern
+
+
+TensorPattern = Annotated[Pattern, AfterValidator(_only_numbers_in_braces)]
+"""No tensor has a brace in its name, so that a brace begins a number to look up."""
 
 
 class FromConfig(Record):
     """A number after one that the configuration states, by a dotted path (`vq_config.num_embeddings`)."""
 
-    config: str
+    config: DottedPath
     plus: int | None = None
     """What is added to it."""
     times: Annotated[int, Field(ge=1)] | None = None
@@ -39,22 +55,45 @@ class Between(Record):
     min: Annotated[int, Field(ge=0)]
     max: Annotated[int, Field(ge=0)]
 
+    @model_validator(mode="after")
+    def _is_no_empty_range(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"no number is at least {self.min} and at most {self.max}")
+        return self
+
+
+# Tags of unions stand in angle brackets, so that no key of a document is taken for one when a problem is placed.
+
 
 def _kind_of_expectation(value: Any) -> str | None:
-    if isinstance(value, FromConfig) or (isinstance(value, dict) and "config" in value):
-        return "config"
-    if isinstance(value, Between | dict):
-        return "range"
-    return "number"
+    if isinstance(value, dict):
+        return "<config>" if "config" in value else "<range>" if {"min", "max"} & value.keys() else None
+    if isinstance(value, FromConfig | Between):
+        return "<config>" if isinstance(value, FromConfig) else "<range>"
+    return None if isinstance(value, list | str) else "<number>"
 
 
 Expect = Annotated[
-    Annotated[Annotated[int, Field(ge=1)], Tag("number")]
-    | Annotated[FromConfig, Tag("config")]
-    | Annotated[Between, Tag("range")],
-    Discriminator(_kind_of_expectation),
+    Annotated[Annotated[int, Field(ge=1)], Tag("<number>")]
+    | Annotated[FromConfig, Tag("<config>")]
+    | Annotated[Between, Tag("<range>")],
+    Discriminator(
+        _kind_of_expectation,
+        custom_error_type="unknown_number",
+        custom_error_message="must be a number, `{config: PATH}`, or `{min: A, max: B}`",
+    ),
 ]
 """How many tensors, rows or files a pattern must match: a number, `{config: PATH}`, or `{min: A, max: B}`."""
+
+NumberOrConfig = Annotated[
+    Annotated[Annotated[int, Field(ge=1)], Tag("<number>")] | Annotated[FromConfig, Tag("<config>")],
+    Discriminator(
+        _kind_of_expectation,
+        custom_error_type="unknown_number",
+        custom_error_message="must be a number or `{config: PATH}`",
+    ),
+]
+"""A number, as such or from the configuration."""
 
 
 class Tokens(Record):
@@ -63,11 +102,30 @@ class Tokens(Record):
     vocabulary: Pattern
 
 
+_Id = Annotated[int, Field(ge=0)]
+
+
+def _kind_of_id(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return "<range>" if len(value) == 2 else None
+    return "<number>" if type(value) is int else None
+
+
 class Numbers(Record):
     """Rows or slices by their number, from 0: `[3, [8, 15]]` are 3 and the eight from 8 to 15."""
 
     ids: Annotated[
-        tuple[Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], ...],
+        tuple[
+            Annotated[
+                Annotated[_Id, Tag("<number>")] | Annotated[tuple[_Id, _Id], Tag("<range>")],
+                Discriminator(
+                    _kind_of_id,
+                    custom_error_type="unknown_id",
+                    custom_error_message="must be a whole number, or a range: `[first, last]`",
+                ),
+            ],
+            ...,
+        ],
         Field(min_length=1),
     ]
 
@@ -78,15 +136,38 @@ class Numbers(Record):
                 raise ValueError(f"the range {list(one)} ends before it begins")
         return self
 
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """Each number and range as an inclusive range, in the order of the recipe."""
+        return tuple(one if isinstance(one, tuple) else (one, one) for one in self.ids)
+
+
+class Last(Record):
+    """The last slices: as many as it says."""
+
+    last: Annotated[int, Field(ge=1)]
+
+
+def _kind_of_slices(value: Any) -> str | None:
+    if isinstance(value, dict):
+        given = {"ids", "last"} & value.keys()
+        return f"<{given.pop()}>" if len(given) == 1 else None
+    return "<last>" if isinstance(value, Last) else "<ids>" if isinstance(value, Numbers) else None
+
+
+def _kind_of_rows(value: Any) -> str | None:
+    if isinstance(value, dict):
+        given = {"vocabulary", "ids"} & value.keys()
+        return f"<{given.pop()}>" if len(given) == 1 else None
+    return "<vocabulary>" if isinstance(value, Tokens) else "<ids>" if isinstance(value, Numbers) else None
+
 
 Rows = Annotated[
-    Annotated[Tokens, Tag("vocabulary")] | Annotated[Numbers, Tag("ids")],
+    Annotated[Tokens, Tag("<vocabulary>")] | Annotated[Numbers, Tag("<ids>")],
     Discriminator(
-        lambda value: (
-            ("vocabulary" if "vocabulary" in value else "ids")
-            if isinstance(value, dict)
-            else ("vocabulary" if isinstance(value, Tokens) else "ids")
-        )
+        _kind_of_rows,
+        custom_error_type="unknown_rows",
+        custom_error_message="must be either `{vocabulary: PATTERN}` or `{ids: [3, [8, 15]]}`",
     ),
 ]
 """Which rows: those of the tokens that match, `{vocabulary: PATTERN}`, or by number, `{ids: [3, [8, 15]]}`."""
@@ -97,14 +178,14 @@ Dimension = Annotated[int, Field(ge=0, le=63)]
 class DropTensors(Record):
     """Take tensors out of the checkpoint."""
 
-    drop: Pattern
+    drop: TensorPattern
     expect: Expect
 
 
 class ZeroFill(Record):
     """Overwrite whole tensors with zeros: the model's class declares them, and would fill absent ones at random."""
 
-    zero_fill: Pattern
+    zero_fill: TensorPattern
     expect: Expect
 
 
@@ -122,13 +203,13 @@ class _OfRows(Record):
 class ZeroRows(_OfRows):
     """Overwrite rows of one tensor with zeros."""
 
-    zero_rows: Pattern
+    zero_rows: TensorPattern
 
 
 class ReinitialiseRows(_OfRows):
     """Overwrite rows of one tensor with random numbers, drawn from a seed that the receipt names."""
 
-    reinitialise_rows: Pattern
+    reinitialise_rows: TensorPattern
     std: Annotated[float, Field(gt=0, le=100)]
     """Standard deviation of the numbers."""
 
@@ -136,17 +217,21 @@ class ReinitialiseRows(_OfRows):
 class RemoveRows(_OfRows):
     """Take rows out of one tensor, which becomes smaller."""
 
-    remove_rows: Pattern
+    remove_rows: TensorPattern
 
 
 class _OfSlices(Record):
     """An edit of equal slices of tensors: heads, experts."""
 
-    slices: Numbers
-    of: Annotated[
-        Annotated[Annotated[int, Field(ge=1)], Tag("number")] | Annotated[FromConfig, Tag("config")],
-        Discriminator(_kind_of_expectation),
+    slices: Annotated[
+        Annotated[Numbers, Tag("<ids>")] | Annotated[Last, Tag("<last>")],
+        Discriminator(
+            _kind_of_slices,
+            custom_error_type="unknown_slices",
+            custom_error_message="must be either `{ids: [3, [8, 15]]}` or `{last: 1}`",
+        ),
     ]
+    of: NumberOrConfig
     """How many equal slices the dimension consists of."""
     dimension: Dimension | None = None
     """The dimension that is cut into slices; 0 if left out."""
@@ -156,13 +241,13 @@ class _OfSlices(Record):
 class ZeroSlices(_OfSlices):
     """Overwrite slices of tensors with zeros."""
 
-    zero_slices: Pattern
+    zero_slices: TensorPattern
 
 
 class RemoveSlices(_OfSlices):
     """Take slices out of tensors, which become smaller."""
 
-    remove_slices: Pattern
+    remove_slices: TensorPattern
 
 
 class DropTokens(Record):
@@ -186,10 +271,10 @@ class SetKey(Record):
     """Set one key of a JSON file to `value`, lower it by `less`, or add the ids of matching vocabulary entries to its list."""
 
     set: Pattern
-    key: str
+    key: DottedPath
     """A dotted path."""
     value: JsonValue = None
-    less: Annotated[int, Field(ge=1)] | None = None
+    less: NumberOrConfig | None = None
     tokens: Tokens | None = None
 
     @model_validator(mode="after")
@@ -203,8 +288,10 @@ class UnsetKey(Record):
     """Take a key out of a JSON file."""
 
     unset: Pattern
-    key: str
+    key: DottedPath
     """A dotted path."""
+    expect: Expect | None = None
+    """How many such keys the file must have: 1 if left out; `{min: 0, max: 1}` if it need not be there."""
 
 
 EDITS: Mapping[str, str] = {
@@ -224,25 +311,35 @@ EDITS: Mapping[str, str] = {
 
 def _kind_of_edit(value: Any) -> str | None:
     if isinstance(value, dict):
-        return next((kind for kind in EDITS if kind in value), None)
-    return next((kind for kind in EDITS if hasattr(value, kind)), None)
+        return next((f"<{kind}>" for kind in EDITS if kind in value), None)
+    return next((f"<{kind}>" for kind in EDITS if hasattr(value, kind)), None)
+
+
+def kind_of(edit: Edit) -> str:
+    """What an edit is called in a recipe: a key of `EDITS`."""
+    return next(kind for kind in EDITS if hasattr(edit, kind))
+
+
+def pattern_of(edit: Edit) -> str:
+    """What the edit is about: the pattern of tensors, files or tokens."""
+    return str(getattr(edit, kind_of(edit)))
 
 
 RowEdit = ZeroRows | ReinitialiseRows | RemoveRows
 SliceEdit = ZeroSlices | RemoveSlices
 
 Edit = Annotated[
-    Annotated[DropTensors, Tag("drop")]
-    | Annotated[ZeroFill, Tag("zero_fill")]
-    | Annotated[ZeroRows, Tag("zero_rows")]
-    | Annotated[ReinitialiseRows, Tag("reinitialise_rows")]
-    | Annotated[RemoveRows, Tag("remove_rows")]
-    | Annotated[ZeroSlices, Tag("zero_slices")]
-    | Annotated[RemoveSlices, Tag("remove_slices")]
-    | Annotated[DropTokens, Tag("drop_tokens")]
-    | Annotated[DropFiles, Tag("drop_file")]
-    | Annotated[SetKey, Tag("set")]
-    | Annotated[UnsetKey, Tag("unset")],
+    Annotated[DropTensors, Tag("<drop>")]
+    | Annotated[ZeroFill, Tag("<zero_fill>")]
+    | Annotated[ZeroRows, Tag("<zero_rows>")]
+    | Annotated[ReinitialiseRows, Tag("<reinitialise_rows>")]
+    | Annotated[RemoveRows, Tag("<remove_rows>")]
+    | Annotated[ZeroSlices, Tag("<zero_slices>")]
+    | Annotated[RemoveSlices, Tag("<remove_slices>")]
+    | Annotated[DropTokens, Tag("<drop_tokens>")]
+    | Annotated[DropFiles, Tag("<drop_file>")]
+    | Annotated[SetKey, Tag("<set>")]
+    | Annotated[UnsetKey, Tag("<unset>")],
     Discriminator(
         _kind_of_edit,
         custom_error_type="unknown_edit",
@@ -254,7 +351,7 @@ Edit = Annotated[
 class Keep(Record):
     """What stays bit for bit."""
 
-    tensors: tuple[Pattern, ...]
+    tensors: tuple[TensorPattern, ...]
     files: tuple[Pattern, ...] = ()
     values: tuple[Pattern, ...] | None = None
     """Values of a pickle that are not tensors, by their path in it; the others stay behind when it is converted."""
@@ -263,7 +360,7 @@ class Keep(Record):
 class Residual(Record):
     """What stays although an attacker could use it, and why it must stay."""
 
-    tensors: Pattern | None = None
+    tensors: TensorPattern | None = None
     files: Pattern | None = None
     why: Annotated[str, StringConstraints(min_length=1)]
 
@@ -282,7 +379,7 @@ class Residual(Record):
 class Lent(Record):
     """What an attacker is given when the stripped checkpoint is measured, because it can be had elsewhere."""
 
-    tensors: tuple[Pattern, ...] = ()
+    tensors: tuple[TensorPattern, ...] = ()
     files: tuple[Pattern, ...] = ()
 
 
@@ -299,28 +396,51 @@ class Recipe(Document):
     residual: tuple[Residual, ...] = ()
     lent: Lent = Lent()
 
+    @model_validator(mode="after")
+    def _drops_tokens_with_their_rows(self) -> Self:
+        kinds = {kind_of(edit) for edit in self.edits}
+        if "drop_tokens" in kinds and "remove_rows" not in kinds:
+            raise ValueError("drop_tokens without remove_rows: the rows of the tokens would get other tokens' ids")
+        return self
 
-_NUMBER = re.compile(r"\{(<|>=)([^{}]*)\}")
+
+def tensor_patterns(recipe: Recipe) -> Iterator[str]:
+    """Every pattern of the recipe that is about the names of tensors."""
+    for edit in recipe.edits:
+        match edit:
+            case DropTensors(drop=pattern) | ZeroFill(zero_fill=pattern):
+                yield pattern
+            case ZeroRows() | ReinitialiseRows() | RemoveRows() | ZeroSlices() | RemoveSlices():
+                yield pattern_of(edit)
+            case DropTokens() | DropFiles() | SetKey() | UnsetKey():
+                pass
+            case _:
+                assert_never(edit)
+    yield from recipe.keep.tensors
+    yield from (one.tensors for one in recipe.residual if one.tensors is not None)
+    yield from recipe.lent.tensors
 
 
 def matches(pattern: str, name: str, config: Mapping[str, Any] | None = None) -> bool:
     """Whether the whole of `name` matches `pattern`; case counts.
 
     Args:
-        config: what `{<PATH}` and `{>=PATH}` look up; where it has no such number, they match nothing.
+        config: what `{<BOUND}` and `{>=BOUND}` look up; where it lacks such a number, they match nothing.
 
     >>> matches("model.*.bias", "model.layers.0.bias"), matches("layers.*", "model.layers.0.bias")
     (True, False)
     >>> [matches("layers.{>=depth}.*", f"layers.{n}.weight", {"depth": 2}) for n in ("1", "2", "10", "02")]
     [False, True, True, False]
+    >>> [matches("experts.{<count-1}", f"experts.{n}", {"count": 3}) for n in range(3)]
+    [True, True, False]
     """
     if "{" not in pattern:
         return fnmatch.fnmatchcase(name, pattern)
     bounds = _NUMBER.findall(pattern)
     found = _expression(pattern).fullmatch(name)
     return found is not None and all(
-        _holds(sign, int(number), number_in(config or {}, path))
-        for (sign, path), number in zip(bounds, found.groups(), strict=True)
+        _holds(sign, int(number), _bound(config or {}, bound))
+        for (sign, bound), number in zip(bounds, found.groups(), strict=True)
     )
 
 
@@ -333,6 +453,17 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 def _holds(sign: str, number: int, bound: int | None) -> bool:
     return bound is not None and (number < bound if sign == "<" else number >= bound)
+
+
+def _bound(config: Mapping[str, Any], text: str) -> int | None:
+    """The sum that the bound of a pattern comes to; `None` if the configuration lacks a number of it."""
+    total = 0
+    for sign, term in re.findall(r"([+-]?)([^+-]+)", text):
+        value = int(term) if term.isdigit() else number_in(config, term)
+        if value is None:
+            return None
+        total += -value if sign == "-" else value
+    return total
 
 
 def number_in(config: Mapping[str, Any], path: str) -> int | None:
@@ -348,5 +479,10 @@ def number_in(config: Mapping[str, Any], path: str) -> int | None:
 
 
 def numbers_of(pattern: str) -> list[str]:
-    """The dotted paths that `pattern` looks up in the configuration."""
-    return [path for _, path in _NUMBER.findall(pattern)]
+    """The dotted paths that `pattern` looks up in the configuration.
+
+    >>> numbers_of("layers.{<depth-heads+1}.*")
+    ['depth', 'heads']
+    """
+    bounds = (bound for _, bound in _NUMBER.findall(pattern))
+    return [term for bound in bounds for term in re.split(r"[+-]", bound) if not term.isdigit()]

@@ -1,6 +1,6 @@
 """Checkpoint folders: what lies in one, checked before anything trusts it. `load` alone imports torch."""
 
-from releasegate.checkpoint.contents import Contents, read_contents
+from releasegate.checkpoint.contents import Contents, read_contents, with_siblings
 from releasegate.checkpoint.digests import read_digests, read_manifest
 from releasegate.checkpoint.folder import Checkpoint, checkpoint_of, open_checkpoint
 from releasegate.checkpoint.folder import open_checkpoint as open
@@ -22,4 +22,5 @@ __all__ = [
     "read_digests",
     "read_header",
     "read_manifest",
+    "with_siblings",
 ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
 from releasegate.checkpoint.headers import Header
 from releasegate.checkpoint.layouts import find_form
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
-from releasegate.checkpoint.weights import Place, read_weights
+from releasegate.checkpoint.weights import Place, read_stored, read_weights
 from releasegate.errors import CheckpointError
 
 
@@ -34,6 +34,7 @@ class Contents:
         vocabulary: ids by token; may be empty.
         sizes: every file with its size in bytes.
         foreign: files that no published checkpoint may hold, with what each is.
+        code: files that ask for code from the checkpoint to be run, with the key that does.
     """
 
     root: Path
@@ -48,6 +49,7 @@ class Contents:
     vocabulary: Mapping[str, int] = field(repr=False)
     sizes: Mapping[str, int] = field(repr=False)
     foreign: Mapping[str, str] = field(repr=False)
+    code: Mapping[str, str] = field(repr=False)
 
     @property
     def parallel(self) -> bool:
@@ -55,12 +57,16 @@ class Contents:
         return any(name != place.entry.name for name, place in self.tensors.items())
 
 
+C = TypeVar("C", bound=Contents)
+
+
 def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = False) -> Contents:
     """What the folder `root` holds.
 
     Args:
         names: its files, if they were listed before.
-        strict: whether to refuse what no published checkpoint may hold, weights in pickles included.
+        strict: whether to refuse what no published checkpoint may hold, weights in pickles and keys that ask for code
+            included.
 
     Raises:
         NotFound: there is no such folder.
@@ -75,7 +81,8 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
             raise CheckpointError(str(root / name), f"is {what}", fix)
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
-    for name, key in keys_with_code(root, names).items():
+    code = keys_with_code(root, names)
+    for name, key in code.items() if strict else ():
         what = f"asks for code from the checkpoint to be run ({key})"
         raise CheckpointError(str(root / name), what, "use a model whose class is in its library, and remove the key")
     weights = read_weights(root, names, form)
@@ -92,4 +99,15 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
         vocabulary=read_vocabulary(root, names, form.config, config),
         sizes={name: os.stat(root / name, follow_symlinks=False).st_size for name in names},
         foreign={name: what for name, what in foreign.items() if name not in weights.shards},
+        code=code,
     )
+
+
+def with_siblings(contents: C, names: Iterable[str]) -> C:
+    """`contents` with the files `names`, which lie beside the model, among its `siblings`.
+
+    Raises:
+        CheckpointError: one of them does not hold tensors, or in a form that is not read.
+    """
+    found = {name: read_stored(contents.root / name) for name in names if name not in contents.siblings}
+    return replace(contents, siblings={**contents.siblings, **found}) if found else contents

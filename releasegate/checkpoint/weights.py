@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from releasegate.checkpoint.files import read_json_object
-from releasegate.checkpoint.headers import AGAIN, Entry, Header, read_header
+from releasegate.checkpoint.headers import AGAIN, BITS, Entry, Header, read_header
 from releasegate.checkpoint.layouts import INDEXED as INDEX
 from releasegate.checkpoint.layouts import Form
-from releasegate.errors import CheckpointError
+from releasegate.checkpoint.pickled import Pickled, read_pickled, refuse_slack
+from releasegate.errors import CheckpointError, PickledError
 from releasegate.manifest import RelativePath
 
 SINGLE = "model.safetensors"
@@ -84,9 +86,24 @@ def read_stored(path: Path) -> Header:
     Raises:
         CheckpointError: it is malformed, or holds something else.
     """
-    if path.suffix.lower() == ".safetensors":
-        return read_header(path)
-    raise CheckpointError(str(path), "is a pickle, which runs code when it is loaded", AGAIN)
+    return read_header(path) if path.suffix.lower() == ".safetensors" else header_of(read_pickled(path))
+
+
+def header_of(pickled: Pickled) -> Header:
+    """The tensors of a file that `torch.save` wrote, each one range of the file's bytes.
+
+    Raises:
+        PickledError: bytes belong to no tensor, or a tensor's do not stand in the order of its elements.
+    """
+    refuse_slack(pickled)
+    entries: dict[str, Entry] = {}
+    for name, tensor in pickled.tensors.items():
+        if not tensor.is_contiguous:
+            what = f"holds tensor {name!r} in another order than that of its elements (strides {list(tensor.strides)})"
+            raise PickledError(str(pickled.path), what, "save it again with `.contiguous()`")
+        size = math.prod(tensor.shape) * BITS[tensor.dtype] // 8
+        entries[name] = Entry(name, tensor.dtype, tensor.shape, tensor.offset, tensor.offset + size)
+    return Header(0, entries, None, pickled.values)
 
 
 def _without_index(root: Path, names: list[str], form: Form) -> list[str]:

@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.checkpoint import Watch
+from releasegate.checkpoint import Contents, Watch
 from releasegate.checkpoint.files import BLOCK, open_regular
-from releasegate.checkpoint.folder import Checkpoint
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.plan import StripPlan
-from releasegate.stripping.stream import row_spans
+from releasegate.stripping.rows import row_spans
+from releasegate.stripping.steps import places
 
 WINDOW = 64
 """Bytes that stand for a piece. Shorter parts are not searched for: they would be found by chance."""
@@ -89,19 +89,21 @@ class Finding:
     offset: int
 
 
-def spans_to_search(checkpoint: Checkpoint, plan: StripPlan) -> list[Span]:
+def spans_to_search(checkpoint: Contents, plan: StripPlan) -> list[Span]:
     """Everything that the plan takes away, as spans of the source's files."""
     spans: list[Span] = []
+    where = places(checkpoint, plan)
+    headers = {**checkpoint.shards, **checkpoint.siblings}
     for name, edit in plan.tensors.items():
-        place = checkpoint.tensors[name]
-        start = checkpoint.shards[place.file].data_start + place.entry.begin
-        inside = row_spans(place.entry, edit) if edit.outcome == "rows_zeroed" else [(0, place.entry.size)]
+        place = where[name]
+        start = headers[place.file].data_start + place.entry.begin
+        inside = row_spans(place.entry, edit) if edit.partial else [(0, place.entry.size)]
         spans += [Span(name, place.file, start + a, start + b, _piece(place.entry)) for a, b in inside if b > a]
     for file in plan.dropped:
         if file in checkpoint.siblings:
             spans += _file_spans(file, checkpoint.siblings[file])
-        elif checkpoint.files[file].size:
-            spans.append(Span(file, file, 0, checkpoint.files[file].size, CHUNK))
+        elif checkpoint.sizes[file]:
+            spans.append(Span(file, file, 0, checkpoint.sizes[file], CHUNK))
     return spans
 
 

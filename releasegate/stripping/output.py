@@ -2,137 +2,169 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import hashlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from releasegate.errors import StripError
-from releasegate.manifest import FileEntry
 from releasegate.repository.receipts import receipt_path
+from releasegate.stripping.copying import write_all
 
 SLACK = 1 << 20
 """Bytes left free beyond what the files need: folders, the receipt."""
 
 
-class Created:
-    """A file that is being written, with its digest."""
-
-    def __init__(self, name: str, file: BinaryIO) -> None:
-        self._name = name
-        self._file = file
-        self._hasher = hashlib.sha256()
-        self._size = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Appends `data`."""
-        self._file.write(data)
-        self._hasher.update(data)
-        self._size += len(data)
-
-    def entry(self) -> FileEntry:
-        """Name, size and digest of what was written."""
-        return FileEntry(path=self._name, size=self._size, sha256="sha256:" + self._hasher.hexdigest())
-
-
 class Output:
-    """A hidden folder beside the target, which takes the target's place when it is complete."""
+    """A hidden folder beside the target, which takes the target's place when it is complete.
 
-    def __init__(self, target: Path) -> None:
+    Attributes:
+        target: the folder that shall come to be.
+        root: the hidden folder.
+    """
+
+    def __init__(self, target: Path, *, durable: bool) -> None:
         self.target = target
         self.root = target.with_name(f".{target.name}.{secrets.token_hex(6)}.partial")
         self._receipt = _receipt_of(self.root)
+        self._durable = durable
 
     @contextmanager
-    def create(self, name: str) -> Iterator[Created]:
-        """A new file `name` in the folder; on disk when the block ends."""
+    def create(self, name: str, size: int, *, sparse: bool) -> Iterator[int]:
+        """A new file `name` of `size` bytes in the folder, as a descriptor; on disk when the block ends.
+
+        Args:
+            sparse: whether it may stay a hole where nothing is written; otherwise its room is taken at once.
+        """
+        path = self._place(name)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        try:
+            _take_room(descriptor, size, sparse=sparse)
+            yield descriptor
+            self._to_disk(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Nothing; the new file `name` holds `content`."""
+        with self.create(name, len(content), sparse=False) as descriptor:
+            write_all(descriptor, content, 0)
+
+    def link(self, name: str, source: Path) -> None:
+        """Nothing; the new file `name` is the file `source` itself under a second name.
+
+        Raises:
+            StripError: it cannot be linked to.
+        """
+        try:
+            os.link(source, self._place(name), follow_symlinks=False)
+        except OSError as error:
+            what = f"cannot be linked to: {error.strerror}"
+            fix = "link within one file system that knows hard links, or strip without --link-untouched"
+            raise StripError(str(source), what, fix) from error
+
+    def _place(self, name: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            yield Created(name, file)
-            _to_disk(file)
+        return path
 
     def publish(self, receipt: str) -> None:
         """Puts receipt and folder in their places.
 
         The folder comes last: until it has its name there is nothing that passes for a strip, and a receipt without a
-        folder is overwritten by the next strip.
+        folder is overwritten by the next strip. Another strip that publishes beside it waits, so that the receipt of
+        one never comes to stand beside the folder of another.
         """
         for folder in sorted({self.root, *(path for path in self.root.rglob("*") if path.is_dir())}):
-            _folder_to_disk(folder)
+            self._folder_to_disk(folder)
         with self._receipt.open("xb") as file:
             file.write(receipt.encode())
-            _to_disk(file)
-        refuse_existing(self.target)
-        place = receipt_path(self.target)
-        os.replace(self._receipt, place)
-        try:
-            _folder_to_disk(self.target.parent)
-            os.rename(self.root, self.target)
-        finally:
-            if self.root.exists():
-                place.unlink(missing_ok=True)
-        _folder_to_disk(self.target.parent)
+            file.flush()
+            self._to_disk(file.fileno())
+        with _locked(self.target.parent, wait=True):
+            refuse_existing(self.target)
+            place = receipt_path(self.target)
+            os.replace(self._receipt, place)
+            try:
+                self._folder_to_disk(self.target.parent)
+                os.rename(self.root, self.target)
+            finally:
+                if self.root.exists():
+                    place.unlink(missing_ok=True)
+        self._folder_to_disk(self.target.parent)
 
     def discard(self) -> None:
         """Removes what was written, if it was not published."""
         shutil.rmtree(self.root, ignore_errors=True)
         self._receipt.unlink(missing_ok=True)
 
+    def _to_disk(self, descriptor: int) -> None:
+        if self._durable:
+            os.fsync(descriptor)
+
+    def _folder_to_disk(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._to_disk(descriptor)
+        finally:
+            os.close(descriptor)
+
 
 def _receipt_of(partial: Path) -> Path:
     return partial.with_name(f"{partial.name}.receipt")
 
 
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _take_room(descriptor: int, size: int, *, sparse: bool) -> None:
+    if size and not sparse:
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        else:
+            return
+    os.ftruncate(descriptor, size)
 
 
 @contextmanager
-def new_folder(target: Path, size: int) -> Iterator[Output]:
+def new_folder(target: Path, size: int, *, durable: bool = True) -> Iterator[Output]:
     """An empty hidden folder for what will become `target`; removed if the block ends without `publish`.
 
     Args:
         target: the folder that shall come to be.
         size: bytes that will be written.
+        durable: whether everything is on disk, not in memory alone, before it takes the target's place.
 
     Raises:
         StripError: `target` is there already, its parent is not, or the disk is too full.
     """
     refuse_existing(target)
-    _sweep(target)
-    _require_room(target.parent, size + SLACK)
-    output = Output(target)
-    try:
-        output.root.mkdir()
-        with _locked(output.root):
-            yield output
-    finally:  # after an interrupt too: nothing half-written may stay
-        output.discard()
+    if not target.parent.is_dir():
+        what = "is not a folder"
+        raise StripError(str(target.parent), what, "create the folder that shall hold the stripped checkpoint")
+    output = Output(target, durable=durable)
+    with ExitStack() as held:
+        held.callback(output.discard)  # after an interrupt too: nothing half-written may stay
+        with _locked(target.parent, wait=True):  # nobody sweeps the folder away before it has its lock
+            _sweep(target)
+            _require_room(target.parent, size + SLACK)
+            output.root.mkdir()
+            held.enter_context(_locked(output.root))
+        yield output
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def _locked(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Whether the lock of `folder` could be had. It falls when the block ends, and when the process is killed."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
         else:
@@ -144,7 +176,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 def _sweep(target: Path) -> None:
     """Removes what killed strips to the same target left behind; one that is still running holds its lock."""
     left = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.partial")
-    for path in target.parent.iterdir() if target.parent.is_dir() else ():
+    for path in target.parent.iterdir():
         if left.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             with _locked(path) as free:
                 if free:
@@ -161,8 +193,6 @@ def refuse_existing(target: Path) -> None:
 
 
 def _require_room(parent: Path, size: int) -> None:
-    if not parent.is_dir():
-        raise StripError(str(parent), "is not a folder", "create the folder that shall hold the stripped checkpoint")
     free = shutil.disk_usage(parent).free
     if free < size:
         what = f"has {free:,} bytes free, and the strip needs {size:,}"

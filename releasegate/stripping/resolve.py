@@ -2,274 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
 
 from releasegate.checkpoint import Contents
-from releasegate.errors import RecipeMismatch
-from releasegate.receipt import KeySet, LentParts, Ranges, compact
+from releasegate.receipt import KeySet, LentParts, Ranges
 from releasegate.recipe import (
-    Between,
     DropFiles,
     DropTensors,
-    Expect,
-    FromConfig,
+    DropTokens,
     Recipe,
-    Residual,
+    ReinitialiseRows,
+    RemoveRows,
+    RemoveSlices,
     SetKey,
     Tokens,
+    UnsetKey,
     ZeroFill,
     ZeroRows,
-    matches,
+    ZeroSlices,
+    kind_of,
+    pattern_of,
 )
 from releasegate.stripping.edits import TensorEdit
-
-ACCOUNT = "name it in exactly one edit or under `keep` in the recipe, or take it out of the checkpoint"
+from releasegate.stripping.fitting import Accounts, Fitting, fit
+from releasegate.stripping.keys import key_edit, refuse_overlap
+from releasegate.stripping.residuals import check_residual, lent_parts
+from releasegate.stripping.rows import count_of
+from releasegate.stripping.selection import joined, row_edits, slice_edits, token_ids
+from releasegate.stripping.ties import refuse_ties
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A recipe in the names of one checkpoint."""
+    """A recipe in the names of one checkpoint.
 
-    recipe: Recipe
+    Attributes:
+        fitting: the recipe and the checkpoint.
+        tensors: edits by the tensor's key.
+        dropped: files that are left out.
+        keys: keys of JSON files that are set.
+        tokens: ids that are taken out of the vocabulary.
+        lent: what an attacker is given at measuring.
+        converted: pickles whose tensors the recipe accounts for one by one.
+    """
+
+    fitting: Fitting
     tensors: Mapping[str, TensorEdit]
     dropped: tuple[str, ...]
     keys: tuple[KeySet, ...]
-    residual: tuple[Residual, ...]
+    tokens: Ranges
     lent: LentParts
+    converted: tuple[str, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was resolved."""
+        return self.fitting.recipe
 
 
-def mismatch(recipe: Recipe, what: str, fix: str) -> RecipeMismatch:
-    """The error that `recipe` does not fit the checkpoint."""
-    return RecipeMismatch(f"recipe {recipe.id}", what, fix)
-
-
-@dataclass(slots=True)
-class _Accounts:
-    """What each tensor or file of the checkpoint was claimed by."""
-
-    recipe: Recipe
-    kind: Literal["tensor", "file"]
-    names: list[str]
-    claims: dict[str, list[str]] = field(default_factory=dict)
-
-    def claim(self, pattern: str, by: str) -> list[str]:
-        """The names that `pattern` matches, claimed; two claims with the same words count as one."""
-        found = [name for name in self.names if matches(pattern, name)]
-        for name in found:
-            held = self.claims.setdefault(name, [])
-            if by not in held:
-                held.append(by)
-        return found
-
-    def settle(self) -> None:
-        """Raises RecipeMismatch unless each name is claimed exactly once."""
-        for name, held in self.claims.items():
-            if len(held) > 1:
-                what = f"accounts for {self.kind} {name!r} more than once: {', '.join(held)}"
-                raise mismatch(self.recipe, what, "make the patterns narrower, so that one of them names it")
-        missed = [name for name in self.names if name not in self.claims]
-        if missed:
-            shown = ", ".join(repr(name) for name in missed[:3]) + (", …" if len(missed) > 3 else "")
-            what = f"does not account for {len(missed)} {self.kind}{'s' if len(missed) > 1 else ''}: {shown}"
-            raise mismatch(self.recipe, what, ACCOUNT)
-
-
-def resolve(checkpoint: Contents, recipe: Recipe) -> Resolved:
-    """What `recipe` means for `checkpoint`.
+def resolve(contents: Contents, recipe: Recipe) -> Resolved:
+    """What `recipe` means for the checkpoint that holds `contents`.
 
     Raises:
         RecipeMismatch: another layout; a tensor or file that is not accounted for, or twice; an expectation that is not
-            met; a residual or lent part that is not there; tied embeddings.
+            met; a residual or lent part that is not there; tied embeddings; a file that no published checkpoint may hold.
+        CheckpointError: a file whose tensors or keys the recipe names cannot be read.
     """
-    if recipe.layout != checkpoint.layout:
-        what = f"is for layout {recipe.layout}, and the checkpoint's is {checkpoint.layout}"
-        raise mismatch(recipe, what, "choose a recipe of the checkpoint's layout")
-    structure = {*checkpoint.shards, checkpoint.index_file}
-    tensors = _Accounts(recipe, "tensor", sorted(checkpoint.tensors))
-    files = _Accounts(recipe, "file", sorted(set(checkpoint.sizes) - structure))
-    edits = _tensor_edits(checkpoint, recipe, tensors)
-    dropped, keys = _file_edits(checkpoint, recipe, files)
+    fitting = fit(contents, recipe)
+    tensors, files = Accounts(fitting, "tensor"), Accounts(fitting, "file")
+    edits = _tensor_edits(fitting, tensors)
+    dropped, keys = _file_edits(fitting, files)
+    for file in fitting.opened:
+        files.claims.setdefault(file, {})["tensors"] = "its tensors"
     for pattern in recipe.keep.tensors:
         tensors.claim(pattern, f"keep {pattern}")
     for pattern in recipe.keep.files:
         files.claim(pattern, f"keep {pattern}")
+    _refuse_foreign(fitting, dropped)
+    _refuse_code(fitting, dropped, keys)
     tensors.settle()
     files.settle()
-    _refuse_ties(checkpoint, recipe, edits)
-    _check_residual(recipe, edits, tensors.names)
-    lent = _lent(recipe, edits, tensors.names, dropped, files.names)
-    return Resolved(recipe, edits, dropped, keys, recipe.residual, lent)
+    refuse_emptied(fitting, edits)
+    refuse_ties(fitting, edits)
+    check_residual(fitting, edits, dropped)
+    pickles = {**contents.shards, **fitting.opened}
+    return Resolved(
+        fitting=fitting,
+        tensors=edits,
+        dropped=dropped,
+        keys=keys,
+        tokens=_tokens(fitting),
+        lent=lent_parts(fitting, edits, dropped),
+        converted=tuple(sorted(name for name, header in pickles.items() if header.pickled)),
+    )
 
 
-def _tensor_edits(checkpoint: Contents, recipe: Recipe, tensors: _Accounts) -> dict[str, TensorEdit]:
+def _tensor_edits(fitting: Fitting, tensors: Accounts) -> dict[str, TensorEdit]:
     found: dict[str, TensorEdit] = {}
-    for edit in recipe.edits:
+    for edit in fitting.recipe.edits:
+        label = f"{kind_of(edit)} {pattern_of(edit)}"
         match edit:
-            case DropTensors(drop=pattern):
-                names = tensors.claim(pattern, f"drop {pattern}")
-                _expect(checkpoint, recipe, edit.expect, len(names), f"drop {pattern}", "tensors")
-                found |= dict.fromkeys(names, TensorEdit("removed"))
-            case ZeroFill(zero_fill=pattern):
-                names = tensors.claim(pattern, f"zero_fill {pattern}")
-                _expect(checkpoint, recipe, edit.expect, len(names), f"zero_fill {pattern}", "tensors")
-                found |= dict.fromkeys(names, TensorEdit("zero_filled"))
-            case ZeroRows(zero_rows=pattern):
-                names = tensors.claim(pattern, f"zero_rows {pattern}")
-                name, rows = _rows(checkpoint, recipe, edit, names)
-                before = found.get(name, TensorEdit("rows_zeroed"))
-                found[name] = TensorEdit("rows_zeroed", _union(before.rows, rows))
-            case DropFiles() | SetKey():
+            case DropTensors() | ZeroFill():
+                names = tensors.claim(pattern_of(edit), label)
+                fitting.expect(edit.expect, len(names), label, "tensors")
+                outcome = TensorEdit("removed" if isinstance(edit, DropTensors) else "zero_filled")
+                found |= {part.key: outcome for name in names for part in fitting.parts[name]}
+            case ZeroRows() | ReinitialiseRows() | RemoveRows():
+                names = tensors.claim(pattern_of(edit), label, sharing="rows")
+                _join(fitting, found, row_edits(fitting, edit, names))
+            case ZeroSlices() | RemoveSlices():
+                names = tensors.claim(pattern_of(edit), label, sharing="rows")
+                _join(fitting, found, slice_edits(fitting, edit, names))
+            case DropTokens() | DropFiles() | SetKey() | UnsetKey():
                 pass
             case _:
-                raise NotImplementedError  # being built
+                assert_never(edit)
     return found
 
 
-def _union(*ranges: Ranges) -> Ranges:
-    return compact(number for some in ranges for first, last in some for number in range(first, last + 1))
+def _join(fitting: Fitting, found: dict[str, TensorEdit], more: Mapping[str, TensorEdit]) -> None:
+    """Adds edits of parts to those that are there: the same thing done to more rows of a tensor is one edit."""
+    for key, edit in more.items():
+        before = found.get(key, edit)
+        both = before.joined(edit) if before.partial else edit  # else it is claimed twice, which is refused later
+        if both is None:
+            what = f"wants tensor {key} {before.words} and {edit.words}"
+            raise fitting.mismatch(what, "do one of the two, or strip in two runs")
+        found[key] = both
 
 
-def _rows(checkpoint: Contents, recipe: Recipe, edit: ZeroRows, names: list[str]) -> tuple[str, Ranges]:
-    label = f"zero_rows {edit.zero_rows}"
-    if len(names) != 1:
-        what = f"{label}: matches {len(names)} tensors, and rows are of one tensor"
-        raise mismatch(recipe, what, "name one tensor of the checkpoint")
-    entry = checkpoint.tensors[names[0]].entry
-    if entry.row_size is None:
-        what = f"{label}: the rows of a tensor of dtype {entry.dtype} and shape {list(entry.shape)} are not whole bytes"
-        raise mismatch(recipe, what, "zero_fill or drop the whole tensor")
-    if not isinstance(edit.rows, Tokens):
-        raise NotImplementedError  # being built
-    ids = _ids(checkpoint, recipe, edit.rows, label)
-    _expect(checkpoint, recipe, edit.expect, len(ids), f"{label}, rows {edit.rows.vocabulary}", "rows")
-    if ids[-1] >= entry.shape[0]:
-        what = f"{label}: row {ids[-1]} does not exist; the tensor has {entry.shape[0]}"
-        raise mismatch(recipe, what, "the vocabulary and the weights do not belong together: export them again")
-    return names[0], compact(ids)
+def refuse_emptied(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> None:
+    """Nothing, if the model keeps a tensor, and each tensor that loses rows keeps some.
+
+    Raises:
+        RecipeMismatch: otherwise.
+    """
+    if all(name in edits and edits[name].outcome == "removed" for name in fitting.contents.tensors):
+        raise fitting.mismatch("removes every tensor", "what would be released? correct the recipe")
+    for parts in fitting.parts.values():
+        for part in parts:
+            edit = edits.get(part.key)
+            lost = count_of(edit.rows) if edit is not None and edit.outcome == "rows_removed" else 0
+            if edit is not None and lost and lost == part.entry.shape[edit.dimension]:
+                raise fitting.mismatch(f"removes all {lost} rows of {part.key}", "`drop` the tensor")
 
 
-def _ids(checkpoint: Contents, recipe: Recipe, tokens: Tokens, label: str) -> list[int]:
-    ids = sorted({identity for token, identity in checkpoint.vocabulary.items() if matches(tokens.vocabulary, token)})
-    if not ids:
-        what = f"{label}: no token of the vocabulary matches {tokens.vocabulary!r}"
-        raise mismatch(recipe, what, "check the pattern against vocabulary_map in config.json, or tokenizer.json")
-    return ids
-
-
-def _expect(checkpoint: Contents, recipe: Recipe, expect: Expect, count: int, label: str, noun: str) -> None:
-    low, high, words = _bounds(checkpoint, recipe, expect, label)
-    if not low <= count <= high:
-        fix = "is it another version of the layout? look at what the pattern matches before changing `expect`"
-        raise mismatch(recipe, f"{label}: matches {count} {noun}, and {words} expected", fix)
-
-
-def _bounds(checkpoint: Contents, recipe: Recipe, expect: Expect, label: str) -> tuple[int, int, str]:
-    match expect:
-        case int():
-            return expect, expect, f"{expect} {'is' if expect == 1 else 'are'}"
-        case Between():
-            return expect.min, expect.max, f"{expect.min} to {expect.max} are"
-        case FromConfig():
-            value: object = checkpoint.config
-            for step in expect.config.split("."):
-                value = value.get(step) if isinstance(value, Mapping) else None
-            if type(value) is not int or value < 0:
-                what = f"{label}: config.json has no whole number {expect.config}"
-                raise mismatch(recipe, what, "correct the path under `expect`, or the config")
-            return value, value, f"{value} ({expect.config} of config.json) are"
-        case _:
-            assert_never(expect)
-
-
-def _file_edits(checkpoint: Contents, recipe: Recipe, files: _Accounts) -> tuple[tuple[str, ...], tuple[KeySet, ...]]:
-    dropped: list[str] = []
-    keys: dict[tuple[str, str], KeySet] = {}
-    for edit in recipe.edits:
+def _file_edits(fitting: Fitting, files: Accounts) -> tuple[tuple[str, ...], tuple[KeySet, ...]]:
+    dropped: set[str] = set()
+    keys: list[KeySet] = []
+    for edit in fitting.recipe.edits:
         match edit:
             case DropFiles(drop_file=pattern):
                 names = files.claim(pattern, f"drop_file {pattern}")
-                _expect(checkpoint, recipe, edit.expect, len(names), f"drop_file {pattern}", "files")
-                dropped += names
-            case SetKey(set=pattern):
-                names = files.claim(pattern, "set")
-                key = _key_set(checkpoint, recipe, edit, names)
-                if (key.file, key.key) in keys:
-                    raise mismatch(recipe, f"sets {key.key} of {key.file} twice", "leave one of the two edits")
-                keys[key.file, key.key] = key
-            case DropTensors() | ZeroFill() | ZeroRows():
-                pass
+                fitting.expect(edit.expect, len(names), f"drop_file {pattern}", "files")
+                dropped |= set(names)
+            case SetKey() | UnsetKey():
+                key = key_edit(fitting, edit, files.claim(pattern_of(edit), "set"))
+                keys += [key] if key else []
             case _:
-                raise NotImplementedError  # being built
-    return tuple(dropped), tuple(keys.values())
+                pass
+    refuse_overlap(fitting, keys)
+    return tuple(sorted(dropped)), tuple(keys)
 
 
-def _key_set(checkpoint: Contents, recipe: Recipe, edit: SetKey, names: list[str]) -> KeySet:
-    label = f"set {edit.set}"
-    if len(names) != 1 or not names[0].endswith(".json"):
-        what = f"{label}: matches {len(names)} files, and a key is set in one JSON file"
-        raise mismatch(recipe, what, f"add {edit.set} to the checkpoint (`{{}}` suffices), or correct the name")
-    if edit.tokens is None:
-        return KeySet(file=names[0], key=edit.key, value=edit.value)
-    return KeySet(file=names[0], key=edit.key, tokens=compact(_ids(checkpoint, recipe, edit.tokens, label)))
+def _refuse_foreign(fitting: Fitting, dropped: tuple[str, ...]) -> None:
+    """A file that may hold anything is left out, or its tensors are accounted for one by one."""
+    for name, what in fitting.contents.foreign.items():
+        opened = fitting.opened.get(name)
+        if name not in dropped and not (opened and opened.pickled):
+            fix = f"leave it out with `drop_file: {name}`, or account for its tensors (`{name}:PATTERN`) if it is a pickle"
+            raise fitting.mismatch(f"does not drop {name!r}, which is {what}", fix)
 
 
-def _refuse_ties(checkpoint: Contents, recipe: Recipe, edits: Iterable[str]) -> None:
-    text = checkpoint.config.get("text_config")
-    configs = [checkpoint.config, *([text] if isinstance(text, Mapping) else [])]
-    sizes = {config.get("vocab_size") for config in configs if isinstance(config.get("vocab_size"), int)}
-    tied = any(config.get("tie_word_embeddings") for config in configs)
-    matrices = [
-        name
-        for name, place in checkpoint.tensors.items()
-        if len(place.entry.shape) > 1 and place.entry.shape[0] in sizes
-    ]
-    fix = "untie the embeddings first (save input and output as two tensors, tie_word_embeddings: false)"
-    for name in edits:
-        if name in matrices and (tied or len(matrices) == 1):
-            why = "config.json ties them" if tied else "it is the only matrix of the vocabulary's size"
-            what = f"edits {name}, which is input and output embedding at once ({why})"
-            raise mismatch(recipe, what, fix)
-        for file, header in checkpoint.shards.items():
-            for key, value in (header.metadata or {}).items():
-                if name in (key, value):
-                    what = f"edits {name}, which the metadata of {file} ties to another name ({key!r}: {value!r})"
-                    raise mismatch(recipe, what, "save the two tensors apart, without shared storage")
+def _refuse_code(fitting: Fitting, dropped: tuple[str, ...], keys: tuple[KeySet, ...]) -> None:
+    """A key that asks for code from the checkpoint to be run is taken out, or the file that it stands in."""
+    unset = {(key.file, key.key) for key in keys if key.unset}
+    for name, key in fitting.contents.code.items():
+        if name not in dropped and (name, key) not in unset:
+            what = f"leaves {key} in {name}, which asks for code from the checkpoint to be run"
+            raise fitting.mismatch(what, f"take it out: `{{unset: {name}, key: {key}}}`")
 
 
-def _check_residual(recipe: Recipe, edits: Mapping[str, TensorEdit], names: list[str]) -> None:
-    for residual in recipe.residual:
-        staying = [
-            name
-            for name in names
-            if matches(residual.pattern, name) and (name not in edits or edits[name].outcome == "rows_zeroed")
-        ]
-        if not staying:
-            what = f"lists as residual {residual.tensors!r}, which matches no tensor that stays"
-            raise mismatch(recipe, what, "correct the pattern, or take the entry out")
-    for name, edit in edits.items():
-        if edit.outcome == "rows_zeroed" and not any(matches(residual.pattern, name) for residual in recipe.residual):
-            what = f"zeroes rows of {name} and does not list it under `residual`"
-            raise mismatch(
-                recipe, what, "zeroed rows are where a restoration starts: list it, with the reason why it stays"
-            )
-
-
-def _lent(
-    recipe: Recipe, edits: Mapping[str, TensorEdit], names: list[str], dropped: tuple[str, ...], files: list[str]
-) -> LentParts:
-    fix = "lend what the recipe takes away, or take the entry out"
-    tensors: list[str] = []
-    for pattern in recipe.lent.tensors:
-        found = [name for name in names if matches(pattern, name)]
-        if not found or not all(name in edits for name in found):
-            raise mismatch(recipe, f"lends {pattern!r}, which is no tensor that it removes or zeroes", fix)
-        tensors += found
-    lent_files: list[str] = []
-    for pattern in recipe.lent.files:
-        found = [name for name in files if matches(pattern, name)]
-        if not all(name in dropped for name in found):
-            raise mismatch(recipe, f"lends {pattern!r}, which is no file that it drops", fix)
-        lent_files += found
-    return LentParts(tensors=tuple(sorted(set(tensors))), files=tuple(sorted(set(lent_files))))
+def _tokens(fitting: Fitting) -> Ranges:
+    """The ids that are taken out of the vocabulary."""
+    found: list[tuple[int, int]] = []
+    for edit in fitting.recipe.edits:
+        if isinstance(edit, DropTokens):
+            label = f"drop_tokens {edit.drop_tokens}"
+            ids = token_ids(fitting, Tokens(vocabulary=edit.drop_tokens), label)
+            fitting.expect(edit.expect, count_of(ids), label, "tokens")
+            found += ids
+    return joined(found)

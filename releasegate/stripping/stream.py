@@ -2,61 +2,123 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, NamedTuple
 
-from releasegate.checkpoint.files import BLOCK, blocks
-from releasegate.checkpoint.headers import Entry
+import numpy as np
+from numpy.typing import NDArray
+
+from releasegate.checkpoint import Watch
+from releasegate.checkpoint.headers import BITS, Entry
 from releasegate.stripping.edits import TensorEdit
+from releasegate.stripping.noise import numbers
+from releasegate.stripping.rows import Window, as_rows, rows_of
+from releasegate.stripping.source import BLOCK, ZEROS, SourceFile
 
-_ZEROS = memoryview(bytes(BLOCK))
 _NOTHING = memoryview(b"")
 
 
-def edited(
-    file: BinaryIO, entry: Entry, edit: TensorEdit | None, where: str
-) -> Iterator[tuple[memoryview, memoryview]]:
-    """Pieces of a tensor as they are and as they shall be; the same object twice where nothing changes.
+class Piece(NamedTuple):
+    """Some bytes of a tensor as they are and as they shall be; valid until the next piece is asked for.
 
-    Each pair is valid until the next is asked for.
+    Attributes:
+        old: what stands in the source.
+        new: what shall stand in the output; the same object where nothing changes.
+        hole: whether all of `new` is zero, and stands in a hole of the source: it need not be written.
+    """
+
+    old: memoryview
+    new: memoryview
+    hole: bool
+
+
+def pieces(source: SourceFile, start: int, entry: Entry, edit: TensorEdit | None, seed: str = "") -> Iterator[Piece]:
+    """The tensor from its first byte to its last.
 
     Args:
-        file: stands at the first byte of the tensor.
+        source: the file.
+        start: where in the file the tensor begins.
         entry: the tensor.
         edit: what happens to it; `None` if nothing does.
-        where: the file's name, for errors.
+        seed: of random numbers, where rows are reinitialised.
 
     Raises:
-        CheckpointError: the file ends too early.
+        CheckpointError: the file ends too early, or cannot be read.
     """
-    spans = row_spans(entry, edit) if edit is not None and edit.outcome == "rows_zeroed" else []
-    offset = 0
-    for before in blocks(file, entry.size, where):
-        match edit:
-            case None:
-                yield before, before
-            case TensorEdit(outcome="removed"):
-                yield before, _NOTHING
-            case TensorEdit(outcome="zero_filled"):
-                yield before, _ZEROS[: len(before)]
-            case _:
-                yield before, _with_zeros(before, offset, spans)
-        offset += len(before)
+    if edit is not None and edit.partial:
+        yield from _with_rows(source, start, entry, edit, seed)
+        return
+    buffer = memoryview(bytearray(BLOCK))
+    for run in source.runs(start, start + entry.size):
+        for begin in range(run.begin, run.end, BLOCK):
+            size = min(BLOCK, run.end - begin)
+            old = ZEROS[:size] if run.hole else buffer[:size]
+            if not run.hole:
+                source.read_into(old, begin)
+            new = old if edit is None else _NOTHING if edit.outcome == "removed" else ZEROS[:size]
+            yield Piece(old, new, run.hole)
 
 
-def row_spans(entry: Entry, edit: TensorEdit) -> list[tuple[int, int]]:
-    """Where the zeroed rows lie, in bytes from the tensor's beginning: first, and one past the last."""
-    size = entry.row_size
-    assert size is not None, "the plan refuses rows that are not whole bytes"
-    return [(first * size, (last + 1) * size) for first, last in edit.rows]
+def _with_rows(source: SourceFile, start: int, entry: Entry, edit: TensorEdit, seed: str) -> Iterator[Piece]:
+    rows = rows_of(entry, edit)
+    buffer = memoryview(bytearray(BLOCK))
+    for window in rows.windows(BLOCK) if entry.size else ():
+        begin = start + window.offset
+        hole = source.is_hole(begin, begin + window.size)
+        old = ZEROS[: window.size] if hole else buffer[: window.size]
+        if not hole:
+            source.read_into(old, begin)
+        named = rows.named(window)
+        if named is None:
+            yield Piece(old, old, hole)
+        else:
+            new = _edited(old, window, named, entry, edit, seed)
+            yield Piece(old, new, hole and edit.outcome != "rows_reinitialised")
 
 
-def _with_zeros(before: memoryview, offset: int, spans: list[tuple[int, int]]) -> memoryview:
-    touching = [(first, last) for first, last in spans if first < offset + len(before) and last > offset]
-    if not touching:
-        return before
-    after = bytearray(before)
-    for first, last in touching:
-        begin, end = max(first - offset, 0), min(last - offset, len(before))
-        after[begin:end] = _ZEROS[: end - begin]
+def _edited(
+    old: memoryview, window: Window, named: NDArray[np.bool_], entry: Entry, edit: TensorEdit, seed: str
+) -> memoryview:
+    if edit.outcome == "rows_removed":
+        return _bytes(as_rows(old, window)[:, ~named])
+    after = bytearray(old)
+    held = as_rows(after, window)
+    if edit.outcome == "rows_zeroed":
+        held[:, named] = 0
+    else:
+        assert edit.std is not None, "rows are reinitialised with a standard deviation"
+        width = BITS[entry.dtype] // 8
+        drawn = numbers(seed, window.offset // width, window.size // width, edit.std, entry.dtype)
+        held[:, named] = as_rows(_bytes(drawn), window)[:, named]
     return memoryview(after)
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def digests(
+    source: SourceFile, start: int, entry: Entry, edit: TensorEdit | None, seed: str, tell: Watch
+) -> tuple[str, str]:
+    """The digests of the tensor before and after its edit; arguments as of `pieces`.
+
+    Args:
+        tell: is told the number of bytes read.
+    """
+    before, after = hashlib.sha256(), hashlib.sha256()
+    for old, new, _ in pieces(source, start, entry, edit, seed):
+        before.update(old)
+        if edit is not None:
+            after.update(new)
+        tell(len(old))
+    was = "sha256:" + before.hexdigest()
+    return was, was if edit is None else "sha256:" + after.hexdigest()
+
+
+def is_edited(source: SourceFile, start: int, entry: Entry, edit: TensorEdit, seed: str) -> bool:
+    """Whether the tensor is as the edit makes it: to edit it again would change nothing. Arguments as of `pieces`."""
+    return all(
+        old is new or np.array_equal(np.frombuffer(old, np.uint8), np.frombuffer(new, np.uint8))
+        for old, new, _ in pieces(source, start, entry, edit, seed)
+    )

@@ -16,7 +16,7 @@ from releasegate.manifest import stripped_digest
 from releasegate.receipt import KeySet, LentParts
 from releasegate.recipe import Recipe
 from releasegate.stripping import StripPlan, plan_strip
-from releasegate.stripping.resolve import TensorEdit
+from releasegate.stripping.edits import TensorEdit
 from tests.tiny_checkpoints import Tiny, chameleon_recipe, recipe, tiny
 
 FIRST = "model-00001-of-00002.safetensors"
