@@ -8,7 +8,7 @@ deviation of 8 where all elements are independent, more for vectors shorter than
 Rows of one tensor often share a direction (embeddings do), and then agree in far more than half. So which pairs are
 compared is chosen for each length of vectors: those whose order is most evenly divided over a sample of the tensor's
 own rows, kept ones too. What is left is measured on the same sample, and sets the limit: a vector is taken for a copy
-only where it is `DEVIATIONS` standard deviations nearer than its siblings are to one another.
+only where it is far nearer than its siblings are to one another.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ BITS = 256
 FARTHEST = 56
 """Bits, of 256, in which a copy may differ at most."""
 DEVIATIONS = 7.5
+CLOSEST = 4
+"""A limit below this would miss copies in another form: such a vector is not searched for."""
 SIBLINGS = 16
 """Vectors of a sample, at least, for it to say how near unrelated ones are."""
 
@@ -114,21 +116,28 @@ def is_plain(bits: Bits) -> NDArray[np.bool_]:
     return (set_bits < BITS // 4) | (set_bits > BITS - BITS // 4)
 
 
-def limit_for(length: int, sample: Bits) -> int:
-    """Bits in which a copy of a vector may differ, 0 to `FARTHEST`; negative where its siblings are too much alike.
+def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
+    """How many bits a copy of each vector may differ in, 0 to `FARTHEST`.
+
+    `DEVIATIONS` below what unrelated vectors differ in; or, where vectors lie in few dimensions and scatter widely, a
+    third of what the nearest of its siblings but one differs from a vector in, if that is more.
 
     Args:
-        length: elements of the vector.
-        sample: sketches of vectors of the tensor that it comes from. Fewer than `SIBLINGS` say nothing: then the limit
+        length: elements of the vectors.
+        bits: their sketches, [vectors, 4].
+        sample: sketches of vectors of the tensor that they come from. Fewer than `SIBLINGS` say nothing: then the limit
             is that of independent elements, of which each is in 512 / (elements looked at) pairs; two pairs that share
             one element agree 1/9 above chance.
     """
-    if len(sample) >= SIBLINGS:
-        one, other = np.triu_indices(len(sample), k=1)
-        apart = np.sort(ones(sample[one] ^ sample[other]))
-        middle, low = apart[len(apart) // 2], apart[int(len(apart) * 0.159)]
-        middle, deviation = min(float(middle), BITS / 2), float(middle - low)
-    else:
+    if len(sample) < SIBLINGS:
         each = 2 * BITS / len(places(length))
-        middle, deviation = BITS / 2, 8 * (1 + 2 * (each - 1) / 9) ** 0.5
-    return min(FARTHEST, int(np.floor(middle - DEVIATIONS * deviation)))
+        apart = BITS / 2 - DEVIATIONS * 8 * (1 + 2 * (each - 1) / 9) ** 0.5
+        return np.full(len(bits), min(FARTHEST, int(apart)))
+    one, other = np.triu_indices(len(sample), k=1)
+    between = np.sort(ones(sample[one] ^ sample[other]))
+    middle, low = min(between[len(between) // 2], BITS // 2), between[int(len(between) * 0.159)]
+    apart = int(middle - DEVIATIONS * (between[len(between) // 2] - low))
+    if apart >= FARTHEST:
+        return np.full(len(bits), FARTHEST)
+    nearest = [np.partition(distances(one, sample), 1)[1] for one in bits]  # but one: it may be in the sample itself
+    return np.clip(np.array(nearest, dtype=np.int64) // 3, apart, FARTHEST)

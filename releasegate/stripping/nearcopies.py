@@ -1,13 +1,14 @@
 """The search of a strip for near copies of what was to go: the same vectors in another form.
 
 Every vector of every tensor that stays, rows and columns, is sketched and looked up among the sketches of the removed
-vectors of its length. A removed vector that is near to more than `COMMON` vectors of one tensor (untrained vocabulary
-rows are all nearly the same) is what that tensor holds anyway: it is counted as unsearched, and raises no alarm.
+vectors of its length. A removed vector that is near to many vectors of one tensor (untrained vocabulary rows are all
+nearly the same) is what that tensor holds anyway: it is counted as unsearched, and raises no alarm.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,20 @@ from releasegate.checkpoint.files import Watch, open_regular
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.bitsketch import BITS, sketch
-from releasegate.stripping.sketches import Group, Sketches
+from releasegate.stripping.sketches import Sketches
 from releasegate.stripping.sketchtable import near
 from releasegate.stripping.vectors import LONE, Columns, Rows, is_readable, item_size, read_vectors, shape_of
 
+NEAR = 20
+"""Bits, of 256, in which a single vector may differ and still be a finding. Cast or quantised to 8 bits, vectors differ
+in 1 to 16 bits; among the vectors of a trained model, unrelated ones were never nearer than 27."""
+SHARE = 0.25
+"""Where so many of a part's vectors are met in one tensor, they count up to their limits: a copy in 4 bits, say."""
+FEWEST = 4
+"""Vectors, at least, that make such a share; and that count where they are a few columns of a part that has rows."""
 COMMON = 8
-"""Vectors of one kept tensor that a removed one may be near to; above, it says nothing."""
+"""Vectors of one kept tensor that a removed one may be near to. Above, only one twice as near as `NEAR` counts, and if
+there are more of those, none."""
 TOO_COMMON = f"near to more than {COMMON} vectors of one tensor that stays, so that it says nothing"
 
 Form = Literal["rows", "columns", "transposed"]
@@ -64,19 +73,17 @@ class NearSearch:
 
 @dataclass(slots=True)
 class _Tally:
-    """What one tensor has shown so far: by length and direction, how often and how near each removed vector was met."""
+    """How often one kept tensor's rows (or columns) of one length have met each removed vector, and how near.
 
-    sketches: Sketches
-    met: dict[tuple[int, bool], NDArray[np.int64]] = field(default_factory=dict)
-    apart: dict[tuple[int, bool], NDArray[np.int64]] = field(default_factory=dict)
+    Attributes:
+        met: within its limit.
+        close: within `NEAR` bits.
+        apart: bits, at the nearest.
+    """
 
-    def add(self, length: int, owners: NDArray[np.int64], apart: NDArray[np.int64], *, columns: bool) -> None:
-        """Counts matches with vectors of `length` elements."""
-        count = len(self.sketches.groups[length].parts)
-        met = self.met.setdefault((length, columns), np.zeros(count, dtype=np.int64))
-        nearest = self.apart.setdefault((length, columns), np.full(count, BITS))
-        np.add.at(met, owners, 1)
-        np.minimum.at(nearest, owners, apart)
+    met: NDArray[np.int64]
+    close: NDArray[np.int64]
+    apart: NDArray[np.int64]
 
 
 def search_near_copies(
@@ -98,34 +105,82 @@ def search_near_copies(
     Raises:
         CheckpointError: a file cannot be read, or ends too early.
     """
-    copies: list[NearCopy] = []
-    missed: list[Unsearched] = []
-    common = {length: np.zeros(len(group.parts), dtype=np.bool_) for length, group in sketches.groups.items()}
-    told = {length: np.zeros(len(group.parts), dtype=np.bool_) for length, group in sketches.groups.items()}
+    search = _Search(sketches)
     for name, header in headers.items():
         with open_regular(root / name) as file:
             for entry in header.in_file_order():
                 if (name, entry.name) not in skip and sketches.groups:
-                    if is_readable(entry):
-                        tally = _search_tensor(sketches, file, entry, header.data_start, str(root / name))
-                        copies += _copies(tally, name, entry.name, common, told)
-                    else:
-                        why = f"its elements are not whole bytes ({entry.dtype}), so that a copy in it is not found"
-                        missed.append(Unsearched(part=entry.name, pieces=1, why=why))
+                    search.look_at(file, name, entry, header.data_start, str(root / name))
                 if watch:
                     watch(entry.size)
-    return NearSearch(tuple(copies), (*missed, *_common_ones(sketches, common, told)))
+    return search.result()
 
 
-def _search_tensor(sketches: Sketches, file: BinaryIO, entry: Entry, data_start: int, where: str) -> _Tally:
-    tally = _Tally(sketches)
-    for view in kept_views(entry, data_start, sketches.groups):
-        table = sketches.groups[view.length].table
-        for _, values in read_vectors(file, view, where):
-            found = near(table, sketch(values, table.pairs))
-            if len(found.owners):
-                tally.add(view.length, found.owners, found.apart, columns=isinstance(view, Columns))
-    return tally
+@dataclass(slots=True)
+class _Search:
+    """A search under way: what it found, and which vectors were common and which were part of a finding, by length."""
+
+    sketches: Sketches
+    copies: list[NearCopy] = field(default_factory=list)
+    missed: list[Unsearched] = field(default_factory=list)
+    common: dict[int, set[int]] = field(default_factory=dict)
+    told: dict[int, set[int]] = field(default_factory=dict)
+
+    def look_at(self, file: BinaryIO, name: str, entry: Entry, data_start: int, where: str) -> None:
+        """Searches one tensor of the file called `name`."""
+        if not is_readable(entry):
+            why = f"its elements are not whole bytes ({entry.dtype}), so that a copy in it is not found"
+            self.missed.append(Unsearched(part=entry.name, pieces=1, why=why))
+            return
+        tallies: dict[tuple[int, bool], _Tally] = {}
+        for view in kept_views(entry, data_start, self.sketches.groups):
+            group = self.sketches.groups[view.length]
+            for _, values in read_vectors(file, view, where):
+                found = near(group.table, sketch(values, group.table.pairs))
+                if len(found.owners):
+                    tally = tallies.setdefault((view.length, isinstance(view, Columns)), _tally(len(group.parts)))
+                    np.add.at(tally.met, found.owners, 1)
+                    np.add.at(tally.close, found.owners[found.apart <= NEAR], 1)
+                    np.minimum.at(tally.apart, found.owners, found.apart)
+        found_here: dict[tuple[int, Form], list[int]] = {}
+        for (length, columns), tally in tallies.items():
+            self._judge(length, tally, found_here, columns=columns)
+        for (part, form), apart in sorted(found_here.items()):
+            mean = 1 - sum(apart) / len(apart) / BITS
+            of = self.sketches.count_of(part)
+            self.copies.append(NearCopy(self.sketches.parts[part], name, entry.name, form, len(apart), of, mean))
+
+    def _judge(self, length: int, tally: _Tally, found: dict[tuple[int, Form], list[int]], *, columns: bool) -> None:
+        """Adds to `found`, by part and form, how far apart the vectors are that make a finding."""
+        group = self.sketches.groups[length]
+        counted = (tally.met > 0) & (tally.met <= COMMON)
+        close = (tally.close > 0) & (tally.close <= COMMON) & ((tally.met <= COMMON) | (tally.apart <= NEAR // 2))
+        self.common.setdefault(length, set()).update(np.flatnonzero((tally.close > 0) & ~close).tolist())
+        for part in np.unique(group.parts[counted | close]).tolist():
+            for extra in (False, True):
+                mine = (group.parts == part) & (group.extra == extra)
+                many = np.count_nonzero(counted & mine) >= max(FEWEST, SHARE * np.count_nonzero(mine))
+                members = np.flatnonzero(mine & (counted | close if many else close))
+                if len(members) >= (FEWEST if extra else 1):
+                    turned = bool(group.columns[members[0]]) != columns
+                    form: Form = "transposed" if turned else "columns" if columns else "rows"
+                    found.setdefault((part, form), []).extend(tally.apart[members].tolist())
+                    self.told.setdefault(length, set()).update(members.tolist())
+
+    def result(self) -> NearSearch:
+        """What was found, and what could not be searched or told apart."""
+        counts = Counter(
+            self.sketches.parts[int(self.sketches.groups[length].parts[at])]
+            for length, members in self.common.items()
+            for at in members - self.told.get(length, set())
+        )
+        common = [Unsearched(part=part, pieces=count, why=TOO_COMMON) for part, count in sorted(counts.items())]
+        return NearSearch(tuple(self.copies), (*self.missed, *common))
+
+
+def _tally(count: int) -> _Tally:
+    zeros = np.zeros(count, dtype=np.int64)
+    return _Tally(zeros, zeros.copy(), np.full(count, BITS))
 
 
 def kept_views(entry: Entry, data_start: int, lengths: Collection[int]) -> Iterator[Rows | Columns]:
@@ -142,48 +197,3 @@ def kept_views(entry: Entry, data_start: int, lengths: Collection[int]) -> Itera
             size = height * width * item_size(entry.dtype)
             for number in range(elements // (height * width)):
                 yield Columns(entry.dtype, base + number * size, range(height), width, 0, width)
-
-
-def _copies(
-    tally: _Tally, file: str, tensor: str, common: dict[int, NDArray[np.bool_]], told: dict[int, NDArray[np.bool_]]
-) -> Iterator[NearCopy]:
-    found: dict[tuple[int, Form], list[int]] = {}
-    for (length, columns), met in tally.met.items():
-        group = tally.sketches.groups[length]
-        common[length] |= met > COMMON
-        counted = (met > 0) & (met <= COMMON)
-        told[length] |= counted
-        for at in np.flatnonzero(counted).tolist():
-            form = _form(group, at, columns=columns)
-            found.setdefault((int(group.parts[at]), form), []).append(int(tally.apart[length, columns][at]))
-    for (part, form), apart in sorted(found.items()):
-        yield NearCopy(
-            part=tally.sketches.parts[part],
-            file=file,
-            tensor=tensor,
-            form=form,
-            matched=len(apart),
-            of=_searched_for(tally.sketches, part),
-            equal=1 - sum(apart) / len(apart) / BITS,
-        )
-
-
-def _form(group: Group, at: int, *, columns: bool) -> Form:
-    if bool(group.columns[at]) != columns:
-        return "transposed"
-    return "columns" if columns else "rows"
-
-
-def _searched_for(sketches: Sketches, part: int) -> int:
-    return sum(int((group.parts == part).sum()) for group in sketches.groups.values())
-
-
-def _common_ones(
-    sketches: Sketches, common: dict[int, NDArray[np.bool_]], told: dict[int, NDArray[np.bool_]]
-) -> Iterator[Unsearched]:
-    counts: dict[str, int] = {}
-    for length, group in sketches.groups.items():
-        for part in group.parts[common[length] & ~told[length]].tolist():
-            counts[sketches.parts[part]] = counts.get(sketches.parts[part], 0) + 1
-    for part, count in sorted(counts.items()):
-        yield Unsearched(part=part, pieces=count, why=TOO_COMMON)

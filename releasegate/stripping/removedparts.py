@@ -66,12 +66,14 @@ class VectorSet:
         vectors: where they lie.
         siblings: where up to 64 vectors of the same tensor (of tensors of the same shape, for a lone vector) lie, those
             that stay too.
+        extra: whether they are columns of a part of which rows are searched for too.
     """
 
     part: int
     form: Form
     vectors: tuple[Placed, ...]
     siblings: tuple[Placed, ...]
+    extra: bool = False
 
     @property
     def length(self) -> int:
@@ -189,7 +191,7 @@ def _runs(number: int, part: RemovedPart, matrices: Sequence[Columns]) -> Vector
         runs = matrices[at].width // RUN
         spread = [(run * RUN, RUN) for run in _evenly(runs, each)] or [(0, matrices[at].width)]
         found += [(part.file, cut(matrices[at], first, count)) for first, count in spread]
-    return VectorSet(number, "columns", tuple(found), tuple(found))
+    return VectorSet(number, "columns", tuple(found), tuple(found), extra=True)
 
 
 def _row_sample(part: RemovedPart) -> tuple[Placed, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.headers import Header
 from releasegate.receipt import Unsearched
-from releasegate.stripping.bitsketch import Bits, Pairs, choose_pairs, is_plain, limit_for, sketch
+from releasegate.stripping.bitsketch import CLOSEST, Bits, Pairs, choose_pairs, is_plain, limits_for, sketch
 from releasegate.stripping.removedparts import Placed, RemovedPart, VectorSet, vector_sets
 from releasegate.stripping.sketchtable import Table, make_table
 from releasegate.stripping.vectors import LONE, SHORTEST, Values, cut, is_readable, read_vectors
@@ -36,11 +36,13 @@ class Group:
         table: the sketches.
         parts: the number of each one's part, in `Sketches.parts`.
         columns: whether each one is a column of its part.
+        extra: whether it is a column of a part of which rows are searched for too.
     """
 
     table: Table
     parts: NDArray[np.int64]
     columns: NDArray[np.bool_]
+    extra: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Sketches:
     def count(self) -> int:
         """How many vectors are searched for."""
         return sum(len(group.parts) for group in self.groups.values())
+
+    def count_of(self, part: int) -> int:
+        """How many vectors of the part with this number are searched for."""
+        return sum(int((group.parts == part).sum()) for group in self.groups.values())
 
 
 def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[str, Header]) -> Sketches:
@@ -85,8 +91,8 @@ def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[
         if not found:
             why = TOO_SMALL if is_readable(part.entry) else f"its elements are not whole bytes ({part.entry.dtype})"
             missed[part.part, why] = missed.get((part.part, why), 0) + 1
-    thinned = _thinned([one for one in sets if one.form == "rows" or parts[one.part].dimension], MAX_ROWS)
-    thinned += _thinned([one for one in sets if one.form == "columns" and not parts[one.part].dimension], MAX_COLUMNS)
+    thinned = _thinned([one for one in sets if not one.extra], MAX_ROWS)
+    thinned += _thinned([one for one in sets if one.extra], MAX_COLUMNS)
     by_length: dict[int, list[VectorSet]] = {}
     for one in thinned:
         by_length.setdefault(one.length, []).append(one)
@@ -118,23 +124,21 @@ def _group(root: Path, sets: Sequence[VectorSet], names: Sequence[str], missed: 
     pairs = choose_pairs(
         sets[0].length, (np.concatenate(list(_read(root, one.siblings))) for one in sets if one.siblings)
     )
-    bits = [np.empty((0, 4), dtype=np.uint64)]
-    limits, parts, columns = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.bool_)]
+    bits, limits, members = [np.empty((0, 4), dtype=np.uint64)], [np.empty(0, dtype=np.int64)], []
     for one in sets:
-        sample = _sketched(root, one.siblings, pairs)
-        limit = limit_for(one.length, sample[~is_plain(sample)])
-        held = _sketched(root, one.vectors, pairs)
+        sample, held = _sketched(root, one.siblings, pairs), _sketched(root, one.vectors, pairs)
         plain = is_plain(held)
-        kept = held[~plain] if limit >= 0 else bits[0]
-        for why, count in ((TOO_PLAIN, int(plain.sum())), (TOO_ALIKE, len(held) - int(plain.sum()) - len(kept))):
+        limit = limits_for(one.length, held, sample[~is_plain(sample)])
+        kept = ~plain & (limit >= CLOSEST)
+        for why, count in ((TOO_PLAIN, plain.sum()), (TOO_ALIKE, (~plain & ~kept).sum())):
             if count:
-                missed[names[one.part], why] = missed.get((names[one.part], why), 0) + count
-        bits.append(kept)
-        limits.append(np.full(len(kept), limit))
-        parts.append(np.full(len(kept), one.part))
-        columns.append(np.full(len(kept), one.form == "columns"))
+                missed[names[one.part], why] = missed.get((names[one.part], why), 0) + int(count)
+        bits.append(held[kept])
+        limits.append(limit[kept])
+        members += [(one.part, one.form == "columns", one.extra)] * int(kept.sum())
     table = make_table(pairs, np.concatenate(bits), np.concatenate(limits))
-    return Group(table, np.concatenate(parts), np.concatenate(columns))
+    parts, columns, extra = np.array(members, dtype=np.int64).reshape(-1, 3).T
+    return Group(table, parts, columns.astype(np.bool_), extra.astype(np.bool_))
 
 
 def _read(root: Path, placed: Sequence[Placed]) -> Iterator[Values]:

@@ -2,7 +2,7 @@
 
 A vector of n elements is looked at in up to 32 blocks of 16 neighbouring elements, spread over it evenly. Values come
 as integers that have the order of the values, whatever the dtype: more is not needed to ask which of two is larger.
-Files are read with `pread`, so that one which is cut off meanwhile ends in an error, and in pieces of about 1 MiB.
+Files are read with `pread`, so that one which is cut off meanwhile ends in an error, and in pieces of about 2 MiB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.checkpoint.files import BLOCK
 from releasegate.checkpoint.headers import Entry
 from releasegate.errors import CheckpointError
 
@@ -30,8 +29,10 @@ LONE = 256
 """Elements, at least, of a vector that is a whole tensor or a run of short rows."""
 LONG = 1 << 19
 """Bytes of a row from which on its blocks are read one by one."""
-TILE = 1 << 20
-"""Bytes of a tile of columns that are held at once."""
+PIECE = 1 << 21
+"""Bytes of rows, or of a tile of columns, that are held at once."""
+MOST = 4096
+"""Vectors that are held at once, at most."""
 
 Kind = Literal["float", "signed", "unsigned"]
 Values = NDArray[Any]
@@ -144,14 +145,14 @@ def read_vectors(file: BinaryIO, view: Rows | Columns, where: str) -> Iterator[t
 
 def _read_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[int, Values]]:
     size = view.length * item_size(view.dtype)
-    step = min(view.count, max(1, BLOCK // size))
+    step = min(view.count, MOST, max(1, PIECE // size))
     buffer = np.empty(step * size, dtype=np.uint8)
     looked_at = places(view.length)
     for first in range(0, view.count, step):
         held = buffer[: min(step, view.count - first) * size]
         _fill(file, held, view.base + first * size, where)
         rows = held.view(_KINDS[view.dtype][0]).reshape(-1, view.length)
-        yield first, _ordered(rows.take(looked_at, axis=1), view.dtype)
+        yield first, _ordered(rows if len(looked_at) == view.length else rows.take(looked_at, axis=1), view.dtype)
 
 
 def _read_long_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[int, Values]]:
@@ -168,7 +169,7 @@ def _read_long_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[in
 def _read_columns(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[int, Values]]:
     item = item_size(view.dtype)
     looked_at = places(view.length)
-    step = max(1, min(view.count, TILE // (len(looked_at) * item)))
+    step = min(view.count, MOST, max(1, PIECE // (len(looked_at) * item)))
     for first in range(0, view.count, step):
         width = min(step, view.count - first)
         held = np.empty((len(looked_at), width * item), dtype=np.uint8)
