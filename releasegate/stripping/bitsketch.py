@@ -89,8 +89,12 @@ def _most_even(scores: NDArray[np.float64], count: int) -> list[int]:
 
 def sketch(values: Values, pairs: Pairs) -> Bits:
     """One sketch a vector, [vectors, 4]."""
-    larger = values.take(pairs.first, axis=1) > values.take(pairs.second, axis=1)
-    bits: Bits = np.packbits(larger, axis=1).view("<u8")
+    if values.flags.c_contiguous:
+        packed = np.packbits(values.take(pairs.first, axis=1) > values.take(pairs.second, axis=1), axis=1)
+    else:  # columns lie side by side
+        elements = values.T
+        packed = np.packbits(elements.take(pairs.first, axis=0) > elements.take(pairs.second, axis=0), axis=0).T
+    bits: Bits = np.ascontiguousarray(packed).view("<u8")
     return bits
 
 

@@ -181,7 +181,7 @@ def _read_columns(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[i
                 continue
             for at in range(cell, cell + CELL):
                 _fill(file, held[at], start + view.rows[looked_at[at]] * view.width * item, where)
-        yield first, _ordered(np.ascontiguousarray(held.view(_KINDS[view.dtype][0]).T), view.dtype)
+        yield first, _ordered(held.view(_KINDS[view.dtype][0]), view.dtype).T
 
 
 def _fill(file: BinaryIO, buffer: NDArray[np.uint8], offset: int, where: str) -> None:
