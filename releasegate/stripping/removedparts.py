@@ -87,14 +87,14 @@ class VectorSet:
 
 
 def vector_sets(number: int, part: RemovedPart, headers: Mapping[str, Header]) -> list[VectorSet]:
-    """The vectors of a part; none if its elements are not whole bytes, or it is too small.
+    """The vectors of a part; none if its elements are not whole bytes, or it is too small or empty.
 
     Args:
         number: which part it is.
         part: what is taken away.
         headers: of the source's files.
     """
-    if not is_readable(part.entry):
+    if not is_readable(part.entry) or not part.entry.size:
         return []
     if part.ranges is None:
         sets = _whole(number, part, headers)
