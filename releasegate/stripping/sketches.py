@@ -72,7 +72,7 @@ class Sketches:
 def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[str, Header]) -> Sketches:
     """Sketches of everything that is taken away.
 
-    Memory: about 200 bytes a vector, 0.5 MiB for each length, and 10 MiB at work.
+    Memory: about 400 bytes a vector, 0.5 MiB for each length, and 10 MiB at work.
 
     Args:
         root: the source.
@@ -124,19 +124,20 @@ def _group(root: Path, sets: Sequence[VectorSet], names: Sequence[str], missed: 
     pairs = choose_pairs(
         sets[0].length, (np.concatenate(list(_read(root, one.siblings))) for one in sets if one.siblings)
     )
-    bits, limits, members = [np.empty((0, 4), dtype=np.uint64)], [np.empty(0, dtype=np.int64)], []
+    both, limits, members = [np.empty((0, 8), dtype=np.uint64)], [np.empty(0, dtype=np.int64)], []
     for one in sets:
         sample, held = _sketched(root, one.siblings, pairs), _sketched(root, one.vectors, pairs)
-        plain = is_plain(held)
-        limit = limits_for(one.length, held, sample[~is_plain(sample)])
+        plain = is_plain(held[:, :4])
+        limit = limits_for(one.length, held[:, :4], sample[~is_plain(sample[:, :4]), :4])
         kept = ~plain & (limit >= CLOSEST)
         for why, count in ((TOO_PLAIN, plain.sum()), (TOO_ALIKE, (~plain & ~kept).sum())):
             if count:
                 missed[names[one.part], why] = missed.get((names[one.part], why), 0) + int(count)
-        bits.append(held[kept])
+        both.append(held[kept])
         limits.append(limit[kept])
         members += [(one.part, one.form == "columns", one.extra)] * int(kept.sum())
-    table = make_table(pairs, np.concatenate(bits), np.concatenate(limits))
+    bits, negatives = np.split(np.concatenate(both), 2, axis=1)
+    table = make_table(pairs, bits, negatives, np.concatenate(limits))
     parts, columns, extra = np.array(members, dtype=np.int64).reshape(-1, 3).T
     return Group(table, parts, columns.astype(np.bool_), extra.astype(np.bool_))
 
@@ -151,6 +152,7 @@ def _read(root: Path, placed: Sequence[Placed]) -> Iterator[Values]:
 
 
 def _sketched(root: Path, placed: Sequence[Placed], pairs: Pairs) -> Bits:
-    return np.concatenate(
-        [np.empty((0, 4), dtype=np.uint64), *(sketch(values, pairs) for values in _read(root, placed))]
-    )
+    """Sketches of the vectors at the places and, beside each, of its negative: [vectors, 8]."""
+    mirrored = Pairs(first=pairs.second, second=pairs.first)
+    found = [np.hstack([sketch(values, pairs), sketch(values, mirrored)]) for values in _read(root, placed)]
+    return np.concatenate([np.empty((0, 8), dtype=np.uint64), *found])

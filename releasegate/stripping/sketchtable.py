@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.stripping.bitsketch import Bits, Pairs, distances, is_plain
+from releasegate.stripping.bitsketch import Bits, Pairs, is_plain, ones
 
 BANDS = 16
 CROWD = 16
@@ -19,8 +19,8 @@ CROWD = 16
 
 _SHARED = 2
 """Bits that a band shares with the next."""
-_KEYS = 1 << (15 + _SHARED)
-"""Keys of a band; a vector and its negative have the same."""
+_KEYS = 1 << (16 + _SHARED)
+"""Keys of a band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Table:
 
     Attributes:
         pairs: what is compared.
-        bits: the sketches.
-        limits: bits in which a copy of each may differ.
-        keys: band and folded bits of the band, sorted, 16 a sketch.
-        owners: the sketch of each key.
+        bits: the sketches, then those of the negatives of the same vectors.
+        limits: bits in which a copy of each may differ, negatives too.
+        keys: band and bits of the band, sorted, 16 a sketch.
+        owners: the place in `bits` of each key's sketch.
         occupied: whether some sketch has a given key, one bit each.
     """
 
@@ -44,29 +44,36 @@ class Table:
     occupied: NDArray[np.uint8]
 
 
-def make_table(pairs: Pairs, bits: Bits, limits: NDArray[np.int64]) -> Table:
-    """The table of the sketches `bits`. Memory: about 170 bytes a sketch and 0.25 MiB."""
-    keys = _keys(bits).reshape(-1)
+def make_table(pairs: Pairs, bits: Bits, negatives: Bits, limits: NDArray[np.int64]) -> Table:
+    """The table of the sketches `bits`. Memory: about 350 bytes a sketch and 0.5 MiB.
+
+    Args:
+        pairs: what was compared.
+        bits: the sketches.
+        negatives: sketches of the negatives: where elements are equal, their bits are not the opposite ones.
+        limits: bits in which a copy of each may differ.
+    """
+    both = np.concatenate([bits, negatives])
+    keys = _keys(both).reshape(-1)
     order = np.argsort(keys, kind="stable")
     occupied = np.zeros(BANDS * _KEYS, dtype=np.bool_)
     occupied[keys] = True
     packed = np.packbits(occupied, bitorder="little")
-    return Table(pairs, bits, limits, keys[order], (order // BANDS).astype(np.int32), packed)
+    return Table(pairs, both, np.tile(limits, 2), keys[order], (order // BANDS).astype(np.int32), packed)
 
 
 def _keys(bits: Bits) -> NDArray[np.int32]:
-    """[vectors, 16]; a vector and its negative have the same."""
-    words = np.ascontiguousarray(bits).view("<u2").reshape(-1, BANDS).astype(np.int32)
-    shared = np.roll(words, -1, axis=1) & (1 << _SHARED) - 1
-    turned = -(words >> 15)  # all ones where the highest bit is set: such a band is taken negative
-    keys = ((words ^ turned) & 0x7FFF) | (shared ^ turned & (1 << _SHARED) - 1) << 15
+    """[vectors, 16]"""
+    keys = np.ascontiguousarray(bits).view("<u2").reshape(-1, BANDS).astype(np.int32)
+    shared = np.roll(keys, -1, axis=1) & (1 << _SHARED) - 1
+    keys |= shared << 16
     keys += np.arange(BANDS, dtype=np.int32) * np.int32(_KEYS)
     return keys
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Pairs of a given vector and a sketch of the table that are near enough, each once."""
+    """Pairs of a given vector and a removed one (or its negative) that are near enough, each once."""
 
     vectors: NDArray[np.int64]
     owners: NDArray[np.int64]
@@ -80,12 +87,13 @@ def near(table: Table, bits: Bits) -> Matches:
     wanted = keys[vectors, bands]
     at = np.searchsorted(table.keys, wanted)
     found: list[NDArray[np.int64]] = []
+    count = len(table.bits) // 2
     for _ in range(CROWD):
         owners = table.owners[at]
-        apart = distances(bits[vectors], table.bits[owners])
+        apart = ones(bits[vectors] ^ table.bits[owners])
         close = apart <= table.limits[owners]
         if close.any():
-            found.append(np.stack([vectors[close], owners[close].astype(np.int64), apart[close]]))
+            found.append(np.stack([vectors[close], owners[close] % count, apart[close]]))
         at = at + 1
         more = at < len(table.keys)
         more[more] = table.keys[at[more]] == wanted[more]
