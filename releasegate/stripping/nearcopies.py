@@ -23,7 +23,7 @@ from releasegate.receipt import Unsearched
 from releasegate.stripping.bitsketch import BITS, sketch
 from releasegate.stripping.sketches import Sketches
 from releasegate.stripping.sketchtable import near
-from releasegate.stripping.vectors import LONE, Columns, Rows, is_readable, item_size, read_vectors, shape_of
+from releasegate.stripping.vectors import LONE, SMALL, Columns, Rows, is_readable, item_size, read_vectors, shape_of
 
 NEAR = 20
 """Bits, of 256, in which a single vector may differ and still be a finding. Cast or quantised to 8 bits, vectors differ
@@ -195,5 +195,7 @@ def kept_views(entry: Entry, data_start: int, lengths: Collection[int]) -> Itera
     for height, width in sorted(cuts | {shape[-2:]} if len(shape) > 1 else cuts):
         if height in lengths and width > 1:
             size = height * width * item_size(entry.dtype)
-            for number in range(elements // (height * width)):
-                yield Columns(entry.dtype, base + number * size, range(height), width, 0, width)
+            count = elements // (height * width)
+            step = count if size <= SMALL else 1
+            for number in range(0, count, step):
+                yield Columns(entry.dtype, base + number * size, range(height), width, 0, width, step)

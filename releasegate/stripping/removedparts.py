@@ -29,6 +29,8 @@ SAMPLE = 64
 """Vectors of a tensor that tell how much alike its vectors are."""
 RUN = 8
 """Neighbouring columns that are read together."""
+MOST = 4096
+"""Runs of vectors of a tensor that is cut along an inner dimension; of more, so many are taken evenly."""
 
 Form = Literal["rows", "columns"]
 Placed = tuple[str, Rows | Columns]
@@ -147,13 +149,13 @@ def _inner_slices(number: int, part: RemovedPart, ranges: Ranges) -> Iterator[Ve
     if inside >= SHORTEST and length is not None:
         rows = tuple(
             (part.file, Rows(dtype, start * item + _base(part), length, (last - first + 1) * (inside // length)))
-            for block in range(before)
+            for block in _evenly(before, max(1, MOST // len(ranges)))
             for first, last in ranges
             for start in [(block * shape[at] + first) * inside]
         )
         yield VectorSet(number, "rows", rows, _row_sample(part))
         return
-    whole = list(_stacked(shape[:at], shape[at] * inside, dtype, _base(part)))
+    whole = _stacked(shape[:at], shape[at] * inside, dtype, _base(part), max(1, MOST // len(ranges)))
     columns = tuple(
         (part.file, cut(matrix, first * inside, (last - first + 1) * inside))
         for matrix in whole
@@ -163,23 +165,31 @@ def _inner_slices(number: int, part: RemovedPart, ranges: Ranges) -> Iterator[Ve
 
 
 def _matrices(shape: tuple[int, ...], dtype: str, bases: Sequence[int]) -> list[Columns]:
-    """All columns of each matrix of the tensors of one shape at `bases`."""
+    """All columns of matrices of the tensors of one shape at `bases`, eight in all."""
     first = len(shape) - 1
-    while first > 0 and math.prod(shape[first:]) < SHORTEST and math.prod(shape[:first]) > SHORTEST:
+    while first > 1 and math.prod(shape[first:]) < SHORTEST and math.prod(shape[:first]) > SHORTEST:
         first -= 1
-    first = max(first, 1)
-    return [one for base in bases for one in _stacked(shape[:first], math.prod(shape[first:]), dtype, base)]
+    runs = SAMPLE // RUN
+    bases = [bases[at] for at in _evenly(len(bases), runs)]
+    width = math.prod(shape[first:])
+    found = [one for base in bases for one in _stacked(shape[:first], width, dtype, base, runs)]
+    return [found[at] for at in _evenly(len(found), runs)]
 
 
-def _stacked(heights: tuple[int, ...], width: int, dtype: str, base: int) -> Iterator[Columns]:
-    """Matrices one after the other, as high as the fewest of the last `heights` that make up `SHORTEST` rows."""
+def _stacked(heights: tuple[int, ...], width: int, dtype: str, base: int, most: int) -> list[Columns]:
+    """Up to `most` of the matrices that lie one after the other from `base` on, evenly chosen.
+
+    They are as high as the fewest of the last `heights` that make up `SHORTEST` rows; there are none if all do not.
+    """
     for first in range(len(heights) - 1, -1, -1):
         height = math.prod(heights[first:])
         if height >= SHORTEST and width > 1:
             size = height * width * item_size(dtype)
-            for number in range(math.prod(heights[:first])):
-                yield Columns(dtype, base + number * size, range(height), width, 0, width)
-            return
+            count = math.prod(heights[:first])
+            return [
+                Columns(dtype, base + number * size, range(height), width, 0, width) for number in _evenly(count, most)
+            ]
+    return []
 
 
 def _runs(number: int, part: RemovedPart, matrices: Sequence[Columns]) -> VectorSet:

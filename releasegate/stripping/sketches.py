@@ -72,7 +72,7 @@ class Sketches:
 def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[str, Header]) -> Sketches:
     """Sketches of everything that is taken away.
 
-    Memory: about 400 bytes a vector, 0.5 MiB for each length, and 10 MiB at work.
+    Memory: about 400 bytes a vector, and 10 MiB at work.
 
     Args:
         root: the source.

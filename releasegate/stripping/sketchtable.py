@@ -21,6 +21,8 @@ _SHARED = 2
 """Bits that a band shares with the next."""
 _KEYS = 1 << (16 + _SHARED)
 """Keys of a band."""
+_LOAD = 16
+_MIX = np.uint32(0x9E3779B1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Table:
         limits: bits in which a copy of each may differ, negatives too.
         keys: band and bits of the band, sorted, 16 a sketch.
         owners: the place in `bits` of each key's sketch.
-        occupied: whether some sketch has a given key, one bit each.
+        occupied: whether some key has a given place, one bit each.
     """
 
     pairs: Pairs
@@ -45,7 +47,7 @@ class Table:
 
 
 def make_table(pairs: Pairs, bits: Bits, negatives: Bits, limits: NDArray[np.int64]) -> Table:
-    """The table of the sketches `bits`. Memory: about 350 bytes a sketch and 0.5 MiB.
+    """The table of the sketches `bits`. Memory: about 400 bytes a sketch.
 
     Args:
         pairs: what was compared.
@@ -56,10 +58,17 @@ def make_table(pairs: Pairs, bits: Bits, negatives: Bits, limits: NDArray[np.int
     both = np.concatenate([bits, negatives])
     keys = _keys(both).reshape(-1)
     order = np.argsort(keys, kind="stable")
-    occupied = np.zeros(BANDS * _KEYS, dtype=np.bool_)
-    occupied[keys] = True
+    occupied = np.zeros(min(BANDS * _KEYS, 1 << (len(keys) * _LOAD).bit_length()), dtype=np.bool_)
+    occupied[_places(keys, len(occupied))] = True
     packed = np.packbits(occupied, bitorder="little")
     return Table(pairs, both, np.tile(limits, 2), keys[order], (order // BANDS).astype(np.int32), packed)
+
+
+def _places(keys: NDArray[np.int32], size: int) -> NDArray[np.uint32]:
+    """A number below `size`, a power of two, for each key."""
+    if size == BANDS * _KEYS:
+        return keys.view(np.uint32)
+    return keys.view(np.uint32) * _MIX >> np.uint32(33 - size.bit_length())
 
 
 def _keys(bits: Bits) -> NDArray[np.int32]:
@@ -83,23 +92,24 @@ class Matches:
 def near(table: Table, bits: Bits) -> Matches:
     """Which of the sketches `bits` are near which of the table. Plain ones are near none."""
     keys = _keys(bits)
-    vectors, bands = np.nonzero(table.occupied[keys >> 3] >> (keys & 7).astype(np.uint8) & 1)
+    at_places = _places(keys, len(table.occupied) * 8)
+    vectors, bands = np.nonzero(table.occupied[at_places >> 3] >> (at_places & 7).astype(np.uint8) & 1)
     wanted = keys[vectors, bands]
     at = np.searchsorted(table.keys, wanted)
     found: list[NDArray[np.int64]] = []
     count = len(table.bits) // 2
     for _ in range(CROWD):
+        same = at < len(table.keys)
+        same[same] = table.keys[at[same]] == wanted[same]
+        vectors, wanted, at = vectors[same], wanted[same], at[same]
+        if not len(at):
+            break
         owners = table.owners[at]
         apart = ones(bits[vectors] ^ table.bits[owners])
         close = apart <= table.limits[owners]
         if close.any():
             found.append(np.stack([vectors[close], owners[close] % count, apart[close]]))
         at = at + 1
-        more = at < len(table.keys)
-        more[more] = table.keys[at[more]] == wanted[more]
-        vectors, wanted, at = vectors[more], wanted[more], at[more]
-        if not len(at):
-            break
     return _each_once(np.concatenate(found, axis=1), bits) if found else Matches(*np.empty((3, 0), dtype=np.int64))
 
 

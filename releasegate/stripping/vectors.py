@@ -33,6 +33,8 @@ PIECE = 1 << 21
 """Bytes of rows, or of a tile of columns, that are held at once."""
 MOST = 4096
 """Vectors that are held at once, at most."""
+SMALL = 1 << 16
+"""Bytes of a matrix up to which matrices are read together."""
 
 Kind = Literal["float", "signed", "unsigned"]
 Values = NDArray[Any]
@@ -63,7 +65,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns of a matrix of `width` columns at byte `base`: `count` from `first` on, over the rows `rows`."""
+    """Columns of a matrix of `width` columns at byte `base`: `count` from `first` on, over the rows `rows`.
+
+    Or all columns of small matrices that lie one after the other, each of all its rows: then `matrices` is above 1, and
+    `count` is that of one.
+    """
 
     dtype: str
     base: int
@@ -71,6 +77,7 @@ class Columns:
     width: int
     first: int
     count: int
+    matrices: int = 1
 
     @property
     def length(self) -> int:
@@ -140,7 +147,8 @@ def read_vectors(file: BinaryIO, view: Rows | Columns, where: str) -> Iterator[t
             long = view.length * item_size(view.dtype) >= LONG
             return _read_long_rows(file, view, where) if long else _read_rows(file, view, where)
         case Columns():
-            return _read_columns(file, view, where)
+            stacked = view.matrices > 1
+            return _read_small_matrices(file, view, where) if stacked else _read_columns(file, view, where)
 
 
 def _read_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[int, Values]]:
@@ -182,6 +190,19 @@ def _read_columns(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[i
             for at in range(cell, cell + CELL):
                 _fill(file, held[at], start + view.rows[looked_at[at]] * view.width * item, where)
         yield first, _ordered(held.view(_KINDS[view.dtype][0]), view.dtype).T
+
+
+def _read_small_matrices(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[int, Values]]:
+    size = view.length * view.width * item_size(view.dtype)
+    step = min(view.matrices, max(1, min(MOST // view.width, PIECE // size)))
+    buffer = np.empty(step * size, dtype=np.uint8)
+    looked_at = places(view.length)
+    for first in range(0, view.matrices, step):
+        held = buffer[: min(step, view.matrices - first) * size]
+        _fill(file, held, view.base + first * size, where)
+        stack = held.view(_KINDS[view.dtype][0]).reshape(-1, view.length, view.width)
+        columns = stack.take(looked_at, axis=1).transpose(0, 2, 1).reshape(-1, len(looked_at))
+        yield first * view.width, _ordered(columns, view.dtype)
 
 
 def _fill(file: BinaryIO, buffer: NDArray[np.uint8], offset: int, where: str) -> None:

@@ -78,6 +78,24 @@ def test_turned_experts_in_one_tensor_are_found(tmp_path: Path) -> None:
     assert [(one.form, one.matched) for one in found.copies] == [("transposed", 160)]
 
 
+@pytest.mark.parametrize("width", [2, 3, 200, 300])
+def test_turned_matrices_in_a_deep_stack_are_found(width: int, tmp_path: Path) -> None:
+    matrix = drawn(width, 64)
+    stack = np.random.default_rng(3).standard_normal((300, 64, width)).astype("f4")
+    stack[221] = matrix.T
+    found = searched(tmp_path, sketches_of(tmp_path, stored(matrix), ((0, width - 1),)), {"kept": stored(stack)})
+    assert [(one.form, one.matched) for one in found.copies] == [("transposed", width + (64 if width >= 64 else 0))]
+
+
+def test_tensors_cut_into_very_many_pieces_take_no_more_memory_or_time(tmp_path: Path) -> None:
+    tensor = np.random.default_rng(3).standard_normal((20000, 2, 64)).astype("f2")
+    for dimension, turned in ((1, tensor), (2, np.ascontiguousarray(tensor.transpose(0, 2, 1)))):
+        sketches = sketches_of(tmp_path, stored(turned), ((1, 1),), dimension)
+        assert 4096 <= sketches.count <= 4096 + 64
+        found = searched(tmp_path, sketches, {"kept": bf16(tensor[:, 1]), "other": bf16(tensor[:, 0])})
+        assert {(one.tensor, one.matched) for one in found.copies} == {("kept", 4096)}
+
+
 def test_an_expert_of_a_stack_is_found_alone(tmp_path: Path) -> None:
     stack = np.stack([drawn(96, 128, seed=seed) for seed in range(4)])
     sketches = sketches_of(tmp_path, stored(stack), ((2, 2),))
