@@ -1,9 +1,12 @@
 """The search of a finished strip for the bytes that were to go: in every file, at every offset, at disk speed.
 
-Every removed row is a *piece* (long rows, and tensors of short rows, are cut into pieces of a fixed size), and 64 of
-its bytes stand for it. The files are read as 8-byte words 32 bytes apart; a copy of those 64 bytes, wherever it begins,
-covers at least one such word with one of its own first 32 shifts. All shifts of all pieces are in one sorted table, so
-that one look-up for every 32 bytes finds any piece.
+Every removed row is a *piece* (long rows, and tensors of short rows, are cut into pieces of a fixed size), and a window
+of its bytes stands for it: 256, or 128 or 64 where some piece is too short or too plain for more, or pieces are very
+many. The files are read as 8-byte words half a window apart; a copy of a window, wherever it begins, covers at least one
+such word with one of its own shifts below half a window. All shifts of all windows are in one sorted table, so that
+looking up the words finds any piece.
+
+Measured on 1 GiB of random bytes, in CPU seconds: .12 for 8,192 pieces, .45 for 32,768 (sha256: .55).
 """
 
 from __future__ import annotations
@@ -26,8 +29,9 @@ from releasegate.stripping.rows import row_spans
 from releasegate.stripping.steps import places
 
 WINDOW = 64
-"""Bytes that stand for a piece. Shorter parts are not searched for: they would be found by chance."""
-STRIDE = 32
+"""Bytes that stand for a piece, at least. Shorter parts are not searched for: they would be found by chance."""
+WINDOWS = (256, 128, WINDOW)
+"""Bytes that may stand for a piece; the longer, the fewer words are looked up."""
 CHUNK = 4096
 """Bytes of a piece where rows are shorter than `WINDOW`."""
 LONGEST = 65536
@@ -35,8 +39,10 @@ LONGEST = 65536
 MAX_PIECES = 32768
 """Pieces searched for in one strip; where there are more, every k-th is taken."""
 
-_TABLE_BITS = 22
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MAX_WORDS = 1 << 20
+_LOAD = 16
+"""Places of the table for each word."""
+_MIXERS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
 
 Words = NDArray[np.uint64]
 
@@ -62,12 +68,12 @@ class Needles:
     """What is searched for.
 
     Attributes:
-        windows: 64 bytes for each piece, [pieces, 64].
+        windows: the bytes that stand for each piece, [pieces, 64 to 256].
         parts: the name of each piece's part.
         words: all shifts of all windows, sorted.
         owners: the piece that each word belongs to.
         shifts: where in its window each word begins.
-        table: whether some word has a given hash.
+        table: whether some word has a given hash, one bit each; every word sets two.
         unsearched: parts that cannot be searched for.
     """
 
@@ -76,8 +82,18 @@ class Needles:
     words: Words
     owners: NDArray[np.int32]
     shifts: NDArray[np.uint8]
-    table: NDArray[np.bool_]
+    table: NDArray[np.uint8]
     unsearched: tuple[Unsearched, ...]
+
+    @property
+    def window(self) -> int:
+        """Bytes of a window."""
+        return int(self.windows.shape[1])
+
+    @property
+    def stride(self) -> int:
+        """Bytes from one word that is looked up to the next."""
+        return self.window // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +136,14 @@ def _piece(entry: Entry) -> int:
 
 
 def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
-    """What to search for, from the files of the source `root`. Memory: about 500 bytes a piece.
+    """What to search for, from the files of the source `root`. Memory: up to 40 MiB.
 
     Raises:
         CheckpointError: a file cannot be read.
     """
     total = sum(span.pieces for span in spans)
     step = max(1, -(-total // MAX_PIECES))
+    sizes = [size for size in WINDOWS if -(-total // step) * size // 2 <= _MAX_WORDS]
     windows: dict[bytes, str] = {}
     missed: dict[tuple[str, str], int] = {}
     number = 0
@@ -136,7 +153,7 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
                 number += 1
                 if (number - 1) % step:
                     continue
-                found = _window(file, begin, min(begin + span.piece, span.end))
+                found = _window(file, begin, min(begin + span.piece, span.end), sizes)
                 if isinstance(found, bytes):
                     windows.setdefault(found, span.part)
                 else:
@@ -145,41 +162,66 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
     return _indexed(windows, unsearched)
 
 
-def _window(file: BinaryIO, begin: int, end: int) -> bytes | str:
-    """The first 64 bytes of the piece that are not too plain to search for, or `str`: why there are none."""
+def _window(file: BinaryIO, begin: int, end: int, sizes: Sequence[int]) -> bytes | str:
+    """The first bytes of the piece that are not too plain to search for, as many as can be; `str`: why there are none."""
     piece = os.pread(file.fileno(), min(end - begin, CHUNK), begin)
     if len(piece) < WINDOW:
         return f"shorter than {WINDOW} bytes"
-    for start in range(0, len(piece) - WINDOW + 1, WINDOW):
-        window = piece[start : start + WINDOW]
-        if all(window[k : k + 4] != window[k + 4 : k + 8] for k in range(STRIDE)):
-            return window
+    for size in sizes:
+        for start in range(0, len(piece) - size + 1, WINDOW):
+            if not _is_plain(piece[start : start + size]):
+                return piece[start : start + size]
     return "too plain: zeros, or one value over and over"
 
 
+def _is_plain(window: bytes) -> bool:
+    """Whether some word that is looked up is four bytes twice: such words are everywhere."""
+    held = np.frombuffer(window, dtype=np.uint8)
+    same = held[:-4] == held[4:]
+    runs = same[:-3] & same[1:-2] & same[2:-1] & same[3:]
+    return bool(runs[: len(window) // 2].any())
+
+
 def _indexed(windows: dict[bytes, str], unsearched: tuple[Unsearched, ...]) -> Needles:
-    stacked = np.array([np.frombuffer(window, dtype=np.uint8) for window in windows], dtype=np.uint8).reshape(
-        -1, WINDOW
-    )
-    shifted = np.lib.stride_tricks.sliding_window_view(stacked, 8, axis=1)[:, :STRIDE]  # [pieces, 32, 8]
+    size = min((len(window) for window in windows), default=WINDOW)
+    cut = {window[:size]: part for window, part in windows.items()}
+    stacked = np.frombuffer(b"".join(cut), dtype=np.uint8).reshape(-1, size)
+    shifted = np.lib.stride_tricks.sliding_window_view(stacked, 8, axis=1)[:, : size // 2]  # [pieces, stride, 8]
     words: Words = np.ascontiguousarray(shifted).view("<u8").reshape(-1)
-    order = np.argsort(words, kind="stable")
-    table = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
-    table[_hash(words)] = True
+    order = np.argsort(words).astype(np.int32)
     return Needles(
         windows=stacked,
-        parts=tuple(windows.values()),
+        parts=tuple(cut.values()),
         words=words[order],
-        owners=(order // STRIDE).astype(np.int32),
-        shifts=(order % STRIDE).astype(np.uint8),
-        table=table,
+        owners=order // (size // 2),
+        shifts=(order % (size // 2)).astype(np.uint8),
+        table=_table(words),
         unsearched=unsearched,
     )
 
 
-def _hash(words: Words) -> NDArray[Any]:
+def _table(words: Words) -> NDArray[np.uint8]:
+    table = np.zeros(1 << max(10, (len(words) * _LOAD - 1).bit_length()) - 3, dtype=np.uint8)
+    for first in range(0, len(words), 1 << 16):
+        for mixer in _MIXERS:
+            hashes = _hash(words[first : first + (1 << 16)], mixer, len(table) * 8)
+            np.bitwise_or.at(table, hashes >> 3, np.uint8(1) << (hashes & 7).astype(np.uint8))
+    return table
+
+
+def _hash(words: Words, mixer: np.uint64, size: int) -> NDArray[np.int64]:
+    """A number below `size`, a power of two, for each word."""
     with np.errstate(over="ignore"):
-        return (words * _MIX) >> np.uint64(64 - _TABLE_BITS)
+        return ((words * mixer) >> np.uint64(65 - size.bit_length())).astype(np.int64)
+
+
+def _may_be_there(table: NDArray[np.uint8], words: Words) -> NDArray[np.intp]:
+    """Which of the words have both of their hashes in the table."""
+    found = np.arange(len(words))
+    for mixer in _MIXERS:
+        hashes = _hash(words[found], mixer, len(table) * 8)
+        found = found[(table[hashes >> 3] >> (hashes & 7).astype(np.uint8) & 1).view(np.bool_)]
+    return found
 
 
 def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | None = None) -> Finding | None:
@@ -191,11 +233,12 @@ def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | No
         files: names of files in it.
         watch: is told the number of bytes searched.
     """
+    buffer = np.empty(BLOCK + 2 * needles.window, dtype=np.uint8)
     for name in files:
         with open_regular(root / name) as file:
             size = os.fstat(file.fileno()).st_size
             for base in range(0, size, BLOCK):
-                found = _search_block(needles, file, base, size) if needles.parts else None
+                found = _search_block(needles, file, base, size, buffer) if needles.parts else None
                 if found is not None:
                     return Finding(needles.parts[found[0]], name, found[1])
                 if watch:
@@ -203,16 +246,18 @@ def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | No
     return None
 
 
-def _search_block(needles: Needles, file: BinaryIO, base: int, size: int) -> tuple[int, int] | None:
-    low, high = max(0, base - WINDOW), min(size, base + BLOCK + WINDOW)
-    held = np.frombuffer(os.pread(file.fileno(), high - low, low), dtype=np.uint8)
-    count = min(BLOCK, len(held) - (base - low)) // 8
-    words = held[base - low : base - low + count * 8].view("<u8")[:: STRIDE // 8]
-    hits = np.flatnonzero(needles.table[_hash(words)])
+def _search_block(
+    needles: Needles, file: BinaryIO, base: int, size: int, buffer: NDArray[np.uint8]
+) -> tuple[int, int] | None:
+    low, high = max(0, base - needles.window), min(size, base + BLOCK + needles.window)
+    held = buffer[: os.preadv(file.fileno(), [buffer[: high - low].data], low)]
+    count = max(0, min(BLOCK, len(held) - (base - low))) // 8
+    words = held[base - low : base - low + count * 8].view("<u8")[:: needles.stride // 8]
+    hits = _may_be_there(needles.table, words)
     if not len(hits):
         return None
     places = np.searchsorted(needles.words, words[hits])
-    offsets = hits * STRIDE + (base - low)  # of each hit's word, in `held`
+    offsets = hits * needles.stride + (base - low)  # of each hit's word, in `held`
     while len(places):
         same = places < len(needles.words)
         same[same] = needles.words[places[same]] == _words_at(held, offsets[same])
@@ -234,9 +279,9 @@ def _confirmed(
     needles: Needles, held: NDArray[np.uint8], places: NDArray[Any], offsets: NDArray[Any]
 ) -> tuple[int, int] | None:
     starts = offsets - needles.shifts[places]
-    inside = (starts >= 0) & (starts + WINDOW <= len(held))
+    inside = (starts >= 0) & (starts + needles.window <= len(held))
     starts, owners = starts[inside], needles.owners[places[inside]]
-    equal = (held[starts[:, None] + np.arange(WINDOW)] == needles.windows[owners]).all(axis=1)
+    equal = (held[starts[:, None] + np.arange(needles.window)] == needles.windows[owners]).all(axis=1)
     if not equal.any():
         return None
     first = int(np.flatnonzero(equal)[0])

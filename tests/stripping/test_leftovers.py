@@ -38,6 +38,43 @@ def test_a_row_is_found_at_every_offset(
     assert search(needles, folder, NAMES) == Finding("rows", "hay", before)
 
 
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from([64, 127, 128, 255, 256, 4096]), st.integers(0, 5000), st.integers(0, 200))
+def test_a_window_of_any_length_is_found_at_every_offset(
+    tmp_path_factory: pytest.TempPathFactory, size: int, before: int, after: int
+) -> None:
+    rows = noise(1, 3 * size)
+    row = rows[size : 2 * size]
+    folder = place(tmp_path_factory.mktemp("a"), rows, noise(2, before) + row + noise(3, after))
+    needles = read_needles(folder, [Span("rows", "needle", 0, len(rows), size)])
+    assert needles.window == min(256, 64 * (1 << (size // 64).bit_length() - 1))
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", before)
+
+
+@pytest.mark.parametrize("at", [BLOCK - 257, BLOCK - 256, BLOCK - 129, BLOCK - 128, BLOCK - 1, BLOCK, 2 * BLOCK - 200])
+def test_a_long_window_is_found_across_the_blocks_that_are_read(at: int, tmp_path: Path) -> None:
+    needle = noise(1, 256)
+    folder = place(tmp_path, needle, bytes(at) + needle + bytes(BLOCK))
+    needles = read_needles(folder, [Span("rows", "needle", 0, 256, 256)])
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", at)
+
+
+def test_windows_are_as_long_as_the_shortest_piece_allows(tmp_path: Path) -> None:
+    folder = place(tmp_path, noise(1, 1000), noise(2, 77) + noise(1, 1000)[:512] + noise(3, 9))
+    needles = read_needles(folder, [Span("rows", "needle", 0, 512, 512), Span("bias", "needle", 512, 600, 88)])
+    assert needles.window == 64
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", 77)
+
+
+def test_windows_are_short_where_pieces_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_MAX_WORDS", 50 * 64)
+    rows = noise(1, 256 * 50)
+    folder = place(tmp_path, rows, rows[256 * 49 :])
+    needles = read_needles(folder, [Span("rows", "needle", 0, len(rows), 256)])
+    assert (needles.window, len(needles.parts)) == (128, 50)
+    assert search(needles, folder, NAMES) == Finding("rows", "hay", 0)
+
+
 @pytest.mark.parametrize("at", [BLOCK - 65, BLOCK - 64, BLOCK - 33, BLOCK - 1, BLOCK, BLOCK + 31, 2 * BLOCK - 40])
 def test_a_row_is_found_across_the_blocks_that_are_read(at: int, tmp_path: Path) -> None:
     needle = noise(1, 64)
