@@ -7,7 +7,12 @@
     ├── DocumentError             a policy, card or recipe is not what it must be (carries every problem)
     ├── NotFound                  a file, policy, eval, recipe or subject that does not exist
     ├── CheckpointError           a checkpoint folder that cannot be read or trusted
-    │   └── HeaderError           a safetensors file whose header is malformed
+    │   ├── HeaderError           a safetensors file whose header is malformed
+    │   ├── ArchiveError          a torch file whose zip archive is not as torch writes it
+    │   ├── PickledError          a pickle that holds code, or more than tensors and plain values
+    │   ├── ChildError            the process that reads a pickle ran out of memory or time, or died
+    │   ├── GgufError             a GGUF file that is malformed
+    │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
     ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
@@ -84,6 +89,26 @@ class CheckpointError(ReleaseGateError):
 
 class HeaderError(CheckpointError):
     """A safetensors file has a malformed header."""
+
+
+class ArchiveError(CheckpointError):
+    """A torch file is not the plain zip archive that torch writes."""
+
+
+class PickledError(CheckpointError):
+    """A pickle holds code, or something that is neither a tensor nor a plain value."""
+
+
+class ChildError(CheckpointError):
+    """The process that reads a pickle ran out of memory or time, or died."""
+
+
+class GgufError(CheckpointError):
+    """A GGUF file is malformed."""
+
+
+class DistributedError(CheckpointError):
+    """A distributed checkpoint's metadata is malformed, or does not agree with its files."""
 
 
 class RunError(ReleaseGateError):

@@ -1,0 +1,256 @@
+"""The program of the child process that reads a pickle. It imports nothing of releasegate, and nothing imports it.
+
+`child.py` runs it as a file, in an isolated interpreter. On standard input: one line of JSON (the request), then the
+pickle. On standard output: one line of JSON for each thing found, then `["done"]`; or `["raised", kind, text]`.
+
+It is given no file of the checkpoint. The pickle is laid into an archive of its own making, whose storages are empty,
+and is loaded onto a device that holds no data; so no zip reader ever sees the file that is doubted, and no tensor
+exists in memory. Before the pickle is looked at, memory and processor time are limited to what is in use plus an
+allowance, and from there on no file can be opened or written and no process or thread started.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import resource
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Any
+
+import torch
+
+SPELLING = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e8m0fnu": "F8_E8M0",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "int16": "I16",
+    "uint16": "U16",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int32": "I32",
+    "uint32": "U32",
+    "float32": "F32",
+    "complex64": "C64",
+    "float64": "F64",
+    "int64": "I64",
+    "uint64": "U64",
+}
+"""safetensors' name of each of torch's dtypes that it knows."""
+MAX_DEPTH = 100
+MAX_LIST = 10_000
+"""Elements of a list of plain values that is shown as one value."""
+
+Row = list[Any]
+
+
+def main() -> None:
+    """Answers the one request on standard input."""
+    sys.excepthook = tell
+    request = json.loads(sys.stdin.buffer.readline())
+    pickle = sys.stdin.buffer.read(request["pickle"])
+    mode = warm()
+    restrict(request["memory"], request["seconds"])
+    archive, keys = skeleton(pickle, request["keys"])
+    left = request["output"]
+    for row in described(load(archive, mode), keys):
+        line = json.dumps(row, allow_nan=False) + "\n"
+        left -= len(line)
+        if left < 0:
+            sys.stdout.write('["too much"]\n')
+            return
+        sys.stdout.write(line)
+    sys.stdout.write('["done"]\n')
+
+
+def tell(kind: type[BaseException], raised: BaseException, _: TracebackType | None) -> None:
+    """Says on standard output what was raised; torch hides the reason under advice, so the inner one is told."""
+    inner = raised.__context__ or raised
+    sys.stdout.write("\n" + json.dumps(["raised", type(inner).__name__, str(inner).strip()[:400]]) + "\n")
+
+
+def restrict(memory: int, seconds: int) -> None:
+    """Takes away from this process whatever reading a pickle does not need.
+
+    Args:
+        memory: bytes that may be allocated from here on; the limit is one of Linux.
+        seconds: of processor time that may be used from here on.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    stop = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    if os.path.exists("/proc/self/statm"):
+        with open("/proc/self/statm") as file:
+            data = int(file.read().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (data + memory, data + memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (stop, stop))
+    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
+        resource.setrlimit(limit, (0, 0))
+
+
+def skeleton(pickle: bytes, keys: list[str]) -> tuple[io.BytesIO, dict[int, str]]:
+    """An archive with this pickle and an empty storage for each key; and the keys by where their storages begin."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, data in (("data.pkl", pickle), ("version", b"3\n"), ("byteorder", b"little")):
+            file.writestr(f"a/{name}", data)
+        for key in keys:
+            file.writestr(f"a/data/{key}", b"")
+        begins = {info.filename: info.header_offset + 30 + len(info.filename) for info in file.infolist()}
+    archive.seek(0)
+    return archive, {begins[f"a/data/{key}"]: key for key in keys}
+
+
+def load(archive: io.BytesIO, mode: AbstractContextManager[Any]) -> Any:
+    """What the archive's pickle makes, by torch's unpickler for weights, on a device that holds no data."""
+    with mode:
+        return torch.load(archive, map_location="meta", weights_only=True)  # noqa: TID251  the child alone loads
+
+
+def warm() -> AbstractContextManager[Any]:
+    """The mode in which storages tell where they lie; what torch imports on first use is imported now.
+
+    Since torch 2.11 storages on `meta` tell it; before, those of fake tensors do.
+    """
+    sample = {"t": torch.zeros(2, 2), "p": torch.nn.Parameter(torch.zeros(1)), "u": torch.zeros(1, dtype=torch.uint16)}
+    for mode in (nullcontext(), fake()):
+        archive = io.BytesIO()
+        torch.save(sample, archive)
+        archive.seek(0)
+        if place(load(archive, mode)["t"]) is not None:
+            json.dumps(list(described({"a": sample["t"]}, {})))
+            return mode
+    raise RuntimeError("torch is too old to tell where storages lie")
+
+
+def fake() -> AbstractContextManager[Any]:
+    """The mode of fake tensors, which costs a second and is imported only where it is needed."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+def place(tensor: torch.Tensor) -> int | None:
+    """Where in the archive the tensor's storage begins; `None` where it has none in the archive."""
+    found = getattr(tensor.untyped_storage(), "_checkpoint_offset", None)
+    return found if isinstance(found, int) else None
+
+
+def described(root: Any, keys: dict[int, str]) -> Iterator[Row]:
+    """A row for each tensor and plain value in `root`, depth first, in order; ends at the first thing that is neither.
+
+    Rows: `["tensor", path, dtype, shape, strides, storage_offset, key, storage_bytes]`, `["value", path, value]`,
+    `["refused", path, what it is]`; a path is a list of texts.
+    """
+    waiting: list[tuple[list[str], Any]] = [([], root)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, torch.Tensor):
+            row = tensor_row(path, item, keys)
+        elif isinstance(item, dict | list | tuple) and not shown_whole(item):
+            row = refusal(path, item)
+            if row is None:
+                waiting += reversed([([*path, str(key)], value) for key, value in children(item)])
+                continue
+        else:
+            row = value_row(path, item)
+        yield row
+        if row[0] == "refused":
+            return
+
+
+def refusal(path: list[str], item: Any) -> Row | None:
+    """The row that ends it all, if the container cannot be shown as names."""
+    if len(path) > MAX_DEPTH:
+        return ["refused", path[:5], "nested too deeply"]
+    if isinstance(item, dict):
+        for key in item:
+            if type(key) not in (str, int):
+                return ["refused", path, f"a dictionary with a key that is neither text nor a number: {named(key)}"]
+    elif type(item) not in (list, tuple, torch.Size):
+        return ["refused", path, named(item)]
+    return None
+
+
+def children(item: Any) -> list[tuple[Any, Any]]:
+    """What a container holds, attributes of its own among it."""
+    held = list(item.items()) if isinstance(item, dict) else list(enumerate(item))
+    return held + list(getattr(item, "__dict__", {}).items())
+
+
+def shown_whole(item: Any) -> bool:
+    """Whether a container is shown as one value: an empty one, or a short list of plain values."""
+    if getattr(item, "__dict__", {}):
+        return False
+    return not item or (not isinstance(item, dict) and len(item) <= MAX_LIST and all(map(is_plain, item)))
+
+
+def is_plain(item: Any) -> bool:
+    """Whether JSON has the value as it is."""
+    if type(item) is int:
+        return -(2**63) <= item < 2**64
+    return item is None or type(item) in (bool, str) or (type(item) is float and math.isfinite(item))
+
+
+def named(item: Any) -> str:
+    """The type of something, in full."""
+    return f"a {type(item).__module__}.{type(item).__qualname__}"
+
+
+def value_row(path: list[str], item: Any) -> Row:
+    """The row of something that is neither tensor nor filled container."""
+    if is_plain(item):
+        return ["value", path, item]
+    if isinstance(item, dict | list | tuple):
+        return ["value", path, {} if isinstance(item, dict) else list(item)]
+    if type(item) in (bytes, bytearray):
+        return ["value", path, {"type": type(item).__name__, "length": len(item)}]
+    if type(item) is set and all(map(is_plain, item)):
+        return ["value", path, {"type": "set", "length": len(item)}]
+    if type(item) in (int, float, complex, torch.dtype, torch.device, torch.layout):
+        text = hex(item) if type(item) is int else str(item)
+        return ["value", path, {"type": type(item).__qualname__, "text": text[:200]}]
+    return ["refused", path, named(item)]
+
+
+def tensor_row(path: list[str], tensor: torch.Tensor, keys: dict[int, str]) -> Row:
+    """The row of a tensor, if its elements lie in the archive as they are."""
+    what = unfit(tensor)
+    key = keys.get(-1 if what or (begin := place(tensor)) is None else begin)
+    if what is None and key is None:
+        what = "a tensor without data in the file"
+    if what is not None:
+        return ["refused", path, what]
+    storage, dtype = tensor.untyped_storage(), SPELLING[str(tensor.dtype).removeprefix("torch.")]
+    shape, strides = list(tensor.shape), list(tensor.stride())
+    return ["tensor", path, dtype, shape, strides, tensor.storage_offset(), key, storage.nbytes()]
+
+
+def unfit(tensor: torch.Tensor) -> str | None:
+    """What keeps a tensor from being copied as bytes, in words; `None` if nothing does."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    attributes = sorted(str(name) for name in getattr(tensor, "__dict__", {}))
+    if tensor.layout is not torch.strided:
+        return f"a sparse tensor ({tensor.layout})"
+    if tensor.is_quantized:
+        return f"a quantised tensor ({dtype})"
+    if tensor.is_conj() or tensor.is_neg():
+        return "a tensor that is read with its values negated or conjugated"
+    if attributes or getattr(tensor, "_backward_hooks", None):
+        return f"a tensor with attributes of its own ({', '.join(attributes)[:100] or 'hooks'})"
+    if dtype not in SPELLING:
+        return f"a tensor of dtype {dtype}, which safetensors does not know"
+    return None
+
+
+if __name__ == "__main__":
+    main()
