@@ -255,7 +255,9 @@ def _offsets(index: _Part) -> tuple[int, ...] | None:
 def _held(info: _Part, sizes: Mapping[str, int]) -> Held:
     file, begin, length = info["relative_path"].text(), info["offset"].count(), info["length"].count()
     if file not in sizes:
-        what = f"keeps {info.what.removeprefix('the place of ')} in {file!a}, which is not a {ENDING} file of the folder"
+        what = (
+            f"keeps {info.what.removeprefix('the place of ')} in {file!a}, which is not a {ENDING} file of the folder"
+        )
         raise DistributedError(info.where, what, _AGAIN)
     if begin + length > sizes[file]:
         what = f"places bytes {begin:,} to {begin + length:,} in {file}, which has {sizes[file]:,}"
