@@ -13,6 +13,7 @@
     │   ├── ForeignFile           a file that no published checkpoint may hold: pickle, code, archive, other weights
     │   ├── CodeRequested         a configuration that asks for code from the checkpoint to be run
     │   ├── LayoutUnknown         a folder that nothing says the layout of
+    │   ├── NoWeights             a folder without a tensor
     │   ├── VocabularyMalformed   a vocabulary that gives a token no id, or two
     │   ├── IndexMalformed        an index of the shards that does not map names to files, or a second one
     │   │   └── PathEscapes       an index that leads out of the folder
@@ -133,6 +134,10 @@ class CodeRequested(CheckpointError):
 
 class LayoutUnknown(CheckpointError):
     """Nothing says which layout a folder has."""
+
+
+class NoWeights(CheckpointError):
+    """A folder has no file of weights, or none with a tensor in it."""
 
 
 class VocabularyMalformed(CheckpointError):

@@ -16,7 +16,7 @@ from releasegate.checkpoint.headers import AGAIN, Entry, Header, read_header
 from releasegate.checkpoint.jsontext import shown
 from releasegate.checkpoint.layouts import INDEXED as INDEX
 from releasegate.checkpoint.layouts import Form
-from releasegate.errors import CheckpointError, IndexMalformed, IndexMismatch, PathEscapes
+from releasegate.errors import CheckpointError, IndexMalformed, IndexMismatch, NoWeights, PathEscapes
 from releasegate.manifest import RelativePath
 
 SINGLE = "model.safetensors"
@@ -75,7 +75,7 @@ def read_weights(root: Path, names: list[str], form: Form) -> Weights:
     if index_file and weight_map is not None:
         _refuse_disagreement(root / index_file, weight_map, tensors)
     if not tensors:
-        raise CheckpointError(str(root), "has no tensors", AGAIN)
+        raise NoWeights(str(root), "has no tensors", AGAIN)
     return Weights(tensors, shards, siblings, index, index_file)
 
 
@@ -96,7 +96,7 @@ def _without_index(root: Path, names: list[str], form: Form) -> list[str]:
         if found:
             return found
     what = f"has neither {SINGLE} nor {INDEX}"
-    raise CheckpointError(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
+    raise NoWeights(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
 
 
 def _refuse_other_indexes(root: Path, names: list[str], index: str) -> None:
