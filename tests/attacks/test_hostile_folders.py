@@ -25,9 +25,9 @@ from releasegate.errors import (
     IndexMismatch,
     JsonMalformed,
     LayoutUnknown,
-    NoWeights,
     NotFound,
     NotPlainFile,
+    NoWeights,
     PathEscapes,
     VocabularyMalformed,
 )
