@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from releasegate.checkpoint.central import MAX_MEMBERS, Listed, read_central
+from releasegate.checkpoint.central import FETCH, SAVE, Listed, read_central
 from releasegate.checkpoint.files import open_regular
 from releasegate.errors import ArchiveError, CheckpointError
 
@@ -26,8 +26,6 @@ MAX_PICKLE = 32 << 20
 MAX_TEXT = 256
 """Bytes of the other members that are no tensor's."""
 
-SAVE = "load the file where it can be trusted, and save its state dict again with `torch.save`"
-FETCH = "fetch or export the file again"
 HIDDEN = "bytes outside members can hide weights: " + SAVE
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
@@ -144,7 +142,11 @@ def _header_length(file: BinaryIO, entry: Listed, where: str) -> int:
         raise ArchiveError(where, f"has no header where the list of members places {entry.name!a}", FETCH)
     _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(raw)
     rest = os.pread(file.fileno(), name_length + extra_length, entry.offset + _LOCAL.size)
-    same = rest[:name_length] == entry.raw_name and (flags, method) == (entry.flags, 0)
+    same = (
+        len(rest) == name_length + extra_length
+        and rest[:name_length] == entry.raw_name
+        and (flags, method) == (entry.flags, 0)
+    )
     late = bool(flags & 8)
     same &= crc in ((0, entry.crc) if late else (entry.crc,))
     small = min(entry.size, 0xFFFFFFFF)
@@ -152,12 +154,12 @@ def _header_length(file: BinaryIO, entry: Listed, where: str) -> int:
     if not same:
         raise ArchiveError(where, f"has a member {entry.name!a} whose own header says something else", FETCH)
     _refuse_extra(rest[name_length:], entry, where)
-    return _LOCAL.size + name_length + extra_length
+    return _LOCAL.size + len(rest)
 
 
 def _refuse_extra(extra: bytes, entry: Listed, where: str) -> None:
     """Nothing, if the extra fields are sizes that fit, and torch's padding."""
-    allowed = {entry.size, entry.offset}
+    allowed = {0, entry.size, entry.offset}
     at = 0
     while len(extra) - at >= 4:
         kind, length = struct.unpack_from("<HH", extra, at)
@@ -217,6 +219,3 @@ def _read_pickle(file: BinaryIO, members: Mapping[str, Member], where: str) -> b
     if len(data) != member.size:
         raise ArchiveError(where, "is cut off inside its pickle", FETCH)
     return data
-
-
-__all__ = ["MAX_MEMBERS", "MAX_PICKLE", "Archive", "Member", "read_archive"]

@@ -13,12 +13,15 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Literal, NamedTuple
 
-from releasegate.errors import ChildError, PickledError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
+from releasegate.errors import CheckpointError, ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
-MAX_MEMORY = 230 << 20
+MAX_MEMORY = 200 << 20
 """Bytes that the child may allocate beyond what torch itself needs (about 220 MB)."""
 MAX_OUTPUT = 32 << 20
 """Bytes of an answer."""
@@ -29,8 +32,54 @@ OPCODES_A_SECOND = 50_000
 _FIX = "is it a checkpoint? if so, load it where it can be trusted, and save its tensors in several files"
 
 
-def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: str) -> list[list[Any]]:
-    """What `torch.load(weights_only=True)` makes of a pickle, as rows; `unpickler.described` says of what form.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class TensorRow(NamedTuple):
+    """A tensor: `path` are the keys that lead to it, `offset` is in elements from the start of its storage `key`."""
+
+    kind: Literal["tensor"]
+    path: list[str]
+    dtype: str
+    shape: list[Count]
+    strides: list[Count]
+    offset: Count
+    key: str
+    storage_bytes: Count
+
+
+class ValueRow(NamedTuple):
+    """What is no tensor, in JSON."""
+
+    kind: Literal["value"]
+    path: list[str]
+    value: JsonValue
+
+
+class RefusedRow(NamedTuple):
+    """Something that is neither, in words; nothing comes after it."""
+
+    kind: Literal["refused"]
+    path: list[str]
+    what: str
+
+
+class _Raised(NamedTuple):
+    kind: Literal["raised"]
+    error: str
+    text: str
+
+
+class _End(NamedTuple):
+    kind: Literal["done", "too much"]
+
+
+Row = TensorRow | ValueRow | RefusedRow
+_ROW: TypeAdapter[Row | _Raised | _End] = TypeAdapter(TensorRow | ValueRow | RefusedRow | _Raised | _End)
+
+
+def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: str) -> list[Row]:
+    """What `torch.load(weights_only=True)` makes of a pickle, in the order of its dictionaries.
 
     Args:
         pickle: with `opcodes` opcodes, looked through before.
@@ -41,21 +90,16 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         PickledError: torch refuses the pickle.
         ChildError: the process ran out of memory or time, or died.
     """
-    seconds = 2 + opcodes // OPCODES_A_SECOND
+    seconds = 1 + opcodes // OPCODES_A_SECOND
     request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
+    request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
     with tempfile.TemporaryFile() as given:
-        given.write(json.dumps(request | {"output": MAX_OUTPUT}).encode() + b"\n" + pickle)
+        given.write(json.dumps(request).encode() + b"\n" + pickle)
         given.seek(0)
         output, code = _run(given, where)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         raise ChildError(where, f"has a pickle that takes more than {seconds} seconds to read", _FIX)
-    rows = _rows(output, code, where)
-    last = rows.pop()
-    if last[0] == "raised":
-        raise _raised(str(last[1]), str(last[2]), where)
-    if last[0] == "too much":
-        raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
-    return rows
+    return _rows(output, code, where)
 
 
 def _run(given: IO[bytes], where: str) -> tuple[bytes, int]:
@@ -97,21 +141,35 @@ def _read(child: subprocess.Popen[bytes], where: str) -> bytes:
     return b"".join(parts)
 
 
-def _rows(output: bytes, code: int, where: str) -> list[list[Any]]:
-    """The lines of an answer that is whole."""
-    rows = [json.loads(line) for line in output.splitlines() if line] if output.endswith(b"]\n") else []
-    if rows and rows[-1][0] in ("done", "raised", "too much"):
-        return rows
+def _rows(output: bytes, code: int, where: str) -> list[Row]:
+    """The rows of an answer, if it is whole."""
+    rows: list[Row] = []
+    for line in output.splitlines():
+        try:
+            row = _ROW.validate_json(line, strict=True) if line else None
+        except ValidationError:
+            break
+        match row:
+            case _End("done"):
+                return rows
+            case _End():
+                raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
+            case _Raised():
+                raise _raised(row.error, row.text, where)
+            case TensorRow() | ValueRow() | RefusedRow():
+                rows.append(row)
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    raise ChildError(where, f"could not be read: the process that reads pickles ended {how}", _FIX)
+    raise ChildError(where, f"could not be read: the process that reads pickles ended {how} without an answer", _FIX)
 
 
-def _raised(kind: str, text: str, where: str) -> Exception:
+def _raised(kind: str, text: str, where: str) -> CheckpointError:
     if kind == "MemoryError" or "allocate memory" in text:
         return ChildError(where, f"has a pickle that needs more than {MAX_MEMORY >> 20} MB to read", _FIX)
     if kind in ("ImportError", "ModuleNotFoundError"):
         fix = "install torch where `python -I` finds it"
         return ChildError(where, f"could not be read: {text}", fix)
+    if "failed locating file" in text:
+        return PickledError(where, "has a tensor whose storage is not in the archive", "fetch or export the file again")
     shown = ascii(" ".join(text.split()))[1:-1][:200]
     fix = "load the file where it can be trusted, and save tensors and plain values alone with `torch.save`"
     return PickledError(where, f"is refused by torch.load(weights_only=True): {kind}: {shown}", fix)

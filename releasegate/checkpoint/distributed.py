@@ -9,14 +9,16 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 from releasegate.checkpoint.coverage import Range, gaps, joined
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.files import list_files, open_regular
 from releasegate.checkpoint.headers import MAX_NAME, MAX_RANK
 from releasegate.checkpoint.inert import Made, Named, Pairs, read_inert
-from releasegate.errors import CheckpointError, DistributedError, PickledError, StripError
+from releasegate.errors import CheckpointError, DistributedError, StripError
 
 METADATA = ".metadata"
 ENDING = ".distcp"
@@ -25,18 +27,7 @@ MAX_METADATA = 64 << 20
 
 _HOME = "torch.distributed.checkpoint.metadata."
 _OLD_HOME = "torch.distributed._shard.sharded_tensor.metadata."
-_DTYPES: Mapping[str, tuple[str, int]] = {
-    f"torch.{name}": (spelling, size)
-    for name, spelling, size in [
-        *(("bool", "BOOL", 1), ("uint8", "U8", 1), ("int8", "I8", 1), ("int16", "I16", 2), ("uint16", "U16", 2)),
-        *(("int32", "I32", 4), ("uint32", "U32", 4), ("int64", "I64", 8), ("uint64", "U64", 8)),
-        *(("float16", "F16", 2), ("bfloat16", "BF16", 2), ("float32", "F32", 4), ("float64", "F64", 8)),
-        *(("complex64", "C64", 8), ("complex128", "C128", 16)),
-        *(("float8_e4m3fn", "F8_E4M3", 1), ("float8_e5m2", "F8_E5M2", 1), ("float8_e8m0fnu", "F8_E8M0", 1)),
-        *(("float8_e4m3fnuz", "F8_E4M3FNUZ", 1), ("float8_e5m2fnuz", "F8_E5M2FNUZ", 1)),
-    ]
-}
-"""safetensors' spelling (C128 has none there) and the bytes of an element of each of torch's dtypes."""
+_DTYPES: Mapping[str, str] = {f"torch.{name}": spelling for name, spelling in TORCH_DTYPES.items()}
 _CLASSES = (
     *("Metadata", "TensorStorageMetadata", "BytesStorageMetadata", "ChunkStorageMetadata", "TensorProperties"),
     *("MetadataIndex", "StorageMeta", "_MEM_FORMAT_ENCODING"),
@@ -100,11 +91,6 @@ class Distributed:
     others: Mapping[str, Held] = field(repr=False)
     files: Mapping[str, int]
     slack: Mapping[str, Sequence[Range]]
-
-
-def is_distributed(names: Sequence[str]) -> bool:
-    """Whether a folder with the files `names` holds a distributed checkpoint."""
-    return any(name.endswith(ENDING) or Path(name).name == METADATA for name in names)
 
 
 def read_distributed(folder: Path) -> Distributed:
@@ -274,7 +260,7 @@ def _take(places: _Places, name: str, offsets: tuple[int, ...] | None, where: st
 
 
 def _tensor(name: str, part: _Part, places: _Places, where: str) -> DistributedTensor:
-    dtype, _ = _dtype(part["properties"])
+    dtype = _dtype(part["properties"])
     shape = part["size"].size()
     given = part["chunks"]
     if not isinstance(given.item, list | tuple):
@@ -294,7 +280,7 @@ def _tensor(name: str, part: _Part, places: _Places, where: str) -> DistributedT
     return DistributedTensor(name, dtype, shape, tuple(chunks))
 
 
-def _dtype(properties: _Part) -> tuple[str, int]:
+def _dtype(properties: _Part) -> str:
     state = properties.made(_HOME + "TensorProperties", _OLD_HOME + "TensorProperties").item.state
     first = state[0] if isinstance(state, tuple) and state else None
     if not isinstance(first, Named) or first.name not in _DTYPES:
@@ -316,11 +302,8 @@ def _slack(
         held[place.file].append((place.begin, place.end))
     for file, ranges in held.items():
         ranges.sort()
-        for (_, end), (begin, _) in zip(ranges, ranges[1:], strict=False):
+        for (_, end), (begin, _) in pairwise(ranges):
             if begin < end:
                 raise DistributedError(where, f"gives the same bytes of {file} to two things", _AGAIN)
     left = {file: gaps(joined(held[file]), 0, size) for file, size in sizes.items()}
     return {file: ranges for file, ranges in left.items() if ranges}
-
-
-__all__ = ["Chunk", "Distributed", "DistributedTensor", "Held", "PickledError", "is_distributed", "read_distributed"]

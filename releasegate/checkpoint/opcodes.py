@@ -33,7 +33,7 @@ _EXECUTED = frozenset(
 _PREFIX: Mapping[int, int] = {-2: 1, -3: 4, -4: 4, -5: 8}
 """Bytes of the length that stands before an argument, by pickletools' number for its kind."""
 _TEXTS = frozenset(["BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "SHORT_BINSTRING", "BINSTRING"])
-_KINDS = {ord(code): (op.name, op.arg.n if op.arg else 0) for code, op in pickletools.code2op.items()}
+_KINDS = {ord(op.code): (op.name, op.arg.n if op.arg else 0) for op in pickletools.opcodes}
 _QUICK = tuple(
     1 + _KINDS[code][1] if code in _KINDS and _KINDS[code][0] in _EXECUTED - {"STOP"} and _KINDS[code][1] >= 0 else 0
     for code in range(256)

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import JsonValue
 
 from releasegate.checkpoint.archive import Archive, Member, read_archive
-from releasegate.checkpoint.child import unpickled_rows
+from releasegate.checkpoint.child import RefusedRow, TensorRow, ValueRow, unpickled_rows
 from releasegate.checkpoint.coverage import Range, gaps, joined, pieces, shown
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.headers import BITS, MAX_NAME
-from releasegate.checkpoint.opcodes import SAVE, refuse_code
+from releasegate.checkpoint.opcodes import AGAIN, SAVE, refuse_code
 from releasegate.errors import PickledError
 
 ALONE = "tensor"
@@ -31,17 +31,14 @@ _STORAGES = (
     *("Double", "Float", "BFloat16", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool"),
     *("ComplexDouble", "ComplexFloat"),
 )
-_DTYPES = (
-    *("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"),
-    *("uint16", "uint32", "uint64", "complex32", "complex64", "complex128", "float4_e2m1fn_x2"),
-    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
-)
+_STRANGE = ("complex32", "complex128", "float4_e2m1fn_x2")
+"""dtypes that the child refuses with the tensor's name."""
 ALLOWED = frozenset(
     [
         *("collections.OrderedDict", "collections.Counter"),
         *(f"torch.{name}Storage" for name in _STORAGES),
         *("torch.storage.UntypedStorage", "torch.storage.TypedStorage"),
-        *(f"torch.{name}" for name in _DTYPES),
+        *(f"torch.{name}" for name in (*TORCH_DTYPES, *_STRANGE)),
         *("torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"),
         *("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"),
         *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
@@ -135,17 +132,18 @@ def read_pickled(path: Path) -> Pickled:
     opcodes = refuse_code(archive.pickle, ALLOWED, UNFIT, where)
     tensors: dict[str, StoredTensor] = {}
     values: dict[str, JsonValue] = {}
-    for kind, parts, *rest in unpickled_rows(archive.pickle, archive.storages, opcodes, where):
-        name = _name(parts, where)
-        if kind == "refused":
-            raise PickledError(where, f"holds {rest[0]}, under {name!a}", SAVE)
+    for row in unpickled_rows(archive.pickle, archive.storages, opcodes, where):
+        name = _name(row.path, where)
         if name in tensors or name in values:
             what = f"has two things that come to the name {name!a}"
             raise PickledError(where, what, "rename one of the keys, and save it again")
-        if kind == "tensor":
-            tensors[name] = _tensor(name, rest, archive, where)
-        else:
-            values[name] = rest[0]
+        match row:
+            case TensorRow():
+                tensors[name] = _tensor(name, row, archive, where)
+            case ValueRow():
+                values[name] = row.value
+            case RefusedRow():
+                raise PickledError(where, f"holds {row.what}, under {ascii(name)[:80]}", SAVE)
     return _accounted(path, tensors, values, archive)
 
 
@@ -157,20 +155,19 @@ def _name(parts: Sequence[str], where: str) -> str:
     return name
 
 
-def _tensor(name: str, row: Sequence[Any], archive: Archive, where: str) -> StoredTensor:
-    dtype, shape, strides, begin, key, size = row
-    member = archive.storages[key]
-    if size != member.size:
-        what = f"has a storage data/{key} of {member.size:,} bytes, which its pickle takes for {size:,}"
-        raise PickledError(where, what, "fetch or export the file again")
-    item = BITS[dtype] // 8
-    last = begin + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    outside = begin < 0 or min(strides, default=0) < 0 or (0 not in shape and (last + 1) * item > size)
-    if outside or (0 in shape and begin * item > size):
-        raise PickledError(where, f"has a tensor {name!a} that lies outside its storage", "fetch or export it again")
-    offset = member.begin + begin * item
-    place = (member.begin, member.end)
-    return StoredTensor(name, dtype, tuple(shape), tuple(strides), offset, place, member.name)
+def _tensor(name: str, row: TensorRow, archive: Archive, where: str) -> StoredTensor:
+    member = archive.storages[row.key]
+    if row.storage_bytes != member.size:
+        what = f"has a storage {member.name} of {member.size:,} bytes, which its pickle takes for {row.storage_bytes:,}"
+        raise PickledError(where, what, AGAIN)
+    item = BITS[row.dtype] // 8
+    last = row.offset + sum((length - 1) * stride for length, stride in zip(row.shape, row.strides, strict=True))
+    needed = row.offset if 0 in row.shape else last + 1
+    if needed * item > member.size:
+        raise PickledError(where, f"has a tensor {name!a} that lies outside its storage", AGAIN)
+    offset = member.begin + row.offset * item
+    shape, strides, place = tuple(row.shape), tuple(row.strides), (member.begin, member.end)
+    return StoredTensor(name, row.dtype, shape, strides, offset, place, member.name)
 
 
 def _accounted(

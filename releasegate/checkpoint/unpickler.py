@@ -11,6 +11,7 @@ allowance, and from there on no file can be opened or written and no process or 
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import math
@@ -25,28 +26,8 @@ from typing import Any
 
 import torch
 
-SPELLING = {
-    "bool": "BOOL",
-    "uint8": "U8",
-    "int8": "I8",
-    "float8_e5m2": "F8_E5M2",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e8m0fnu": "F8_E8M0",
-    "float8_e4m3fnuz": "F8_E4M3FNUZ",
-    "float8_e5m2fnuz": "F8_E5M2FNUZ",
-    "int16": "I16",
-    "uint16": "U16",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "int32": "I32",
-    "uint32": "U32",
-    "float32": "F32",
-    "complex64": "C64",
-    "float64": "F64",
-    "int64": "I64",
-    "uint64": "U64",
-}
-"""safetensors' name of each of torch's dtypes that it knows."""
+SPELLING: dict[str, str] = {}
+"""safetensors' name of each of torch's dtypes that it knows; from the request."""
 MAX_DEPTH = 100
 MAX_LIST = 10_000
 """Elements of a list of plain values that is shown as one value."""
@@ -59,6 +40,7 @@ def main() -> None:
     sys.excepthook = tell
     request = json.loads(sys.stdin.buffer.readline())
     pickle = sys.stdin.buffer.read(request["pickle"])
+    SPELLING.update(request["dtypes"])
     mode = warm()
     restrict(request["memory"], request["seconds"])
     archive, keys = skeleton(pickle, request["keys"])
@@ -122,8 +104,9 @@ def warm() -> AbstractContextManager[Any]:
     Since torch 2.11 storages on `meta` tell it; before, those of fake tensors do.
     """
     sample = {"t": torch.zeros(2, 2), "p": torch.nn.Parameter(torch.zeros(1)), "u": torch.zeros(1, dtype=torch.uint16)}
-    for mode in (nullcontext(), fake()):
-        archive = io.BytesIO()
+    codecs.lookup("latin1")  # torch keeps bytes as text in it
+    for made in (nullcontext, fake):
+        mode, archive = made(), io.BytesIO()
         torch.save(sample, archive)
         archive.seek(0)
         if place(load(archive, mode)["t"]) is not None:
@@ -156,29 +139,30 @@ def described(root: Any, keys: dict[int, str]) -> Iterator[Row]:
         path, item = waiting.pop()
         if isinstance(item, torch.Tensor):
             row = tensor_row(path, item, keys)
-        elif isinstance(item, dict | list | tuple) and not shown_whole(item):
-            row = refusal(path, item)
-            if row is None:
-                waiting += reversed([([*path, str(key)], value) for key, value in children(item)])
-                continue
-        else:
+        elif not isinstance(item, dict | list | tuple) or shown_whole(item):
             row = value_row(path, item)
+        elif what := unnameable(path, item):
+            row = ["refused", path[:MAX_DEPTH], what]
+        else:
+            waiting += reversed([([*path, str(key)], value) for key, value in children(item)])
+            continue
         yield row
         if row[0] == "refused":
             return
 
 
-def refusal(path: list[str], item: Any) -> Row | None:
-    """The row that ends it all, if the container cannot be shown as names."""
+def unnameable(path: list[str], item: Any) -> str | None:
+    """What keeps the things in a container from being named, in words; `None` if nothing does."""
     if len(path) > MAX_DEPTH:
-        return ["refused", path[:5], "nested too deeply"]
+        return f"containers nested deeper than {MAX_DEPTH}"
     if isinstance(item, dict):
-        for key in item:
-            if type(key) not in (str, int):
-                return ["refused", path, f"a dictionary with a key that is neither text nor a number: {named(key)}"]
-    elif type(item) not in (list, tuple, torch.Size):
-        return ["refused", path, named(item)]
-    return None
+        strange = next((key for key in item if type(key) not in (str, int)), "")
+        return (
+            f"a dictionary with a key that is neither text nor a number, but {named(strange)}"
+            if strange != ""
+            else None
+        )
+    return None if type(item) in (list, tuple, torch.Size) else named(item)
 
 
 def children(item: Any) -> list[tuple[Any, Any]]:

@@ -1,16 +1,21 @@
-"""No model or tokenizer is loaded anywhere but in `releasegate/checkpoint/load.py`, and no pickle anywhere."""
+"""No model or tokenizer is loaded anywhere but in `load.py`, and no pickle anywhere but in the child process."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = ROOT / "releasegate" / "checkpoint" / "load.py"
+CHILD = ROOT / "releasegate" / "checkpoint" / "unpickler.py"
 SOURCES = sorted(
-    path for folder in ("releasegate", "evals") for path in (ROOT / folder).rglob("*.py") if path != ALLOWED
+    path
+    for folder in ("releasegate", "evals")
+    for path in (ROOT / folder).rglob("*.py")
+    if path not in (ALLOWED, CHILD)
 )
 FORBIDDEN = {"from_pretrained"}
 
@@ -54,3 +59,20 @@ def test_every_load_refuses_code_and_networks() -> None:
         }
         assert given["trust_remote_code"] is False
         assert given["local_files_only"] is True
+
+
+def test_the_child_alone_reads_a_pickle_and_runs_no_code() -> None:
+    tree = ast.parse(CHILD.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
+    (call,) = calls
+    given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    assert given == {"map_location": "meta", "weights_only": True}
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)])
+    }
+    assert imported - set(sys.stdlib_module_names) == {"torch"}
+    for path in SOURCES:
+        assert "checkpoint.unpickler" not in path.read_text()
