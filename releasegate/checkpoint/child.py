@@ -98,7 +98,7 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         given.seek(0)
         output, code = _run(given, where)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise ChildError(where, f"has a pickle that takes more than {seconds} seconds to read", _FIX)
+        raise ChildError(where, f"has a pickle that takes more than {seconds} s of processor time to read", _FIX)
     return _rows(output, code, where)
 
 
@@ -116,6 +116,8 @@ def _run(given: IO[bytes], where: str) -> tuple[bytes, int]:
     )
     try:
         return _read(child, where), child.wait(timeout=MAX_WAIT)
+    except subprocess.TimeoutExpired:
+        raise _slow(where) from None
     finally:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -133,12 +135,16 @@ def _read(child: subprocess.Popen[bytes], where: str) -> bytes:
         selector.register(child.stdout, selectors.EVENT_READ)
         while sum(map(len, parts)) <= 2 * MAX_OUTPUT:
             if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise ChildError(where, f"was not read within {MAX_WAIT:.0f} seconds", "is the machine busy? try again")
+                raise _slow(where)
             part = os.read(child.stdout.fileno(), 1 << 20)
             if not part:
                 break
             parts.append(part)
     return b"".join(parts)
+
+
+def _slow(where: str) -> ChildError:
+    return ChildError(where, f"was not read within {MAX_WAIT:g} seconds", "is the machine busy? try again")
 
 
 def _rows(output: bytes, code: int, where: str) -> list[Row]:

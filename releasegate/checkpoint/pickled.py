@@ -20,7 +20,7 @@ from releasegate.checkpoint.coverage import Range, gaps, joined, pieces, shown
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.headers import BITS, MAX_NAME
 from releasegate.checkpoint.opcodes import AGAIN, SAVE, refuse_code
-from releasegate.errors import PickledError
+from releasegate.errors import ChildError, PickledError
 
 ALONE = "tensor"
 """The name of a tensor that is all that a file holds."""
@@ -156,6 +156,8 @@ def _name(parts: Sequence[str], where: str) -> str:
 
 
 def _tensor(name: str, row: TensorRow, archive: Archive, where: str) -> StoredTensor:
+    if row.key not in archive.storages or row.dtype not in BITS or len(row.shape) != len(row.strides):
+        raise ChildError(where, f"could not be read: a senseless answer about {name!a}", AGAIN)
     member = archive.storages[row.key]
     if row.storage_bytes != member.size:
         what = f"has a storage {member.name} of {member.size:,} bytes, which its pickle takes for {row.storage_bytes:,}"

@@ -19,7 +19,7 @@ import os
 import resource
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,8 @@ import torch
 
 SPELLING: dict[str, str] = {}
 """safetensors' name of each of torch's dtypes that it knows; from the request."""
+ORDINARY: set[str] = set()
+"""Attributes that a plain tensor has in the mode of loading: none, or those of fake tensors."""
 MAX_DEPTH = 100
 MAX_LIST = 10_000
 """Elements of a list of plain values that is shown as one value."""
@@ -98,28 +100,31 @@ def load(archive: io.BytesIO, mode: AbstractContextManager[Any]) -> Any:
         return torch.load(archive, map_location="meta", weights_only=True)  # noqa: TID251  the child alone loads
 
 
-def warm() -> AbstractContextManager[Any]:
-    """The mode in which storages tell where they lie; what torch imports on first use is imported now.
-
-    Since torch 2.11 storages on `meta` tell it; before, those of fake tensors do.
-    """
-    sample = {"t": torch.zeros(2, 2), "p": torch.nn.Parameter(torch.zeros(1)), "u": torch.zeros(1, dtype=torch.uint16)}
-    codecs.lookup("latin1")  # torch keeps bytes as text in it
-    for made in (nullcontext, fake):
-        mode, archive = made(), io.BytesIO()
-        torch.save(sample, archive)
-        archive.seek(0)
-        if place(load(archive, mode)["t"]) is not None:
-            json.dumps(list(described({"a": sample["t"]}, {})))
-            return mode
-    raise RuntimeError("torch is too old to tell where storages lie")
-
-
 def fake() -> AbstractContextManager[Any]:
     """The mode of fake tensors, which costs a second and is imported only where it is needed."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     return FakeTensorMode()
+
+
+MODES: tuple[Callable[[], AbstractContextManager[Any]], ...] = (nullcontext, fake)
+"""Since torch 2.11 storages on `meta` tell where they lie; before, those of fake tensors do."""
+
+
+def warm(modes: Sequence[Callable[[], AbstractContextManager[Any]]] = MODES) -> AbstractContextManager[Any]:
+    """The first mode in which storages tell where they lie; what torch imports on first use is imported now."""
+    sample = {"t": torch.zeros(2, 2), "p": torch.nn.Parameter(torch.zeros(1)), "u": torch.zeros(1, dtype=torch.uint16)}
+    codecs.lookup("latin1")  # torch keeps bytes as text in it
+    for made in modes:
+        mode, archive = made(), io.BytesIO()
+        torch.save(sample, archive)
+        archive.seek(0)
+        loaded = load(archive, mode)
+        if place(loaded["t"]) is not None:
+            list(described(loaded, {}))
+            ORDINARY.update(*(vars(tensor) for tensor in loaded.values()))
+            return mode
+    raise RuntimeError("torch is too old to tell where storages lie")
 
 
 def place(tensor: torch.Tensor) -> int | None:
@@ -222,7 +227,7 @@ def tensor_row(path: list[str], tensor: torch.Tensor, keys: dict[int, str]) -> R
 def unfit(tensor: torch.Tensor) -> str | None:
     """What keeps a tensor from being copied as bytes, in words; `None` if nothing does."""
     dtype = str(tensor.dtype).removeprefix("torch.")
-    attributes = sorted(str(name) for name in getattr(tensor, "__dict__", {}))
+    attributes = sorted(str(name) for name in vars(tensor) if name not in ORDINARY)
     if tensor.layout is not torch.strided:
         return f"a sparse tensor ({tensor.layout})"
     if tensor.is_quantized:
