@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
@@ -118,27 +119,38 @@ def _files(files: tuple[FileFound, ...]) -> Table:
 
 
 def _findings(findings: Iterable[Finding]) -> Iterator[Text]:
-    shown: dict[tuple[str, str], int] = {}
+    """What is said of several files in the same words is said once."""
+    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for finding in findings:
-        key = (finding.level, finding.kind)
-        shown[key] = shown.get(key, 0) + 1
-        if shown[key] > MOST_OF_A_KIND:
-            continue
-        text = Text(f"{finding.level:<8}", style=_STYLES[finding.level])
-        text.append(f"{finding.kind.replace('_', ' ')}: {harmless(finding.where, 200)} ", style="default")
-        text.append(harmless(finding.what, 400), style="default")
-        if finding.names:
-            names = ", ".join(harmless(name, 120) for name in finding.names[:NAMES])
-            more = f", and {finding.count - NAMES:,} more" if finding.count > NAMES else ""
-            text.append(f": {names}{more}", style="default")
-        elif finding.count > 1:
-            text.append(f" ({finding.count:,})", style="default")
-        text.append(f"\n          fix: {harmless(finding.fix, 300)}", style="dim")
-        yield text
+        groups.setdefault((finding.level, finding.kind, finding.what, finding.fix), []).append(finding)
+    shown: Counter[tuple[str, str]] = Counter()
+    for (level, kind, _, _), group in groups.items():
+        shown[level, kind] += 1
+        if shown[level, kind] <= MOST_OF_A_KIND:
+            yield _finding(group)
     for (level, kind), count in shown.items():
         if count > MOST_OF_A_KIND:
             more = f"{count - MOST_OF_A_KIND:,} more of the kind {kind.replace('_', ' ')} (--format json lists all)"
             yield Text(f"{level:<8}… and {more}", style=_STYLES[level])
+
+
+def _finding(group: list[Finding]) -> Text:
+    first = group[0]
+    text = Text(f"{first.level:<8}", style=_STYLES[first.level])
+    where = _some([one.where for one in group], len(group), 200)
+    text.append(f"{first.kind.replace('_', ' ')}: {where}: {harmless(first.what, 400)}", style="default")
+    names, count = [name for one in group for name in one.names], sum(one.count for one in group)
+    if names:
+        text.append(f": {_some(names, count, 120)}", style="default")
+    elif first.count > 1:
+        text.append(f" ({count:,})", style="default")
+    text.append(f"\n          fix: {harmless(first.fix, 300)}", style="dim")
+    return text
+
+
+def _some(names: list[str], count: int, most: int) -> str:
+    more = f", and {count - NAMES:,} more" if count > NAMES else ""
+    return ", ".join(harmless(name, most) for name in names[:NAMES]) + more
 
 
 def _recipe(fit: RecipeFit) -> Iterator[str]:

@@ -13,17 +13,35 @@ from releasegate.inspection.stored import Held, Stored
 
 LEAST_STEPS = 2
 """Steps that two names must have in common, at their ends, to be suspected of being one tensor."""
+_WRAPPERS = frozenset(
+    (
+        *(
+            "model",
+            "module",
+            "base_model",
+            "_orig_mod",
+            "state_dict",
+            "transformer",
+            "net",
+            "network",
+            "ema",
+            "model_ema",
+        ),
+        *("ema_model", "teacher", "student", "averaged", "shadow", "swa_model", "generator", "language_model"),
+    )
+)
+"""What libraries put before the names of a model that they hold."""
 
 
 def tie_findings(held: Mapping[str, Held], model: Model, config_file: str | None, config: Any) -> Iterator[Finding]:
     """Tensors that are one, by shared storage, by a name in the metadata, or by the configuration."""
     fix = "an edit of one is an edit of both: save them apart before a strip"
     for file, found in held.items():
-        for names in found.ties:
+        if found.ties:
+            names = tuple(" = ".join(names[:SHOWN]) for names in found.ties[:SHOWN])
+            count = sum(len(names) for names in found.ties)
             what = "has tensors that share bytes"
-            yield Finding(
-                kind="tied", level="note", where=file, what=what, fix=fix, count=len(names), names=tuple(names[:SHOWN])
-            )
+            yield Finding(kind="tied", level="note", where=file, what=what, fix=fix, count=count, names=names)
         present = {tensor.name for tensor in found.tensors}
         aliases = [
             f"{key} = {value}"
@@ -100,6 +118,8 @@ def copy_findings(held: Mapping[str, Held]) -> Iterator[Finding]:
                 prefix = tensor.name[: -len(twin.name)]
                 pairs[tensor.file, prefix, twin.file].append(f"{tensor.name} = {twin.name}")
     for (file, prefix, other), names in pairs.items():
+        if len(names) == 1 and not _WRAPPERS.issuperset(prefix[:-1].split(".")):
+            continue  # many a part has a `norm.weight`
         beside = "other tensors" if other == file else f"tensors of {other}"
         what = f"has tensors that may be copies of {beside}: the same shapes, the same names after {prefix}"
         fix = "compare them (--duplicates), and name both in a recipe"

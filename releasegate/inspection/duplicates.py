@@ -23,6 +23,8 @@ from releasegate.inspection.stored import Stored
 SAMPLES = 16
 SAMPLE = 4096
 """Bytes of one sample."""
+EDGE = 65_536
+"""Bytes at either end of a tensor that may have been written although the tensor is a hole."""
 
 
 def hole_findings(root: Path, tensors: Iterable[Stored]) -> tuple[list[Finding], set[tuple[str, str]]]:
@@ -59,13 +61,23 @@ def _by_file(tensors: Iterable[Stored]) -> dict[str, list[Stored]]:
 
 
 def _is_hole(file: BinaryIO, tensor: Stored) -> bool:
-    begin = tensor.begin or 0
-    if begin + tensor.size > os.fstat(file.fileno()).st_size:
+    """Whether nothing of the tensor was written, but for zeros in the blocks that it shares with its neighbours."""
+    begin, descriptor = tensor.begin or 0, file.fileno()
+    end = begin + tensor.size
+    if end > os.fstat(descriptor).st_size:
         return False
     try:
-        return os.lseek(file.fileno(), begin, os.SEEK_DATA) >= begin + tensor.size
+        hole = min(end, os.lseek(descriptor, begin, os.SEEK_HOLE))
+        if hole - begin > EDGE or hole == end:
+            return False
+        data = os.lseek(descriptor, hole, os.SEEK_DATA)
     except OSError as error:
-        return error.errno == errno.ENXIO  # no data from there to the end; else a file system that knows no holes
+        if error.errno != errno.ENXIO:
+            return False  # a file system that knows no holes
+        data = end  # no data from there to the end
+    rest = max(0, end - data)
+    edges = os.pread(descriptor, hole - begin, begin) + (os.pread(descriptor, rest, data) if rest <= EDGE else b"x")
+    return not edges.strip(b"\0")
 
 
 def duplicate_findings(root: Path, tensors: Iterable[Stored], watch: Watch | None = None) -> Iterator[Finding]:

@@ -92,7 +92,7 @@ _WORDS: Mapping[Kind, tuple[Level, str, str]] = {
     "optimizer": ("concern", "has tensors of an optimizer's state: they hold what the weights were", "take them out"),
     "ema": (
         "concern",
-        "has tensors that are called after an averaged copy of the weights",
+        "has tensors that are called after a running average of the weights",
         "take them out, or name them in a recipe: they hold what the weights hold",
     ),
     "quantised": (
