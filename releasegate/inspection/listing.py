@@ -62,6 +62,7 @@ def list_everything(path: Path) -> Listing:
     """
     if not os.path.lexists(path) or not path.exists():
         raise NotFound(str(path), "there is no such file or folder", "check the path")
+    path = path.resolve() if path.is_symlink() else path  # what the caller names may be a link; what lies inside not
     if not path.is_dir():
         walk = _Walk(path.parent)
         _look_at(walk, path.name, path.stat())
@@ -107,7 +108,7 @@ def _look_at(walk: _Walk, name: str, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         leads = os.readlink(walk.root / name)
         what = f"is a symlink to {visible(leads)!a}; it was not followed"
-        walk.find("not_a_file", name, what, "put the file itself in the folder")
+        walk.find("not_a_file", name, what, "put the file itself in the folder: `hf download --local-dir` does")
     elif not stat.S_ISREG(status.st_mode):
         walk.find("not_a_file", name, "is a pipe, a socket or a device", "take it out of the folder")
     elif visible(name) != name:

@@ -139,7 +139,7 @@ def mask(whole: str, what: str) -> str:
         return f"{whole.partition('://')[0]}://…@"
     if what == "a private key":
         return whole
-    return f"{whole[:4]}… ({len(whole)} characters)"
+    return f"{whole[:4] if len(whole) >= 20 else ''}… ({len(whole)} characters)"
 
 
 def _masked_path(path: str) -> str:
