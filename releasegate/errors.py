@@ -7,7 +7,32 @@
     ├── DocumentError             a policy, card or recipe is not what it must be (carries every problem)
     ├── NotFound                  a file, policy, eval, recipe or subject that does not exist
     ├── CheckpointError           a checkpoint folder that cannot be read or trusted
-    │   ├── HeaderError           a safetensors file whose header is malformed
+    │   ├── NotPlainFile          a symlink, pipe, device or folder where a file must be
+    │   ├── FileNameRefused       a name that not every file system carries, or that differs from another in case alone
+    │   ├── JsonMalformed         a JSON file that is too large, not UTF-8, not an object, or has a key twice
+    │   ├── ForeignFile           a file that no published checkpoint may hold: pickle, code, archive, other weights
+    │   ├── CodeRequested         a configuration that asks for code from the checkpoint to be run
+    │   ├── LayoutUnknown         a folder that nothing says the layout of
+    │   ├── NoWeights             a folder without a tensor
+    │   ├── VocabularyMalformed   a vocabulary that gives a token no id, or two
+    │   ├── IndexMalformed        an index of the shards that does not map names to files, or a second one
+    │   │   └── PathEscapes       an index that leads out of the folder
+    │   ├── IndexMismatch         an index and shards that do not agree
+    │   ├── HeaderError           a safetensors file that is malformed, in one of these ways
+    │   │   ├── HeaderCutOff          fewer bytes than the header or the tensors need
+    │   │   ├── HeaderTooLarge        a longer header, or more tensors, than are read
+    │   │   ├── HeaderOffGrid         a header whose length is no multiple of 8
+    │   │   ├── HeaderSyntax          a header that is not one JSON object, padded with spaces
+    │   │   ├── HeaderKeyTwice        a header in which an object has the same key twice
+    │   │   ├── MetadataRefused       a `__metadata__` that is not a small object of texts
+    │   │   ├── TensorNameRefused     a name that is empty, too long, unprintable, or looks like another
+    │   │   ├── TensorMalformed       an entry that is not dtype, shape and data_offsets
+    │   │   ├── DtypeUnknown          a dtype that the format does not have
+    │   │   ├── ShapeMalformed        a shape that is not a list of whole numbers, or is beyond 64 bits
+    │   │   ├── OffsetsMalformed      data_offsets that are not a range of bytes
+    │   │   ├── SizeMismatch          a tensor with other bytes than dtype and shape need
+    │   │   ├── TensorsOverlap        bytes that belong to two tensors
+    │   │   └── BytesUncovered        bytes that belong to no tensor
     │   ├── ArchiveError          a torch file whose zip archive is not as torch writes it
     │   ├── PickledError          a pickle that holds code, or more than tensors and plain values
     │   ├── ChildError            the process that reads a pickle ran out of memory or time, or died
@@ -87,8 +112,108 @@ class CheckpointError(ReleaseGateError):
     """A checkpoint folder cannot be read or trusted."""
 
 
+class NotPlainFile(CheckpointError):
+    """There is a symlink, a pipe, a device or a folder where a file must be."""
+
+
+class FileNameRefused(CheckpointError):
+    """A file's name cannot be carried to every file system, or differs from another in case alone."""
+
+
+class JsonMalformed(CheckpointError):
+    """A JSON file is too large, not UTF-8, not an object, or has a key twice."""
+
+
+class ForeignFile(CheckpointError):
+    """A file is something that no published checkpoint may hold."""
+
+
+class CodeRequested(CheckpointError):
+    """A configuration asks for code from the checkpoint to be run."""
+
+
+class LayoutUnknown(CheckpointError):
+    """Nothing says which layout a folder has."""
+
+
+class NoWeights(CheckpointError):
+    """A folder has no file of weights, or none with a tensor in it."""
+
+
+class VocabularyMalformed(CheckpointError):
+    """A vocabulary gives a token no id, or two."""
+
+
+class IndexMalformed(CheckpointError):
+    """An index does not map the names of tensors to files, or there is a second one."""
+
+
+class PathEscapes(IndexMalformed):
+    """An index leads out of the folder."""
+
+
+class IndexMismatch(CheckpointError):
+    """Index and shards do not agree, or two shards hold a tensor of the same name."""
+
+
 class HeaderError(CheckpointError):
-    """A safetensors file has a malformed header."""
+    """A safetensors file is malformed."""
+
+
+class HeaderCutOff(HeaderError):
+    """There are fewer bytes than the header or the tensors need."""
+
+
+class HeaderTooLarge(HeaderError):
+    """The header is longer, or has more tensors, than are read."""
+
+
+class HeaderOffGrid(HeaderError):
+    """The header's length is no multiple of 8."""
+
+
+class HeaderSyntax(HeaderError):
+    """The header is not one JSON object in UTF-8, padded with spaces."""
+
+
+class HeaderKeyTwice(HeaderError):
+    """An object of the header has the same key twice."""
+
+
+class MetadataRefused(HeaderError):
+    """`__metadata__` is not a small object of texts."""
+
+
+class TensorNameRefused(HeaderError):
+    """A tensor's name is empty, too long, unprintable, or looks like another's."""
+
+
+class TensorMalformed(HeaderError):
+    """A tensor's entry is not dtype, shape and data_offsets."""
+
+
+class DtypeUnknown(HeaderError):
+    """A tensor has a dtype that the format does not have."""
+
+
+class ShapeMalformed(HeaderError):
+    """A tensor's shape is not a list of whole numbers, or is beyond 64 bits."""
+
+
+class OffsetsMalformed(HeaderError):
+    """A tensor's data_offsets are not a range of bytes."""
+
+
+class SizeMismatch(HeaderError):
+    """A tensor has other bytes than its dtype and shape need."""
+
+
+class TensorsOverlap(HeaderError):
+    """Bytes belong to two tensors."""
+
+
+class BytesUncovered(HeaderError):
+    """Bytes belong to no tensor."""
 
 
 class ArchiveError(CheckpointError):

@@ -117,6 +117,7 @@ def test_help_imports_click_and_nothing_else() -> None:
         ("decide", "run"),
         ("report", "run"),
         ("verify", "run/stripped", "--source", "checkpoint", "-q"),
+        ("inspect", "checkpoint", "--duplicates", "-q"),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -180,6 +181,7 @@ def test_every_option_is_explained(name: str) -> None:
         ("decide", "run"),
         ("report", "run"),
         ("verify", "run/stripped", "-q"),
+        ("inspect", "checkpoint", "--tensors", "-q"),
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -22,6 +22,7 @@ from releasegate.decision import Decision
 from releasegate.documents import parse_document
 from releasegate.evalcard import EvalCard, parse_card
 from releasegate.evidence import Done, Failed, Measured, Started
+from releasegate.inspection import Inspection
 from releasegate.ledger import Closed, NonceDrawn, Opened, Used
 from releasegate.ledger.lines import Init, Link
 from releasegate.plan import Plan
@@ -53,6 +54,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#evidence": (Started, Done, Measured, Failed),
     "formats.md#decision": (Decision,),
     "formats.md#receipt": (Receipt,),
+    "inspecting.md#format": (Inspection,),
     "ledger.md#format": (Init, Opened, NonceDrawn, Used, Closed, Link),
     "policy-tests.md#a-cell": (StatedCell,),
     "policy-tests.md#a-test": (PolicyTest,),

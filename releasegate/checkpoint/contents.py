@@ -14,7 +14,7 @@ from releasegate.checkpoint.layouts import find_form
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.checkpoint.weights import Place, read_stored, read_weights
-from releasegate.errors import CheckpointError
+from releasegate.errors import CodeRequested, ForeignFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,13 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
     if strict:
         for name, what in foreign.items():
             fix = "take it out of the folder; weights belong in safetensors files"
-            raise CheckpointError(str(root / name), f"is {what}", fix)
+            raise ForeignFile(str(root / name), f"is {what}", fix)
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
     code = keys_with_code(root, names)
     for name, key in code.items() if strict else ():
         what = f"asks for code from the checkpoint to be run ({key})"
-        raise CheckpointError(str(root / name), what, "use a model whose class is in its library, and remove the key")
+        raise CodeRequested(str(root / name), what, "use a model whose class is in its library, and remove the key")
     weights = read_weights(root, names, form)
     return Contents(
         root=root,

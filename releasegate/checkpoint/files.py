@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import unicodedata
@@ -12,9 +11,9 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from releasegate.errors import CheckpointError, NotFound
+from releasegate.checkpoint.jsontext import parse_json
+from releasegate.errors import CheckpointError, FileNameRefused, JsonMalformed, NotFound, NotPlainFile
 from releasegate.manifest import RelativePath
-from releasegate.records import refuse_duplicate_keys
 
 ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
 BLOCK = 1 << 20
@@ -82,15 +81,15 @@ def _file_names(root: Path, below: str = "") -> Iterator[str]:
                 _PATH.validate_python(name)
             except ValidationError:
                 what = f"has a file with an unusable name: {name!a}"
-                raise CheckpointError(str(root), what, "rename it: printable characters, no backslash") from None
+                raise FileNameRefused(str(root), what, "rename it: printable characters, no backslash") from None
             if item.is_symlink():
-                raise CheckpointError(str(root / name), "is a symlink", "put the file itself in the folder")
+                raise NotPlainFile(str(root / name), "is a symlink", "put the file itself in the folder")
             if item.is_dir():
                 yield from _file_names(root, f"{name}/")
             elif item.is_file():
                 yield name
             else:
-                raise CheckpointError(str(root / name), "is not a regular file", "take it out of the folder")
+                raise NotPlainFile(str(root / name), "is not a regular file", "take it out of the folder")
 
 
 def _refuse_case_collisions(root: Path, names: list[str]) -> None:
@@ -99,7 +98,7 @@ def _refuse_case_collisions(root: Path, names: list[str]) -> None:
         folded = unicodedata.normalize("NFC", name).casefold()
         if folded in seen:
             what = f"has two names that some file systems cannot tell apart: {seen[folded]!r} and {name!r}"
-            raise CheckpointError(str(root), what, "rename or remove one of them")
+            raise FileNameRefused(str(root), what, "rename or remove one of them")
         seen[folded] = name
 
 
@@ -107,17 +106,17 @@ def open_regular(path: Path) -> BinaryIO:
     """The file at `path`, open for reading; never through a symlink.
 
     Raises:
-        CheckpointError: it cannot be opened or is not a regular file.
+        NotPlainFile: it cannot be opened or is not a regular file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise CheckpointError(
+        raise NotPlainFile(
             str(path), f"cannot be opened: {error.strerror}", "check that it exists and is readable"
         ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CheckpointError(str(path), "is not a regular file", "put the file itself in the folder")
+        raise NotPlainFile(str(path), "is not a regular file", "put the file itself in the folder")
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
@@ -163,7 +162,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """The object that the JSON file at `path` holds.
 
     Raises:
-        CheckpointError: it is missing, too large, not UTF-8, not JSON, not an object, or has a key twice.
+        NotPlainFile: it is missing or not a file.
+        JsonMalformed: it is too large, not UTF-8, not JSON, not an object, or has a key twice.
     """
     return parse_json_object(read_json_text(path), str(path))
 
@@ -172,13 +172,14 @@ def read_json_text(path: Path) -> bytes:
     """The bytes of the JSON file at `path`.
 
     Raises:
-        CheckpointError: it cannot be read or is too large.
+        NotPlainFile: it is missing or not a file.
+        JsonMalformed: it is too large.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_JSON:
             what = f"is a JSON file of {size:,} bytes; at most {MAX_JSON:,} are read"
-            raise CheckpointError(str(path), what, "what is in it? weights belong in safetensors files")
+            raise JsonMalformed(str(path), what, "what is in it? weights belong in safetensors files")
         return b"".join(map(bytes, blocks(file, size, str(path))))
 
 
@@ -186,17 +187,15 @@ def parse_json_object(text: bytes, where: str) -> dict[str, Any]:
     """The object that the JSON `text` holds.
 
     Raises:
-        CheckpointError: it is not UTF-8, not JSON, not an object, or has a key twice.
+        JsonMalformed: it is not UTF-8, not JSON, not an object, or has a key twice.
     """
     fix = "correct the file, or export it again"
     try:
-        decoded = text.decode("utf-8")
-        refuse_duplicate_keys(decoded)
-        data = json.loads(decoded)
+        data = parse_json(text)
     except UnicodeDecodeError:
-        raise CheckpointError(where, "is not UTF-8", "save it as UTF-8") from None
+        raise JsonMalformed(where, "is not UTF-8", "save it as UTF-8") from None
     except ValueError as error:
-        raise CheckpointError(where, f"is not valid JSON: {error}", fix) from None
+        raise JsonMalformed(where, f"is not valid JSON: {error}", fix) from None
     if not isinstance(data, dict):
-        raise CheckpointError(where, "is not a JSON object", fix)
+        raise JsonMalformed(where, "is not a JSON object", fix)
     return data

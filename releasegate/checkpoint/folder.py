@@ -46,6 +46,7 @@ def open_checkpoint(path: Path, watch: Watch | None = None, like: Manifest | Non
         HeaderError: a safetensors file is malformed.
         CheckpointError: anything else that makes the folder unfit to be trusted.
     """
+    path = path.resolve() if path.is_symlink() else path  # followed once: it may lead elsewhere a moment later
     contents = read_contents(path, list_files(path), strict=True)  # before the hashing: refused in seconds
     return checkpoint_of(contents, read_digests(path, watch, like))
 

@@ -10,16 +10,39 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint.files import open_regular
-from releasegate.errors import CheckpointError, HeaderError
+from releasegate.checkpoint.jsontext import KeyTwice, TooDeep, TooMany, parse_json, shown
+from releasegate.errors import (
+    BytesUncovered,
+    CheckpointError,
+    DtypeUnknown,
+    HeaderCutOff,
+    HeaderError,
+    HeaderKeyTwice,
+    HeaderOffGrid,
+    HeaderSyntax,
+    HeaderTooLarge,
+    MetadataRefused,
+    OffsetsMalformed,
+    ShapeMalformed,
+    SizeMismatch,
+    TensorMalformed,
+    TensorNameRefused,
+    TensorsOverlap,
+)
 
 MAX_HEADER = 100_000_000
-"""Bytes of a header; the limit of the format's own reader."""
+"""Bytes of a header, its padding included; the limit of the format's own reader."""
+MAX_TEXT = 32 << 20
+"""Bytes of a header without its padding: some 200,000 tensors. Parsed, it takes several times as much memory."""
+MAX_TENSORS = 250_000
+"""Tensors of one file."""
 MAX_METADATA = 65_536
 """Bytes of all keys and values of `__metadata__`: room for notes, not for weights."""
 MAX_NAME = 1024
@@ -136,18 +159,32 @@ def read_header(path: Path) -> Header:
         return parse_header(file.read(length), size, where)
 
 
+def read_claims(path: Path) -> Header | None:
+    """What a malformed file claims to hold, not held against its data; `None` where its header cannot be understood.
+
+    Good for saying what a file is about, and for nothing else.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            text = file.read(min(int.from_bytes(file.read(8), "little"), size, MAX_HEADER))
+        return _parsed(text, str(path))
+    except CheckpointError:
+        return None
+
+
 def _length(first: bytes, file_size: int, where: str) -> int:
     if len(first) < 8:
-        raise HeaderError(where, f"is too short for a safetensors file: {file_size} bytes", AGAIN)
+        raise HeaderCutOff(where, f"is too short for a safetensors file: {file_size} bytes", AGAIN)
     length = int.from_bytes(first, "little")
     if length > MAX_HEADER:
         what = f"claims a header of {length:,} bytes; at most {MAX_HEADER:,} are allowed"
-        raise HeaderError(where, what, "is it a safetensors file? " + AGAIN)
+        raise HeaderTooLarge(where, what, "is it a safetensors file? " + AGAIN)
     if length > file_size - 8:
         what = f"is cut off inside its header: it claims {length:,} bytes and {file_size - 8:,} follow"
-        raise HeaderError(where, what, AGAIN)
+        raise HeaderCutOff(where, what, AGAIN)
     if length % 8:
-        raise HeaderError(where, f"has a header of {length} bytes, which is not a multiple of 8", REWRITE)
+        raise HeaderOffGrid(where, f"has a header of {length} bytes, which is not a multiple of 8", REWRITE)
     return length
 
 
@@ -157,68 +194,71 @@ def parse_header(text: bytes, file_size: int, where: str) -> Header:
     Raises:
         HeaderError: it is malformed.
     """
-    data = _object(text, where)
-    metadata = _metadata(data.pop("__metadata__"), where) if "__metadata__" in data else None
-    entries = {name: _entry(name, value, where) for name, value in data.items()}
-    header = Header(len(text), entries, metadata)
+    header = _parsed(text, where)
+    _refuse_large_metadata(header.metadata or {}, where)
     _refuse_gaps(header, file_size, where)
     return header
 
 
-class _Twice(Exception):
-    pass
+def _parsed(text: bytes, where: str) -> Header:
+    """The header, not held against its file. Raises HeaderError."""
+    data = _object(text, where)
+    metadata = _metadata(data.pop("__metadata__"), where) if "__metadata__" in data else None
+    entries = {name: _entry(name, value, where) for name, value in data.items()}
+    _refuse_lookalikes(entries, where)
+    return Header(len(text), entries, metadata)
 
 
-def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in items:
-        if name in found:
-            raise _Twice(name)
-        found[name] = value
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+_STRUCTURE: Mapping[str, int] = {
+    "{": MAX_TENSORS + MAX_METADATA,
+    "[": 2 * MAX_TENSORS + MAX_METADATA,
+    ":": 4 * MAX_TENSORS + MAX_METADATA,
+    ",": 16 * MAX_TENSORS + MAX_METADATA,
+}
 
 
 def _object(text: bytes, where: str) -> dict[str, Any]:
     if not text.startswith(b"{"):
-        raise HeaderError(where, "has a header that does not begin with `{`", "is it a safetensors file? " + AGAIN)
-    if not text.rstrip(b" ").endswith(b"}"):
-        raise HeaderError(where, "has something other than spaces after its header's closing `}`", REWRITE)
+        raise HeaderSyntax(where, "has a header that does not begin with `{`", "is it a safetensors file? " + AGAIN)
+    plain = text.rstrip(b" ")
+    if not plain.endswith(b"}"):
+        raise HeaderSyntax(where, "has something other than spaces after its header's closing `}`", REWRITE)
+    if len(plain) > MAX_TEXT:
+        what = f"has a header of {len(plain):,} bytes without its padding; at most {MAX_TEXT:,} are read"
+        raise HeaderTooLarge(where, what, "save the model in several shards")
     try:
-        data: dict[str, Any] = json.loads(text.decode("utf-8"), object_pairs_hook=_pairs, parse_constant=_no_constant)
+        data: dict[str, Any] = parse_json(plain, _STRUCTURE)
     except UnicodeDecodeError:
-        raise HeaderError(where, "has a header that is not UTF-8", AGAIN) from None
-    except _Twice as twice:
-        raise HeaderError(where, f"has the key {_shown(twice.args[0])} twice in its header", REWRITE) from None
-    except RecursionError:
-        raise HeaderError(where, "has a header that is nested too deeply", REWRITE) from None
+        raise HeaderSyntax(where, "has a header that is not UTF-8", AGAIN) from None
+    except KeyTwice as twice:
+        raise HeaderKeyTwice(where, f"has the key {shown(twice.key)} twice in its header", REWRITE) from None
+    except TooDeep:
+        raise HeaderSyntax(where, "has a header that is nested too deeply", REWRITE) from None
+    except TooMany as error:
+        what = f"has a header with more in it than {MAX_TENSORS:,} tensors need: {error}"
+        raise HeaderTooLarge(where, what, "save the model in several shards") from None
     except ValueError:
-        raise HeaderError(where, "has a header that is not JSON", AGAIN) from None
+        raise HeaderSyntax(where, "has a header that is not JSON", AGAIN) from None
     return data
-
-
-def _shown(name: object) -> str:
-    text = ascii(name)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _metadata(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise HeaderError(where, "has a `__metadata__` that is not an object", REWRITE)
+        raise MetadataRefused(where, "has a `__metadata__` that is not an object", REWRITE)
     for key, text in value.items():
         if not isinstance(text, str):
-            raise HeaderError(where, f"has a `__metadata__` value that is not text: {_shown(key)}", REWRITE)
+            raise MetadataRefused(where, f"has a `__metadata__` value that is not text: {shown(key)}", REWRITE)
+    return value
+
+
+def _refuse_large_metadata(metadata: Mapping[str, str], where: str) -> None:
     try:
-        size = sum(len(key.encode()) + len(text.encode()) for key, text in value.items())
+        size = sum(len(key.encode()) + len(text.encode()) for key, text in metadata.items())
     except UnicodeEncodeError:
-        raise HeaderError(where, "has a `__metadata__` that is not valid Unicode", REWRITE) from None
+        raise MetadataRefused(where, "has a `__metadata__` that is not valid Unicode", REWRITE) from None
     if size > MAX_METADATA:
         what = f"carries {size:,} bytes of `__metadata__`; at most {MAX_METADATA:,} are allowed"
-        raise HeaderError(where, what, "weights can hide in metadata: write the file again without it")
-    return value
+        raise MetadataRefused(where, what, "weights can hide in metadata: write the file again without it")
 
 
 def _is_count(value: Any) -> bool:
@@ -226,45 +266,57 @@ def _is_count(value: Any) -> bool:
 
 
 def _entry(name: str, value: Any, where: str) -> Entry:
-    shown = f"tensor {_shown(name)}"
+    tensor = f"tensor {shown(name)}"
     if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise HeaderError(where, f"has a {shown} whose name is empty, too long or unprintable", REWRITE)
+        raise TensorNameRefused(where, f"has a {tensor} whose name is empty, too long or unprintable", REWRITE)
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
-        raise HeaderError(where, f"{shown} must have exactly dtype, shape and data_offsets", REWRITE)
+        raise TensorMalformed(where, f"{tensor} must have exactly dtype, shape and data_offsets", REWRITE)
     dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
-        raise HeaderError(where, f"{shown} has an unknown dtype {_shown(dtype)}", f"use one of {', '.join(BITS)}")
+        raise DtypeUnknown(where, f"{tensor} has an unknown dtype {shown(dtype)}", f"use one of {', '.join(BITS)}")
     if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(map(_is_count, shape)):
-        raise HeaderError(where, f"{shown} has a shape that is not a list of whole numbers from 0", REWRITE)
+        raise ShapeMalformed(where, f"{tensor} has a shape that is not a list of whole numbers from 0", REWRITE)
+    if 0 in shape and math.prod(max(count, 1) for count in shape) * BITS[dtype] > MAX_LENGTH:
+        raise ShapeMalformed(where, f"{tensor} is empty, and has a shape whose strides are beyond 64 bits", REWRITE)
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_count, offsets)):
-        raise HeaderError(where, f"{shown} has data_offsets that are not two whole numbers from 0", REWRITE)
+        raise OffsetsMalformed(where, f"{tensor} has data_offsets that are not two whole numbers from 0", REWRITE)
     begin, end = offsets
     if end < begin:
-        raise HeaderError(where, f"{shown} ends before it begins ({begin} to {end})", REWRITE)
+        raise OffsetsMalformed(where, f"{tensor} ends before it begins ({begin} to {end})", REWRITE)
     bits = math.prod(shape) * BITS[dtype]
     if bits % 8:
-        raise HeaderError(where, f"{shown} does not fill whole bytes ({bits} bits)", REWRITE)
+        raise SizeMismatch(where, f"{tensor} does not fill whole bytes ({bits} bits)", REWRITE)
     if bits // 8 != end - begin:
-        what = f"{shown} holds {end - begin:,} bytes where its dtype and shape need {bits // 8:,}"
-        raise HeaderError(where, what, AGAIN)
+        what = f"{tensor} holds {end - begin:,} bytes where its dtype and shape need {bits // 8:,}"
+        raise SizeMismatch(where, what, AGAIN)
     return Entry(name, dtype, tuple(shape), begin, end)
+
+
+def _refuse_lookalikes(names: Iterable[str], where: str) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
+        if plain in seen:
+            what = f"has two tensors whose names look the same: {shown(seen[plain])} and {shown(name)}"
+            raise TensorNameRefused(where, what, "a recipe would name one of them: rename it")
+        seen[plain] = name
 
 
 def _refuse_gaps(header: Header, file_size: int, where: str) -> None:
     reached = 0
     for entry in header.in_file_order():
         if entry.begin < reached:
-            raise HeaderError(where, f"tensor {_shown(entry.name)} overlaps the one before it", REWRITE)
+            raise TensorsOverlap(where, f"tensor {shown(entry.name)} overlaps the one before it", REWRITE)
         if entry.begin > reached:
-            what = f"has {entry.begin - reached:,} bytes that belong to no tensor, before {_shown(entry.name)}"
-            raise HeaderError(where, what, "bytes outside tensors can hide weights: " + REWRITE)
+            what = f"has {entry.begin - reached:,} bytes that belong to no tensor, before {shown(entry.name)}"
+            raise BytesUncovered(where, what, "bytes outside tensors can hide weights: " + REWRITE)
         reached = entry.end
     held = file_size - header.data_start
     if held < reached:
-        raise HeaderError(where, f"is cut off: its tensors need {reached:,} bytes and {held:,} are there", AGAIN)
+        raise HeaderCutOff(where, f"is cut off: its tensors need {reached:,} bytes and {held:,} are there", AGAIN)
     if held > reached:
         what = f"has {held - reached:,} bytes after its last tensor"
-        raise HeaderError(where, what, "bytes outside tensors can hide weights: " + REWRITE)
+        raise BytesUncovered(where, what, "bytes outside tensors can hide weights: " + REWRITE)
 
 
 def render_header(header: Header, kept: Mapping[str, Entry]) -> bytes:

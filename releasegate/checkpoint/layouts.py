@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint.files import read_json_object
-from releasegate.errors import CheckpointError
+from releasegate.errors import LayoutUnknown
 
 CONFIG = "config.json"
 PARAMS = "params.json"
@@ -73,7 +73,7 @@ def find_form(root: Path, names: list[str]) -> Form:
     """The layout of the folder `root`, which holds the files `names`.
 
     Raises:
-        CheckpointError: it has none that is known.
+        LayoutUnknown: it has none that is known.
     """
     configs = {name: read_json_object(root / name) for name in (CONFIG, PARAMS) if name in names}
     kind = configs.get(CONFIG, {}).get("model_type")
@@ -86,5 +86,5 @@ def find_form(root: Path, names: list[str]) -> Form:
             return form
     if CONFIG not in names:
         what = f"has no {CONFIG}, so that its layout is unknown"
-        raise CheckpointError(str(root), what, "give a checkpoint in Hugging Face's layout, or convert it")
-    raise CheckpointError(str(root / CONFIG), "has no model_type, so that its layout is unknown", "add the model_type")
+        raise LayoutUnknown(str(root), what, "give a checkpoint in Hugging Face's layout, or convert it")
+    raise LayoutUnknown(str(root / CONFIG), "has no model_type, so that its layout is unknown", "add the model_type")

@@ -34,12 +34,14 @@ def _parsed_or_nothing(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _key_with_code(data: Mapping[str, Any], prefix: str = "") -> str | None:
-    if "auto_map" in data:
-        return f"{prefix}auto_map"
-    for key, value in data.items():
-        if key.endswith("_config") and isinstance(value, dict):
-            found = _key_with_code(value, f"{prefix}{key}.")
-            if found:
-                return found
+def _key_with_code(data: Mapping[str, Any]) -> str | None:
+    """The dotted path of the first `auto_map`, at whatever depth: loaders look for it in nested configurations too."""
+    left: list[tuple[str, Any]] = [("", data)]
+    for path, value in left:  # grows while it is walked
+        if isinstance(value, Mapping):
+            if "auto_map" in value:
+                return f"{path}auto_map"
+            left += [(f"{path}{key}.", inner) for key, inner in value.items() if isinstance(inner, Mapping | list)]
+        else:
+            left += [(f"{path}{at}.", inner) for at, inner in enumerate(value) if isinstance(inner, Mapping | list)]
     return None

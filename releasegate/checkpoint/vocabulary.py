@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint.files import read_json_object
-from releasegate.errors import CheckpointError
+from releasegate.checkpoint.jsontext import shown
+from releasegate.errors import VocabularyMalformed
 
 TOKENIZERS = ("tokenizer.json", "tokenizer/text_tokenizer.json")
 """Where a tokenizer stands; the first that is there counts."""
@@ -17,7 +18,8 @@ def read_vocabulary(root: Path, names: list[str], config_file: str | None, confi
     """Ids by token, from the configuration's `vocabulary_map`, else from the tokenizer's file; may be empty.
 
     Raises:
-        CheckpointError: a file is malformed, or the two do not agree.
+        JsonMalformed: a file is malformed.
+        VocabularyMalformed: a token has no id, or the two do not agree.
     """
     mapped = _ids(root / (config_file or ""), "vocabulary_map", config.get("vocabulary_map"))
     file = next((name for name in TOKENIZERS if name in names), None)
@@ -26,8 +28,8 @@ def read_vocabulary(root: Path, names: list[str], config_file: str | None, confi
         return tokenized or {}
     for token, identity in (tokenized or {}).items():
         if mapped.get(token, identity) != identity:
-            what = f"gives token {token!r} the id {identity}, and {config_file} gives it {mapped[token]}"
-            raise CheckpointError(str(root / str(file)), what, "export the tokenizer and the config together")
+            what = f"gives token {shown(token)} the id {identity}, and {config_file} gives it {mapped[token]}"
+            raise VocabularyMalformed(str(root / str(file)), what, "export the tokenizer and the config together")
     return mapped
 
 
@@ -38,7 +40,7 @@ def _tokenizer_vocabulary(path: Path) -> dict[str, int] | None:
     ids = _ids(path, "model.vocab", found) if isinstance(found, dict) else None
     added = data.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
-        raise CheckpointError(
+        raise VocabularyMalformed(
             str(path), "has added_tokens that are not a list of objects", "export the tokenizer again"
         )
     extra = _ids(path, "added_tokens", {str(token.get("content")): token.get("id") for token in added}) or {}
@@ -49,10 +51,10 @@ def _ids(path: Path, name: str, value: Any) -> dict[str, int] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise CheckpointError(str(path), f"has a {name} that is not an object", "export the checkpoint again")
+        raise VocabularyMalformed(str(path), f"has a {name} that is not an object", "export the checkpoint again")
     for token, identity in value.items():
         if type(identity) is not int or identity < 0:
-            raise CheckpointError(
-                str(path), f"has a {name} that gives token {token!r} no id", "export the checkpoint again"
+            raise VocabularyMalformed(
+                str(path), f"has a {name} that gives token {shown(token)} no id", "export the checkpoint again"
             )
     return value

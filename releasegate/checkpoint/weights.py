@@ -14,10 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from releasegate.checkpoint.files import read_json_object
 from releasegate.checkpoint.headers import AGAIN, BITS, Entry, Header, read_header
+from releasegate.checkpoint.jsontext import shown
 from releasegate.checkpoint.layouts import INDEXED as INDEX
 from releasegate.checkpoint.layouts import Form
 from releasegate.checkpoint.pickled import Pickled, read_pickled, refuse_slack
-from releasegate.errors import CheckpointError, PickledError
+from releasegate.errors import IndexMalformed, IndexMismatch, NoWeights, PathEscapes, PickledError
 from releasegate.manifest import RelativePath
 
 SINGLE = "model.safetensors"
@@ -76,7 +77,7 @@ def read_weights(root: Path, names: list[str], form: Form) -> Weights:
     if index_file and weight_map is not None:
         _refuse_disagreement(root / index_file, weight_map, tensors)
     if not tensors:
-        raise CheckpointError(str(root), "has no tensors", AGAIN)
+        raise NoWeights(str(root), "has no tensors", AGAIN)
     return Weights(tensors, shards, siblings, index, index_file)
 
 
@@ -112,25 +113,25 @@ def _without_index(root: Path, names: list[str], form: Form) -> list[str]:
         if found:
             return found
     what = f"has neither {SINGLE} nor {INDEX}"
-    raise CheckpointError(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
+    raise NoWeights(str(root), what, "export the model with `save_pretrained(…)` (safetensors)")
 
 
 def _refuse_other_indexes(root: Path, names: list[str], index: str) -> None:
     for name in names:
         if name.endswith(".index.json") and name != index:
             what = f"is an index beside {index}; a loader may follow either"
-            raise CheckpointError(str(root / name), what, f"keep one index, called {index}")
+            raise IndexMalformed(str(root / name), what, f"keep one index, called {index}")
 
 
 def _weight_map(path: Path, index: Mapping[str, Any]) -> dict[str, str]:
     where = str(path)
     weight_map = index.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(where, "has no weight_map", "it must map each tensor's name to its shard")
+        raise IndexMalformed(where, "has no weight_map", "it must map each tensor's name to its shard")
     for tensor, shard in weight_map.items():
         if not isinstance(shard, str) or not _is_plain_name(shard, Path(path.name.removesuffix(".index.json")).suffix):
-            what = f"places tensor {tensor!r} in {shard!r}, which is not the name of a file in this folder"
-            raise CheckpointError(where, what, "name the shard alone, without a path")
+            what = f"places tensor {shown(tensor)} in {shown(shard)}, which is not the name of a file in this folder"
+            raise PathEscapes(where, what, "name the shard alone, without a path")
     return weight_map
 
 
@@ -144,7 +145,7 @@ def _is_plain_name(name: str, ending: str) -> bool:
 def _refuse_strays(root: Path, names: list[str], stored: list[str], shards: list[str], index: str | None) -> None:
     for name in shards:
         if name not in names:
-            raise CheckpointError(str(root / name), f"is named by {index} and is not there", AGAIN)
+            raise IndexMismatch(str(root / name), f"is named by {index} and is not there", AGAIN)
     for name in stored:
         if name.lower().startswith("model") and name not in shards:
             what = (
@@ -153,7 +154,7 @@ def _refuse_strays(root: Path, names: list[str], stored: list[str], shards: list
                 else f"lies beside {shards[0]} without an index"
             )
             fix = "take it out of the folder: a loader may read it, and it may hold a second copy of a tensor"
-            raise CheckpointError(str(root / name), what, fix)
+            raise IndexMismatch(str(root / name), what, fix)
 
 
 def _tensors(root: Path, shards: Mapping[str, Header], *, may_repeat: bool) -> dict[str, Place]:
@@ -165,8 +166,8 @@ def _tensors(root: Path, shards: Mapping[str, Header], *, may_repeat: bool) -> d
         for name, entry in header.entries.items():
             key = f"{name}@{Path(file).stem}" if parallel else name
             if key in tensors:
-                what = f"has tensor {name!r} in two shards: {tensors[key].file} and {file}"
-                raise CheckpointError(str(root), what, "export the model again")
+                what = f"has tensor {shown(name)} in two shards: {tensors[key].file} and {file}"
+                raise IndexMismatch(str(root), what, "export the model again")
             tensors[key] = Place(file, entry)
     return tensors
 
@@ -175,13 +176,13 @@ def _refuse_disagreement(path: Path, weight_map: Mapping[str, str], tensors: Map
     where = str(path)
     for name, file in weight_map.items():
         if name not in tensors:
-            raise CheckpointError(where, f"names tensor {name!r}, which is in no shard", AGAIN)
+            raise IndexMismatch(where, f"names tensor {shown(name)}, which is in no shard", AGAIN)
         if tensors[name].file != file:
-            what = f"places tensor {name!r} in {file}, and it is in {tensors[name].file}"
-            raise CheckpointError(where, what, "export the model again")
+            what = f"places tensor {shown(name)} in {file}, and it is in {tensors[name].file}"
+            raise IndexMismatch(where, what, "export the model again")
     for name, place in tensors.items():
         if name not in weight_map:
-            what = f"does not name tensor {name!r}, which is in {place.file}"
-            raise CheckpointError(
+            what = f"does not name tensor {shown(name)}, which is in {place.file}"
+            raise IndexMismatch(
                 where, what, "a tensor left out of the index is still published: export the model again"
             )

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "Walk from a verdict to the samples that decide it.",
     "diff": "Compare two runs, or two policies.",
     "report": "Render the HTML report of a run.",
+    "inspect": "Say what a checkpoint holds, without loading it.",
     "strip": "Take capabilities out of a checkpoint, with a receipt.",
     "verify": "Check a stripped checkpoint against its receipt.",
     "ledger": "Start, show or verify the record of attempts.",

@@ -17,7 +17,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.checkpoint.files import Watch, open_regular
+from releasegate.checkpoint import Watch
+from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.bitsketch import BITS, sketch

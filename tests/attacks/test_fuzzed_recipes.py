@@ -44,6 +44,10 @@ NAMES = (
     "ünï",
     "a@b",
 )
+KINDS = (
+    *("drop", "zero_fill", "zero_rows", "zero_rows", "remove_rows", "remove_rows", "reinitialise_rows", "zero_slices"),
+    *("remove_slices", "drop_file", "set", "unset", "drop_tokens", "nonsense"),
+)
 JUNK = (
     "",
     "*",
@@ -117,10 +121,7 @@ def expect(rng: random.Random) -> Any:
 
 
 def edit(rng: random.Random, tensors: list[str], files: list[str]) -> dict[str, Any]:
-    kind = rng.choice(
-        "drop zero_fill zero_rows zero_rows remove_rows remove_rows reinitialise_rows zero_slices remove_slices "
-        "drop_file set unset drop_tokens nonsense".split()
-    )
+    kind = rng.choice(KINDS)
     pattern = name(rng, files if kind in ("drop_file", "set", "unset") else tensors)
     found: dict[str, Any] = {kind: pattern}
     if kind in ("set", "unset"):

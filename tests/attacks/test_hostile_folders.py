@@ -13,7 +13,24 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from releasegate.checkpoint import open_checkpoint
-from releasegate.errors import CheckpointError, HeaderError, NotFound
+from releasegate.errors import (
+    CheckpointError,
+    CodeRequested,
+    FileNameRefused,
+    ForeignFile,
+    HeaderCutOff,
+    HeaderError,
+    HeaderSyntax,
+    IndexMalformed,
+    IndexMismatch,
+    JsonMalformed,
+    LayoutUnknown,
+    NotFound,
+    NotPlainFile,
+    NoWeights,
+    PathEscapes,
+    VocabularyMalformed,
+)
 from tests.tiny_checkpoints import tiny
 
 INDEX = "model.safetensors.index.json"
@@ -235,6 +252,53 @@ BAD: dict[str, tuple[Change, str, str]] = {
         "tokenizer_config.json",
         "asks for code from the checkpoint to be run (auto_map)",
     ),
+    "listed_auto_map": (
+        config(parts=[{"inner": {"auto_map": {}}}]),
+        "config.json",
+        "asks for code from the checkpoint to be run (parts.0.inner.auto_map)",
+    ),
+    "config_infinite": (
+        put("config.json", '{"a": 1e999}'),
+        "config.json",
+        "is not valid JSON: the number 1e999 is too large",
+    ),
+    "config_nan": (put("config.json", '{"a": NaN}'), "config.json", "is not valid JSON: NaN is not JSON"),
+    "config_byte_order_mark": (
+        put("config.json", b"\xef\xbb\xbf{}"),
+        "config.json",
+        "is not valid JSON: Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
+    ),
+    "config_crowded": (
+        put("config.json", '{"a": [' + "[]," * 2_000_001 + "0]}"),
+        "config.json",
+        "is not valid JSON: it has 2,000,002 times the sign `[`; at most 2,000,000 are read",
+    ),
+    "index_long_name": (
+        index(lambda data: data["weight_map"].update({"g" * 5000: FIRST})),
+        INDEX,
+        f"names tensor '{'g' * 76}..., which is in no shard",
+    ),
+    "traversal_by_dots": (
+        places(model__norm__weight="..safetensors/../../x.safetensors"),
+        INDEX,
+        "places tensor 'model.norm.weight' in '..safetensors/../../x.safetensors', which is not the name of a file in "
+        "this folder",
+    ),
+    "place_with_nul": (
+        places(model__norm__weight="a\0.safetensors"),
+        INDEX,
+        "places tensor 'model.norm.weight' in 'a\\x00.safetensors', which is not the name of a file in this folder",
+    ),
+    "place_with_drive": (
+        places(model__norm__weight="C:\\x.safetensors"),
+        INDEX,
+        "places tensor 'model.norm.weight' in 'C:\\\\x.safetensors', which is not the name of a file in this folder",
+    ),
+    "place_in_another_case": (
+        places(model__norm__weight=FIRST.upper().replace(".SAFETENSORS", ".safetensors")),
+        FIRST.upper().replace(".SAFETENSORS", ".safetensors"),
+        f"is named by {INDEX} and is not there",
+    ),
     "vocabulary_list": (config(vocabulary_map=["a"]), "config.json", "has a vocabulary_map that is not an object"),
     "vocabulary_negative": (
         config(vocabulary_map={"a": -1}),
@@ -254,8 +318,33 @@ BAD: dict[str, tuple[Change, str, str]] = {
 }
 
 
+KINDS: dict[type[CheckpointError], str] = {
+    HeaderCutOff: "shard_truncated",
+    HeaderSyntax: "bad_sibling",
+    IndexMismatch: "shard_missing tensor_in_no_shard tensor_not_in_index tensor_in_another_shard tensor_twice stray_shard "
+    "stray_variant index_long_name place_in_another_case",
+    PathEscapes: "traversal absolute subfolder place_is_a_pickle place_is_a_number traversal_by_dots place_with_nul "
+    "place_with_drive",
+    IndexMalformed: "no_weight_map second_index",
+    JsonMalformed: "index_is_a_list index_key_twice index_truncated config_key_twice config_not_utf8 config_nested "
+    "config_infinite config_nan config_byte_order_mark config_crowded",
+    NotPlainFile: "symlinked_shard symlinked_config symlinked_folder dangling_symlink pipe",
+    FileNameRefused: "case_collision unicode_collision name_with_backslash name_with_newline name_not_unicode",
+    ForeignFile: "bin pth optimizer ckpt gguf onnx distcp code archive renamed_pickle renamed_zip renamed_gguf adapter",
+    LayoutUnknown: "no_config no_model_type",
+    CodeRequested: "auto_map nested_auto_map tokenizer_auto_map listed_auto_map",
+    VocabularyMalformed: "vocabulary_list vocabulary_negative vocabularies_disagree added_tokens_odd",
+    NoWeights: "no_index",
+}
+"""The error type of each bad folder."""
+
+
+def test_every_bad_folder_has_a_type_of_error() -> None:
+    assert sorted(name for names in KINDS.values() for name in names.split()) == sorted(BAD)
+
+
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_folder_is_refused_with_its_own_message(name: str, tmp_path: Path) -> None:
+def test_a_bad_folder_is_refused_with_its_own_message_and_type(name: str, tmp_path: Path) -> None:
     change, where, what = BAD[name]
     root = tiny().write(tmp_path / "model")
     change(root)
@@ -265,6 +354,18 @@ def test_a_bad_folder_is_refused_with_its_own_message(name: str, tmp_path: Path)
     assert problem.what == what
     assert problem.where == str(root / where)
     assert problem.fix
+    (kind,) = [kind for kind, names in KINDS.items() if name in names.split()]
+    assert type(caught.value) is kind
+
+
+def test_a_folder_that_is_a_symlink_is_followed_once(tmp_path: Path) -> None:
+    root = tiny().write(tmp_path / "model")
+    (tmp_path / "latest").symlink_to(root)
+    assert open_checkpoint(tmp_path / "latest").root == root
+    (tmp_path / "latest").unlink()
+    (tmp_path / "latest").symlink_to("nowhere")
+    with pytest.raises(NotFound):
+        open_checkpoint(tmp_path / "latest")
 
 
 def test_a_malformed_shard_is_a_header_error(tmp_path: Path) -> None:

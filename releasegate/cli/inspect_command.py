@@ -1,0 +1,43 @@
+"""`releasegate inspect`: what a checkpoint holds, in whatever state it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from releasegate.cli import options
+from releasegate.cli.console import Bars, output
+from releasegate.errors import Exit
+from releasegate.inspection import inspect_checkpoint
+from releasegate.repository import GateRepository
+
+
+@click.command("inspect")
+@click.argument("checkpoint", type=options.FILE)
+@click.option("--tensors", is_flag=True, help="List every tensor.")
+@click.option("--duplicates", is_flag=True, help="Read the tensors' bytes, and name those that are the same.")
+@options.repository
+@options.format_
+@options.quiet
+def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, format_: str, quiet: bool) -> int:
+    """Say what CHECKPOINT, a folder or one file, holds: layout, parts, leftovers, code, secrets, and which recipes fit.
+
+    No weights are loaded. What is malformed is listed, and the rest is looked at all the same; the exit code is 2 then.
+
+    \b
+    Example:
+      releasegate inspect examples/mini_chameleon/checkpoint
+    """
+    repository = GateRepository.here(repo)
+    recipes = repository.recipes() if repository else {}
+    with Bars(quiet=quiet).reading(checkpoint, "compare" if duplicates else "inspect") as watch:
+        found = inspect_checkpoint(checkpoint, recipes.values(), list_tensors=tensors, compare=duplicates, watch=watch)
+    if format_ == "json":
+        click.echo(json.dumps(found.plain(), indent=2))  # in ASCII: names are not to be trusted with a terminal
+    else:
+        from releasegate.cli.inspected import print_inspection
+
+        print_inspection(output(), found)
+    return Exit.YES if found.sound else Exit.CANNOT
