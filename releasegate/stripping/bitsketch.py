@@ -25,6 +25,9 @@ BITS = 256
 FARTHEST = 56
 """Bits, of 256, in which a copy may differ at most."""
 DEVIATIONS = 7.5
+FEW = 16
+"""Bits in which a copy may differ where nothing is known of its siblings, at least. With the fewest elements, 32, a
+sketch has every pair of two blocks of 16; two random orders of those differ in at most 16 with probability 1e-14."""
 CLOSEST = 4
 """A limit below this would miss copies in another form: such a vector is not searched for."""
 SIBLINGS = 16
@@ -74,7 +77,7 @@ def choose_pairs(length: int, samples: Iterable[Values]) -> Pairs:
 
 def _most_even(scores: NDArray[np.float64], count: int) -> list[int]:
     """The `count` pairs of a block that are most evenly divided, with each element in about as many as any other."""
-    order = np.argsort(scores.round(2), kind="stable").tolist()
+    order = np.argsort(scores.round(2), kind="stable").tolist() * -(-count // len(scores))
     most = -(-2 * count // CELL)
     used = [0] * CELL
     chosen: list[int] = []
@@ -136,7 +139,7 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     if len(sample) < SIBLINGS:
         each = 2 * BITS / len(places(length))
         apart = BITS / 2 - DEVIATIONS * 8 * (1 + 2 * (each - 1) / 9) ** 0.5
-        return np.full(len(bits), min(FARTHEST, int(apart)))
+        return np.full(len(bits), min(FARTHEST, max(FEW, int(apart))))
     one, other = np.triu_indices(len(sample), k=1)
     between = np.sort(ones(sample[one] ^ sample[other]))
     middle, low = min(between[len(between) // 2], BITS // 2), between[int(len(between) * 0.159)]
