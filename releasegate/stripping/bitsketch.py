@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.stripping.vectors import CELL, Values, places
+from releasegate.stripping.vectors import CELL, WIDE, Values, places
 
 BITS = 256
 FARTHEST = 56
@@ -127,7 +127,8 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     """How many bits a copy of each vector may differ in, 0 to `FARTHEST`.
 
     `DEVIATIONS` below what unrelated vectors differ in; or, where vectors lie in few dimensions and scatter widely, a
-    third of what the nearest of its siblings but one differs from a vector in, if that is more.
+    third of what the nearest of its siblings but one differs from a vector in, if that is more. Vectors of fewer than
+    `WIDE` elements: a quarter of that, at most `FEW`.
 
     Args:
         length: elements of the vectors.
@@ -147,4 +148,6 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     if apart >= FARTHEST:
         return np.full(len(bits), FARTHEST)
     nearest = [np.partition(distances(one, sample), 1)[1] for one in bits]  # but one: it may be in the sample itself
+    if length < WIDE:
+        return np.minimum(np.array(nearest, dtype=np.int64) // 4, FEW)
     return np.clip(np.array(nearest, dtype=np.int64) // 3, apart, FARTHEST)

@@ -33,7 +33,7 @@ def rows_found(copies: tuple[NearCopy, ...], tensor: str = "kept") -> int:
 def test_nearly_every_row_is_found_in_another_form(form: str, length: int, cosine: float, tmp_path: Path) -> None:
     rows = drawn(64, length, cosine=cosine)
     found = searched(tmp_path, sketches_of(tmp_path, stored(rows)), {"kept": FORMS[form](rows)})
-    least = 48 if (length, cosine) == (64, 0.8) and form in ("fp8 e5m2", "noise 5 %") else 61
+    least = 48 if length <= 64 and cosine == 0.8 and form in ("fp8 e5m2", "noise 5 %") else 61
     assert rows_found(found.copies) >= least
     assert all(copy.equal > 0.85 for copy in found.copies)
 
