@@ -28,7 +28,7 @@ from releasegate.stripping.removedparts import RemovedPart  # noqa: E402
 from releasegate.stripping.sketches import sketch_removed  # noqa: E402
 from tests.tiny_forms import FORMS, bf16, drawn, searched, sketches_of, stored, write  # noqa: E402
 
-LENGTHS, COSINES = (64, 256, 1024, 4096), (0.0, 0.5, 0.8)
+LENGTHS, COSINES = (32, 64, 256, 1024, 4096), (0.0, 0.5, 0.8)
 ROWS = 256
 
 

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.stripping.vectors import CELL, Values, places
+from releasegate.stripping.vectors import CELL, WIDE, Values, places
 
 BITS = 256
 FARTHEST = 56
 """Bits, of 256, in which a copy may differ at most."""
 DEVIATIONS = 7.5
+FEW = 16
+"""Bits in which a copy may differ where nothing is known of its siblings, at least. With the fewest elements, 32, a
+sketch has every pair of two blocks of 16; two random orders of those differ in at most 16 with probability 1e-14."""
 CLOSEST = 4
 """A limit below this would miss copies in another form: such a vector is not searched for."""
 SIBLINGS = 16
@@ -74,7 +77,7 @@ def choose_pairs(length: int, samples: Iterable[Values]) -> Pairs:
 
 def _most_even(scores: NDArray[np.float64], count: int) -> list[int]:
     """The `count` pairs of a block that are most evenly divided, with each element in about as many as any other."""
-    order = np.argsort(scores.round(2), kind="stable").tolist()
+    order = np.argsort(scores.round(2), kind="stable").tolist() * -(-count // len(scores))
     most = -(-2 * count // CELL)
     used = [0] * CELL
     chosen: list[int] = []
@@ -124,7 +127,8 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     """How many bits a copy of each vector may differ in, 0 to `FARTHEST`.
 
     `DEVIATIONS` below what unrelated vectors differ in; or, where vectors lie in few dimensions and scatter widely, a
-    third of what the nearest of its siblings but one differs from a vector in, if that is more.
+    third of what the nearest of its siblings but one differs from a vector in, if that is more. Vectors of fewer than
+    `WIDE` elements: a quarter of that, at most `FEW`.
 
     Args:
         length: elements of the vectors.
@@ -136,7 +140,7 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     if len(sample) < SIBLINGS:
         each = 2 * BITS / len(places(length))
         apart = BITS / 2 - DEVIATIONS * 8 * (1 + 2 * (each - 1) / 9) ** 0.5
-        return np.full(len(bits), min(FARTHEST, int(apart)))
+        return np.full(len(bits), min(FARTHEST, max(FEW, int(apart))))
     one, other = np.triu_indices(len(sample), k=1)
     between = np.sort(ones(sample[one] ^ sample[other]))
     middle, low = min(between[len(between) // 2], BITS // 2), between[int(len(between) * 0.159)]
@@ -144,4 +148,6 @@ def limits_for(length: int, bits: Bits, sample: Bits) -> NDArray[np.int64]:
     if apart >= FARTHEST:
         return np.full(len(bits), FARTHEST)
     nearest = [np.partition(distances(one, sample), 1)[1] for one in bits]  # but one: it may be in the sample itself
+    if length < WIDE:
+        return np.minimum(np.array(nearest, dtype=np.int64) // 4, FEW)
     return np.clip(np.array(nearest, dtype=np.int64) // 3, apart, FARTHEST)

@@ -3,6 +3,25 @@
 Every vector of every tensor that stays, rows and columns, is sketched and looked up among the sketches of the removed
 vectors of its length. A removed vector that is near to many vectors of one tensor (untrained vocabulary rows are all
 nearly the same) is what that tensor holds anyway: it is counted as unsearched, and raises no alarm.
+
+Found, of removed rows that stand alone in a tensor, at cosines of 0, .5 and .8 between any two rows:
+
+- scaled by any number, float64, bf16, fp16, fp8 (e4m3, e5m2), int8 by tensor, row or group, uint8 with zero points,
+  noise of 1 and 5 %: all, in any order, among any others, turned or not; 98 % and more of rows of 32 elements;
+- int4 by groups of 32: 94 to 100, 86 to 93 and 23 to 62 %; where all rows of a part stand in one tensor, 93 to 100,
+  93 to 100 and 46 to 98 %. By row: 61 to 94, 20 to 91 and 0 to 46 %; in one tensor 99 to 100, 93 to 98 and 46 to 84 %.
+
+False alarms: none in 8,192 unrelated Gaussian rows against 32 M elements (up to 1 M rows) of 64 to 4,096 at each of
+these cosines; of 32 elements none, none and 6. None in SmolLM2-135M, with each of its 30 layers taken for removed in
+turn (5,634 vectors each), then a tenth of its vocabulary's rows, the first 2,000, the last tenth and ten single ones:
+there unrelated vectors came as near as 27 bits of 256 (13 of the first 2,000 rows are near to many, and are counted).
+`benchmarks/bench_near_copies.py` measures all of this again.
+
+Not covered: packed numbers of less than a byte; low-rank factors, sums and products of tensors; rotations;
+rows that were cut, joined or permuted inside; scales for each element of a row; a vector of another length.
+
+Cost, in CPU seconds for a GiB of bf16 and 8,192 removed rows: .25 where rows have 4,096 elements, .4 with 2,048, .8
+with 1,024. Memory: about 400 bytes a removed vector, and 15 MiB.
 """
 
 from __future__ import annotations

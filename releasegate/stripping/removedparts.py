@@ -112,11 +112,11 @@ def _base(part: RemovedPart) -> int:
 
 
 def _whole(number: int, part: RemovedPart, headers: Mapping[str, Header]) -> Iterator[VectorSet]:
-    shape, dtype, length = shape_of(part.entry), part.entry.dtype, row_length(part.entry)
+    shape, dtype, length = shape_of(part.entry), part.entry.dtype, row_length(shape_of(part.entry)[1:])
     elements = math.prod(shape)
     if length is not None:
         rows = Rows(dtype, _base(part), length, elements // length)
-        yield VectorSet(number, "rows", ((part.file, rows),), _row_sample(part))
+        yield VectorSet(number, "rows", ((part.file, rows),), _row_sample(part, length))
     elif elements >= LONE:
         lone = Rows(dtype, _base(part), elements, 1)
         yield VectorSet(number, "rows", ((part.file, lone),), _tensors_alike(part.entry, headers))
@@ -124,13 +124,13 @@ def _whole(number: int, part: RemovedPart, headers: Mapping[str, Header]) -> Ite
 
 
 def _first_slices(number: int, part: RemovedPart, ranges: Ranges) -> Iterator[VectorSet]:
-    shape, dtype, length = shape_of(part.entry), part.entry.dtype, row_length(part.entry)
+    shape, dtype, length = shape_of(part.entry), part.entry.dtype, row_length(shape_of(part.entry)[1:])
     width = math.prod(shape[1:])
     row_size = width * item_size(dtype)
     spans = [(_base(part) + first * row_size, last - first + 1) for first, last in ranges]
     if length is not None:
         rows = tuple((part.file, Rows(dtype, base, length, count * (width // length))) for base, count in spans)
-        yield VectorSet(number, "rows", rows, _row_sample(part))
+        yield VectorSet(number, "rows", rows, _row_sample(part, length))
     else:
         for base, count in spans:
             if count * width >= LONE:
@@ -145,15 +145,15 @@ def _first_slices(number: int, part: RemovedPart, ranges: Ranges) -> Iterator[Ve
 def _inner_slices(number: int, part: RemovedPart, ranges: Ranges) -> Iterator[VectorSet]:
     shape, dtype, at = shape_of(part.entry), part.entry.dtype, part.dimension
     before, inside = math.prod(shape[:at]), math.prod(shape[at + 1 :])
-    length, item = row_length(part.entry), item_size(dtype)
-    if inside >= SHORTEST and length is not None:
+    length, item = row_length(shape[at + 1 :]), item_size(dtype)
+    if length is not None:
         rows = tuple(
             (part.file, Rows(dtype, start * item + _base(part), length, (last - first + 1) * (inside // length)))
             for block in _evenly(before, max(1, MOST // len(ranges)))
             for first, last in ranges
             for start in [(block * shape[at] + first) * inside]
         )
-        yield VectorSet(number, "rows", rows, _row_sample(part))
+        yield VectorSet(number, "rows", rows, _row_sample(part, length))
         return
     whole = _stacked(shape[:at], shape[at] * inside, dtype, _base(part), max(1, MOST // len(ranges)))
     columns = tuple(
@@ -204,10 +204,8 @@ def _runs(number: int, part: RemovedPart, matrices: Sequence[Columns]) -> Vector
     return VectorSet(number, "columns", tuple(found), tuple(found), extra=True)
 
 
-def _row_sample(part: RemovedPart) -> tuple[Placed, ...]:
-    """Rows from all over the tensor."""
-    length = row_length(part.entry)
-    assert length is not None, "only called where the tensor has rows"
+def _row_sample(part: RemovedPart, length: int) -> tuple[Placed, ...]:
+    """Rows of `length` elements from all over the tensor."""
     rows = Rows(part.entry.dtype, _base(part), length, math.prod(shape_of(part.entry)) // length)
     return tuple((part.file, cut(rows, at, 1)) for at in _evenly(rows.count, SAMPLE))
 

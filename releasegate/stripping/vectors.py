@@ -23,8 +23,10 @@ CELL = 16
 """Elements of a block. Formats of shared scales have groups of 16 elements or of multiples of 16."""
 CELLS = 32
 """Blocks of a vector that are looked at, at most."""
-SHORTEST = 64
+SHORTEST = 32
 """Elements of a row or column that is looked at, at least."""
+WIDE = 64
+"""Elements of a row, at least, where dimensions are put together to make one."""
 LONE = 256
 """Elements, at least, of a vector that is a whole tensor or a run of short rows."""
 LONG = 1 << 19
@@ -100,18 +102,17 @@ def item_size(dtype: str) -> int:
     return np.dtype(_KINDS[dtype][0]).itemsize
 
 
-def row_length(entry: Entry) -> int | None:
-    """Elements of the rows that a tensor is cut into: its last dimensions, as few as hold `SHORTEST` elements.
+def row_length(slices: tuple[int, ...]) -> int | None:
+    """Elements of the rows that slices of this shape are cut into: their last dimensions, as few as make up `WIDE`.
 
-    `None` where that is the whole tensor, or more.
+    Where all of them do not, a slice is a row; `None` if it has fewer than `SHORTEST` elements.
 
-    >>> row_length(Entry("w", "F32", (4, 3, 64), 0, 3072)), row_length(Entry("k", "F32", (9, 8, 3, 3), 0, 2592))
-    (64, 72)
+    >>> row_length((3, 64)), row_length((8, 3, 3)), row_length((40,)), row_length((8,)), row_length(())
+    (64, 72, 40, None, None)
     """
-    shape = shape_of(entry)
-    for first in range(len(shape) - 1, 0, -1):
-        length = math.prod(shape[first:])
-        if length >= SHORTEST:
+    for first in range(len(slices) - 1, -1, -1):
+        length = math.prod(slices[first:])
+        if length >= WIDE or (first == 0 and length >= SHORTEST):
             return length
     return None
 

@@ -28,12 +28,12 @@ def rows_found(copies: tuple[NearCopy, ...], tensor: str = "kept") -> int:
 
 
 @pytest.mark.parametrize("cosine", [0, 0.5, 0.8])
-@pytest.mark.parametrize("length", [64, 96, 512, 4096])
+@pytest.mark.parametrize("length", [32, 64, 96, 512, 4096])
 @pytest.mark.parametrize("form", EIGHT_BITS)
 def test_nearly_every_row_is_found_in_another_form(form: str, length: int, cosine: float, tmp_path: Path) -> None:
     rows = drawn(64, length, cosine=cosine)
     found = searched(tmp_path, sketches_of(tmp_path, stored(rows)), {"kept": FORMS[form](rows)})
-    least = 48 if (length, cosine) == (64, 0.8) and form in ("fp8 e5m2", "noise 5 %") else 61
+    least = 48 if length <= 64 and cosine == 0.8 and form in ("fp8 e5m2", "noise 5 %") else 61
     assert rows_found(found.copies) >= least
     assert all(copy.equal > 0.85 for copy in found.copies)
 
@@ -153,7 +153,7 @@ def test_complex_numbers_are_searched_as_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cosine", [0, 0.5, 0.8])
-@pytest.mark.parametrize("length", [64, 96, 512])
+@pytest.mark.parametrize("length", [32, 64, 96, 512])
 def test_unrelated_rows_are_not_found(length: int, cosine: float, tmp_path: Path) -> None:
     sketches = sketches_of(tmp_path, stored(drawn(500, length, cosine=cosine)))
     kept = {str(seed): stored(drawn(4000, length, cosine=cosine, seed=seed)) for seed in (1, 2)}
