@@ -89,7 +89,7 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         PickledError: torch refuses the pickle.
         ChildError: the process ran out of memory or time, or died.
     """
-    seconds = 1 + opcodes // OPCODES_A_SECOND
+    seconds = 2 + opcodes // OPCODES_A_SECOND
     request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
     request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
     with tempfile.TemporaryFile() as given:

@@ -274,13 +274,13 @@ IN_THE_CHILD = {
     "endless_hash": (
         {"w": b"}" + b"(" + TUPLES + b"t" + b"Ns"},
         ChildError,
-        "has a pickle that takes more than 1 s of processor time to read",
+        "has a pickle that takes more than 2 s of processor time to read",
     ),
     "unfolds": ({"w": COPIES}, ChildError, "has a pickle that unfolds to more than 33,554,432 bytes"),
     "unfolds_for_ever": (
         {"w": doubled(60)},
         ChildError,
-        "has a pickle that takes more than 1 s of processor time to read",
+        "has a pickle that takes more than 2 s of processor time to read",
     ),
 }
 
