@@ -110,10 +110,11 @@ def inspect_checkpoint(
     parallel = _is_parallel(looking, model)
     looking.findings += _by_names(looking, model, index, parallel=parallel)
     tensors = [tensor for held in looking.held.values() for tensor in held.tensors]
-    holes, empty = hole_findings(listing.root, tensors)
+    inside = [one for one in tensors if one.begin is not None and one.begin + one.size <= sizes.get(one.file, 0)]
+    holes, empty = hole_findings(listing.root, inside)
     looking.findings += holes
     if compare:
-        full = [tensor for tensor in tensors if (tensor.file, tensor.name) not in empty]
+        full = [tensor for tensor in inside if (tensor.file, tensor.name) not in empty]
         looking.findings += duplicate_findings(listing.root, full, watch)
     return _inspection(looking, str(path), model, recipes, parallel=parallel, tensors=tensors if list_tensors else None)
 
