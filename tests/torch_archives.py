@@ -25,6 +25,9 @@ class Entry:
     local_size: int = 0
     extra: bytes = b""
     central_extra: bytes = b""
+    clock: int = 0
+    local_clock: int = 0
+    attributes: int = 0
     comment: bytes = b""
     before: bytes = b""
     offset: int | None = None
@@ -61,15 +64,24 @@ def zipped(
         flags = entry.flags if entry.local_flags is None else entry.local_flags
         sizes = (0, entry.local_size, entry.local_size) if entry.flags & 8 else (crc, packed, size)
         text += struct.pack(
-            "<4sHHHHHIIIHH", b"PK\3\4", 0, flags, entry.method, 0, 0, *sizes, len(local), len(entry.extra)
+            "<4sHHHHHIIIHH",
+            b"PK\3\4",
+            0,
+            flags,
+            entry.method,
+            entry.local_clock,
+            0,
+            *sizes,
+            len(local),
+            len(entry.extra),
         )
         text += local + entry.extra + entry.data
         if entry.flags & 8 and entry.data:
             made = b"PK\7\x08" + struct.pack("<III", crc, packed, size)
             text += made if entry.descriptor is None else entry.descriptor
-        tail = (len(raw), len(entry.central_extra), len(entry.comment), 0, 0, 0, offset)
+        tail = (len(raw), len(entry.central_extra), len(entry.comment), 0, 0, entry.attributes, offset)
         central += struct.pack(
-            "<4sHHHHHHIIIHHHHHII", b"PK\1\2", 0, 0, entry.flags, entry.method, 0, 0, crc, packed, size, *tail
+            "<4sHHHHHHIIIHHHHHII", b"PK\1\2", 0, 0, entry.flags, entry.method, entry.clock, 0, crc, packed, size, *tail
         )
         central += raw + entry.central_extra + entry.comment
     at = len(text) + len(between)

@@ -65,6 +65,9 @@ def read_central(file: BinaryIO, size: int, where: str) -> tuple[list[Listed], i
     text = os.pread(file.fileno(), directory.end - directory.begin, directory.begin)
     if len(text) != directory.end - directory.begin:
         raise ArchiveError(where, "is cut off inside its list of members", FETCH)
+    if b"/code/" in text or b"/constants.pkl" in text:
+        what = "is a TorchScript archive, which is a program"
+        raise ArchiveError(where, what, "save the state dict of the model that it was made from")
     listed: list[Listed] = []
     at = 0
     while at < len(text):
@@ -125,7 +128,8 @@ def _entry(text: bytes, at: int, where: str) -> tuple[Listed, int]:
     shown = ascii(raw_name.decode("utf-8", "replace"))[:80]
     if flags & 1:
         raise ArchiveError(where, f"has an encrypted member {shown}", SAVE)
-    if flags & ~0x0808 or comment or disk:
+    unused = (*fields[1:3], *fields[5:7], *fields[14:16])  # versions, time and date, attributes: torch leaves them 0
+    if flags & ~0x0808 or comment or disk or any(unused):
         raise ArchiveError(where, f"has a member {shown} with zip features that torch does not use", SAVE)
     size, packed, offset = _widened(extra, size, packed, offset, shown, where)
     if method or packed != size:

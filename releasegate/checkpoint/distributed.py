@@ -174,7 +174,7 @@ class _Part:
         if isinstance(state, tuple) and len(state) == 2:
             state = state[1]
         if isinstance(state, Pairs):
-            for name, value in state.items:
+            for name, value in state:
                 if isinstance(name, str) and name == key:
                     return _Part(value, f"{key} of {self.what}"[:200], self.where)
         raise self.bad(f"complete: {key} is missing")
@@ -184,7 +184,7 @@ class _Part:
         if not isinstance(part.item, Pairs):
             raise part.bad("a dictionary")
         found = []
-        for name, value in part.item.items:
+        for name, value in part.item:
             if not isinstance(name, str):
                 raise part.bad("named by texts")
             found.append((name, _Part(value, ascii(name)[:100], self.where)))
@@ -219,7 +219,7 @@ def _places(root: _Part, sizes: Mapping[str, int], where: str) -> _Places:
     if not isinstance(storage.item, Pairs):
         raise storage.bad("a dictionary")
     places: _Places = {}
-    for key, value in storage.item.items:
+    for key, value in storage.item:
         index = _Part(key, "a key of storage_data", where).made(_HOME + "MetadataIndex")
         name = index["fqn"].text()
         offsets = _offsets(index)
@@ -233,7 +233,7 @@ def _places(root: _Part, sizes: Mapping[str, int], where: str) -> _Places:
 
 def _offsets(index: _Part) -> tuple[int, ...] | None:
     state = index.item.state
-    items = state.items if isinstance(state, Pairs) else ()
+    items = state if isinstance(state, Pairs) else ()
     given = [value for key, value in items if isinstance(key, str) and key == "offset" and value is not None]
     return index["offset"].size() if given else None
 
@@ -263,7 +263,7 @@ def _tensor(name: str, part: _Part, places: _Places, where: str) -> DistributedT
     dtype = _dtype(part["properties"])
     shape = part["size"].size()
     given = part["chunks"]
-    if not isinstance(given.item, list | tuple):
+    if type(given.item) not in (list, tuple):
         raise given.bad("a list")
     chunks: list[Chunk] = []
     for item in given.item:

@@ -26,7 +26,7 @@ MAX_TENSORS = 200_000
 MAX_KEYS = 100_000
 MAX_KEY = 65_535
 """Bytes of a key."""
-MAX_HEADER = 256 << 20
+MAX_HEADER = 128 << 20
 """Bytes before the data; a tokenizer takes some tens of millions."""
 MAX_ELEMENTS = 2_000_000
 """Elements of all arrays of a header."""

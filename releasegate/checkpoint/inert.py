@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from releasegate.checkpoint.opcodes import AGAIN, mapped, refuse_name, walk
 from releasegate.errors import PickledError
+
+MAX_OPCODES = 3_000_000
+"""Opcodes of one pickle: some 50,000 chunks of tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,10 @@ class Made:
     state: Any = None
 
 
-@dataclass(slots=True, eq=False)
-class Pairs:
-    """What would be a dictionary."""
+class Pairs(list[tuple[Any, Any]]):
+    """What would be a dictionary: its keys and values, in order, a key perhaps more than once."""
 
-    items: list[tuple[Any, Any]] = field(default_factory=list)
+    __slots__ = ()
 
 
 def read_inert(data: bytes, allowed: Collection[str], where: str) -> Any:
@@ -55,7 +57,7 @@ def read_inert(data: bytes, allowed: Collection[str], where: str) -> Any:
     Made(name='collections.OrderedDict', arguments=(1,), state=None)
     """
     machine = _Machine(allowed, where)
-    for name, argument in walk(data, where):
+    for name, argument in walk(data, MAX_OPCODES, where):
         if name == "STOP":
             break
         step = _STEPS.get(name)
@@ -135,7 +137,7 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not Pairs or len(items) % 2:
             raise _Malformed
-        self.stack[-1].items.extend(zip(items[::2], items[1::2], strict=True))
+        self.stack[-1].extend(zip(items[::2], items[1::2], strict=True))
 
 
 def _number(form: str) -> Callable[[_Machine, bytes], None]:

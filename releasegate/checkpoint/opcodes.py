@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from releasegate.errors import PickledError
 
 MAX_OPCODES = 4_000_000
-"""Opcodes of one pickle: some 100,000 tensors take as many."""
+"""Opcodes of one pickle: some 70,000 tensors take as many."""
 
 AGAIN = "fetch or export the file again"
 SAVE = "load the file where it can be trusted, and save tensors and plain values alone with `torch.save`"
@@ -84,7 +84,7 @@ def refuse_code(data: bytes, allowed: Collection[str], unfit: Mapping[str, str],
             elif name == "STACK_GLOBAL":
                 refuse_name(".".join(texts), allowed, unfit, texts, where)
         else:
-            raise _too_long(where)
+            raise _too_long(MAX_OPCODES, where)
     except _CutOff:
         if refused is None:
             raise PickledError(where, "has a pickle that is cut off", AGAIN) from None
@@ -152,14 +152,14 @@ def refuse_name(
         raise PickledError(where, f"holds code: {_shown(name, quoted=False)}", SAVE)
 
 
-def walk(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
-    """Every opcode of the pickle `data` with its argument, STOP being the last; an unknown one is named "".
+def walk(data: bytes, limit: int, where: str) -> Iterator[tuple[str, bytes]]:
+    """Every opcode of the pickle `data`, at most `limit`, with its argument; STOP is the last, an unknown one "".
 
     Raises:
         PickledError: it is cut off or too long, or has bytes after its end.
     """
     at = 0
-    for _ in range(MAX_OPCODES):
+    for _ in range(limit):
         try:
             code = data[at] if at < len(data) else _cut_off()
             argument, at = _argument(data, at)
@@ -170,11 +170,11 @@ def walk(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
             yield "STOP", b""
             return
         yield _KINDS.get(code, ("", 0))[0], argument
-    raise _too_long(where)
+    raise _too_long(limit, where)
 
 
-def _too_long(where: str) -> PickledError:
-    what = f"has a pickle of more than {MAX_OPCODES:,} opcodes"
+def _too_long(limit: int, where: str) -> PickledError:
+    what = f"has a pickle of more than {limit:,} opcodes"
     return PickledError(where, what, "save tensors and names alone, in several files if need be")
 
 

@@ -24,7 +24,7 @@ from releasegate.errors import ChildError, PickledError
 
 ALONE = "tensor"
 """The name of a tensor that is all that a file holds."""
-MAX_PIECES = 1_000_000
+MAX_PIECES = 250_000
 """Unbroken pieces that the tensors of one file may lie in."""
 
 _STORAGES = (

@@ -76,7 +76,7 @@ def restrict(memory: int, seconds: int) -> None:
         with open("/proc/self/statm") as file:
             data = int(file.read().split()[5]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_DATA, (data + memory, data + memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (stop, stop))
+    resource.setrlimit(resource.RLIMIT_CPU, (stop, stop + 1))
     for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
         resource.setrlimit(limit, (0, 0))
 
@@ -121,8 +121,8 @@ def warm(modes: Sequence[Callable[[], AbstractContextManager[Any]]] = MODES) -> 
         archive.seek(0)
         loaded = load(archive, mode)
         if place(loaded["t"]) is not None:
-            list(described(loaded, {}))
             ORDINARY.update(*(vars(tensor) for tensor in loaded.values()))
+            list(described(loaded, {}))
             return mode
     raise RuntimeError("torch is too old to tell where storages lie")
 
@@ -149,7 +149,7 @@ def described(root: Any, keys: dict[int, str]) -> Iterator[Row]:
         elif what := unnameable(path, item):
             row = ["refused", path[:MAX_DEPTH], what]
         else:
-            waiting += reversed([([*path, str(key)], value) for key, value in children(item)])
+            waiting += reversed([([*path, spelled(key)], value) for key, value in children(item)])
             continue
         yield row
         if row[0] == "refused":
@@ -176,6 +176,11 @@ def children(item: Any) -> list[tuple[Any, Any]]:
     return held + list(getattr(item, "__dict__", {}).items())
 
 
+def spelled(key: Any) -> str:
+    """A key as text that every encoding has: halves of surrogate pairs are written as escapes."""
+    return str(key).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def shown_whole(item: Any) -> bool:
     """Whether a container is shown as one value: an empty one, or a short list of plain values."""
     if getattr(item, "__dict__", {}):
@@ -187,7 +192,9 @@ def is_plain(item: Any) -> bool:
     """Whether JSON has the value as it is."""
     if type(item) is int:
         return -(2**63) <= item < 2**64
-    return item is None or type(item) in (bool, str) or (type(item) is float and math.isfinite(item))
+    if type(item) is str:
+        return item.isascii() or spelled(item) == item
+    return item is None or type(item) is bool or (type(item) is float and math.isfinite(item))
 
 
 def named(item: Any) -> str:
@@ -205,8 +212,8 @@ def value_row(path: list[str], item: Any) -> Row:
         return ["value", path, {"type": type(item).__name__, "length": len(item)}]
     if type(item) is set and all(map(is_plain, item)):
         return ["value", path, {"type": "set", "length": len(item)}]
-    if type(item) in (int, float, complex, torch.dtype, torch.device, torch.layout):
-        text = hex(item) if type(item) is int else str(item)
+    if type(item) in (str, int, float, complex, torch.dtype, torch.device, torch.layout):
+        text = hex(item) if type(item) is int else spelled(item)
         return ["value", path, {"type": type(item).__qualname__, "text": text[:200]}]
     return ["refused", path, named(item)]
 
