@@ -14,7 +14,7 @@ from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import CheckpointError
 from releasegate.inspection.code import file_finding
 from releasegate.inspection.components import components, totals
-from releasegate.inspection.copies import copy_findings, doubled_findings, tie_findings
+from releasegate.inspection.copies import copy_findings, doubled_findings, form_findings, tie_findings
 from releasegate.inspection.duplicates import duplicate_findings, hole_findings
 from releasegate.inspection.filekinds import HOLDS_TEXT, kind_of
 from releasegate.inspection.fitting import fitting
@@ -172,6 +172,7 @@ def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: b
     yield from stray_findings(model, held, names)
     yield from doubled_findings(held, model, parallel=parallel)
     yield from copy_findings(held)
+    yield from form_findings(held, model)
     yield from tie_findings(held, model, *_config(looking))
     for file, found in held.items():
         yield from state_findings(found.tensors)

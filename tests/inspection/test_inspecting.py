@@ -119,6 +119,18 @@ PLANTED: dict[str, tuple[Change, Kind, str, str]] = {
         "old.safetensors",
         f"has tensors that may be copies of tensors of {FIRST}",
     ),
+    "form": (
+        lambda root: save_file(
+            {
+                f"layers.{n}": np.ones(np.shape(array)[::-1], "f2")
+                for n, array in enumerate(array for part in tiny().shards.values() for array in part.values())
+            },
+            root / "consolidated.00.safetensors",
+        ),
+        "copy",
+        "consolidated.00.safetensors",
+        "may hold the model once more under other names",
+    ),
     "alias": (
         tensors("old.safetensors", {"b.c": "x.y"}, x__y=A),
         "tied",
@@ -172,24 +184,84 @@ def test_what_is_planted_is_found_and_the_rest_is_still_described(name: str, tmp
     assert "correct horse" not in found.text()
 
 
-PICKLED: dict[str, tuple[Change, Kind, str]] = {
-    "slack": (pickled("x.pth", lambda: {"w": torch.ones(100)[:10]}), "slack", "keeps 360 bytes behind its tensors"),
-    "ties": (pickled("x.pth", lambda: {"a": (t := torch.ones(4)), "b": t}), "tied", "has tensors that share bytes"),
-    "values": (pickled("x.pth", lambda: {"a": torch.ones(4), "step": 7}), "values", "holds values beside its tensors"),
-    "secret": (pickled("x.pth", lambda: {"a": torch.ones(4), "k": TOKEN}), "secret", "has an access token of Hugging Face"),
-    "code": (pickled("x.pth", lambda: os.system), "pickle_refused", "holds code: posix.system"),
-    "bare": (put("x.pth", b"\x80\x04."), "pickle_refused", "is a bare pickle"),
-    "pickle": (pickled("x.pth", lambda: {"a": torch.ones(4)}), "pickle", "is a pickle"),
-}  # fmt: skip
+def test_what_a_pickle_hides_is_found_without_loading_it(tmp_path: Path) -> None:
+    root = tiny().write(tmp_path / "model")
+    shared = torch.ones(4)
+    data = {
+        "w": torch.ones(100)[:10],
+        "a": shared,
+        "b": shared,
+        "step": 7,
+        "key": TOKEN,
+        "cfg": {"path": "/home/ada/x"},
+    }
+    pickled("x.pth", lambda: data)(root)
+    found = look(root)
+    mine = {(one.kind, one.what.split(" of ")[0], one.names) for one in found.findings if one.where == "x.pth"}
+    assert {one for one in mine if one[0] not in ("not_in_index", "pickle")} == {
+        ("slack", "keeps 360 bytes behind its tensors that none", ("w",)),
+        ("tied", "has tensors that share bytes", ("a = b",)),
+        ("values", "holds values beside its tensors", ("step", "key", "cfg.path")),
+        ("secret", "has an access token", ("key: hf_a… (39 characters)",)),
+        ("personal", "has a path in somebody's home", ("cfg.path: /home/a…/x",)),
+    }
+    assert [(part.name, part.tensors) for part in found.components if part.file == "x.pth"] == [
+        ("w", 1),
+        ("a", 1),
+        ("b", 1),
+    ]
 
 
-@pytest.mark.parametrize("name", PICKLED)
-def test_what_a_pickle_hides_is_found_without_loading_it(name: str, tmp_path: Path) -> None:
-    change, kind, what = PICKLED[name]
+REFUSED: dict[str, tuple[Change, str, str]] = {
+    "code": (pickled("x.pth", lambda: os.system), "PickledError", "holds code: posix.system"),
+    "bare": (put("x.pth", b"\x80\x04."), "ArchiveError", "is a bare pickle"),
+    "noise": (put("x.bin", "noise"), "ArchiveError", "does not begin as the zip archive"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_pickle_that_is_refused_is_a_problem_and_the_rest_is_described(name: str, tmp_path: Path) -> None:
+    change, error, what = REFUSED[name]
     root = tiny().write(tmp_path / "model")
     change(root)
-    (found,) = of_kind(look(root), kind)
-    assert (found.where, found.what[: len(what)]) == ("x.pth", what)
+    found = look(root)
+    (one,) = of_kind(found, "pickle_refused")
+    assert (one.error, one.what[: len(what)]) == (error, what)
+    assert (found.sound, found.model.tensors) == (False, 10)
+
+
+def test_a_gguf_file_is_described_by_its_header(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "llama")
+    writer.add_string("tokenizer.chat_template", "{{ x.__class__ }}")
+    writer.add_string("general.source", "/home/ada/llama")
+    blocks = gguf.quantize(np.ones((2, 64), "float32"), gguf.GGMLQuantizationType.Q8_0)
+    writer.add_tensor("blk.0.ffn_up.weight", blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    for write in (
+        writer.write_header_to_file,
+        writer.write_kv_data_to_file,
+        writer.write_tensors_to_file,
+        writer.close,
+    ):
+        write()
+    found = look(tmp_path)
+    assert found.sound
+    assert [one.dtype for one in found.model.dtypes] == ["Q8_0"]
+    assert {one.kind for one in found.findings} == {"second_form", "template", "personal", "values", "quantised"}
+    (values,) = of_kind(found, "values")
+    assert values.what == "holds keys beside its tensors; its architecture is 'llama'"
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns of what it does on a single process
+def test_a_distributed_checkpoint_is_described_by_its_metadata(tmp_path: Path) -> None:
+    import torch.distributed.checkpoint as dcp
+
+    model = {"fc.weight": torch.ones(4, 6), "ema.fc.weight": torch.ones(4, 6)}
+    dcp.save({"model": model, "step": 3}, checkpoint_id=tmp_path / "run")
+    found = look(tmp_path / "run")
+    assert found.sound
+    assert (found.model.tensors, found.model.parameters) == (2, 48)
+    assert {one.kind for one in found.findings} == {"second_form", "values", "ema", "copy"}
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if not LAYOUTS[name].contents("tiny").torch])
@@ -203,6 +275,16 @@ def test_checkpoints_of_every_layout_are_sound_and_in_few_parts(name: str, tmp_p
     assert found.model.tensors >= 20
 
 
+def test_tensor_parallel_shards_are_one_model(tmp_path: Path) -> None:
+    for shard in ("consolidated.00.safetensors", "consolidated.01.safetensors"):
+        tensors(shard, layers__0__attention__wq__weight=A, norm__weight=A[0])(tmp_path)
+    put("params.json", {"dim": 4})(tmp_path)
+    found = look(tmp_path)
+    assert (found.layout, found.parallel, found.sound) == ("llama-original", True, True)
+    assert not of_kind(found, "doubled")
+
+
+@pytest.mark.slow
 def test_tensor_parallel_pickles_are_one_model(tmp_path: Path) -> None:
     found = look(LAYOUTS["chameleon-original-30b"].write(tmp_path / "model"))
     assert (found.layout, found.parallel, found.sound) == ("chameleon-original", True, True)
