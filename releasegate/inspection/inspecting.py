@@ -146,7 +146,7 @@ def _model(looking: _Looking) -> tuple[Model, str | None]:
     wanted = looking.form.indexes if looking.form else ()
     index = next((name for name in wanted if name in looking.kinds), None)
     if index is None and looking.form is None:
-        index = next((name for name in looking.names if name.endswith(".safetensors.index.json")), None)
+        index = next((name for name in looking.names if "/" not in name and name.endswith(".index.json")), None)
     data = looking.sibling(index) if index else None
     return choose_model(looking.held, looking.names, looking.form, data, index), index
 
@@ -167,8 +167,9 @@ def _config(looking: _Looking) -> tuple[str | None, Any]:
 def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: bool) -> Iterator[Finding]:
     """Everything that names, shapes and configurations say."""
     held, names = looking.held, looking.names
-    if index is not None and index in looking.data:
-        yield from index_findings(index, looking.data[index], names, held)
+    for name in looking.data:
+        if name == index or (index is None and looking.kinds[name] == "index"):
+            yield from index_findings(name, looking.data[name], names, held)
     yield from stray_findings(model, held, names)
     yield from doubled_findings(held, model, parallel=parallel)
     yield from copy_findings(held)

@@ -104,7 +104,7 @@ def file_findings(root: Path, name: str, kind: FileKind, size: int) -> tuple[Any
 
 def _parsed(path: Path) -> Any:
     with open_regular(path) as file:
-        text = file.read()
+        text = file.read(MOST_PARSED)
     try:
         return parse_json(text)
     except UnicodeDecodeError:

@@ -275,6 +275,19 @@ def test_checkpoints_of_every_layout_are_sound_and_in_few_parts(name: str, tmp_p
     assert found.model.tensors >= 20
 
 
+def test_a_pipeline_of_several_models_is_held_against_the_index_of_each(tmp_path: Path) -> None:
+    for part in ("unet", "vae"):
+        root = tiny().write(tmp_path / part)
+        (root / INDEX).rename(root / "diffusion_pytorch_model.safetensors.index.json")
+    put("model_index.json", {"_class_name": "Pipeline"})(tmp_path)
+    found = look(tmp_path)
+    assert (found.sound, found.layout) == (True, None)
+    assert found.model.tensors == 24
+    (tmp_path / "vae" / SECOND).unlink()
+    (one,) = of_kind(look(tmp_path), "index_mismatch")
+    assert (one.where, one.names) == ("vae/diffusion_pytorch_model.safetensors.index.json", (f"vae/{SECOND}",))
+
+
 def test_tensor_parallel_shards_are_one_model(tmp_path: Path) -> None:
     for shard in ("consolidated.00.safetensors", "consolidated.01.safetensors"):
         tensors(shard, layers__0__attention__wq__weight=A, norm__weight=A[0])(tmp_path)
