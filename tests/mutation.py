@@ -36,7 +36,7 @@ class Mutation:
     """
 
     target: Callable[[bytes], object]
-    modules: str
+    modules: tuple[str, ...]
     expected: type[Exception]
     corpus: list[bytes]
     rng: random.Random
@@ -75,7 +75,7 @@ class Mutation:
             return inside
 
         def called(frame: FrameType, event: str, argument: Any) -> Any:
-            return inside if modules in frame.f_code.co_filename else None
+            return inside if any(part in frame.f_code.co_filename for part in modules) else None
 
         old = sys.gettrace()
         sys.settrace(called)

@@ -106,9 +106,9 @@ def _kept(steps: Sequence[str], depth: int) -> int:
     if first is None or first >= depth:
         return min(whole, depth)
     kept = min(whole, first + 2) if depth > 1 else first + 1
-    if depth == PLAIN_DEPTH and kept + 1 < whole and "*" in steps[kept] and "*" not in steps[kept - 1]:
+    if depth == PLAIN_DEPTH and kept + 1 <= whole and "*" in steps[kept] and "*" not in steps[kept - 1]:
         kept += 1  # layers.*.experts.*
-    elif depth == PLAIN_DEPTH and kept + 2 < whole and "*" in steps[kept + 1]:
+    elif depth == PLAIN_DEPTH and kept + 2 <= whole and "*" in steps[kept + 1]:
         kept += 2  # layers.*.mlp.experts.*
     return kept
 

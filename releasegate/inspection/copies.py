@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from releasegate.inspection.indexing import Model
@@ -13,6 +15,9 @@ from releasegate.inspection.stored import Held, Stored
 
 LEAST_STEPS = 2
 """Steps that two names must have in common, at their ends, to be suspected of being one tensor."""
+SAME = 0.9
+"""Share of the elements in matrices of a shape that both have, from which on two files may be two forms of one model."""
+_SHARD = re.compile(r"[._-](?:[0-9]+(?:-of-[0-9]+)?|fp16|bf16|fp32)(?=\.)|\.(?:safetensors|bin|pth|pt|gguf|ckpt)$")
 _WRAPPERS = frozenset(
     (
         *(
@@ -105,7 +110,10 @@ def doubled_findings(held: Mapping[str, Held], model: Model, *, parallel: bool) 
 
 
 def copy_findings(held: Mapping[str, Held]) -> Iterator[Finding]:
-    """Tensors whose name is the end of another's, of the same shape: `encoder.x` beside `model.vq.encoder.x`, `ema.x`."""
+    """Tensors of one shape whose names differ by a prefix or a wrapper alone.
+
+    `encoder.x` beside `model.vq.encoder.x`, `model.ema.x` or `model_ema.x` beside `model.x`.
+    """
     by_name: dict[str, list[Stored]] = defaultdict(list)
     for found in held.values():
         for tensor in found.tensors:
@@ -113,26 +121,70 @@ def copy_findings(held: Mapping[str, Held]) -> Iterator[Finding]:
     pairs: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for found in held.values():
         for tensor in found.tensors:
-            twin = _shorter_twin(tensor, by_name)
+            twin, prefix = _twin(tensor, by_name)
             if twin is not None:
-                prefix = tensor.name[: -len(twin.name)]
                 pairs[tensor.file, prefix, twin.file].append(f"{tensor.name} = {twin.name}")
     for (file, prefix, other), names in pairs.items():
-        if len(names) == 1 and not _WRAPPERS.issuperset(prefix[:-1].split(".")):
+        if len(names) == 1 and not _WRAPPERS.issuperset(prefix.split(".")):
             continue  # many a part has a `norm.weight`
         beside = "other tensors" if other == file else f"tensors of {other}"
-        what = f"has tensors that may be copies of {beside}: the same shapes, the same names after {prefix}"
+        what = f"has tensors that may be copies of {beside}: the same shapes, and the same names but for {prefix}"
         fix = "compare them (--duplicates), and name both in a recipe"
         yield Finding(
             kind="copy", level="concern", where=file, what=what, fix=fix, count=len(names), names=tuple(names[:SHOWN])
         )
 
 
-def _shorter_twin(tensor: Stored, by_name: Mapping[str, Sequence[Stored]]) -> Stored | None:
-    """The tensor of the same shape whose name is the longest proper end of this one's."""
-    steps = tensor.name.split(".")
-    for at in range(1, len(steps) - LEAST_STEPS + 1):
-        for twin in by_name.get(".".join(steps[at:]), ()):
+def form_findings(held: Mapping[str, Held], model: Model) -> Iterator[Finding]:
+    """Files beside the model that may be the whole of it again under other names: matrices of the same shapes."""
+    if not model.known:
+        return
+    mine = _shapes(tensor for file in model.files for tensor in held[file].tensors)
+    size = sum(math.prod(shape) * count for shape, count in mine.items())
+    named = {tensor.name for file in model.files for tensor in held[file].tensors}
+    beside: dict[str, list[Stored]] = defaultdict(list)
+    for file, found in held.items():
+        if file not in model.files:
+            beside[_SHARD.sub("", file)] += [tensor for tensor in found.tensors if tensor.name not in named]
+    for tensors in beside.values():
+        shapes = _shapes(tensors)
+        whole = sum(math.prod(shape) * count for shape, count in shapes.items())
+        common = sum(math.prod(shape) * count for shape, count in (shapes & mine).items())
+        if whole >= size * SAME and common >= whole * SAME and size:
+            files = sorted({tensor.file for tensor in tensors})
+            what = "may hold the model once more under other names: its matrices have the shapes of the model's"
+            fix = "take it out: a strip of one form leaves the other"
+            yield Finding(
+                kind="copy",
+                level="concern",
+                where=files[0],
+                what=what,
+                fix=fix,
+                count=len(files),
+                names=tuple(files[:SHOWN]),
+            )
+
+
+def _shapes(tensors: Iterable[Stored]) -> Counter[tuple[int, ...]]:
+    """How often each shape comes; that of a matrix and of its transpose is one."""
+    return Counter(tuple(sorted(tensor.shape)) for tensor in tensors if len(tensor.shape) > 1 and tensor.elements)
+
+
+def _twin(tensor: Stored, by_name: Mapping[str, Sequence[Stored]]) -> tuple[Stored | None, str]:
+    """The tensor of the same shape under a shorter name, and what this one's has more."""
+    for name, prefix in _shorter(tensor.name.split(".")):
+        for twin in by_name.get(name, ()):
             if twin.shape == tensor.shape:
-                return twin
-    return None
+                return twin, prefix
+    return None, ""
+
+
+def _shorter(steps: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names without some first steps, the longest first; then without a wrapper, or its `_ema`, further in."""
+    for at in range(1, len(steps) - LEAST_STEPS + 1):
+        yield ".".join(steps[at:]), ".".join(steps[:at])
+    for at, step in enumerate(steps[:-1]):
+        if at and step in _WRAPPERS:
+            yield ".".join([*steps[:at], *steps[at + 1 :]]), step
+        elif step.endswith("_ema"):
+            yield ".".join([*steps[:at], step.removesuffix("_ema"), *steps[at + 1 :]]), step

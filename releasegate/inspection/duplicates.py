@@ -28,7 +28,12 @@ EDGE = 65_536
 
 
 def hole_findings(root: Path, tensors: Iterable[Stored]) -> tuple[list[Finding], set[tuple[str, str]]]:
-    """Tensors that lie in a hole of a sparse file, so that every element is zero; as findings, and as (file, name)."""
+    """Tensors that lie in a hole of a sparse file, so that every element is zero; as findings, and as (file, name).
+
+    Args:
+        root: the folder.
+        tensors: that lie in one piece inside of their file.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for file, some in _by_file(tensors).items():
         try:
@@ -55,8 +60,7 @@ def hole_findings(root: Path, tensors: Iterable[Stored]) -> tuple[list[Finding],
 def _by_file(tensors: Iterable[Stored]) -> dict[str, list[Stored]]:
     files: dict[str, list[Stored]] = defaultdict(list)
     for tensor in tensors:
-        if tensor.begin is not None:
-            files[tensor.file].append(tensor)
+        files[tensor.file].append(tensor)
     return files
 
 
@@ -64,8 +68,6 @@ def _is_hole(file: BinaryIO, tensor: Stored) -> bool:
     """Whether nothing of the tensor was written, but for zeros in the blocks that it shares with its neighbours."""
     begin, descriptor = tensor.begin or 0, file.fileno()
     end = begin + tensor.size
-    if end > os.fstat(descriptor).st_size:
-        return False
     try:
         hole = min(end, os.lseek(descriptor, begin, os.SEEK_HOLE))
         if hole - begin > EDGE or hole == end:
@@ -85,12 +87,12 @@ def duplicate_findings(root: Path, tensors: Iterable[Stored], watch: Watch | Non
 
     Args:
         root: the folder.
-        tensors: those of all files; what is not in one piece, and what is a hole, is to be left out.
+        tensors: those of all files that lie in one piece inside of their file, and are no hole.
         watch: is told the bytes that were read.
     """
     alike: dict[int, list[Stored]] = defaultdict(list)
     for tensor in tensors:
-        if tensor.begin is not None and tensor.size:
+        if tensor.size:
             alike[tensor.size].append(tensor)
     constant: list[Stored] = []
     for some in alike.values():

@@ -55,7 +55,8 @@ def choose_model(
 
 
 def index_findings(index_file: str, index: Any, names: Sequence[str], held: Mapping[str, Held]) -> Iterator[Finding]:
-    """Everything about an index that does not agree with the files: entries that lead nowhere, tensors left out."""
+    """Everything about an index that does not agree with the files of its folder: dead entries, tensors left out."""
+    folder = index_file.rpartition("/")[0]
     places = index.get("weight_map") if isinstance(index, Mapping) else None
     if not isinstance(places, Mapping) or not places:
         yield _finding("index_malformed", "problem", index_file, "has no weight_map", AGAIN, ())
@@ -70,7 +71,7 @@ def index_findings(index_file: str, index: Any, names: Sequence[str], held: Mapp
         fix,
         outside,
     )
-    plain = {name: place for name, place in places.items() if _is_plain(place)}
+    plain = {name: f"{folder}/{place}" if folder else place for name, place in places.items() if _is_plain(place)}
     absent = sorted({place for place in plain.values() if place not in names})
     yield from _some("index_mismatch", "problem", index_file, "names shards that are not there", AGAIN, absent)
     inside = {file: {tensor.name for tensor in found.tensors} for file, found in held.items()}

@@ -14,7 +14,7 @@ from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import CheckpointError
 from releasegate.inspection.code import file_finding
 from releasegate.inspection.components import components, totals
-from releasegate.inspection.copies import copy_findings, doubled_findings, tie_findings
+from releasegate.inspection.copies import copy_findings, doubled_findings, form_findings, tie_findings
 from releasegate.inspection.duplicates import duplicate_findings, hole_findings
 from releasegate.inspection.filekinds import HOLDS_TEXT, kind_of
 from releasegate.inspection.fitting import fitting
@@ -110,10 +110,11 @@ def inspect_checkpoint(
     parallel = _is_parallel(looking, model)
     looking.findings += _by_names(looking, model, index, parallel=parallel)
     tensors = [tensor for held in looking.held.values() for tensor in held.tensors]
-    holes, empty = hole_findings(listing.root, tensors)
+    inside = [one for one in tensors if one.begin is not None and one.begin + one.size <= sizes.get(one.file, 0)]
+    holes, empty = hole_findings(listing.root, inside)
     looking.findings += holes
     if compare:
-        full = [tensor for tensor in tensors if (tensor.file, tensor.name) not in empty]
+        full = [tensor for tensor in inside if (tensor.file, tensor.name) not in empty]
         looking.findings += duplicate_findings(listing.root, full, watch)
     return _inspection(looking, str(path), model, recipes, parallel=parallel, tensors=tensors if list_tensors else None)
 
@@ -145,7 +146,7 @@ def _model(looking: _Looking) -> tuple[Model, str | None]:
     wanted = looking.form.indexes if looking.form else ()
     index = next((name for name in wanted if name in looking.kinds), None)
     if index is None and looking.form is None:
-        index = next((name for name in looking.names if name.endswith(".safetensors.index.json")), None)
+        index = next((name for name in looking.names if "/" not in name and name.endswith(".index.json")), None)
     data = looking.sibling(index) if index else None
     return choose_model(looking.held, looking.names, looking.form, data, index), index
 
@@ -166,11 +167,13 @@ def _config(looking: _Looking) -> tuple[str | None, Any]:
 def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: bool) -> Iterator[Finding]:
     """Everything that names, shapes and configurations say."""
     held, names = looking.held, looking.names
-    if index is not None and index in looking.data:
-        yield from index_findings(index, looking.data[index], names, held)
+    for name in looking.data:
+        if name == index or (index is None and looking.kinds[name] == "index"):
+            yield from index_findings(name, looking.data[name], names, held)
     yield from stray_findings(model, held, names)
     yield from doubled_findings(held, model, parallel=parallel)
     yield from copy_findings(held)
+    yield from form_findings(held, model)
     yield from tie_findings(held, model, *_config(looking))
     for file, found in held.items():
         yield from state_findings(found.tensors)

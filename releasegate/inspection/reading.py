@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -153,20 +153,7 @@ def _gguf(root: Path, name: str) -> Read:
         Stored(tensor.name, name, tensor.kind, tensor.shape, tensor.end - tensor.begin, tensor.begin)
         for tensor in gguf.tensors.values()
     ]
-    findings = []
-    if gguf.slack:
-        size = sum(end - begin for begin, end in gguf.slack)
-        what = f"has {size:,} bytes that belong to no tensor"
-        findings.append(
-            Finding(
-                kind="slack",
-                level="concern",
-                where=name,
-                what=what,
-                fix="convert the model again",
-                count=len(gguf.slack),
-            )
-        )
+    findings = list(_behind(name, gguf.slack, "convert the model again"))
     return Held(tensors, metadata=gguf.values), findings
 
 
@@ -183,7 +170,14 @@ def _distributed(root: Path, name: str) -> Read:
         size = math.prod(tensor.shape) * bits // 8
         tensors.append(Stored(tensor.name, file, tensor.dtype, tensor.shape, size, None))
     values: dict[str, Any] = dict.fromkeys(found.others)
-    return Held(tensors, values=values), []
+    slack = [_behind(str(folder / file), ranges, "save the checkpoint again") for file, ranges in found.slack.items()]
+    return Held(tensors, values=values), [finding for some in slack for finding in some]
+
+
+def _behind(file: str, ranges: Sequence[tuple[int, int]], fix: str) -> Iterator[Finding]:
+    if ranges:
+        what = f"has {sum(end - begin for begin, end in ranges):,} bytes that belong to no tensor"
+        yield Finding(kind="slack", level="concern", where=file, what=what, fix=fix, count=len(ranges))
 
 
 _READERS: Mapping[FileKind, Callable[[Path, str], Read]] = {

@@ -23,12 +23,12 @@ _EMA = re.compile(
     re.IGNORECASE,
 )
 _SCALES = re.compile(
-    r"(?:^|[._/])(?:[a-z_]*_?scales?(?:_inv)?|qzeros|zeros|zero_points?|[a-z_]*_zero_point|g_idx|SCB|CB|absmax|nested_absmax"
+    r"(?:^|[./])(?:[a-z_]*_?scales?(?:_inv)?|qzeros|zeros|zero_points?|[a-z_]*_zero_point|g_idx|SCB|CB|absmax|nested_absmax"
     r"|quant_map|nested_quant_map|quant_state(?:\..*)?|weight_packed|weight_shape|qweight|qscales?|perm|codebooks?|codes"
     r"|lut|su|sv|Qidxs|block_scales?|blocks|amax|[a-z_]*_amax|act_scales?|smooth(?:_factor)?|lora_scale)$"
 )
 _NO_SCALE = re.compile(
-    r"(?:^|[._/])(?:logit_scale|layer_scale\w*|scale|ls_?scale|output_scale_embed|embed_scale|rope_scale)$"
+    r"(?:^|[./])(?:logit_scale|layer_scale\w*|scale|ls_?scale|output_scale_embed|embed_scale|rope_scale)$"
 )
 _PACKED = re.compile(r"F4|F6_\w+|F8_\w+|U8|I8|I4|MXFP4|NVFP4|I?Q[0-9]\w*|TQ[0-9]\w*")
 _QUANT_KEYS = (

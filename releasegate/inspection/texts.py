@@ -22,7 +22,9 @@ from releasegate.inspection.walking import leaves
 CHUNK = 1 << 20
 OVERLAP = 4096
 MOST = 64 << 20
-"""Bytes of one text that are looked through."""
+"""Bytes of one text that are looked through, from its beginning."""
+MOST_DATA = 4 << 20
+"""The same of data, which is a finding of its own."""
 MOST_PARSED = 16 << 20
 """Bytes of a JSON file that is parsed: parsed, it takes ten times as much memory."""
 MOST_TOKENIZER = 4 << 20
@@ -92,8 +94,7 @@ def file_findings(root: Path, name: str, kind: FileKind, size: int) -> tuple[Any
             else:
                 _look_through(spots, data, personal=personal)
                 findings += key_findings(name, data)
-        if size <= MOST:
-            findings += _raw(root / name, name, kind, spots, personal=personal)
+        findings += _raw(root / name, name, kind, spots, personal=personal)
     except CheckpointError as error:
         findings.append(problem(name, error))
     except OSError as error:
@@ -103,7 +104,7 @@ def file_findings(root: Path, name: str, kind: FileKind, size: int) -> tuple[Any
 
 def _parsed(path: Path) -> Any:
     with open_regular(path) as file:
-        text = file.read()
+        text = file.read(MOST_PARSED)
     try:
         return parse_json(text)
     except UnicodeDecodeError:
@@ -128,10 +129,15 @@ def _look_through(spots: Spots, data: Any, *, personal: bool = True) -> None:
 def _raw(path: Path, name: str, kind: FileKind, spots: Spots, *, personal: bool) -> Iterator[Finding]:
     template = name.endswith((".jinja", ".jinja2"))
     yaml = name.endswith((".yaml", ".yml"))
-    lines, rest = 0, ""
+    lines, rest, left = 0, "", MOST_DATA if kind == "data" else MOST
     with open_regular(path) as file:
-        while block := file.read(CHUNK):
-            if kind in ("other", "data") and b"\0" in block[:4096] and not block.startswith((b"\xff\xfe", b"\xfe\xff")):
+        while block := file.read(min(CHUNK, left)):
+            left -= len(block)
+            if (
+                kind in ("other", "data", "tokenizer")
+                and b"\0" in block[:4096]
+                and not block.startswith((b"\xff\xfe", b"\xfe\xff"))
+            ):
                 return  # no text
             text = rest + block.decode("utf-8", "replace")
             spots.look("", text, personal=personal, lines=lines)
@@ -157,6 +163,10 @@ def held_findings(file: str, held: Held) -> Iterator[Finding]:
     if size > LARGE and file.endswith(".safetensors"):
         what, fix = f"carries {size:,} bytes of `__metadata__`", "read it: weights and configurations can hide in it"
         yield _beside("large_metadata", "concern", file, what, fix, held.metadata)
+    architecture = held.metadata.get("general.architecture")
+    if architecture is not None:
+        what, fix = f"holds keys beside its tensors; its architecture is {shown(architecture)}", "read them"
+        yield _beside("values", "note", file, what, fix, held.metadata)
     if held.values:
         fix = "a recipe names those that stay"
         yield _beside("values", "note", file, "holds values beside its tensors", fix, held.values)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -12,12 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from releasegate.checkpoint import read_contents, read_header
+from releasegate.cli.inspected import print_inspection
 from releasegate.errors import ReleaseGateError
+from releasegate.inspection import Inspection, inspect_checkpoint
 from tests.attacks.test_hostile_headers import BAD
 from tests.mutation import Mutation
-from tests.tiny_checkpoints import safetensors, tiny
+from tests.tiny_checkpoints import chameleon_recipe, safetensors, tiny
 
 SECONDS = float(os.environ.get("RELEASEGATE_FUZZ_SECONDS", "600"))
 INDEX = "model.safetensors.index.json"
@@ -70,19 +74,47 @@ def tokenizer(root: Path) -> tuple[Target, list[bytes]]:
     return replaced(root, "tokenizer.json", [json.dumps(added).encode()])
 
 
+def inspected(root: Path) -> tuple[Target, list[bytes]]:
+    """The same bytes in every role that a file can have."""
+    folder = tiny().write(root / "model")
+    names = (
+        "x.safetensors",
+        INDEX,
+        "config.json",
+        "tokenizer_config.json",
+        "a.yaml",
+        "chat_template.jinja",
+        "m.gguf",
+        "LICENSE",
+    )
+    mail = b'{"chat_template": "{{ x.__class__ }}", "_name_or_path": "/home/ada/x", "by": "ada@lab.org", "auto_map": {"a": 1}}'
+
+    def read(content: bytes) -> None:
+        for name in names:
+            (folder / name).write_bytes(content)
+        found = inspect_checkpoint(folder, [chameleon_recipe()], list_tensors=True, compare=True)
+        assert Inspection.from_text(found.text()) == found
+        print_inspection(Console(file=io.StringIO()), found)
+
+    sound = [(folder / name).read_bytes() for name in (INDEX, "config.json")]
+    return read, [GOOD, *sound, mail, b"GGUF" + (3).to_bytes(4, "little") + bytes(16), *header(root)[1]]
+
+
 def fuzzed(make: Callable[[Path], tuple[Target, list[bytes]]], root: Path, seconds: float, seed: int) -> Mutation:
     target, corpus = make(root)
-    mutation = Mutation(target, "releasegate/checkpoint/", ReleaseGateError, corpus, random.Random(seed))
+    mutation = Mutation(
+        target, ("releasegate/checkpoint/", "releasegate/inspection/"), ReleaseGateError, corpus, random.Random(seed)
+    )
     mutation.run(seconds)
     return mutation
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [header, index, config, tokenizer])
+@pytest.mark.parametrize("make", [header, index, config, tokenizer, inspected])
 def test_minutes_of_mutants_crash_and_hang_nothing(
     make: Callable[[Path], tuple[Target, list[bytes]]], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    mutation = fuzzed(make, tmp_path, SECONDS / 4, seed=int.from_bytes(os.urandom(8)))
+    mutation = fuzzed(make, tmp_path, SECONDS / 5, seed=int.from_bytes(os.urandom(8)))
     record_property("cases", mutation.cases)
     print(f"{make.__name__}: {mutation.cases:,} cases, {len(mutation.seen)} lines reached")  # noqa: T201
     assert mutation.cases > 100
