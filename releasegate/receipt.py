@@ -205,7 +205,7 @@ class NearCopyFound(Record):
     tensor: Name
     rows: Annotated[int, Field(ge=1)]
     """Rows of the part that have a near copy."""
-    form: Literal["rows", "columns"]
+    form: Literal["rows", "columns", "transposed"]
     likeness: Annotated[float, Field(ge=0, le=1)]
     """Share of the sketch's bits that agree, on average."""
 

@@ -362,12 +362,16 @@ class Residual(Record):
 
     tensors: TensorPattern | None = None
     files: Pattern | None = None
+    copies: TensorPattern | None = None
+    """Tensors that go, or `FILE:TENSOR` of files that are left out, of which `tensors` hold copies, as is known."""
     why: Annotated[str, StringConstraints(min_length=1)]
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if (self.tensors is None) == (self.files is None):
             raise ValueError("give either tensors or files")
+        if self.copies is not None and self.tensors is None:
+            raise ValueError("copies are of tensors: name those that hold them under `tensors`")
         return self
 
     @property

@@ -13,10 +13,10 @@ from releasegate.manifest import FileEntry, Manifest
 from releasegate.receipt import Receipt, Removed, RowsReinitialised, TensorOutcome
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.files import values_of, values_text
-from releasegate.stripping.leftovers import read_needles, search, spans_to_search
 from releasegate.stripping.names import values_name
 from releasegate.stripping.plan import StripPlan
 from releasegate.stripping.rows import has_rows
+from releasegate.stripping.searching import search_output
 from releasegate.stripping.shards import after_of, before_of, new_file
 from releasegate.stripping.source import open_source
 from releasegate.stripping.steps import Step, places, steps_of
@@ -54,12 +54,14 @@ def check_source(
     yield f"every tensor is what the edits make of the source's: {len(receipt.tensors)}"
     copied = _same_files(checkpoint, original, plan, receipt, steps)
     yield f"every other file is the source's, or was dropped or set: {copied} the same"
-    needles = read_needles(original.root, spans_to_search(original, plan))
-    finding = search(needles, checkpoint.root, [entry.path for entry in receipt.output.files], watch)
-    if finding is not None:
-        what = f"holds a piece of {finding.part}, which was to go, at byte {finding.offset:,}"
-        raise VerifyError(str(checkpoint.root / finding.file), what, AGAIN)
-    yield f"no file holds a piece of what was removed: {len(needles.parts)} pieces searched for"
+    files = [entry.path for entry in receipt.output.files]
+    searched = search_output(original, plan, checkpoint.root, files, watch)
+    if searched.leak is not None:
+        raise VerifyError(searched.leak.where, searched.leak.what, AGAIN)
+    yield (
+        f"no file holds what was removed: {searched.leftovers.pieces:,} pieces searched for, and near copies of "
+        f"{searched.leftovers.sketched:,} vectors"
+    )
 
 
 def _ignore(_: int) -> None:

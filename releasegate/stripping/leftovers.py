@@ -127,7 +127,7 @@ def _file_spans(file: str, header: Header) -> Iterator[Span]:
     for name, entry in header.entries.items():
         if entry.size:
             start = header.data_start
-            yield Span(f"{file}: {name}", file, start + entry.begin, start + entry.end, _piece(entry))
+            yield Span(f"{file}:{name}", file, start + entry.begin, start + entry.end, _piece(entry))
 
 
 def _piece(entry: Entry) -> int:
@@ -224,8 +224,8 @@ def _may_be_there(table: NDArray[np.uint8], words: Words) -> NDArray[np.intp]:
     return found
 
 
-def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | None = None) -> Finding | None:
-    """The first piece that stands in one of `files` under `root`; `None` if none does.
+def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | None = None) -> Iterator[Finding]:
+    """The pieces that stand in one of `files` under `root`, in the order of the files.
 
     Args:
         needles: what to search for.
@@ -238,35 +238,33 @@ def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | No
         with open_regular(root / name) as file:
             size = os.fstat(file.fileno()).st_size
             for base in range(0, size, BLOCK):
-                found = _search_block(needles, file, base, size, buffer) if needles.parts else None
-                if found is not None:
-                    return Finding(needles.parts[found[0]], name, found[1])
+                found = _search_block(needles, file, base, size, buffer) if needles.parts else []
+                yield from (Finding(needles.parts[piece], name, offset) for piece, offset in found)
                 if watch:
                     watch(min(BLOCK, size - base))
-    return None
 
 
 def _search_block(
     needles: Needles, file: BinaryIO, base: int, size: int, buffer: NDArray[np.uint8]
-) -> tuple[int, int] | None:
+) -> list[tuple[int, int]]:
+    """The pieces that stand in a block, each with its place in the file, in the order of places."""
     low, high = max(0, base - needles.window), min(size, base + BLOCK + needles.window)
     held = buffer[: os.preadv(file.fileno(), [buffer[: high - low].data], low)]
     count = max(0, min(BLOCK, len(held) - (base - low))) // 8
     words = held[base - low : base - low + count * 8].view("<u8")[:: needles.stride // 8]
     hits = _may_be_there(needles.table, words)
     if not len(hits):
-        return None
+        return []
+    found: set[tuple[int, int]] = set()
     places = np.searchsorted(needles.words, words[hits])
     offsets = hits * needles.stride + (base - low)  # of each hit's word, in `held`
     while len(places):
         same = places < len(needles.words)
         same[same] = needles.words[places[same]] == _words_at(held, offsets[same])
         places, offsets = places[same], offsets[same]
-        owner = _confirmed(needles, held, places, offsets)
-        if owner is not None:
-            return owner[0], low + owner[1]
+        found |= {(piece, low + start) for piece, start in _confirmed(needles, held, places, offsets)}
         places = places + 1  # the next piece that has the same word
-    return None
+    return sorted(found, key=lambda one: (one[1], one[0]))
 
 
 def _words_at(held: NDArray[np.uint8], offsets: NDArray[Any]) -> Words:
@@ -277,12 +275,9 @@ def _words_at(held: NDArray[np.uint8], offsets: NDArray[Any]) -> Words:
 
 def _confirmed(
     needles: Needles, held: NDArray[np.uint8], places: NDArray[Any], offsets: NDArray[Any]
-) -> tuple[int, int] | None:
+) -> Iterator[tuple[int, int]]:
     starts = offsets - needles.shifts[places]
     inside = (starts >= 0) & (starts + needles.window <= len(held))
     starts, owners = starts[inside], needles.owners[places[inside]]
     equal = (held[starts[:, None] + np.arange(needles.window)] == needles.windows[owners]).all(axis=1)
-    if not equal.any():
-        return None
-    first = int(np.flatnonzero(equal)[0])
-    return int(owners[first]), int(starts[first])
+    yield from zip(owners[equal].tolist(), starts[equal].tolist(), strict=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
-from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, VocabularyEdit, WrittenFile
+from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit, WrittenFile
 from releasegate.stripping.files import Done, Job, lay_out
-from releasegate.stripping.leftovers import Needles, read_needles, search, spans_to_search
 from releasegate.stripping.output import Output, new_folder
 from releasegate.stripping.plan import StripPlan
 from releasegate.stripping.reread import read_back
 from releasegate.stripping.room import can_share, refuse_writable, room
+from releasegate.stripping.searching import search_output
 from releasegate.stripping.source import changed
 from releasegate.stripping.steps import Step, steps_of
 from releasegate.stripping.vocabulary import edited_files
@@ -76,11 +76,14 @@ def write_strip(
             if verify_written:
                 stage("read back", sum(entry.size for entry in made.files))
                 written = read_back(output, made, watch)
-            needles = read_needles(contents.root, spans_to_search(contents, plan))
-            receipt = _receipt(job, done, made, needles, written, rehearsal=rehearsal)
-            _require_sound(output, steps, receipt)
-            stage("search", sum(entry.size for entry in made.files))
-            _refuse_leftovers(output, needles, [entry.path for entry in made.files], watch)
+            outcomes = tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name))
+            _require_sound(output, steps, outcomes)
+            stage("search", sum(entry.size * (1 + (entry.parts is not None)) for entry in made.files))
+            searched = search_output(contents, plan, output.root, [entry.path for entry in made.files], watch)
+            if searched.leak is not None:
+                place = Path(searched.leak.where).relative_to(output.root).as_posix()
+                raise StripError(f"{target}: {place}", f"{searched.leak.what} (nothing was written)", searched.leak.fix)
+            receipt = _receipt(job, done, made, searched.leftovers, written, outcomes, rehearsal=rehearsal)
             output.publish(receipt.text())
     except OSError as error:
         what = f"could not be written: {error.strerror or error}"
@@ -103,14 +106,7 @@ def _refuse_changes(contents: Contents, done: Sequence[Done]) -> None:
                 raise changed(contents.root / one.step.name)
 
 
-def _refuse_leftovers(output: Output, needles: Needles, names: list[str], watch: Watch | None) -> None:
-    finding = search(needles, output.root, names, watch)
-    if finding is not None:
-        what = f"would hold a piece of {finding.part}, which was to go, at byte {finding.offset:,} of {finding.file}"
-        raise StripError(str(output.target), what, "the source has a second copy of it: name that in the recipe too")
-
-
-def _require_sound(output: Output, steps: Sequence[Step], receipt: Receipt) -> None:
+def _require_sound(output: Output, steps: Sequence[Step], outcomes: Sequence[TensorOutcome]) -> None:
     """What is published can be opened as a checkpoint, and has the tensors that it is to have."""
     try:
         written = read_contents(output.root, strict=True)
@@ -119,7 +115,7 @@ def _require_sound(output: Output, steps: Sequence[Step], receipt: Receipt) -> N
         raise StripError(str(output.target), what, "correct the keys that the recipe sets") from error
     headers = {**written.shards, **written.siblings}
     found = [step.keys[name] for step in steps if step.keys and step.to for name in headers[step.to].entries]
-    staying = [outcome.name for outcome in receipt.tensors if not isinstance(outcome, Removed)]
+    staying = [outcome.name for outcome in outcomes if not isinstance(outcome, Removed)]
     assert sorted(found) == staying, "the new headers and the receipt disagree"
 
 
@@ -127,8 +123,9 @@ def _receipt(
     job: Job,
     done: Sequence[Done],
     made: Manifest,
-    needles: Needles,
+    leftovers: Leftovers,
     written: tuple[WrittenFile, ...] | None,
+    outcomes: tuple[TensorOutcome, ...],
     *,
     rehearsal: bool,
 ) -> Receipt:
@@ -144,14 +141,14 @@ def _receipt(
         tier="weights_absent",
         tier_means=TIER_MEANS["weights_absent"],
         rehearsal=rehearsal,
-        tensors=tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name)),
+        tensors=outcomes,
         dropped=tuple(sorted(dropped, key=lambda entry: entry.path)),
         keys=plan.keys,
         vocabulary=_vocabulary(job.contents, plan),
         converted=tuple(one.converted for one in done if one.converted is not None) or None,
         residual=plan.residual,
         lent=plan.lent,
-        leftovers=Leftovers(pieces=len(needles.parts), unsearched=needles.unsearched),
+        leftovers=leftovers,
         output=made,
         written=written,
     )
