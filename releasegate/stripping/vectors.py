@@ -179,17 +179,23 @@ def _read_columns(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[i
     item = item_size(view.dtype)
     looked_at = places(view.length)
     step = min(view.count, MOST, max(1, PIECE // (len(looked_at) * item)))
+    row = view.width * item
+    whole = np.empty((CELL, row if row * CELL <= SMALL else 0), dtype=np.uint8)
     for first in range(0, view.count, step):
         width = min(step, view.count - first)
         held = np.empty((len(looked_at), width * item), dtype=np.uint8)
-        start = view.base + (view.first + first) * item
+        start = (view.first + first) * item
         for cell in range(0, len(looked_at), CELL):
-            top, last = (view.rows[looked_at[at]] for at in (cell, cell + CELL - 1))
-            if width == view.width and last - top == CELL - 1:
-                _fill(file, held[cell : cell + CELL].reshape(-1), start + top * view.width * item, where)
-                continue
-            for at in range(cell, cell + CELL):
-                _fill(file, held[at], start + view.rows[looked_at[at]] * view.width * item, where)
+            rows = [view.rows[at] for at in looked_at[cell : cell + CELL]]
+            together = rows[-1] - rows[0] == CELL - 1
+            if together and width == view.width:
+                _fill(file, held[cell : cell + CELL].reshape(-1), view.base + rows[0] * row, where)
+            elif together and whole.size:
+                _fill(file, whole.reshape(-1), view.base + rows[0] * row, where)
+                held[cell : cell + CELL] = whole[:, start : start + width * item]
+            else:
+                for at, number in enumerate(rows, cell):
+                    _fill(file, held[at], view.base + number * row + start, where)
         yield first, _ordered(held.view(_KINDS[view.dtype][0]), view.dtype).T
 
 
