@@ -106,7 +106,7 @@ def search_output(
     for one in offers:
         if one not in listed:
             leak = leak or Problem(str(root / one.file), one.what, OFFER)
-    unsearched = {*needles.unsearched, *near.unsearched, *_unread(contents, plan)}
+    unsearched = {*needles.unsearched, *sketches.unsearched, *near.unsearched, *_unread(contents, plan)}
     return Searched(
         Leftovers(
             pieces=len(needles.parts),

@@ -103,20 +103,20 @@ def training_data(made: Tiny) -> None:
 
 
 LEAKS: dict[str, tuple[Callable[[Tiny], None], type[ReleaseGateError], str]] = {
-    "copied_head": (copied_head, StripError, "would hold a piece of lm_head.weight, which was to go"),
-    "tied_by_copy": (tied_by_copy, StripError, "would hold a piece of lm_head.weight, which was to go"),
-    "one_row": (one_row_in_a_larger_tensor, StripError, "would hold a piece of lm_head.weight, which was to go"),
+    "copied_head": (copied_head, StripError, "holds a piece of lm_head.weight, which was to go"),
+    "tied_by_copy": (tied_by_copy, StripError, "holds a piece of lm_head.weight, which was to go"),
+    "one_row": (one_row_in_a_larger_tensor, StripError, "holds a piece of lm_head.weight, which was to go"),
     "decoder_in_a_kept_tensor": (
         decoder_in_a_kept_tensor,
         StripError,
-        "would hold a piece of vqgan.safetensors: decoder.conv_in.weight, which was to go",
+        "holds a piece of vqgan.safetensors:decoder.conv_in.weight, which was to go",
     ),
     "filled_tensor_in_a_kept_one": (
         filled_tensor_in_a_kept_one,
         StripError,
-        "would hold a piece of model.vqmodel.post_quant_conv.weight, which was to go",
+        "holds a piece of model.vqmodel.post_quant_conv.weight, which was to go",
     ),
-    "raw_rows_in_a_text": (raw_rows_in_a_text, StripError, "would hold a piece of lm_head.weight, which was to go"),
+    "raw_rows_in_a_text": (raw_rows_in_a_text, StripError, "holds a piece of lm_head.weight, which was to go"),
     "decoder_under_another_name": (
         decoder_under_another_name,
         RecipeMismatch,

@@ -86,7 +86,7 @@ def scaled_decoder(made: Tiny) -> None:
         (turned_head, "lm_head.weight"),
         (head_in_half_precision, "lm_head.weight"),
         (quantised_head, "lm_head.weight"),
-        (scaled_decoder, "vqgan.safetensors: decoder.conv_in.weight"),
+        (scaled_decoder, "vqgan.safetensors:decoder.conv_in.weight"),
     ],
 )
 def test_a_planted_near_copy_is_found_by_name(plant: Callable[[Tiny], None], part: str, tmp_path: Path) -> None:
