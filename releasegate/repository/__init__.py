@@ -1,12 +1,19 @@
-"""A gate repository, its ledgers, and the run folders beside it, on disk."""
+"""A gate repository, its ledgers, and the run folders beside it, on disk.
 
-from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
-from releasegate.repository.deciding_run import decide_run
-from releasegate.repository.gate_repository import EvalFolder, GateRepository
-from releasegate.repository.ledger_file import LedgerFile, ledger_path
-from releasegate.repository.receipts import read_receipt, receipt_path
-from releasegate.repository.run_folder import RunFolder
-from releasegate.repository.starter import scaffold, starter
+What is named here is imported when it is asked for: a strip needs recipes and receipts, and none of what decides.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
+    from releasegate.repository.deciding_run import decide_run
+    from releasegate.repository.gate_repository import EvalFolder, GateRepository
+    from releasegate.repository.ledger_file import LedgerFile, ledger_path
+    from releasegate.repository.receipts import read_receipt, receipt_path
+    from releasegate.repository.run_folder import RunFolder
+    from releasegate.repository.starter import scaffold, starter
 
 __all__ = [
     "EvalFolder",
@@ -23,3 +30,20 @@ __all__ = [
     "scaffold",
     "starter",
 ]
+
+_MODULES = {
+    "attempts": ("close_attempt", "family_ledger", "known_attempt"),
+    "deciding_run": ("decide_run",),
+    "gate_repository": ("EvalFolder", "GateRepository"),
+    "ledger_file": ("LedgerFile", "ledger_path"),
+    "receipts": ("read_receipt", "receipt_path"),
+    "run_folder": ("RunFolder",),
+    "starter": ("scaffold", "starter"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError, NotFound, Problem
-from releasegate.evalcard import EvalCard, parse_card
-from releasegate.policy import Policy, parse_policy
-from releasegate.policycheck import Surroundings, problems
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
 from releasegate.subjects import SUBJECTS
+
+if TYPE_CHECKING:
+    from releasegate.evalcard import EvalCard
+    from releasegate.policy import Policy
 
 NOT_CODE = ("README.md", "eval.yaml")
 """Files of an eval's folder that do not change what is measured (the card has a digest of its own)."""
@@ -76,6 +78,9 @@ class GateRepository:
             NotFound: there is no such file.
             DocumentError: everything that is wrong with it.
         """
+        from releasegate.policy import parse_policy  # with scipy, which recipes do not need
+        from releasegate.policycheck import Surroundings, problems
+
         located = parse_policy(_read(path, "policy", "name a file in policies/"), self.shown(path))
         found = problems(located, Surroundings(self.cards(), self.recipes(), self.subjects()))
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
@@ -99,6 +104,8 @@ class GateRepository:
         return {eval_id: self._card(eval_id) for eval_id in self.eval_ids()}
 
     def _card(self, eval_id: str) -> EvalCard:
+        from releasegate.evalcard import parse_card
+
         path = self.root / "evals" / eval_id / "eval.yaml"
         located = parse_card(_read(path, "eval card", "add it"), self.shown(path))
         if located.record.id != eval_id:

@@ -26,13 +26,14 @@ class Output:
     Attributes:
         target: the folder that shall come to be.
         root: the hidden folder.
+        durable: whether what is written is on disk, not in memory alone, before it is used.
     """
 
     def __init__(self, target: Path, *, durable: bool) -> None:
         self.target = target
         self.root = target.with_name(f".{target.name}.{secrets.token_hex(6)}.partial")
         self._receipt = _receipt_of(self.root)
-        self._durable = durable
+        self.durable = durable
 
     @contextmanager
     def create(self, name: str, size: int, *, sparse: bool) -> Iterator[int]:
@@ -104,7 +105,7 @@ class Output:
         self._receipt.unlink(missing_ok=True)
 
     def _to_disk(self, descriptor: int) -> None:
-        if self._durable:
+        if self.durable:
             os.fsync(descriptor)
 
     def _folder_to_disk(self, folder: Path) -> None:

@@ -23,7 +23,7 @@ def read_back(output: Output, made: Manifest, watch: Watch | None = None) -> tup
     Raises:
         StripError: a file is not what was written.
     """
-    for name in list_files(output.root):
+    for name in list_files(output.root) if output.durable else ():
         with open_regular(output.root / name) as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # from the disk, not from memory
     try:
