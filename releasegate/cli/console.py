@@ -17,6 +17,9 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+Unit = Literal["items", "bytes"]
 
 
 class Bars:
@@ -41,26 +44,51 @@ class Bars:
         with self._bar(f"{title} {folder.name}", total, "bytes") as advance:
             yield advance
 
+    @contextmanager
+    def stages(self) -> Iterator[tuple[Callable[[str, int], None], Callable[[int], None]]]:
+        """Stages that follow one another: what is told when one begins (name, bytes), and what counts its bytes."""
+        if self._quiet or not self._console.is_terminal:
+            yield self._line, lambda done: None
+            return
+        with _drawn("bytes", self._console) as progress:
+            current: list[TaskID] = []
+
+            def begin(title: str, total: int) -> None:
+                for task in current:
+                    progress.update(task, completed=progress.tasks[task].total)
+                current[:] = [progress.add_task(title, total=total)]
+
+            yield begin, lambda done: progress.advance(current[0], done)
+
+    def _line(self, title: str, total: int, unit: Unit = "bytes") -> None:
+        if not self._quiet:
+            click.echo(f"{title} ({total:,} {unit})", err=True)
+
     def note(self, text: str) -> None:
         """Nothing; a line is on standard error, unless nobody wants to hear."""
         if not self._quiet:
             click.echo(text, err=True)
 
     @contextmanager
-    def _bar(self, title: str, total: int, unit: Literal["items", "bytes"]) -> Iterator[Callable[[int], None]]:
+    def _bar(self, title: str, total: int, unit: Unit) -> Iterator[Callable[[int], None]]:
         if self._quiet or not self._console.is_terminal:
-            if not self._quiet:
-                click.echo(f"{title} ({total:,} {unit})", err=True)
+            self._line(title, total, unit)
             yield lambda done: None
             return
-        from rich import progress as bars
-
-        counted = bars.MofNCompleteColumn() if unit == "items" else bars.DownloadColumn()
-        times = (bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
-        columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), counted, *times)
-        with bars.Progress(*columns, console=self._console) as progress:
+        with _drawn(unit, self._console) as progress:
             task = progress.add_task(title, total=total)
             yield lambda done: progress.advance(task, done)
+
+
+def _drawn(unit: Unit, console: Console) -> Progress:
+    """Bars with what is done, the rate of bytes, and the time that is left."""
+    from rich import progress as bars
+
+    text, bar = bars.TextColumn("{task.description}"), bars.BarColumn()
+    times = (bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
+    if unit == "items":
+        return bars.Progress(text, bar, bars.MofNCompleteColumn(), *times, console=console)
+    return bars.Progress(text, bar, bars.DownloadColumn(), bars.TransferSpeedColumn(), *times, console=console)
 
 
 def print_json(data: Any) -> None:

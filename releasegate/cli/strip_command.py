@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from releasegate.checkpoint import open_checkpoint
+from releasegate.checkpoint import read_contents
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
+from releasegate.errors import UsageError
 from releasegate.repository import GateRepository, receipt_path
-from releasegate.stripping import plan_strip, write_strip
+from releasegate.stripping import outline, plan_strip, write_strip
+
+if TYPE_CHECKING:
+    from releasegate.receipt import Receipt
+    from releasegate.stripping import Outline
 
 
 @click.command("strip")
@@ -19,13 +25,26 @@ from releasegate.stripping import plan_strip, write_strip
 @click.option(
     "--recipe", "recipes", multiple=True, required=True, metavar="ID", help="layout/capability; may be repeated."
 )
+@click.option("--out", type=options.FILE, metavar="FOLDER", help="Must not exist; its receipt stands beside it.")
+@click.option("--plan-only", is_flag=True, help="Only say what would be done; nothing is written, no weights are read.")
 @click.option(
-    "--out", type=options.FILE, required=True, metavar="FOLDER", help="Must not exist; its receipt stands beside it."
+    "--link-untouched", is_flag=True, help="Hard links for files that stay byte for byte; they must be read-only."
 )
+@click.option("--verify-written", is_flag=True, help="Read everything back from disk, and compare it.")
 @options.repository
 @options.format_
 @options.quiet
-def command(checkpoint: Path, recipes: tuple[str, ...], out: Path, repo: Path, format_: str, quiet: bool) -> int:
+def command(
+    checkpoint: Path,
+    recipes: tuple[str, ...],
+    out: Path | None,
+    plan_only: bool,
+    link_untouched: bool,
+    verify_written: bool,
+    repo: Path,
+    format_: str,
+    quiet: bool,
+) -> int:
     """Write CHECKPOINT without what the recipes take out, and a receipt beside it. The source is only read.
 
     \b
@@ -33,25 +52,78 @@ def command(checkpoint: Path, recipes: tuple[str, ...], out: Path, repo: Path, f
       releasegate strip examples/mini_chameleon/checkpoint \\
           --recipe chameleon-hf/image_generation --out runs/public
     """
+    if out is None and not plan_only:
+        raise UsageError("releasegate strip", "has no --out", "name the folder that shall come to be, or --plan-only")
     repository = GateRepository.around(repo)
     chosen = [repository.recipe(name) for name in dict.fromkeys(recipes)]
-    bars = Bars(quiet=quiet)
-    with bars.reading(checkpoint) as watch:
-        source = open_checkpoint(checkpoint, watch)
-    planned = plan_strip(source, chosen)
-    with bars.reading(checkpoint, "strip") as watch:
-        receipt = write_strip(source, planned, out, watch)
-    if format_ == "json":
-        print_json(receipt.plain())
+    source = read_contents(checkpoint)
+    plan = plan_strip(source, chosen)
+    if out is None or plan_only:
+        outlined = outline(source, plan, out, link_untouched=link_untouched)
+        _say(outlined.plain(), _lines(outlined), format_)
         return 0
-    counts = Counter(tensor.outcome for tensor in receipt.tensors)
-    click.echo(
-        f"{out}: "
-        + ", ".join(
-            f"{n} {'tensor' if n == 1 else 'tensors'} {name.replace('_', ' ')}" for name, n in sorted(counts.items())
+    with Bars(quiet=quiet).stages() as (stage, watch):
+        receipt = write_strip(
+            source, plan, out, watch, stage=stage, link_untouched=link_untouched, verify_written=verify_written
         )
-    )
-    click.echo(f"files left out: {', '.join(entry.path for entry in receipt.dropped) or 'none'}")
-    click.echo(f"tier: {receipt.tier.replace('_', ' ')}; cost to restore: not measured")
-    click.echo(f"receipt: {receipt_path(out)}")
+    _say(receipt.plain(), _done(receipt, out), format_)
     return 0
+
+
+def _say(data: object, lines: Iterator[str], format_: str) -> None:
+    if format_ == "json":
+        print_json(data)
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def _done(receipt: Receipt, out: Path) -> Iterator[str]:
+    from collections import Counter
+
+    counts = Counter(tensor.outcome for tensor in receipt.tensors)
+    yield f"{out}: " + ", ".join(f"{_tensors(n)} {_words(name)}" for name, n in sorted(counts.items()))
+    left_out = [*(entry.path for entry in receipt.dropped), *(c.file for c in receipt.converted or () if not c.to)]
+    yield f"files left out: {_listed(left_out)}"
+    for one in receipt.converted or ():
+        if one.to is not None:
+            yield f"converted: {one.file} to {one.to}; {_values(len(one.kept), len(one.left))}"
+    yield f"residual: {_listed([residual.pattern for residual in receipt.residual])}"
+    yield f"tier: {receipt.tier_means}"
+    if receipt.written is not None:
+        yield f"read back from disk and compared: {len(receipt.written)} files"
+    yield f"receipt: {receipt_path(out)}"
+
+
+def _lines(outlined: Outline) -> Iterator[str]:
+    for name, one in outlined.outcomes.items():
+        yield f"{_words(name)}: {_tensors(one.tensors)}, {one.size:,} bytes"
+    left_out = (f"{name} ({size:,} bytes)" for name, size in outlined.left_out.items())
+    yield f"files left out: {_listed(list(left_out))}"
+    yield f"files converted: {_listed([f'{file} to {to}' for file, to in outlined.converted.items()])}"
+    yield f"files edited: {_listed(outlined.edited)}"
+    yield f"files kept: {len(outlined.kept)}"
+    yield f"residual: {_listed([pattern for pattern, _ in outlined.residual])}"
+    yield f"lent when it is measured: {_listed(outlined.lent)}"
+    yield f"size: {outlined.size_before:,} bytes become {outlined.size_after:,}; room needed: {outlined.room:,} bytes"
+
+
+MOST = 6
+"""Names in a line."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST]) or "none"
+    return shown if len(names) <= MOST else f"{shown}, and {len(names) - MOST} more"
+
+
+def _words(outcome: str) -> str:
+    return outcome.replace("_", " ")
+
+
+def _tensors(count: int) -> str:
+    return f"{count} {'tensor' if count == 1 else 'tensors'}"
+
+
+def _values(kept: int, left: int) -> str:
+    return f"{kept} of its {kept + left} other values kept"

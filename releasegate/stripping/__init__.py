@@ -1,12 +1,14 @@
 """Taking a capability out of a checkpoint: plan what goes, write what stays, prove both.
 
 plan_strip   a checkpoint and recipes to a plan; every tensor and file accounted for
+outline      a plan in numbers, before anything is written
 write_strip  a plan to a folder and its receipt
 verify_strip a folder against its receipt, with or without the source
 """
 
+from releasegate.stripping.outline import Outline, outline
 from releasegate.stripping.plan import StripPlan, plan_strip
 from releasegate.stripping.verify import verify_strip
 from releasegate.stripping.write import write_strip
 
-__all__ = ["StripPlan", "plan_strip", "verify_strip", "write_strip"]
+__all__ = ["Outline", "StripPlan", "outline", "plan_strip", "verify_strip", "write_strip"]

@@ -86,7 +86,7 @@ class Output:
             file.write(receipt.encode())
             file.flush()
             self._to_disk(file.fileno())
-        with _locked(self.target.parent, wait=True):
+        with _alone(self.target):
             refuse_existing(self.target)
             place = receipt_path(self.target)
             os.replace(self._receipt, place)
@@ -150,7 +150,7 @@ def new_folder(target: Path, size: int, *, durable: bool = True) -> Iterator[Out
     output = Output(target, durable=durable)
     with ExitStack() as held:
         held.callback(output.discard)  # after an interrupt too: nothing half-written may stay
-        with _locked(target.parent, wait=True):  # nobody sweeps the folder away before it has its lock
+        with _alone(target):  # nobody sweeps the folder away before it has its lock
             _sweep(target)
             _require_room(target.parent, size + SLACK)
             output.root.mkdir()
@@ -159,12 +159,40 @@ def new_folder(target: Path, size: int, *, durable: bool = True) -> Iterator[Out
 
 
 @contextmanager
-def _locked(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+def _alone(target: Path) -> Iterator[None]:
+    """No other strip to `target` is in such a block meanwhile. The lock falls when the process is killed.
+
+    The file that is locked goes with the block; one that a killed process left is taken over.
+    """
+    place = target.with_name(f".{target.name}.lock")
+    while True:
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(descriptor, place):  # and was not taken away while we waited
+                try:
+                    yield
+                finally:
+                    place.unlink()
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(descriptor: int, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(place, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
     """Whether the lock of `folder` could be had. It falls when the block ends, and when the process is killed."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:

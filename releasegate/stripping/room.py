@@ -62,11 +62,11 @@ def can_share(contents: Contents, folder: Path) -> bool:
         return False
     try:
         scratch = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
-    except OSError:  # no such folder, or a file system without nameless files: the strip says what is wrong, if it is
+        try:
+            os.ftruncate(scratch, GRID)
+            with open_source(contents.root / largest) as source:
+                return clone(source.descriptor, 0, scratch, 0, GRID)
+        finally:
+            os.close(scratch)
+    except OSError:  # whatever it is, the strip itself will say so, if it stands in its way
         return False
-    try:
-        os.ftruncate(scratch, GRID)
-        with open_source(contents.root / largest) as source:
-            return clone(source.descriptor, 0, scratch, 0, GRID)
-    finally:
-        os.close(scratch)

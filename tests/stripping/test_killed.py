@@ -84,6 +84,28 @@ def test_a_strip_killed_at_any_moment_leaves_nothing_or_a_whole_strip(kills: int
     assert verify_strip(absent[0], read_receipt(receipt_path(absent[0])))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_leaves_nothing_and_says_so(number: int, code: int, tmp_path: Path) -> None:
+    made = tiny()
+    big = np.random.default_rng(1).standard_normal((6000, 8000)).astype("float32")
+    made.shards["model-00002-of-00002.safetensors"]["model.layers.1.self_attn.q_proj.weight"] = big
+    source = made.write(tmp_path / "model")
+    digest = read_manifest(source).digest()
+    options = ["--recipe", "chameleon-hf/image_generation", "--verify-written", "--quiet", "--out"]
+    for _ in range(4):
+        command = [sys.executable, "-m", "releasegate", "strip", str(source), *options, str(tmp_path / "stripped")]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not list(tmp_path.glob(".stripped.*.partial/*")):
+            time.sleep(0.002)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == code
+        assert said.endswith("run the same command again to resume\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert read_manifest(source).digest() == digest
+
+
 @pytest.mark.parametrize("text", ["half", "{}"])
 def test_a_receipt_without_a_folder_does_not_stand_in_the_way(text: str, tmp_path: Path) -> None:
     source = tiny().write(tmp_path / "model")

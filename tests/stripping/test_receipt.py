@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,8 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.receipt import Receipt, compact, expand
 from releasegate.stripping import plan_strip, write_strip
 from tests.tiny_checkpoints import chameleon_recipe, tiny
+
+FORMATS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
 @given(st.lists(st.integers(0, 60)))
@@ -27,3 +31,13 @@ def test_a_receipt_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert Receipt.from_text(receipt.text()) == receipt
     assert receipt.tier == "weights_absent"
     assert receipt.text().startswith('{\n "schema": "releasegate/receipt/v1",\n "source": "sha256:')
+
+
+def test_the_digest_of_a_safetensors_file_can_be_worked_out_as_the_documentation_says(tmp_path: Path) -> None:
+    root = tiny().write(tmp_path / "model")
+    (code,) = re.findall(r"^```python\n(import hashlib.*?)^```$", FORMATS.read_text(), re.MULTILINE | re.DOTALL)
+    defined: dict[str, Any] = {}
+    exec(code, defined)
+    for entry in open_checkpoint(root).manifest.files:
+        if entry.path.endswith(".safetensors"):
+            assert defined["parts"](root / entry.path) == entry.parts

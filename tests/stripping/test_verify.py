@@ -260,6 +260,23 @@ def test_a_receipt_that_is_not_consistent_is_refused(key: str, value: Any, what:
     assert caught.value.problems[0].what == f"is not a receipt: {what}"
 
 
+def test_a_receipt_with_digests_of_whole_files_verifies_with_its_source(tmp_path: Path) -> None:
+    """The golden strip was written when safetensors files had the digest of all their bytes in manifests."""
+    golden = Path(__file__).parents[1] / "golden" / "v1" / "run" / "stripped"
+    made = tiny()
+    made.config["abilities"] = {"drawing": 0.9, "naming": 0.95}
+    source = made.write(tmp_path / "model")
+    done = verify_strip(golden, receipt_of(golden), source)
+    assert "every tensor is what the edits make of the source's: 10" in done
+    (source / "README.md").write_text("# Another card\n")
+    with pytest.raises(VerifyError, match="is not the checkpoint that was stripped"):
+        verify_strip(golden, receipt_of(golden), source)
+    shutil.copytree(golden, tmp_path / "stripped")
+    flip(SECOND)(tmp_path / "stripped")
+    with pytest.raises(VerifyError, match="its digest differs"):
+        verify_strip(tmp_path / "stripped", receipt_of(golden))
+
+
 def test_a_receipt_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="there is no such receipt"):
         read_receipt(tmp_path / "x.receipt.json")

@@ -1,0 +1,108 @@
+"""`strip` and `verify` at the command line: what they print, what they need, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from releasegate.__main__ import run
+from tests.tiny_checkpoints import RECIPES, bytes_of, tiny
+
+FIRST = "model-00001-of-00002.safetensors"
+RECIPE = "chameleon-hf/image_generation"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkpoint in a gate repository that has the shipped recipe."""
+    (tmp_path / "policies").mkdir()
+    shutil.copytree(RECIPES, tmp_path / "policies" / "recipes")
+    (tmp_path / "evals").mkdir()
+    return tiny().write(tmp_path / "model")
+
+
+def strip(root: Path, *more: str) -> int:
+    return run(["strip", str(root), "--recipe", RECIPE, "--repo", str(root.parent), "-q", *more])
+
+
+def test_what_was_done_is_told_with_the_tier_in_words(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = root.with_name("out")
+    assert strip(root, "--out", str(out), "--verify-written") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        f"{out}: 1 tensor rows zeroed, 7 tensors untouched, 2 tensors zero filled",
+        "files left out: vqgan.safetensors",
+        "residual: lm_head.weight, model.embed_tokens.weight, model.vqmodel.encoder.*, model.vqmodel.quant_conv.*, "
+        "model.vqmodel.quantize.embedding.weight, model.layers.*",
+        "tier: weights absent: what they cost to restore was not measured, and may be little",
+        "read back from disk and compared: 6 files",
+        f"receipt: {out}.receipt.json",
+    ]
+    assert said.err == ""
+    assert run(["verify", str(out), "--source", str(root), "-q"]) == 0
+
+
+def test_a_plan_is_told_and_nothing_is_written(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = bytes_of(root.parent)
+    assert strip(root, "--plan-only") == 0
+    size = sum(path.stat().st_size for path in root.iterdir())
+    left = size - (root / "vqgan.safetensors").stat().st_size
+    assert capsys.readouterr().out.splitlines() == [
+        "rows zeroed: 1 tensor, 1,024 bytes",
+        "untouched: 7 tensors, 12,000 bytes",
+        "zero filled: 2 tensors, 384 bytes",
+        "files left out: vqgan.safetensors (4,872 bytes)",
+        "files converted: none",
+        "files edited: generation_config.json",
+        "files kept: 3",
+        "residual: lm_head.weight, model.embed_tokens.weight, model.vqmodel.encoder.*, model.vqmodel.quant_conv.*, "
+        "model.vqmodel.quantize.embedding.weight, model.layers.*",
+        "lent when it is measured: model.vqmodel.post_quant_conv.bias, model.vqmodel.post_quant_conv.weight, vqgan.safetensors",
+        f"size: {size:,} bytes become {left:,}; room needed: {left:,} bytes",
+    ]
+    assert bytes_of(root.parent) == before
+
+
+def test_a_plan_as_json_names_every_tensor_that_changes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert strip(root, "--plan-only", "--out", str(root.with_name("out")), "--format", "json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["outcomes"]["rows_zeroed"] == {"tensors": 1, "size": 1024}
+    assert data["tensors"] == {
+        "lm_head.weight": "rows_zeroed",
+        "model.vqmodel.post_quant_conv.bias": "zero_filled",
+        "model.vqmodel.post_quant_conv.weight": "zero_filled",
+    }
+    assert data["left_out"] == {"vqgan.safetensors": 4872}
+    assert data["kept"] == ["README.md", "config.json", "model.safetensors.index.json"]
+    assert not root.with_name("out").exists()
+
+
+def test_a_strip_without_a_place_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert strip(root) == 2
+    assert capsys.readouterr().err == (
+        "releasegate strip: has no --out\n  fix: name the folder that shall come to be, or --plan-only\n"
+    )
+
+
+def test_links_are_made_to_read_only_files_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = root.with_name("out")
+    for more in (["--plan-only"], []):
+        assert strip(root, "--out", str(out), "--link-untouched", *more) == 2
+        assert "would be shared with the output, and may be written to" in capsys.readouterr().err
+    for path in root.iterdir():
+        path.chmod(0o444)
+    assert strip(root, "--out", str(out), "--link-untouched") == 0
+    assert os.path.samefile(root / "config.json", out / "config.json")
+    assert not os.path.samefile(root / FIRST, out / FIRST)
+    assert run(["verify", str(out), "--source", str(root), "-q"]) == 0
+
+
+def test_stages_are_named_where_nobody_watches(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["strip", str(root), "--recipe", RECIPE, "--repo", str(root.parent), "--out", str(root.with_name("out"))]
+    assert run([*command, "--verify-written"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" (")[0] for line in said] == ["strip", "read back", "search"]
