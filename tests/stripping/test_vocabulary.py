@@ -7,10 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -18,7 +16,7 @@ from releasegate.checkpoint import read_contents
 from releasegate.errors import RecipeMismatch, ReleaseGateError
 from releasegate.receipt import KeySet
 from releasegate.recipe import Recipe
-from releasegate.stripping import plan_strip
+from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.stripping.vocabulary import edited_files
 
 LETTERS = [*"abcdefgh", "Ġ"]
@@ -105,27 +103,14 @@ def change(root: Path, file: str, **keys: Any) -> None:
     (root / file).write_text(json.dumps({**data, **keys}))
 
 
-def apply_by_hand(source: Path, target: Path) -> Path:
-    """What a strip by the recipe comes to, made with numpy and the edited files alone."""
-    contents = read_contents(source)
-    plan = plan_strip(contents, [recipe()])
-    target.mkdir()
-    tensors = load_file(source / "model.safetensors")
-    for name, edit in plan.tensors.items():
-        gone = [row for first, last in edit.rows for row in range(first, last + 1)]
-        tensors[name] = np.delete(tensors[name], gone, axis=edit.dimension)
-    save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
-    for name in contents.sizes:
-        if name.endswith(".json"):
-            (target / name).write_bytes((source / name).read_bytes())
-    for name, data in edited_files(contents, plan).items():
-        (target / name).write_text(json.dumps(data))
-    return target
-
-
 def test_a_model_without_its_image_tokens_reads_and_writes_the_others_as_before(tmp_path: Path) -> None:
     before = llama(tmp_path / "model")
-    after = apply_by_hand(before, tmp_path / "stripped")
+    after = tmp_path / "stripped"
+    contents = read_contents(before)
+    receipt = write_strip(contents, plan_strip(contents, [recipe()]), after)
+    assert receipt.vocabulary is not None
+    assert receipt.vocabulary.tokens == ((4, 4), (12, 13))
+    assert verify_strip(after, receipt, before)
     kept = [number for number, token in enumerate(VOCABULARY) if token not in IMAGES]
     read = [AutoTokenizer.from_pretrained(root).encode(TEXT) for root in (before, after)]
     assert [kept[new] for new in read[1]] == read[0]
