@@ -167,7 +167,8 @@ def read_claims(path: Path) -> Header | None:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            text = file.read(min(int.from_bytes(file.read(8), "little"), size, MAX_HEADER))
+            length = int.from_bytes(file.read(8), "little")
+            text = file.read(min(length, size)) if length <= MAX_HEADER else b""
         return _parsed(text, str(path))
     except CheckpointError:
         return None

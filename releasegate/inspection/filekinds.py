@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from releasegate.checkpoint.files import open_regular
+from releasegate.checkpoint.headers import MAX_HEADER
 from releasegate.errors import CheckpointError
 from releasegate.inspection.record import FileKind
 
@@ -54,7 +55,8 @@ HOLDS_TEXT = frozenset[FileKind](("configuration", "tokenizer", "index", "text",
 def kind_of(root: Path, name: str) -> FileKind:
     """What the file `name` in `root` is; a safetensors file counts as `beside` until the model's files are known.
 
-    A file that only its first bytes give away (a zip archive called `notes.txt`) is what those say.
+    A file that only its first bytes give away (a zip archive called `notes.txt`, a safetensors file called `x.bin`) is
+    what those say.
     """
     ending = PurePosixPath(name).suffix.lower()
     base = PurePosixPath(name).name
@@ -67,9 +69,10 @@ def kind_of(root: Path, name: str) -> FileKind:
         by_name = "tokenizer"
     elif base == ".metadata":
         by_name = "distributed"
-    if by_name in ("pickle", "gguf", "distributed", "second_form", "code", "archive"):
+    if by_name in ("gguf", "distributed", "second_form", "code", "archive"):
         return by_name
-    return _by_content(root / name) or by_name
+    by_content = _by_content(root / name) or by_name
+    return by_name if by_name == "pickle" and by_content not in ("beside", "gguf") else by_content
 
 
 def _by_content(path: Path) -> FileKind | None:
@@ -78,4 +81,6 @@ def _by_content(path: Path) -> FileKind | None:
             first = os.pread(file.fileno(), 16, 0)
     except (CheckpointError, OSError):
         return None  # whoever reads it says so
+    if first[8:9] == b"{" and 2 <= int.from_bytes(first[:8], "little") <= MAX_HEADER:
+        return "beside"
     return next((kind for start, kind in _SIGNATURES.items() if first.startswith(start)), None)
