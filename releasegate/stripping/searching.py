@@ -180,15 +180,25 @@ def _unread(contents: Contents, plan: StripPlan) -> Iterator[Unsearched]:
 
 def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
     """Tokens whose row was emptied and stays in place, in a tensor that has one for each token."""
-    where, size = places(contents, plan), max(contents.vocabulary.values(), default=-1) + 1
-    return {
-        row
-        for key, edit in plan.tensors.items()
-        if edit.outcome in ("rows_zeroed", "rows_reinitialised")
-        and size
-        and where[key].entry.shape[edit.dimension] >= size
-        for row in expand(edit.rows)
-    }
+    where, sizes = places(contents, plan), _vocabulary_sizes(contents)
+    shards = sorted(contents.shards)
+    found: set[int] = set()
+    for key, edit in plan.tensors.items():
+        place = where[key]
+        if edit.outcome in ("rows_zeroed", "rows_reinitialised"):
+            length, joined = place.entry.shape[edit.dimension], len(shards) if contents.parallel else 1
+            if length in sizes:
+                found |= set(expand(edit.rows))
+            elif length * joined in sizes and place.file in shards:
+                found |= {shards.index(place.file) * length + row for row in expand(edit.rows)}
+    return found
+
+
+def _vocabulary_sizes(contents: Contents) -> set[int]:
+    """How many rows a tensor has that has one for each token."""
+    nested = [value for value in contents.config.values() if isinstance(value, Mapping)]
+    sizes = {config.get("vocab_size") for config in (contents.config, *nested)}
+    return {size for size in (*sizes, max(contents.vocabulary.values(), default=-1) + 1) if type(size) is int and size}
 
 
 def _gone(contents: Contents, plan: StripPlan) -> list[str]:
