@@ -49,7 +49,7 @@ class Contents:
     vocabulary: Mapping[str, int] = field(repr=False)
     sizes: Mapping[str, int] = field(repr=False)
     foreign: Mapping[str, str] = field(repr=False)
-    code: Mapping[str, str] = field(repr=False)
+    code: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def parallel(self) -> bool:

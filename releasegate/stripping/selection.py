@@ -156,8 +156,9 @@ def _sizes(fitting: Fitting) -> set[int]:
 
 def _whole_numbers(value: object) -> Iterator[int]:
     if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _whole_numbers(inner)
+        for key, inner in value.items():
+            if key != "vocabulary_map":  # holds ids, which are no sizes
+                yield from _whole_numbers(inner)
     elif type(value) is int:
         yield value
 
