@@ -22,10 +22,10 @@ sys.path.insert(0, str(TOP))
 
 from releasegate.checkpoint.headers import Header, read_header  # noqa: E402
 from releasegate.receipt import Ranges, compact  # noqa: E402
-from releasegate.stripping.leftovers import Span, read_needles, search  # noqa: E402
-from releasegate.stripping.nearcopies import search_near_copies  # noqa: E402
-from releasegate.stripping.removedparts import RemovedPart  # noqa: E402
-from releasegate.stripping.sketches import sketch_removed  # noqa: E402
+from releasegate.stripping.searching.leftovers import Span, read_needles, search  # noqa: E402
+from releasegate.stripping.searching.nearcopies import search_near_copies  # noqa: E402
+from releasegate.stripping.searching.removedparts import RemovedPart  # noqa: E402
+from releasegate.stripping.searching.sketches import sketch_removed  # noqa: E402
 from tests.tiny_forms import FORMS, bf16, drawn, searched, sketches_of, stored, write  # noqa: E402
 
 LENGTHS, COSINES = (32, 64, 256, 1024, 4096), (0.0, 0.5, 0.8)

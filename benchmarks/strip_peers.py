@@ -87,11 +87,11 @@ def ours(*, hashed: bool = True, link: bool = False, read: bool = False) -> Work
     from releasegate.manifest import Manifest
     from releasegate.repository import GateRepository
     from releasegate.stripping import plan_strip
-    from releasegate.stripping.files import Job, lay_out
-    from releasegate.stripping.output import new_folder
-    from releasegate.stripping.reread import read_back
-    from releasegate.stripping.room import can_share
-    from releasegate.stripping.steps import steps_of
+    from releasegate.stripping.writing.files import Job, lay_out
+    from releasegate.stripping.writing.output import new_folder
+    from releasegate.stripping.writing.reread import read_back
+    from releasegate.stripping.writing.room import can_share
+    from releasegate.stripping.writing.steps import steps_of
 
     recipe = GateRepository.around(Path(__file__).parents[1]).recipe("chameleon-hf/image_generation")
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from releasegate.checkpoint.headers import Header, read_header
 from releasegate.receipt import Ranges
-from releasegate.stripping.nearcopies import NearSearch, search_near_copies
-from releasegate.stripping.removedparts import RemovedPart
-from releasegate.stripping.sketches import Sketches, sketch_removed
+from releasegate.stripping.searching.nearcopies import NearSearch, search_near_copies
+from releasegate.stripping.searching.removedparts import RemovedPart
+from releasegate.stripping.searching.sketches import Sketches, sketch_removed
 from tests.tiny_checkpoints import safetensors
 
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from releasegate.repository.ledger_file import LedgerFile, ledger_path
     from releasegate.repository.receipts import read_receipt, receipt_path
     from releasegate.repository.run_folder import RunFolder
-    from releasegate.repository.starter import scaffold, starter
+    from releasegate.repository.bundled import scaffold, starter
 
 __all__ = [
     "EvalFolder",
@@ -38,7 +38,7 @@ _MODULES = {
     "ledger_file": ("LedgerFile", "ledger_path"),
     "receipts": ("read_receipt", "receipt_path"),
     "run_folder": ("RunFolder",),
-    "starter": ("scaffold", "starter"),
+    "bundled": ("scaffold", "starter"),
 }
 
 

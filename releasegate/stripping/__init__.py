@@ -6,9 +6,9 @@ write_strip  a plan to a folder and its receipt
 verify_strip a folder against its receipt, with or without the source
 """
 
-from releasegate.stripping.outline import Outline, outline
-from releasegate.stripping.plan import StripPlan, plan_strip
-from releasegate.stripping.verify import verify_strip
-from releasegate.stripping.write import write_strip
+from releasegate.stripping.planning.plan import StripPlan, plan_strip
+from releasegate.stripping.verifying.verify import verify_strip
+from releasegate.stripping.writing.outline import Outline, outline
+from releasegate.stripping.writing.write import write_strip
 
 __all__ = ["Outline", "StripPlan", "outline", "plan_strip", "verify_strip", "write_strip"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from releasegate.stripping import copying
-from releasegate.stripping.copying import GRID, copy_range
-from releasegate.stripping.source import open_source
+from releasegate.stripping.writing import copying
+from releasegate.stripping.writing.copying import GRID, copy_range
+from releasegate.stripping.writing.source import open_source
 
 FALLS_THROUGH = [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP]
 

@@ -22,9 +22,9 @@ import pytest
 from releasegate.checkpoint import open_checkpoint, read_contents, read_manifest
 from releasegate.errors import StripError
 from releasegate.repository import read_receipt, receipt_path
-from releasegate.stripping import output, plan_strip, verify_strip, write_strip
 from releasegate.stripping.edits import TensorEdit
-from releasegate.stripping.room import can_share
+from releasegate.stripping.writing import output, plan_strip, verify_strip, write_strip
+from releasegate.stripping.writing.room import can_share
 from tests.stripping.test_copying import shares
 from tests.tiny_checkpoints import bytes_of, chameleon_recipe, safetensors, tiny
 from tests.tiny_strips import allocated, plan_of

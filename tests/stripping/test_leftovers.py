@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from releasegate.checkpoint.files import BLOCK
 from releasegate.receipt import Unsearched
-from releasegate.stripping import leftovers
-from releasegate.stripping.leftovers import Finding, Needles, Span, read_needles
+from releasegate.stripping.searching.leaks import leftovers
+from releasegate.stripping.searching.leftovers import Finding, Needles, Span, read_needles
 
 NAMES = ["hay"]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from releasegate.checkpoint.headers import BITS, read_header
 from releasegate.errors import CheckpointError
 from releasegate.receipt import Unsearched
-from releasegate.stripping.nearcopies import NEAR, NearCopy, search_near_copies
-from releasegate.stripping.removedparts import RemovedPart
-from releasegate.stripping.sketches import TOO_PLAIN, TOO_SMALL, Sketches, sketch_removed
+from releasegate.stripping.searching.nearcopies import NEAR, NearCopy, search_near_copies
+from releasegate.stripping.searching.removedparts import RemovedPart
+from releasegate.stripping.searching.sketches import TOO_PLAIN, TOO_SMALL, Sketches, sketch_removed
 from tests.tiny_checkpoints import safetensors
 from tests.tiny_forms import FORMS, Stored, bf16, drawn, searched, sketches_of, stored, write
 

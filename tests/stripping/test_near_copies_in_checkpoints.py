@@ -10,9 +10,9 @@ import pytest
 
 from releasegate.checkpoint import Checkpoint, open_checkpoint
 from releasegate.stripping import StripPlan, plan_strip, write_strip
-from releasegate.stripping.nearcopies import NearSearch, search_near_copies
-from releasegate.stripping.removedparts import RemovedPart
-from releasegate.stripping.sketches import Sketches, sketch_removed
+from releasegate.stripping.searching.nearcopies import NearSearch, search_near_copies
+from releasegate.stripping.searching.removedparts import RemovedPart
+from releasegate.stripping.searching.sketches import Sketches, sketch_removed
 from tests.tiny_checkpoints import Tiny, chameleon_recipe, tiny
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from releasegate.stripping.noise import DTYPES, numbers, seed_for
+from releasegate.stripping.writing.noise import DTYPES, numbers, seed_for
 
 SEED = "sha256:" + "0123456789abcdef" * 4
 WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}

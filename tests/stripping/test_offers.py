@@ -11,7 +11,7 @@ import pytest
 from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import CheckpointError
 from releasegate.stripping import plan_strip, write_strip
-from releasegate.stripping.offers import Offer, find_offers, gone_components
+from releasegate.stripping.searching.offers import Offer, find_offers, gone_components
 from tests.tiny_checkpoints import chameleon_recipe, tiny
 
 IDS = range(4, 8)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from releasegate.checkpoint.headers import Entry
 from releasegate.errors import CheckpointError
 from releasegate.receipt import compact
-from releasegate.stripping import rows, stream
+from releasegate.stripping import rows
 from releasegate.stripping.edits import TensorEdit
-from releasegate.stripping.noise import numbers
 from releasegate.stripping.rows import has_rows, row_spans
-from releasegate.stripping.source import open_source
-from releasegate.stripping.stream import is_edited, pieces
+from releasegate.stripping.writing import stream
+from releasegate.stripping.writing.noise import numbers
+from releasegate.stripping.writing.source import open_source
+from releasegate.stripping.writing.stream import is_edited, pieces
 
 SEED = "sha256:" + "5c" * 32
 DTYPES = {"U8": "u1", "F16": "<f2", "F32": "<f4", "I64": "<i8"}

@@ -18,7 +18,7 @@ from releasegate.errors import CheckpointError, NotFound, VerifyError
 from releasegate.receipt import Receipt
 from releasegate.repository import read_receipt, receipt_path
 from releasegate.stripping import plan_strip, verify_strip, write_strip
-from releasegate.stripping.leftovers import Finding, read_needles, search, spans_to_search
+from releasegate.stripping.searching.leftovers import Finding, read_needles, search, spans_to_search
 from tests.tiny_checkpoints import chameleon_recipe, tiny
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

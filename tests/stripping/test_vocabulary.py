@@ -17,7 +17,7 @@ from releasegate.errors import RecipeMismatch, ReleaseGateError
 from releasegate.receipt import KeySet
 from releasegate.recipe import Recipe
 from releasegate.stripping import plan_strip, verify_strip, write_strip
-from releasegate.stripping.vocabulary import edited_files
+from releasegate.stripping.planning.vocabulary import edited_files
 
 LETTERS = [*"abcdefgh", "Ġ"]
 PLAIN = ["<s>", "</s>", *LETTERS]

@@ -23,8 +23,8 @@ from releasegate.receipt import Receipt, Removed, RowsZeroed, Untouched
 from releasegate.recipe import Recipe
 from releasegate.repository import read_receipt, receipt_path
 from releasegate.stripping import plan_strip, verify_strip, write_strip
-from releasegate.stripping.resolve import TensorEdit
-from releasegate.stripping.shards import new_header
+from releasegate.stripping.planning.resolve import TensorEdit
+from releasegate.stripping.writing.shards import new_header
 from tests.tiny_checkpoints import Tiny, bytes_of, chameleon_recipe, file_digests, recipe, tiny
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -1,0 +1,138 @@
+"""Tensors that stand for two things at once: input and output embedding, or two names of the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from releasegate.stripping.edits import TensorEdit
+from releasegate.stripping.planning.fitting import Fitting, Part
+
+UNTIE = "untie the embeddings first (save input and output as two tensors, tie_word_embeddings: false)"
+TIES = ("tie_word_embeddings", "tie_embeddings", "share_embeddings", "share_input_output_embed", "weight_tying")
+SIZES = ("vocab_size", "n_vocab", "vocabulary_size", "padded_vocab_size")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What one object of the configuration says: the sizes of its vocabularies, and whether they are tied."""
+
+    sizes: frozenset[int]
+    tied: bool | None
+
+
+def refuse_ties(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> None:
+    """Nothing, if no edited tensor stands for something else too.
+
+    Rows that are removed from a matrix that is input and output at once are gone from both, as they should be.
+
+    Args:
+        edits: by the tensor's key.
+
+    Raises:
+        RecipeMismatch: a tensor is input and output embedding at once, or shares its bytes or its name with another.
+    """
+    stated = list(_stated(fitting.contents.config))
+    for name, parts in fitting.parts.items():
+        edit = next((edits[part.key] for part in parts if part.key in edits), None)
+        if edit is not None:
+            _refuse_alias(fitting, name)
+            if edit.outcome != "rows_removed" and parts[0].file in fitting.contents.shards:
+                _refuse_both_ends(fitting, stated, parts, edits)
+    _refuse_shared_bytes(fitting, edits)
+
+
+def _stated(config: Mapping[str, Any]) -> Iterator[_Stated]:
+    own = [config[key] for key in SIZES if type(config.get(key)) is int and config[key] > 0]
+    ties = [config[key] for key in TIES if isinstance(config.get(key), bool)]
+    below = [one for value in config.values() if isinstance(value, Mapping) for one in _stated(value)]
+    sizes = frozenset(own) or frozenset().union(*(one.sizes for one in below))
+    yield _Stated(sizes, any(ties) if ties else None)
+    yield from below
+
+
+def _refuse_both_ends(
+    fitting: Fitting, stated: list[_Stated], parts: tuple[Part, ...], edits: Mapping[str, TensorEdit]
+) -> None:
+    name, sizes = parts[0].name, frozenset().union(*(one.sizes for one in stated))
+    if not _has_size(parts, sizes):
+        return
+    what = f"edits {name}, which is input and output embedding at once"
+    if any(one.tied and _has_size(parts, one.sizes) for one in stated):
+        raise fitting.mismatch(f"{what} ({fitting.config_name} ties them)", UNTIE)
+    if not _has_partner(fitting, parts, sizes, edits):
+        raise fitting.mismatch(f"{what} (it is the only matrix of the vocabulary's size)", UNTIE)
+    unsaid = fitting.contents.layout.endswith("-hf") and stated[0].tied is None  # then the class's default holds
+    if unsaid and _has_partner(fitting, parts, sizes, edits, of_its_shape=True):
+        what = f"edits {name}, and {fitting.config_name} does not say whether input and output embeddings are tied"
+        fix = "add tie_word_embeddings: false at its top, if that is so; many classes tie them unless told otherwise"
+        raise fitting.mismatch(what, fix)
+
+
+def _has_size(parts: tuple[Part, ...], sizes: frozenset[int]) -> bool:
+    """Whether it is a matrix of which one side, or the sum of its shards' sides, is a vocabulary's size or one more."""
+    shapes = [part.entry.shape for part in parts]
+    if any(len(shape) < 2 or len(shape) != len(shapes[0]) for shape in shapes):
+        return False
+    sides = {*shapes[0], *map(sum, zip(*shapes, strict=True))}
+    return bool(sides & {size + more for size in sizes for more in (0, 1)})
+
+
+def _has_partner(
+    fitting: Fitting,
+    parts: tuple[Part, ...],
+    sizes: frozenset[int],
+    edits: Mapping[str, TensorEdit],
+    *,
+    of_its_shape: bool = False,
+) -> bool:
+    """Whether another matrix of that size is there, which stays. Members of a list, told apart by numbers, are one.
+
+    Args:
+        of_its_shape: only one of the same shape counts, or transposed, or with a row more: what may be tied to it.
+    """
+    own = _without_numbers(parts[0].name)
+    return any(
+        _without_numbers(name) != own
+        and _has_size(others, sizes)
+        and (not of_its_shape or _alike(parts[0].entry.shape, others[0].entry.shape))
+        and not any(part.key in edits and edits[part.key].outcome in ("removed", "zero_filled") for part in others)
+        for name, others in fitting.parts.items()
+    )
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(one) == len(other) and sum(abs(a - b) for a, b in zip(sorted(one), sorted(other), strict=True)) <= 1
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"(?<=\.)[0-9]+(?=\.|$)", "*", name)
+
+
+def _refuse_alias(fitting: Fitting, name: str) -> None:
+    for file, header in {**fitting.contents.shards, **fitting.opened}.items():
+        for key, value in (header.metadata or {}).items():
+            if name in (key, value):
+                what = f"edits {name}, which the metadata of {file} ties to another name ({key!r}: {value!r})"
+                raise fitting.mismatch(what, "save the two tensors apart, without shared storage")
+
+
+def _refuse_shared_bytes(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> None:
+    """In a pickle, two names may stand for the same bytes: an edit of one must be an edit of the other."""
+    placed = sorted(
+        (part for parts in fitting.parts.values() for part in parts if part.entry.size),
+        key=lambda part: (part.file, part.entry.begin, part.entry.end),
+    )
+    last: Part | None = None
+    for part in placed:
+        if last is not None and last.file == part.file and part.entry.begin < last.entry.end:
+            one, other = edits.get(last.key), edits.get(part.key)
+            same = one == other and (one is None or not one.partial or last.entry.shape == part.entry.shape)
+            if not same:
+                edited, kept = (last, part) if one is not None else (part, last)
+                what = f"edits {edited.name}, which shares its bytes with {kept.name} in {part.file}"
+                raise fitting.mismatch(what, "edit both alike, or save the two tensors apart")
+        if last is None or last.file != part.file or part.entry.end > last.entry.end:
+            last = part

@@ -1,0 +1,207 @@
+"""All searches of a finished strip for what was to go: its bytes, near copies of it, and texts that still offer it.
+
+What is found is a leak, unless the recipe lists it as residual: tensors that it says hold copies, files that it says offer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from releasegate.checkpoint import Contents, Header, Watch, read_contents
+from releasegate.errors import Problem
+from releasegate.receipt import Leftovers, NearCopyFound, Offer, Unsearched, expand
+from releasegate.recipe import Residual, matches
+from releasegate.stripping.planning.plan import StripPlan
+from releasegate.stripping.searching.leftovers import Finding, read_needles, search, spans_to_search
+from releasegate.stripping.searching.nearcopies import NearCopy, search_near_copies
+from releasegate.stripping.searching.offers import find_offers, gone_components
+from releasegate.stripping.searching.removedparts import RemovedPart
+from releasegate.stripping.searching.sketches import sketch_removed
+from releasegate.stripping.writing.steps import places, steps_of
+
+COPY = "the source has a second copy of it: name that in the recipe too, or list under `residual` what `copies` it"
+OFFER = "set, unset or drop that in the recipe, or list the file under `residual`"
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was searched for, and found: the first leak, if there is one; what is listed as residual is in `leftovers`."""
+
+    leftovers: Leftovers
+    leak: Problem | None
+
+
+@dataclass(slots=True)
+class _Output:
+    """A finished strip, in the names of the source.
+
+    Attributes:
+        contents: the source.
+        plan: what was done.
+        root: the output.
+        found: what lies there.
+        names: the names of its tensors in the plan, by file and name; a file whose tensors are not listed is `FILE:NAME`.
+    """
+
+    contents: Contents
+    plan: StripPlan
+    root: Path
+    found: Contents
+    names: Mapping[tuple[str, str], str]
+    seen: dict[tuple[str, str], NearCopyFound] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> Mapping[str, Header]:
+        """Of every file of tensors in the output."""
+        return {**self.found.shards, **self.found.siblings}
+
+    def tensor_at(self, file: str, offset: int) -> str | None:
+        """The tensor of which the byte at `offset` of `file` is a part; `None` outside of tensors."""
+        header = self.headers.get(file)
+        if header is None:
+            return None
+        entries = [entry for entry in header.in_file_order() if entry.size]
+        at = bisect_right([header.data_start + entry.begin for entry in entries], offset) - 1
+        return self.names[file, entries[at].name] if at >= 0 else None
+
+    def listed(self, part: str, tensor: str) -> Residual | None:
+        """The residual that says that `tensor` holds a copy of `part`."""
+        for residual in self.plan.residual:
+            if residual.copies and self._means(residual.tensors or "", tensor) and self._means(residual.copies, part):
+                return residual
+        return None
+
+    def _means(self, pattern: str, name: str) -> bool:
+        base = name.rpartition("@")[0] if self.contents.parallel and "@" in name else name
+        return matches(pattern, base, self.contents.config)
+
+
+def search_output(
+    contents: Contents, plan: StripPlan, root: Path, files: Sequence[str], watch: Watch | None = None
+) -> Searched:
+    """What stands in the finished output `root` of what was to go.
+
+    Args:
+        contents: the source.
+        plan: what was done.
+        root: the output.
+        files: its files.
+        watch: is told the number of bytes searched: each file once, and each file of tensors once more.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+    """
+    found = read_contents(root, strict=True)
+    output = _Output(contents, plan, root, found, _names(contents, plan, found))
+    needles = read_needles(contents.root, spans_to_search(contents, plan))
+    leak = _exact(output, search(needles, root, files, watch))
+    sketches = sketch_removed(contents.root, _removed(contents, plan), {**contents.shards, **contents.siblings})
+    near = search_near_copies(sketches, root, output.headers, watch=watch)
+    leak = leak or _near(output, near.copies)
+    offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
+    listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
+    for one in offers:
+        if one not in listed:
+            leak = leak or Problem(str(root / one.file), one.what, OFFER)
+    unsearched = {*needles.unsearched, *sketches.unsearched, *near.unsearched, *_unread(contents, plan)}
+    return Searched(
+        Leftovers(
+            pieces=len(needles.parts),
+            unsearched=tuple(sorted(unsearched, key=lambda one: (one.part, one.why))),
+            sketched=sketches.count,
+            near_copies=tuple(output.seen[key] for key in sorted(output.seen)) or None,
+            offers=tuple(Offer(file=one.file, what=one.what) for one in listed) or None,
+        ),
+        leak,
+    )
+
+
+def _names(contents: Contents, plan: StripPlan, found: Contents) -> dict[tuple[str, str], str]:
+    listed = {step.to: step.keys for step in steps_of(contents, plan) if step.to is not None and step.keys}
+    return {
+        (file, name): listed[file][name] if file in listed else f"{file}:{name}"
+        for file, header in {**found.shards, **found.siblings}.items()
+        for name in header.entries
+    }
+
+
+def _exact(output: _Output, findings: Iterator[Finding]) -> Problem | None:
+    """The first piece that stands where the recipe lists no copy; the others are noted."""
+    for one in findings:
+        tensor = output.tensor_at(one.file, one.offset)
+        if tensor is None or output.listed(one.part, tensor) is None:
+            what = f"holds a piece of {one.part}, which was to go, at byte {one.offset:,}"
+            return Problem(str(output.root / one.file), what, COPY)
+        before = output.seen.get((one.part, tensor))
+        rows = 1 if before is None else before.rows + 1
+        output.seen[one.part, tensor] = NearCopyFound(
+            part=one.part, tensor=tensor, rows=rows, form="rows", likeness=1.0
+        )
+    return None
+
+
+def _near(output: _Output, copies: Sequence[NearCopy]) -> Problem | None:
+    for one in copies:
+        tensor = output.names[one.file, one.tensor]
+        if output.listed(one.part, tensor) is None:
+            what = (
+                f"has a near copy of {one.part}, which was to go, in {tensor}: {one.matched:,} of {one.of:,} vectors "
+                f"({one.form}), {one.equal:.0%} of their sketches equal"
+            )
+            return Problem(str(output.root / one.file), what, COPY)
+        output.seen[one.part, tensor] = NearCopyFound(
+            part=one.part, tensor=tensor, rows=one.matched, form=one.form, likeness=one.equal
+        )
+    return None
+
+
+def _removed(contents: Contents, plan: StripPlan) -> Iterator[RemovedPart]:
+    where, headers = places(contents, plan), {**contents.shards, **contents.siblings}
+    for key, edit in plan.tensors.items():
+        place = where[key]
+        rows = edit.rows if edit.partial else None
+        yield RemovedPart(key, place.file, place.entry, headers[place.file].data_start, rows, edit.dimension)
+    for file in plan.dropped:
+        if file in contents.siblings:
+            header = contents.siblings[file]
+            for name, entry in header.entries.items():
+                yield RemovedPart(f"{file}:{name}", file, entry, header.data_start)
+
+
+def _unread(contents: Contents, plan: StripPlan) -> Iterator[Unsearched]:
+    """Files of tensors that were left out without being read."""
+    for file in plan.dropped:
+        if file in contents.foreign and file not in contents.siblings:
+            yield Unsearched(part=file, pieces=1, why="left out unread: searched for as bytes, not as tensors")
+
+
+def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
+    """Tokens whose row was emptied and stays in place, in a tensor that has one for each token."""
+    where, sizes = places(contents, plan), _vocabulary_sizes(contents)
+    shards = sorted(contents.shards)
+    found: set[int] = set()
+    for key, edit in plan.tensors.items():
+        place = where[key]
+        if edit.outcome in ("rows_zeroed", "rows_reinitialised"):
+            length, joined = place.entry.shape[edit.dimension], len(shards) if contents.parallel else 1
+            if length in sizes:
+                found |= set(expand(edit.rows))
+            elif length * joined in sizes and place.file in shards:
+                found |= {shards.index(place.file) * length + row for row in expand(edit.rows)}
+    return found
+
+
+def _vocabulary_sizes(contents: Contents) -> set[int]:
+    """How many rows a tensor has that has one for each token."""
+    nested = [value for value in contents.config.values() if isinstance(value, Mapping)]
+    sizes = {config.get("vocab_size") for config in (contents.config, *nested)}
+    return {size for size in (*sizes, max(contents.vocabulary.values(), default=-1) + 1) if type(size) is int and size}
+
+
+def _gone(contents: Contents, plan: StripPlan) -> list[str]:
+    names = {key: place.entry.name for key, place in places(contents, plan).items()}
+    empty = {key for key, edit in plan.tensors.items() if not edit.partial}
+    return gone_components(names.values(), [name for key, name in names.items() if key not in empty])

@@ -1,0 +1,1 @@
+"""A stripped folder against its receipt, with or without the source."""

@@ -1,0 +1,196 @@
+"""A stripped checkpoint against its receipt: what it says is there, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from releasegate.checkpoint import Checkpoint, Place, Watch, checkpoint_of, read_contents, read_digests
+from releasegate.checkpoint.digests import Digests
+from releasegate.checkpoint.files import read_json_object
+from releasegate.checkpoint.headers import Entry
+from releasegate.errors import CheckpointError, VerifyError
+from releasegate.manifest import Manifest
+from releasegate.receipt import (
+    Receipt,
+    Removed,
+    RowsReinitialised,
+    RowsRemoved,
+    RowsZeroed,
+    TensorOutcome,
+    Untouched,
+    ZeroFilled,
+)
+from releasegate.stripping.edits import edit_of
+from releasegate.stripping.rows import count_of, has_rows
+from releasegate.stripping.verifying.against_source import AGAIN, check_source
+from releasegate.stripping.writing.noise import DTYPES, seed_for
+from releasegate.stripping.writing.shards import after_of
+from releasegate.stripping.writing.source import SourceFile, open_source
+from releasegate.stripping.writing.stream import digests as stream_digests
+from releasegate.stripping.writing.stream import is_edited
+from releasegate.stripping.writing.texts import has_key
+
+
+def verify_strip(folder: Path, receipt: Receipt, source: Path | None = None, watch: Watch | None = None) -> list[str]:
+    """What was checked, one sentence each; all of it holds when this returns.
+
+    Args:
+        folder: the stripped checkpoint.
+        receipt: what the strip wrote.
+        source: the checkpoint that was stripped, if it is at hand.
+        watch: is told the number of bytes read.
+
+    Raises:
+        VerifyError: something differs from the receipt.
+        NotFound: `folder` or `source` does not exist.
+        CheckpointError: `source` cannot be read or trusted.
+    """
+    checkpoint, digests = _open(folder, receipt, watch)
+    done = [f"every file is there and unchanged, and no other: {len(receipt.output.files)} files"]
+    if receipt.written is not None:
+        _same_bytes(folder, receipt, digests.whole)
+        done.append(f"every file has the digest with which it was read back from disk: {len(receipt.written)}")
+    where = _places(checkpoint, receipt)
+    for outcome in receipt.tensors:
+        if not isinstance(outcome, Removed):
+            _tensor(checkpoint, where[outcome.name], outcome, receipt)
+    done += _counted(receipt)
+    done += _texts(checkpoint, receipt)
+    if source is not None:
+        done += check_source(checkpoint, where, receipt, source, watch)
+    return done
+
+
+def _open(folder: Path, receipt: Receipt, watch: Watch | None) -> tuple[Checkpoint, Digests]:
+    try:
+        digests = read_digests(folder, watch, receipt.output, whole=receipt.written is not None)
+        _same_files(folder, receipt.output, digests.manifest)
+        return checkpoint_of(read_contents(folder, strict=True), digests), digests
+    except CheckpointError as error:
+        problem = error.problems[0]
+        raise VerifyError(problem.where, problem.what, AGAIN) from error
+
+
+def _same_files(folder: Path, expected: Manifest, found: Manifest) -> None:
+    before = {entry.path: entry for entry in expected.files}
+    after = {entry.path: entry for entry in found.files}
+    for path in sorted({*before, *after}):
+        if path not in after:
+            raise VerifyError(str(folder / path), "is in the receipt and not in the folder", AGAIN)
+        if path not in before:
+            raise VerifyError(str(folder / path), "is in the folder and not in the receipt", AGAIN)
+        if before[path] != after[path]:
+            raise VerifyError(str(folder / path), "is not the file that the strip wrote: its digest differs", AGAIN)
+
+
+def _same_bytes(folder: Path, receipt: Receipt, found: Mapping[str, str]) -> None:
+    expected = {file.path: file.sha256 for file in receipt.written or ()}
+    for path in sorted({*expected, *found}):
+        if expected.get(path) != found.get(path):
+            what = "has another digest than the receipt gives under `written`"
+            raise VerifyError(str(folder / path), what, AGAIN)
+
+
+def _places(checkpoint: Checkpoint, receipt: Receipt) -> dict[str, Place]:
+    """Where in the folder each tensor lies that the receipt leaves there, by its name in the receipt."""
+    names = {outcome.name for outcome in receipt.tensors}
+    came_from = {one.to: one.file for one in receipt.converted or () if one.to is not None}
+    found: dict[str, Place] = {}
+    for file, header in checkpoint.shards.items():
+        stem = PurePosixPath(file).stem
+        for name, entry in header.entries.items():
+            part = f"{name}@{stem}"
+            found[part if part in names else name] = Place(file, entry)
+    for file, header in checkpoint.siblings.items():
+        keys = {f"{came_from.get(file, file)}:{name}": entry for name, entry in header.entries.items()}
+        if file in came_from or not names.isdisjoint(keys):
+            found |= {key: Place(file, entry) for key, entry in keys.items()}
+    listed = {outcome.name for outcome in receipt.tensors if not isinstance(outcome, Removed)}
+    for name in sorted(listed ^ set(found)):
+        has = f"has tensor {name}, which the receipt does not leave there"
+        raise VerifyError(str(checkpoint.root), has if name not in listed else f"lacks tensor {name}", AGAIN)
+    return found
+
+
+def _tensor(checkpoint: Checkpoint, place: Place, outcome: TensorOutcome, receipt: Receipt) -> None:
+    """The tensor has the digest that the receipt gives, and is as its edit makes it: a second edit changes nothing."""
+    where = f"{checkpoint.root / place.file}: {outcome.name}"
+    headers = {**checkpoint.shards, **checkpoint.siblings}
+    start = headers[place.file].data_start + place.entry.begin
+    _shape(where, place, outcome, receipt)
+    known = checkpoint.digests.get(place.file, {}).get(place.entry.name)
+    with open_source(checkpoint.root / place.file) as file:
+        if isinstance(outcome, ZeroFilled | RowsZeroed | RowsReinitialised):
+            _content(where, file, start, place.entry, outcome)
+        if known is None:
+            known, _ = stream_digests(file, start, place.entry, None, "", lambda count: None)
+    if known != after_of(outcome):
+        raise VerifyError(where, "has another digest than the receipt gives", AGAIN)
+
+
+def _content(
+    where: str, file: SourceFile, start: int, entry: Entry, outcome: ZeroFilled | RowsZeroed | RowsReinitialised
+) -> None:
+    edit = edit_of(outcome)
+    assert edit is not None, "these outcomes are edits"
+    drawn = isinstance(outcome, RowsReinitialised)
+    if not is_edited(file, start, entry, edit, outcome.seed if isinstance(outcome, RowsReinitialised) else ""):
+        not_so = "does not hold the random numbers of its seed" if drawn else "is not zero"
+        raise VerifyError(where, f"{not_so} where the receipt says {outcome.outcome}", AGAIN)
+
+
+def _shape(where: str, place: Place, outcome: TensorOutcome, receipt: Receipt) -> None:
+    """The tensor has the rows that the receipt names, or as many less as it says were removed."""
+    shape, dimension = place.entry.shape, getattr(outcome, "dimension", None) or 0
+    match outcome:
+        case RowsZeroed() | RowsReinitialised():
+            holds = has_rows(place.entry, outcome.rows, dimension)
+        case RowsRemoved():
+            left = outcome.length - count_of(outcome.rows)
+            holds = dimension < len(shape) and shape[dimension] == left and outcome.rows[-1][1] < outcome.length
+        case _:
+            holds = True
+    if not holds:
+        raise VerifyError(where, "does not have the rows that the receipt names", AGAIN)
+    if isinstance(outcome, RowsReinitialised):
+        recipes = [recipe.sha256 for recipe in receipt.recipes]
+        expected = seed_for(recipes, outcome.name, place.entry.dtype, shape)
+        if outcome.seed != expected or place.entry.dtype not in DTYPES:
+            raise VerifyError(where, "has another seed in the receipt than its recipes, name and shape give", AGAIN)
+
+
+def _counted(receipt: Receipt) -> Iterator[str]:
+    kinds = (Untouched, Removed, ZeroFilled, RowsZeroed, RowsReinitialised, RowsRemoved)
+    counts = {kind: sum(isinstance(one, kind) for one in receipt.tensors) for kind in kinds}
+    of = {kind: f"rows of {count} tensor{'s' if count > 1 else ''}" for kind, count in counts.items()}
+    yield f"untouched tensors have the digests that they had in the source: {counts[Untouched]}"
+    if counts[Removed]:
+        yield f"removed tensors are absent: {counts[Removed]}"
+    if counts[ZeroFilled]:
+        yield f"tensors filled with zeros are all zero: {counts[ZeroFilled]}"
+    if counts[RowsZeroed]:
+        yield f"zeroed rows are all zero: {of[RowsZeroed]}"
+    if counts[RowsReinitialised]:
+        yield f"reinitialised rows hold the random numbers of their seeds: {of[RowsReinitialised]}"
+    if counts[RowsRemoved]:
+        yield f"removed rows are absent: {of[RowsRemoved]}"
+
+
+def _texts(checkpoint: Checkpoint, receipt: Receipt) -> Iterator[str]:
+    for key in receipt.keys:
+        path = checkpoint.root / key.file
+        if not has_key(read_json_object(path), key):
+            raise VerifyError(str(path), f"does not have {key.key} as the receipt says", AGAIN)
+    unset = sum(bool(key.unset) for key in receipt.keys)
+    if len(receipt.keys) > unset:
+        yield f"every key that was set is set: {len(receipt.keys) - unset}"
+    if unset:
+        yield f"every key that was taken out is absent: {unset}"
+    for one in receipt.converted or ():
+        if one.to is not None and one.to not in checkpoint.sizes:
+            raise VerifyError(str(checkpoint.root / one.to), f"is not there, and {one.file} became it", AGAIN)
+        if one.file in checkpoint.sizes:
+            raise VerifyError(str(checkpoint.root / one.file), "is there, and the receipt says it was converted", AGAIN)
+    if receipt.converted:
+        yield f"pickles are absent, and what stays of them is in safetensors files: {len(receipt.converted)}"

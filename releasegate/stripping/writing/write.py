@@ -1,0 +1,160 @@
+"""A plan to a stripped checkpoint on disk, and its receipt. The source is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
+from releasegate.errors import CheckpointError, StripError
+from releasegate.manifest import Manifest
+from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit, WrittenFile
+from releasegate.stripping.planning.plan import StripPlan
+from releasegate.stripping.planning.vocabulary import edited_files
+from releasegate.stripping.searching.leaks import search_output
+from releasegate.stripping.writing.files import Done, Job, lay_out
+from releasegate.stripping.writing.output import Output, new_folder
+from releasegate.stripping.writing.reread import read_back
+from releasegate.stripping.writing.room import can_share, refuse_writable, room
+from releasegate.stripping.writing.source import changed
+from releasegate.stripping.writing.steps import Step, steps_of
+
+Stage = Callable[[str, int], None]
+"""Is told when a stage of the work begins: its name, and how many bytes will be done in it."""
+
+
+def write_strip(
+    contents: Contents,
+    plan: StripPlan,
+    target: Path,
+    watch: Watch | None = None,
+    *,
+    stage: Stage = lambda name, total: None,
+    rehearsal: bool = False,
+    link_untouched: bool = False,
+    verify_written: bool = False,
+) -> Receipt:
+    """The receipt of the stripped checkpoint, which stands at `target` when this returns; the receipt stands beside it.
+
+    Untouched tensors are copied as bytes and never loaded. If anything fails, or the process is interrupted, nothing is
+    left at `target`. The source's digest comes out of the same pass; a `Checkpoint`, whose digest is known, must still
+    have it.
+
+    Args:
+        contents: the source.
+        plan: made for it.
+        target: the folder that shall come to be; must not exist.
+        watch: is told the number of bytes done: of the source, then those of the output that are read back, then those
+            that are searched.
+        stage: is told when each of these three begins.
+        rehearsal: whether its receipt says that nothing of it may go out.
+        link_untouched: whether files that stay byte for byte become hard links to the source, which must be read-only.
+        verify_written: whether everything is read back from disk and compared with what was written.
+
+    Raises:
+        StripError: the target exists, the disk is too full or fails, the source changed, or a removed part is still in
+            the output.
+        CheckpointError: the source cannot be read.
+    """
+    target = Path(target).absolute()
+    _refuse_inside(contents.root.resolve(), target)
+    contents = replace(contents, siblings={**contents.siblings, **plan.siblings})
+    steps = steps_of(contents, plan)
+    if link_untouched:
+        refuse_writable(contents, steps)
+    clones = can_share(contents, target.parent)
+    needed = room(contents, steps, free=[step for step in steps if step.same and (link_untouched or clones)])
+    try:
+        with new_folder(target, needed) as output:
+            job = Job(contents, plan, output, link=link_untouched, clones=clones)
+            stage("strip", sum(contents.sizes.values()))
+            done = lay_out(job, steps, watch)
+            _refuse_changes(contents, done)
+            made = Manifest(files=tuple(sorted((e for one in done for e in one.written), key=lambda entry: entry.path)))
+            written = None
+            if verify_written:
+                stage("read back", sum(entry.size for entry in made.files))
+                written = read_back(output, made, watch)
+            outcomes = tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name))
+            _require_sound(output, steps, outcomes)
+            stage("search", sum(entry.size * (1 + (entry.parts is not None)) for entry in made.files))
+            searched = search_output(contents, plan, output.root, [entry.path for entry in made.files], watch)
+            if searched.leak is not None:
+                place = Path(searched.leak.where).relative_to(output.root).as_posix()
+                raise StripError(f"{target}: {place}", f"{searched.leak.what} (nothing was written)", searched.leak.fix)
+            receipt = _receipt(job, done, made, searched.leftovers, written, outcomes, rehearsal=rehearsal)
+            output.publish(receipt.text())
+    except OSError as error:
+        what = f"could not be written: {error.strerror or error}"
+        raise StripError(str(target), what, "nothing was left behind; check the disk and try again") from error
+    return receipt
+
+
+def _refuse_inside(source: Path, target: Path) -> None:
+    place = target.parent.resolve() / target.name
+    if place.is_relative_to(source) or source.is_relative_to(place):
+        raise StripError(str(target), "and the source lie in one another", "choose a place outside the source")
+
+
+def _refuse_changes(contents: Contents, done: Sequence[Done]) -> None:
+    """What was read is what was opened, where that is known."""
+    if isinstance(contents, Checkpoint):
+        expected = contents.files
+        for one in done:
+            if one.source != expected[one.step.name]:
+                raise changed(contents.root / one.step.name)
+
+
+def _require_sound(output: Output, steps: Sequence[Step], outcomes: Sequence[TensorOutcome]) -> None:
+    """What is published can be opened as a checkpoint, and has the tensors that it is to have."""
+    try:
+        written = read_contents(output.root, strict=True)
+    except CheckpointError as error:
+        what = f"would not be a sound checkpoint: {error.problems[0].what}"
+        raise StripError(str(output.target), what, "correct the keys that the recipe sets") from error
+    headers = {**written.shards, **written.siblings}
+    found = [step.keys[name] for step in steps if step.keys and step.to for name in headers[step.to].entries]
+    staying = [outcome.name for outcome in outcomes if not isinstance(outcome, Removed)]
+    assert sorted(found) == staying, "the new headers and the receipt disagree"
+
+
+def _receipt(
+    job: Job,
+    done: Sequence[Done],
+    made: Manifest,
+    leftovers: Leftovers,
+    written: tuple[WrittenFile, ...] | None,
+    outcomes: tuple[TensorOutcome, ...],
+    *,
+    rehearsal: bool,
+) -> Receipt:
+    plan = job.plan
+    sources = sorted((one.source for one in done if one.source is not None), key=lambda entry: entry.path)
+    source = Manifest(files=tuple(sources)).digest()
+    dropped = [one.source for one in done if one.source is not None and one.step.name in plan.dropped]
+    return Receipt(
+        source=source,
+        recipes=plan.recipes,
+        planned=plan.identity(source),
+        output_digest=made.digest(),
+        tier="weights_absent",
+        tier_means=TIER_MEANS["weights_absent"],
+        rehearsal=rehearsal,
+        tensors=outcomes,
+        dropped=tuple(sorted(dropped, key=lambda entry: entry.path)),
+        keys=plan.keys,
+        vocabulary=_vocabulary(job.contents, plan),
+        converted=tuple(one.converted for one in done if one.converted is not None) or None,
+        residual=plan.residual,
+        lent=plan.lent,
+        leftovers=leftovers,
+        output=made,
+        written=written,
+    )
+
+
+def _vocabulary(contents: Contents, plan: StripPlan) -> VocabularyEdit | None:
+    if not plan.vocabulary:
+        return None
+    return VocabularyEdit(tokens=plan.vocabulary, files=tuple(sorted(edited_files(contents, plan))))
