@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
+    from releasegate.repository.bundled import scaffold, starter
     from releasegate.repository.deciding_run import decide_run
     from releasegate.repository.gate_repository import EvalFolder, GateRepository
     from releasegate.repository.ledger_file import LedgerFile, ledger_path
     from releasegate.repository.receipts import read_receipt, receipt_path
     from releasegate.repository.run_folder import RunFolder
-    from releasegate.repository.bundled import scaffold, starter
 
 __all__ = [
     "EvalFolder",
