@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import unicodedata
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from releasegate.errors import CheckpointError, NotFound
 from releasegate.manifest import RelativePath
-from releasegate.records import refuse_duplicate_keys
+from releasegate.records import parse_json
 
 ADAPTERS = ("adapter_config.json", "adapter_model.safetensors")
 BLOCK = 1 << 20
@@ -191,8 +190,7 @@ def parse_json_object(text: bytes, where: str) -> dict[str, Any]:
     fix = "correct the file, or export it again"
     try:
         decoded = text.decode("utf-8")
-        refuse_duplicate_keys(decoded)
-        data = json.loads(decoded)
+        data = parse_json(decoded)
     except UnicodeDecodeError:
         raise CheckpointError(where, "is not UTF-8", "save it as UTF-8") from None
     except ValueError as error:

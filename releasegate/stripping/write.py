@@ -8,7 +8,7 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
-from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, VocabularyEdit, WrittenFile
+from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, VocabularyEdit
 from releasegate.stripping.files import Done, Job, lay_out
 from releasegate.stripping.leftovers import Needles, read_needles, search, spans_to_search
 from releasegate.stripping.output import Output, new_folder
@@ -70,12 +70,11 @@ def write_strip(
             done = lay_out(job, steps, watch)
             _refuse_changes(contents, done)
             made = Manifest(files=tuple(sorted((e for one in done for e in one.written), key=lambda entry: entry.path)))
-            written = None
             if verify_written:
                 stage("read back", sum(entry.size for entry in made.files))
-                written = read_back(output, made, watch)
+                read_back(output, made, watch)
             needles = read_needles(contents.root, spans_to_search(contents, plan))
-            receipt = _receipt(job, done, made, needles, written, rehearsal=rehearsal)
+            receipt = _receipt(job, done, made, needles, rehearsal=rehearsal, verified=verify_written)
             _require_sound(output, steps, receipt)
             stage("search", sum(entry.size for entry in made.files))
             _refuse_leftovers(output, needles, [entry.path for entry in made.files], watch)
@@ -126,9 +125,9 @@ def _receipt(
     done: Sequence[Done],
     made: Manifest,
     needles: Needles,
-    written: tuple[WrittenFile, ...] | None,
     *,
     rehearsal: bool,
+    verified: bool,
 ) -> Receipt:
     plan = job.plan
     sources = sorted((one.source for one in done if one.source is not None), key=lambda entry: entry.path)
@@ -151,7 +150,7 @@ def _receipt(
         lent=plan.lent,
         leftovers=Leftovers(pieces=len(needles.parts), unsearched=needles.unsearched),
         output=made,
-        written=written,
+        read_back=verified or None,
     )
 
 
