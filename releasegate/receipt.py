@@ -174,14 +174,6 @@ class Converted(Record):
     """Values that were left behind."""
 
 
-class WrittenFile(Record):
-    """A file of the output, as it was read back from disk."""
-
-    path: RelativePath
-    sha256: Digest
-    """Of all its bytes."""
-
-
 class LentParts(Record):
     """What an attacker is given when the stripped checkpoint is measured, by the names in the source."""
 
@@ -257,8 +249,8 @@ class Receipt(Document):
     leftovers: Leftovers
     output: Manifest
     """Every file of the stripped checkpoint."""
-    written: tuple[WrittenFile, ...] | None = None
-    """Every file once more, read back from disk after it was written; with `--verify-written`."""
+    read_back: Literal[True] | None = None
+    """Whether every file was read back from disk after it was written, and had these digests."""
 
     def takes_out(self, part: str) -> bool:
         """Whether a tensor or file of the source is proven to be out of the output, and nobody lends it."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from releasegate.checkpoint.files import blocks, list_files, open_regular
 from releasegate.checkpoint.headers import Header, read_header
@@ -23,12 +23,10 @@ class Digests:
     Attributes:
         manifest: every file, sorted by path.
         tensors: the digest of each tensor's data, by file and name; of files that have a digest of their parts.
-        whole: the digest of all bytes of each file, if it was asked for; otherwise of those whose entry is that digest.
     """
 
     manifest: Manifest
     tensors: Mapping[str, Mapping[str, str]]
-    whole: Mapping[str, str]
 
 
 def read_manifest(folder: Path, watch: Watch | None = None, like: Manifest | None = None) -> Manifest:
@@ -47,49 +45,30 @@ def read_manifest(folder: Path, watch: Watch | None = None, like: Manifest | Non
     return read_digests(folder, watch, like).manifest
 
 
-def read_digests(
-    folder: Path, watch: Watch | None = None, like: Manifest | None = None, *, whole: bool = False
-) -> Digests:
-    """The manifest of `folder`, as `read_manifest` gives it, and the digests of the tensors.
-
-    Args:
-        whole: whether to take the digest of all bytes of every file, too.
-    """
-    unparted = {entry.path for entry in like.files if entry.parts is None} if like else set()
+def read_digests(folder: Path, watch: Watch | None = None, like: Manifest | None = None) -> Digests:
+    """The manifest of `folder`, as `read_manifest` gives it, and the digests of the tensors."""
+    whole = {entry.path for entry in like.files if entry.parts is None} if like else set()
     names = list_files(folder)
-
-    def work(name: str, tell: Watch) -> _Found:
-        return _digests(folder, name, tell, by_parts=name not in unparted, whole=whole)
-
-    found = in_parallel(work, names, watch)
+    found = in_parallel(lambda name, tell: _digests(folder, name, tell, whole=name in whole), names, watch)
     return Digests(
-        Manifest(files=tuple(one.entry for one in found)),
-        {one.entry.path: one.tensors for one in found if one.entry.parts is not None},
-        {one.entry.path: one.whole for one in found if one.whole is not None},
+        Manifest(files=tuple(entry for entry, _ in found)),
+        {entry.path: tensors for entry, tensors in found if entry.parts is not None},
     )
 
 
-class _Found(NamedTuple):
-    """What one file is."""
-
-    entry: FileEntry
-    tensors: Mapping[str, str]
-    whole: str | None
-
-
-def _digests(root: Path, name: str, tell: Watch, *, by_parts: bool, whole: bool) -> _Found:
+def _digests(root: Path, name: str, tell: Watch, *, whole: bool) -> tuple[FileEntry, Mapping[str, str]]:
     path = root / name
-    header = _header(path) if by_parts and name.endswith(".safetensors") else None
+    header = None if whole or not name.endswith(".safetensors") else _header(path)
+    tensors: dict[str, str] = {}
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if header is None:
-            digest = _sha256(file, size, path, tell)
-            found = _Found(FileEntry(path=name, size=size, sha256=digest), {}, digest)
+            entry = FileEntry(path=name, size=size, sha256=_sha256(file, size, path, tell))
         else:
-            found = _by_parts(file, name, header, size, path, tell, hashlib.sha256() if whole else None)
+            entry, tensors = _by_parts(file, name, header, size, path, tell)
         if file.read(1):
             raise CheckpointError(str(path), "grew while it was read", "is something else writing to it? try again")
-    return found
+    return entry, tensors
 
 
 def _header(path: Path) -> Header | None:
@@ -101,20 +80,16 @@ def _header(path: Path) -> Header | None:
 
 
 def _by_parts(
-    file: BinaryIO, name: str, header: Header, size: int, path: Path, tell: Watch, whole: hashlib._Hash | None
-) -> _Found:
-    first = _sha256(file, header.data_start, path, tell, whole)
-    tensors = {entry.name: _sha256(file, entry.size, path, tell, whole) for entry in header.in_file_order()}
-    entry = FileEntry(path=name, size=size, parts=parts_digest(first, list(tensors.values())))
-    return _Found(entry, tensors, None if whole is None else "sha256:" + whole.hexdigest())
+    file: BinaryIO, name: str, header: Header, size: int, path: Path, tell: Watch
+) -> tuple[FileEntry, dict[str, str]]:
+    first = _sha256(file, header.data_start, path, tell)
+    tensors = {entry.name: _sha256(file, entry.size, path, tell) for entry in header.in_file_order()}
+    return FileEntry(path=name, size=size, parts=parts_digest(first, list(tensors.values()))), tensors
 
 
-def _sha256(file: BinaryIO, size: int, path: Path, tell: Watch, whole: hashlib._Hash | None = None) -> str:
-    """The digest of the next `size` bytes, which `whole` is fed with, too."""
+def _sha256(file: BinaryIO, size: int, path: Path, tell: Watch) -> str:
     hasher = hashlib.sha256()
     for block in blocks(file, size, str(path)):
         hasher.update(block)
-        if whole is not None:
-            whole.update(block)
         tell(len(block))
     return "sha256:" + hasher.hexdigest()

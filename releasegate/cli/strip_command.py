@@ -90,8 +90,8 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
             yield f"converted: {one.file} to {one.to}; {_values(len(one.kept), len(one.left))}"
     yield f"residual: {_listed([residual.pattern for residual in receipt.residual])}"
     yield f"tier: {receipt.tier_means}"
-    if receipt.written is not None:
-        yield f"read back from disk and compared: {len(receipt.written)} files"
+    if receipt.read_back:
+        yield f"read back from disk and compared: {len(receipt.output.files)} files"
     yield f"receipt: {receipt_path(out)}"
 
 

@@ -124,7 +124,7 @@ def test_all_edits_at_once_are_proven(root: Path) -> None:
     assert {one.name: one.outcome for one in receipt.tensors if one.outcome != "untouched"} == {
         name: edit.outcome for name, edit in edits.items()
     }
-    assert len(verify_strip(root.with_name("out"), receipt, root)) == 12
+    assert len(verify_strip(root.with_name("out"), receipt, root)) == 11
     assert verify_strip(root.with_name("out"), Receipt.from_text(receipt.text()), root)
 
 

@@ -81,9 +81,17 @@ def lay_out(job: Job, steps: Sequence[Step], watch: Watch | None = None) -> list
     rest = [step for step in steps if step not in last]
 
     def work(step: Step, tell: Watch) -> Done:
-        done = _text(job, step, texts[step.name], new[step.name]) if step.text else _file(job, step, tell)
+        told = 0
+
+        def count(size: int) -> None:
+            nonlocal told
+            told += size
+            tell(size)
+
+        done = _text(job, step, texts[step.name], new[step.name]) if step.text else _file(job, step, count)
         if job.hashed and step.name in texts and done.source != _entry(step.name, texts[step.name]):
             raise changed(job.contents.root / step.name)
+        tell(job.contents.sizes[step.name] - told)  # headers, and what is no tensor
         return done
 
     return [*in_parallel(work, rest, watch), *in_parallel(work, last, watch)]

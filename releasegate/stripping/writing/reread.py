@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 
-from releasegate.checkpoint import Watch, read_digests
+from releasegate.checkpoint import Watch, read_manifest
 from releasegate.checkpoint.files import list_files, open_regular
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
-from releasegate.receipt import WrittenFile
 from releasegate.stripping.writing.output import Output
 
 
-def read_back(output: Output, made: Manifest, watch: Watch | None = None) -> tuple[WrittenFile, ...]:
-    """Every file of the output with the digest of all its bytes, after it was compared with what was written.
+def read_back(output: Output, made: Manifest, watch: Watch | None = None) -> None:
+    """Nothing; every file of the output, read from disk, has the digest of what was written.
 
     Args:
         output: the folder, all of it on disk.
@@ -27,14 +26,13 @@ def read_back(output: Output, made: Manifest, watch: Watch | None = None) -> tup
         with open_regular(output.root / name) as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # from the disk, not from memory
     try:
-        found = read_digests(output.root, watch, whole=True)
+        found = read_manifest(output.root, watch)
     except CheckpointError as error:
         raise StripError(str(output.target), f"cannot be read back: {error.problems[0].what}", _FIX) from error
-    for entry, written in zip(found.manifest.files, made.files, strict=True):
+    for entry, written in zip(found.files, made.files, strict=True):
         if entry != written:
             what = f"came back from the disk with other bytes in {written.path} than were written"
             raise StripError(str(output.target), what, _FIX)
-    return tuple(WrittenFile(path=name, sha256=digest) for name, digest in sorted(found.whole.items()))
 
 
 _FIX = "nothing was left behind; check the disk, or choose another"

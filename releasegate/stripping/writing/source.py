@@ -12,7 +12,7 @@ from typing import NamedTuple
 from releasegate.checkpoint.files import open_regular
 from releasegate.errors import CheckpointError, StripError
 
-BLOCK = 256 << 10
+BLOCK = 512 << 10
 """Bytes that are read, hashed and written in one go: they stay in the processor's cache."""
 ZEROS = memoryview(bytes(BLOCK))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
-from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit, WrittenFile
+from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files
 from releasegate.stripping.searching.leaks import search_output
@@ -72,10 +72,9 @@ def write_strip(
             done = lay_out(job, steps, watch)
             _refuse_changes(contents, done)
             made = Manifest(files=tuple(sorted((e for one in done for e in one.written), key=lambda entry: entry.path)))
-            written = None
             if verify_written:
                 stage("read back", sum(entry.size for entry in made.files))
-                written = read_back(output, made, watch)
+                read_back(output, made, watch)
             outcomes = tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name))
             _require_sound(output, steps, outcomes)
             stage("search", sum(entry.size * (1 + (entry.parts is not None)) for entry in made.files))
@@ -83,7 +82,9 @@ def write_strip(
             if searched.leak is not None:
                 place = Path(searched.leak.where).relative_to(output.root).as_posix()
                 raise StripError(f"{target}: {place}", f"{searched.leak.what} (nothing was written)", searched.leak.fix)
-            receipt = _receipt(job, done, made, searched.leftovers, written, outcomes, rehearsal=rehearsal)
+            receipt = _receipt(
+                job, done, made, searched.leftovers, outcomes, rehearsal=rehearsal, verified=verify_written
+            )
             output.publish(receipt.text())
     except OSError as error:
         what = f"could not be written: {error.strerror or error}"
@@ -124,10 +125,10 @@ def _receipt(
     done: Sequence[Done],
     made: Manifest,
     leftovers: Leftovers,
-    written: tuple[WrittenFile, ...] | None,
     outcomes: tuple[TensorOutcome, ...],
     *,
     rehearsal: bool,
+    verified: bool,
 ) -> Receipt:
     plan = job.plan
     sources = sorted((one.source for one in done if one.source is not None), key=lambda entry: entry.path)
@@ -150,7 +151,7 @@ def _receipt(
         lent=plan.lent,
         leftovers=leftovers,
         output=made,
-        written=written,
+        read_back=verified or None,
     )
 
 
