@@ -9,8 +9,9 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, output
-from releasegate.errors import Exit
+from releasegate.errors import DocumentError, Exit
 from releasegate.inspection import inspect_checkpoint
+from releasegate.recipe import Recipe
 from releasegate.repository import GateRepository
 
 
@@ -30,8 +31,7 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
     Example:
       releasegate inspect examples/mini_chameleon/checkpoint
     """
-    repository = GateRepository.here(repo)
-    recipes = repository.recipes() if repository else {}
+    recipes = _recipes(repo)
     with Bars(quiet=quiet).reading(checkpoint, "compare" if duplicates else "inspect") as watch:
         found = inspect_checkpoint(checkpoint, recipes.values(), list_tensors=tensors, compare=duplicates, watch=watch)
     if format_ == "json":
@@ -41,3 +41,14 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
 
         print_inspection(output(), found)
     return Exit.YES if found.sound else Exit.CANNOT
+
+
+def _recipes(repo: Path) -> dict[str, Recipe]:
+    """The recipes of the gate repository around `repo`. One that is malformed is no reason not to look at a checkpoint."""
+    try:
+        repository = GateRepository.here(repo)
+        return repository.recipes() if repository else {}
+    except DocumentError as error:
+        problem = error.problems[0]
+        click.echo(f"no recipe was tried: {problem.where}: {problem.what}", err=True)
+        return {}
