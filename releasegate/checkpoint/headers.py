@@ -23,7 +23,6 @@ from releasegate.errors import (
     CheckpointError,
     DtypeUnknown,
     HeaderCutOff,
-    HeaderError,
     HeaderKeyTwice,
     HeaderOffGrid,
     HeaderSyntax,

@@ -13,6 +13,7 @@ from releasegate.errors import DocumentError, Exit
 from releasegate.inspection import inspect_checkpoint
 from releasegate.recipe import Recipe
 from releasegate.repository import GateRepository
+from releasegate.repository.starter import starter
 
 
 @click.command("inspect")
@@ -44,10 +45,9 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
 
 
 def _recipes(repo: Path) -> dict[str, Recipe]:
-    """The recipes of the gate repository around `repo`. One that is malformed is no reason not to look at a checkpoint."""
+    """The recipes of the gate repository around `repo`, else those that ship; none, if one of them is malformed."""
     try:
-        repository = GateRepository.here(repo)
-        return repository.recipes() if repository else {}
+        return (GateRepository.here(repo) or GateRepository(starter())).recipes()
     except DocumentError as error:
         problem = error.problems[0]
         click.echo(f"no recipe was tried: {problem.where}: {problem.what}", err=True)
