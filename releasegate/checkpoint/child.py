@@ -89,9 +89,9 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
         PickledError: torch refuses the pickle.
         ChildError: the process ran out of memory or time, or died.
     """
-    seconds = 1 + opcodes // OPCODES_A_SECOND
+    seconds = 2 + opcodes // OPCODES_A_SECOND
     request = {"pickle": len(pickle), "keys": sorted(keys), "memory": MAX_MEMORY, "seconds": seconds}
-    request |= {"output": MAX_OUTPUT, "dtypes": dict(TORCH_DTYPES)}
+    request |= {"output": MAX_OUTPUT, "visits": opcodes, "dtypes": dict(TORCH_DTYPES)}
     with tempfile.TemporaryFile() as given:
         given.write(json.dumps(request).encode() + b"\n" + pickle)
         given.seek(0)
@@ -158,7 +158,7 @@ def _rows(output: bytes, code: int, where: str) -> list[Row]:
             case _End("done"):
                 return rows
             case _End():
-                raise ChildError(where, f"has a pickle that unfolds to more than {MAX_OUTPUT:,} bytes", _FIX)
+                raise ChildError(where, "has a pickle that unfolds to far more than stands in it", _FIX)
             case _Raised():
                 raise _raised(row.error, row.text, where)
             case TensorRow() | ValueRow() | RefusedRow():

@@ -35,6 +35,7 @@ MAX_LIST = 10_000
 """Elements of a list of plain values that is shown as one value."""
 
 Row = list[Any]
+TOO_MUCH: Row = ["too much"]
 
 
 def main() -> None:
@@ -47,11 +48,11 @@ def main() -> None:
     restrict(request["memory"], request["seconds"])
     archive, keys = skeleton(pickle, request["keys"])
     left = request["output"]
-    for row in described(load(archive, mode), keys):
+    for row in described(load(archive, mode), keys, request["visits"]):
         line = json.dumps(row, allow_nan=False) + "\n"
         left -= len(line)
-        if left < 0:
-            sys.stdout.write('["too much"]\n')
+        if left < 0 or row == TOO_MUCH:
+            sys.stdout.write(json.dumps(TOO_MUCH) + "\n")
             return
         sys.stdout.write(line)
     sys.stdout.write('["done"]\n')
@@ -122,7 +123,7 @@ def warm(modes: Sequence[Callable[[], AbstractContextManager[Any]]] = MODES) -> 
         loaded = load(archive, mode)
         if place(loaded["t"]) is not None:
             ORDINARY.update(*(vars(tensor) for tensor in loaded.values()))
-            list(described(loaded, {}))
+            list(described(loaded, {}, 10))
             return mode
     raise RuntimeError("torch is too old to tell where storages lie")
 
@@ -133,14 +134,21 @@ def place(tensor: torch.Tensor) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def described(root: Any, keys: dict[int, str]) -> Iterator[Row]:
+def described(root: Any, keys: dict[int, str], visits: int) -> Iterator[Row]:
     """A row for each tensor and plain value in `root`, depth first, in order; ends at the first thing that is neither.
+
+    After `visits` things, whether shown or only passed through, it ends with `TOO_MUCH`: what stands in a pickle once
+    can be a part of many things, which are parts of many things.
 
     Rows: `["tensor", path, dtype, shape, strides, storage_offset, key, storage_bytes]`, `["value", path, value]`,
     `["refused", path, what it is]`; a path is a list of texts.
     """
     waiting: list[tuple[list[str], Any]] = [([], root)]
     while waiting:
+        visits -= 1
+        if visits < 0:
+            yield TOO_MUCH
+            return
         path, item = waiting.pop()
         if isinstance(item, torch.Tensor):
             row = tensor_row(path, item, keys)
@@ -250,3 +258,5 @@ def unfit(tensor: torch.Tensor) -> str | None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # to take apart what was loaded would cost time for nothing

@@ -134,7 +134,7 @@ def told(value: bytes) -> list[Any]:
     """The last row about a pickle of one thing under `w`."""
     unpickler.SPELLING.update(TORCH_DTYPES)
     archive, keys = unpickler.skeleton(pickled({"w": value}), ["0"])
-    *_, last = unpickler.described(unpickler.load(archive, unpickler.nullcontext()), keys)
+    *_, last = unpickler.described(unpickler.load(archive, unpickler.nullcontext()), keys, 10_000)
     return last
 
 
@@ -204,7 +204,7 @@ def test_a_torch_that_tells_places_by_fake_tensors_alone_gives_the_same_rows() -
     rows = []
     for mode in (unpickler.nullcontext(), unpickler.warm((unpickler.fake,))):
         archive, keys = unpickler.skeleton(pickled({"w": tensor(), "v": tensor("7", (2,), (3,), 1)}), ["0", "7"])
-        rows.append(list(unpickler.described(unpickler.load(archive, mode), keys)))
+        rows.append(list(unpickler.described(unpickler.load(archive, mode), keys, 10_000)))
     assert rows[0] == rows[1]
     assert [row[6] for row in rows[0]] == ["0", "7"]
 
@@ -274,13 +274,13 @@ IN_THE_CHILD = {
     "endless_hash": (
         {"w": b"}" + b"(" + TUPLES + b"t" + b"Ns"},
         ChildError,
-        "has a pickle that takes more than 1 s of processor time to read",
+        "has a pickle that takes more than 2 s of processor time to read",
     ),
-    "unfolds": ({"w": COPIES}, ChildError, "has a pickle that unfolds to more than 33,554,432 bytes"),
+    "unfolds": ({"w": COPIES}, ChildError, "has a pickle that unfolds to far more than stands in it"),
     "unfolds_for_ever": (
         {"w": doubled(60)},
         ChildError,
-        "has a pickle that takes more than 1 s of processor time to read",
+        "has a pickle that unfolds to far more than stands in it",
     ),
 }
 
@@ -299,7 +299,7 @@ def test_the_process_refuses_within_seconds_and_megabytes(kind: str, tmp_path: P
     reading = measured("pickled", "read_pickled", path)
     assert (reading.error, reading.what) == (error.__name__, what)
     assert reading.fix
-    assert reading.seconds < 15  # 5 on a machine that does nothing else
+    assert reading.seconds < 20  # 5 on a machine that does nothing else
     assert reading.megabytes < 500
 
 
