@@ -19,6 +19,7 @@
     │   │   └── PathEscapes       an index that leads out of the folder
     │   ├── IndexMismatch         an index and shards that do not agree
     │   ├── HeaderError           a safetensors file that is malformed, in one of these ways
+    │   │   ├── HeaderUnreadable      a file that cannot be opened, or is a symlink, a pipe or a folder
     │   │   ├── HeaderCutOff          fewer bytes than the header or the tensors need
     │   │   ├── HeaderTooLarge        a longer header, or more tensors, than are read
     │   │   ├── HeaderOffGrid         a header whose length is no multiple of 8
@@ -158,6 +159,10 @@ class IndexMismatch(CheckpointError):
 
 class HeaderError(CheckpointError):
     """A safetensors file is malformed."""
+
+
+class HeaderUnreadable(HeaderError):
+    """The file cannot be opened, or is a symlink, a pipe or a folder."""
 
 
 class HeaderCutOff(HeaderError):

@@ -23,11 +23,11 @@ from releasegate.errors import (
     CheckpointError,
     DtypeUnknown,
     HeaderCutOff,
-    HeaderError,
     HeaderKeyTwice,
     HeaderOffGrid,
     HeaderSyntax,
     HeaderTooLarge,
+    HeaderUnreadable,
     MetadataRefused,
     OffsetsMalformed,
     ShapeMalformed,
@@ -152,7 +152,7 @@ def read_header(path: Path) -> Header:
         opened = open_regular(path)
     except CheckpointError as error:
         problem = error.problems[0]
-        raise HeaderError(problem.where, problem.what, problem.fix) from None
+        raise HeaderUnreadable(problem.where, problem.what, problem.fix) from None
     with opened as file:
         size = os.fstat(file.fileno()).st_size
         length = _length(file.read(8), size, where)

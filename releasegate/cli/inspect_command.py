@@ -9,9 +9,11 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, output
-from releasegate.errors import Exit
+from releasegate.errors import DocumentError, Exit
 from releasegate.inspection import inspect_checkpoint
+from releasegate.recipe import Recipe
 from releasegate.repository import GateRepository
+from releasegate.repository.starter import starter
 
 
 @click.command("inspect")
@@ -30,8 +32,7 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
     Example:
       releasegate inspect examples/mini_chameleon/checkpoint
     """
-    repository = GateRepository.here(repo)
-    recipes = repository.recipes() if repository else {}
+    recipes = _recipes(repo)
     with Bars(quiet=quiet).reading(checkpoint, "compare" if duplicates else "inspect") as watch:
         found = inspect_checkpoint(checkpoint, recipes.values(), list_tensors=tensors, compare=duplicates, watch=watch)
     if format_ == "json":
@@ -41,3 +42,13 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
 
         print_inspection(output(), found)
     return Exit.YES if found.sound else Exit.CANNOT
+
+
+def _recipes(repo: Path) -> dict[str, Recipe]:
+    """The recipes of the gate repository around `repo`, else those that ship; none, if one of them is malformed."""
+    try:
+        return (GateRepository.here(repo) or GateRepository(starter())).recipes()
+    except DocumentError as error:
+        problem = error.problems[0]
+        click.echo(f"no recipe was tried: {problem.where}: {problem.what}", err=True)
+        return {}

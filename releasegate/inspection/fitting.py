@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from releasegate.inspection.reading import SHOWN
@@ -14,41 +16,51 @@ _OF_FILES = ("drop_file", "set", "unset")
 _OF_TOKENS = ("drop_tokens",)
 
 
-def fitting(
-    recipes: Iterable[Recipe],
-    layout: str | None,
-    tensors: Sequence[str],
-    files: Sequence[str],
-    config: Mapping[str, Any],
-) -> list[RecipeFit]:
-    """How each recipe for `layout` fits.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a recipe has to account for.
 
-    Args:
-        recipes: of the gate repository.
-        layout: of the checkpoint.
-        tensors: names of the model's tensors; those of a file beside it as `FILE:TENSOR`.
-        files: names of all files but the model's own and their index.
+    Attributes:
+        tensors: of the model.
+        beside: of each other file of tensors.
+        files: all but the model's own and their index.
         config: the configuration, in which patterns look up numbers.
     """
-    return [_fit(recipe, tensors, files, config) for recipe in recipes if recipe.layout == layout]
+
+    tensors: Sequence[str]
+    beside: Mapping[str, Sequence[str]]
+    files: Sequence[str]
+    config: Mapping[str, Any]
 
 
-def _fit(recipe: Recipe, tensors: Sequence[str], files: Sequence[str], config: Mapping[str, Any]) -> RecipeFit:
+def fitting(recipes: Iterable[Recipe], layout: str | None, names: Names) -> list[RecipeFit]:
+    """How each recipe for `layout` fits `names`.
+
+    A file beside the model is accounted for tensor by tensor where a pattern names tensors of it (`FILE:TENSOR`), and as
+    a whole where none does.
+    """
+    return [_fit(recipe, names) for recipe in recipes if recipe.layout == layout]
+
+
+def _fit(recipe: Recipe, names: Names) -> RecipeFit:
+    patterns = list(_patterns(recipe))
+    opened = [file for file in names.beside if any(_opens(one.pattern, file) for one in patterns if not one.of_files)]
+    inside = [f"{file}:{name}" for file in opened for name in names.beside[file]]
     claims: dict[str, set[str]] = defaultdict(set)
     idle: list[str] = []
-    for label, pattern, of_files, needed in _patterns(recipe):
-        found = [name for name in (files if of_files else tensors) if matches(pattern, name, config)]
+    for one in patterns:
+        plain = names.files if one.of_files else names.tensors
+        found = [name for name in plain if matches(one.pattern, name, names.config)]
+        if not one.of_files and ":" in one.pattern:
+            found += [name for name in inside if _means(one.pattern, name, names.config)]
         for name in found:
-            claims[name].add("set" if label.split()[0] in ("set", "unset") else label)
-        if needed and not found:
-            idle.append(label)
-    inside = {name.partition(":")[0] for name in claims if ":" in name}
-    whole = [
-        name for name in tensors if ":" in name and name.partition(":")[0] not in inside
-    ]  # kept or dropped as files
-    missed = [name for name in tensors if name not in claims and name not in set(whole)]
-    open_files = [name for name in files if name not in claims and name not in inside]
+            claims[name].add("set" if one.label.split()[0] in ("set", "unset") else one.label)
+        if one.needed and not found:
+            idle.append(one.label)
+    missed = [name for name in (*names.tensors, *inside) if name not in claims]
+    open_files = [name for name in names.files if name not in claims and name not in opened]
     twice = [name for name, held in claims.items() if len(held) > 1 and not _rows_alone(held)]
+    twice += [name for name in opened if name in claims]
     return RecipeFit(
         id=recipe.id,
         fits=not (idle or missed or open_files or twice),
@@ -60,13 +72,33 @@ def _fit(recipe: Recipe, tensors: Sequence[str], files: Sequence[str], config: M
     )
 
 
+def _opens(pattern: str, file: str) -> bool:
+    named, colon, _ = pattern.partition(":")
+    return bool(colon) and fnmatchcase(file, named)
+
+
+def _means(pattern: str, name: str, config: Mapping[str, Any]) -> bool:
+    file, _, inner = pattern.partition(":")
+    held, _, tensor = name.partition(":")
+    return fnmatchcase(held, file) and matches(inner, tensor, config)
+
+
 def _rows_alone(labels: set[str]) -> bool:
     """Whether all claims are edits of rows or slices, of which one tensor may have several."""
     return all(label.split()[0].endswith(("_rows", "_slices")) for label in labels)
 
 
-def _patterns(recipe: Recipe) -> Iterator[tuple[str, str, bool, bool]]:
+@dataclass(frozen=True, slots=True)
+class _Pattern:
     """What an edit or `keep` is called, its pattern, whether that is of files, and whether it must match something."""
+
+    label: str
+    pattern: str
+    of_files: bool
+    needed: bool
+
+
+def _patterns(recipe: Recipe) -> Iterator[_Pattern]:
     for edit in recipe.edits:
         kind = next(kind for kind in EDITS if hasattr(edit, kind))
         if kind in _OF_TOKENS:
@@ -74,8 +106,8 @@ def _patterns(recipe: Recipe) -> Iterator[tuple[str, str, bool, bool]]:
         expect = getattr(edit, "expect", None)
         optional = isinstance(expect, Between) and expect.min == 0
         pattern = getattr(edit, kind)
-        yield f"{kind} {pattern}", pattern, kind in _OF_FILES, not optional
+        yield _Pattern(f"{kind} {pattern}", pattern, kind in _OF_FILES, not optional)
     for pattern in recipe.keep.tensors:
-        yield f"keep {pattern}", pattern, False, False
+        yield _Pattern(f"keep {pattern}", pattern, of_files=False, needed=False)
     for pattern in recipe.keep.files:
-        yield f"keep {pattern}", pattern, True, False
+        yield _Pattern(f"keep {pattern}", pattern, of_files=True, needed=False)

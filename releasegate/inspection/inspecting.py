@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from releasegate.checkpoint.files import ADAPTERS
 from releasegate.checkpoint.layouts import CONFIG, PARAMS, Form, find_form
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import CheckpointError
-from releasegate.inspection.code import file_finding
 from releasegate.inspection.components import components, totals
 from releasegate.inspection.copies import copy_findings, doubled_findings, form_findings, tie_findings
 from releasegate.inspection.duplicates import duplicate_findings, hole_findings
 from releasegate.inspection.filekinds import HOLDS_TEXT, kind_of
-from releasegate.inspection.fitting import fitting
+from releasegate.inspection.fitting import Names, fitting
+from releasegate.inspection.foreign import kind_findings
 from releasegate.inspection.indexing import Model, choose_model, index_findings, stray_findings
 from releasegate.inspection.listing import Listing, list_everything
 from releasegate.inspection.reading import SHOWN, lone_parts, read_weights
@@ -27,7 +26,6 @@ from releasegate.inspection.record import (
     FileKind,
     Finding,
     Inspection,
-    Kind,
     Level,
     TensorFound,
 )
@@ -41,18 +39,6 @@ MOST_BESIDE = 20
 """Files beside the model whose parts are shown one by one."""
 
 _LEVELS: Mapping[Level, int] = {"problem": 0, "concern": 1, "note": 2}
-_OF_KIND: Mapping[FileKind, tuple[Kind, str, str]] = {
-    "pickle": ("pickle", "is a pickle, which runs code when it is loaded carelessly", "convert it to safetensors"),
-    "gguf": ("second_form", "is a GGUF file, which no strip can edit", "strip the original, and convert that"),
-    "distributed": (
-        "second_form",
-        "is a distributed checkpoint, which no strip can edit",
-        "join it with `dcp_to_torch_save`, and convert it to safetensors",
-    ),
-    "second_form": ("second_form", "is a form of weights that is not read here", "take it out, or convert it"),
-    "archive": ("archive", "is an archive, in which anything can hide", "unpack it, or take it out"),
-    "data": ("data", "looks like data: of training, or of a test", "publish data apart, after a review of its own"),
-}
 
 
 @dataclass(slots=True)
@@ -182,7 +168,7 @@ def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: b
     for file, data in looking.data.items():
         yield from quantisation_findings(file, data)
     yield from state_files(names)
-    yield from _files(looking)
+    yield from kind_findings(looking.kinds)
 
 
 def _odd(file: str, tensors: Iterable[Stored]) -> Iterator[Finding]:
@@ -212,43 +198,6 @@ def _odd(file: str, tensors: Iterable[Stored]) -> Iterator[Finding]:
         )
 
 
-def _files(looking: _Looking) -> Iterator[Finding]:
-    history = [name for name in looking.names if name.split("/")[0] in (".git", ".hg", ".svn")]
-    if history:
-        what = "holds the history of a repository, in which older weights can lie"
-        yield Finding(
-            kind="history",
-            level="concern",
-            where=history[0].split("/")[0],
-            what=what,
-            fix="take it out",
-            count=len(history),
-        )
-    groups: dict[FileKind, list[str]] = {}
-    for name, kind in looking.kinds.items():
-        if name in history:
-            continue
-        if PurePosixPath(name).name in ADAPTERS:
-            what = "is an adapter, which a loader would apply to the model unasked"
-            yield Finding(
-                kind="adapter", level="concern", where=name, what=what, fix="take it out, unless it is the model"
-            )
-        if kind == "code":
-            yield file_finding(name)
-        elif kind in _OF_KIND and not (kind == "distributed" and name.endswith(".distcp")):
-            groups.setdefault(kind, []).append(name)
-    for kind, names in groups.items():
-        about, what, fix = _OF_KIND[kind]
-        for name in names[:MOST_BESIDE]:
-            yield Finding(kind=about, level="concern", where=name, what=what, fix=fix)
-        if len(names) > MOST_BESIDE:
-            rest = names[MOST_BESIDE:]
-            yield Finding(
-                kind=about, level="concern", where=".", what=f"has {len(rest):,} more files of which each {what}", fix=fix,
-                count=len(rest), names=tuple(rest[:SHOWN]),
-            )  # fmt: skip
-
-
 def _inspection(
     looking: _Looking,
     path: str,
@@ -265,12 +214,11 @@ def _inspection(
     mine = [tensor for file in model.files for tensor in looking.held[file].tensors]
     others = [tensor for held in beside.values() for tensor in held.tensors]
     structure = {*model.files, model.index_file}
-    fits = fitting(
-        recipes,
-        layout,
-        sorted({tensor.name for tensor in mine} | {f"{tensor.file}:{tensor.name}" for tensor in others}),
-        [name for name in looking.names if name not in structure],
-        config if isinstance(config, Mapping) else {},
+    names = Names(
+        tensors=sorted({tensor.name for tensor in mine}),
+        beside={file: [tensor.name for tensor in held.tensors] for file, held in beside.items()},
+        files=[name for name in looking.names if name not in structure],
+        config=config if isinstance(config, Mapping) else {},
     )
     return Inspection(
         path=path,
@@ -286,7 +234,7 @@ def _inspection(
         components=tuple(_components(mine, beside)),
         files=tuple(_file(looking, model, name) for name in looking.names),
         findings=tuple(findings),
-        recipes=tuple(fits),
+        recipes=tuple(fitting(recipes, layout, names)),
         tensors=None
         if tensors is None
         else tuple(

@@ -12,8 +12,16 @@ from releasegate.checkpoint.gguf import read_gguf
 from releasegate.checkpoint.headers import BITS, Header, read_claims, read_header
 from releasegate.checkpoint.parallel import Watch, in_parallel
 from releasegate.checkpoint.pickled import Pickled, read_pickled
-from releasegate.errors import ArchiveError, CheckpointError, ChildError, PickledError, ReleaseGateError
-from releasegate.inspection.record import FileKind, Finding
+from releasegate.errors import (
+    ArchiveError,
+    CheckpointError,
+    ChildError,
+    HeaderUnreadable,
+    NotPlainFile,
+    PickledError,
+    ReleaseGateError,
+)
+from releasegate.inspection.record import FileKind, Finding, Kind
 from releasegate.inspection.stored import Held, Stored
 
 SHOWN = 10
@@ -24,16 +32,25 @@ Read = tuple[Held | None, list[Finding]]
 
 def problem(where: str, error: ReleaseGateError) -> Finding:
     """The finding that `where` (a file of the folder) cannot be read for the reason that `error` gives."""
-    refused = isinstance(error, ArchiveError | PickledError | ChildError)
     first = error.problems[0]
     return Finding(
-        kind="pickle_refused" if refused else "malformed",
+        kind=_kind(error),
         level="problem",
         where=where,
         what=first.what,
         fix=first.fix,
         error=type(error).__name__,
     )
+
+
+def _kind(error: ReleaseGateError) -> Kind:
+    match error:
+        case ArchiveError() | PickledError() | ChildError():
+            return "pickle_refused"
+        case NotPlainFile() | HeaderUnreadable():
+            return "unreadable"
+        case _:
+            return "malformed"
 
 
 def unreadable(where: str, error: OSError) -> Finding:

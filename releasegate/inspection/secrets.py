@@ -106,6 +106,8 @@ SECRET_KEYS = re.compile(
     re.IGNORECASE,
 )
 """Names of keys whose value is a secret, whatever it looks like."""
+NAME_KEYS = re.compile(r"(?:.*_)?(?:user_?name|user|login|host_?name|owner_?name|created_by|trained_by)", re.IGNORECASE)
+"""Names of keys whose value names somebody, or somebody's machine."""
 
 
 def spot(text: str, *, personal: bool = True) -> Iterator[Spotted]:

@@ -15,7 +15,7 @@ from releasegate.errors import CheckpointError, JsonMalformed
 from releasegate.inspection.code import key_findings, tag_findings, template_findings
 from releasegate.inspection.reading import SHOWN, problem, unreadable
 from releasegate.inspection.record import FileKind, Finding, Kind, Level
-from releasegate.inspection.secrets import SECRET_KEYS, Sort, mask, spot
+from releasegate.inspection.secrets import NAME_KEYS, SECRET_KEYS, Sort, mask, spot
 from releasegate.inspection.stored import Held
 from releasegate.inspection.walking import leaves
 
@@ -120,6 +120,8 @@ def _look_through(spots: Spots, data: Any, *, personal: bool = True) -> None:
         spots.look(place, value, personal=personal)
         if SECRET_KEYS.fullmatch(key) and len(value) >= 8 and not value.startswith(("<", "[", "$", "{")):
             spots.found["secret", "the value of a key that is called after a secret"].setdefault(mask(value, ""), place)
+        if personal and NAME_KEYS.fullmatch(key) and len(value) < 100 and "{" not in value:
+            spots.found["personal", "the name of a user or a machine"].setdefault(f"{value[:1]}…", place)
         if personal and _PATH_KEY.fullmatch(key) and len(value) < 1024 and _ABSOLUTE.fullmatch(value):
             masked = next((found.masked for found in spot(value) if found.sort == "personal"), value)
             if masked == value:

@@ -22,6 +22,7 @@ from releasegate.errors import (
     HeaderOffGrid,
     HeaderSyntax,
     HeaderTooLarge,
+    HeaderUnreadable,
     MetadataRefused,
     OffsetsMalformed,
     ShapeMalformed,
@@ -266,7 +267,7 @@ def test_a_bad_file_is_refused_with_its_own_message_and_type(name: str, tmp_path
 def test_every_type_of_error_has_a_bad_file() -> None:
     listed = [name for names in KINDS.values() for name in names.split()]
     assert sorted(listed) == sorted(BAD)
-    assert set(KINDS) == set(HeaderError.__subclasses__())
+    assert {*KINDS, HeaderUnreadable} == set(HeaderError.__subclasses__())
 
 
 def test_the_stock_loader_takes_some_of_them() -> None:
@@ -305,12 +306,12 @@ def test_what_is_not_a_plain_file_is_never_opened_for_reading(tmp_path: Path) ->
     (tmp_path / "link.safetensors").symlink_to("real.safetensors")
     os.mkfifo(tmp_path / "pipe.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(HeaderError, match="cannot be opened"):
+    with pytest.raises(HeaderUnreadable, match="cannot be opened"):
         read_header(tmp_path / "link.safetensors")
     for name in ("pipe", "folder"):
-        with pytest.raises(HeaderError, match="is not a regular file"):
+        with pytest.raises(HeaderUnreadable, match="is not a regular file"):
             read_header(tmp_path / f"{name}.safetensors")
-    with pytest.raises(HeaderError, match="cannot be opened: No such file or directory"):
+    with pytest.raises(HeaderUnreadable, match="cannot be opened: No such file or directory"):
         read_header(tmp_path / "missing.safetensors")
 
 

@@ -39,13 +39,23 @@ def test_a_sound_checkpoint_is_described_on_one_screen(
     assert len(lines) < 40
 
 
-def test_outside_of_a_gate_repository_no_recipe_is_tried(
+def test_outside_of_a_gate_repository_the_recipes_that_ship_are_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, out = called(capsys, tiny().write(tmp_path / "model"))
     assert code == 0
-    assert not [line for line in out.splitlines() if line.startswith("recipe")]
+    assert out.splitlines()[-1] == "recipe chameleon-hf/image_generation: accounts for every tensor and file by name"
+
+
+def test_a_malformed_recipe_is_no_reason_not_to_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("evals", "policies/recipes/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "policies" / "recipes" / "x" / "y.yaml").write_text("schema: 7")
+    assert run(["inspect", "-q", "--repo", str(tmp_path), str(tiny().write(tmp_path / "model"))]) == 0
+    out, err = capsys.readouterr()
+    assert "model: 10 tensors" in out
+    assert err.startswith("no recipe was tried: policies/recipes/x/y.yaml:1:")
 
 
 def test_what_is_malformed_is_printed_and_the_code_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,9 @@ PLANTED: dict[str, tuple[Change, Kind, str, str]] = {
     "password": (config(password="correct horse"), "secret", "config.json", "has the value of a key that is called after"),
     "home": (config(_name_or_path="/home/ada/secret"), "personal", "config.json", "has a path in somebody's home"),
     "local": (config(_name_or_path="/mnt/a/secret"), "personal", "config.json", "has a path of the machine"),
+    "user": (
+        tensors("o.safetensors", {"user_name": "ada"}, a=A), "personal", "o.safetensors", "has the name of a user or a machine",
+    ),
     "mail": (put("a.txt", "by ada.l@lab.org"), "personal", "a.txt", "has an e-mail address"),
 }  # fmt: skip
 
