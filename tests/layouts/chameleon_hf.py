@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.layouts.chameleon import IMAGE, SEPARATOR, SIZES, Chameleon, vocabulary
-from tests.layouts.layout import Contents, Shapes, Size, Tensors, sharded, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, Tensors, sharded, typed, under
 from tests.layouts.llama import attention, gated, head_tensors, layer
 from tests.layouts.tokenizers_files import tokenizer_json
 from tests.layouts.torch_parts import norm
@@ -69,6 +69,7 @@ def _texts(chameleon: Chameleon) -> dict[str, Any]:
     }
     special = ("<s>", "<pad>", "</s>", "<unk>", "<image>", SEPARATOR, "<racm3:break>", "<eoss>")
     return {
+        **CARD,
         "config.json": config,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
         "tokenizer.json": tokenizer_json(names, special),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.layouts.layout import Contents, Shapes, Size, sharded, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, sharded, typed, under
 from tests.layouts.llama import Body, body_tensors, head_tensors
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import conv, linear, norm
@@ -117,6 +117,7 @@ def _texts(janus: Janus) -> dict[str, Any]:
         },
     }
     return {
+        **CARD,
         "config.json": config,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2, "generation_kwargs": {"boi_token_id": 62}},
         "tokenizer.json": tokenizer_json(names, ("<image_placeholder>", "<begin_of_image>", "<end_of_image>")),

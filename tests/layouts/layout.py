@@ -24,10 +24,17 @@ WIDTHS: Mapping[str, int] = {
 
 
 class Spec(NamedTuple):
-    """Dtype (as safetensors spells it) and shape of a tensor."""
+    """A tensor.
+
+    Attributes:
+        dtype: as safetensors spells it.
+        shape: of it.
+        like: the tensor of the model of which this one holds the values, in its own dtype; "" for values of its own.
+    """
 
     dtype: str
     shape: Shape
+    like: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -47,6 +54,14 @@ class Tied:
 
 Tree = Any
 """What a torch file holds: dicts and lists, in which each `Spec` or `Tied` stands for a tensor, all else for itself."""
+
+
+CARD: Mapping[str, str] = {
+    ".gitattributes": "*.safetensors filter=lfs diff=lfs merge=lfs -text\n",
+    "LICENSE": "A licence\n",
+    "README.md": "# A card\n",
+}
+"""What lies beside the weights in every published repository."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +135,18 @@ def write_contents(root: Path, contents: Contents, seed: int | None) -> Path:
     Args:
         root: must not exist.
         contents: the files.
-        seed: of the random values, each tensor's of which depend on nothing else but its file, name and shape; `None`
-            leaves holes in their place.
+        seed: of the random values; `None` leaves holes in their place. In a safetensors file a tensor's values depend on
+            nothing else but its name and shape, in a torch file on the file's name too.
     """
     root.mkdir(parents=True)
     for name, tensors in contents.safetensors.items():
         from tests.layouts.safetensors_files import write_safetensors
 
-        write_safetensors(_place(root, name), tensors, None if seed is None else (seed, name))
+        write_safetensors(_place(root, name), tensors, seed)
     for name, tree in contents.torch.items():
         from tests.layouts.torch_files import write_torch  # imports torch, which most layouts do without
 
-        write_torch(_place(root, name), tree, None if seed is None else (seed, name))
+        write_torch(_place(root, name), tree, seed)
     for name, text in contents.texts.items():
         _place(root, name).write_bytes(_encoded(text))
     return root
@@ -160,7 +175,7 @@ def leaves(tree: Tree, prefix: str = "") -> Tensors:
     return found
 
 
-def typed(shapes: Shapes, dtype: str) -> Tensors:
+def typed(shapes: Mapping[str, Shape], dtype: str) -> Tensors:
     """`shapes`, all of one dtype; but the counters of batch norms are 64-bit integers, whatever the model is."""
     return {
         name: Spec("I64" if name.endswith("num_batches_tracked") else dtype, shape) for name, shape in shapes.items()

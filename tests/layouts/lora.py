@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.layouts.layout import Contents, Shapes, Size, Tensors, sharded, typed
+from tests.layouts.layout import CARD, Contents, Shapes, Size, Spec, Tensors, sharded, typed
 from tests.layouts.llama import LLAMA_2_7B, TINY, Body, body_tensors, head_tensors
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 
@@ -39,6 +39,7 @@ def base(size: Size, *, tied: bool = False) -> Contents:
         "tie_word_embeddings": tied,
     }
     texts = {
+        **CARD,
         "config.json": config,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
         "tokenizer.json": tokenizer_json(plain_vocabulary(64), ("<s>", "</s>")),
@@ -54,8 +55,8 @@ def adapter(body: Body, rank: int) -> Tensors:
         stem = f"base_model.model.{name.removesuffix('.weight')}"
         shapes[f"{stem}.lora_A.weight"] = (rank, narrow)
         shapes[f"{stem}.lora_B.weight"] = (wide, rank)
-    shapes["base_model.model.lm_head.weight"] = (body.vocabulary, body.hidden)
-    return typed(shapes, "F32")
+    head = Spec("F32", (body.vocabulary, body.hidden), like="lm_head.weight")
+    return {**typed(shapes, "F32"), "base_model.model.lm_head.weight": head}
 
 
 def _adapted(body: Body) -> dict[str, tuple[int, int]]:

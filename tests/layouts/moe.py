@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.layouts.experts import each, fused, router
-from tests.layouts.layout import Contents, Shapes, Size, Spec, Tensors, sharded, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, Spec, Tensors, sharded, typed, under
 from tests.layouts.llama import Body, attention, gated, head_tensors, layer
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import linear, norm
@@ -46,7 +46,7 @@ def qwen3(size: Size, *, together: bool = False) -> Contents:
     attending = {**attention(body), **norm("q_norm", body.head_width), **norm("k_norm", body.head_width)}
     mixture = (fused if together else each)(body.hidden, width, count)
     one = layer(body.hidden, attending, {**mixture, **router(body.hidden, count)})
-    config = {
+    config: dict[str, Any] = {
         "head_dim": body.head_width,
         "moe_intermediate_size": width,
         "num_experts": count,
@@ -168,6 +168,7 @@ def whole_typed(
     }
     names = plain_vocabulary(64)
     texts = {
+        **CARD,
         "config.json": stated,
         "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
         "tokenizer.json": tokenizer_json(names, ("<s>", "</s>")),

@@ -8,7 +8,7 @@ contiguously and that the other heads are `extra_heads`; a public port to MLX (r
 
 from __future__ import annotations
 
-from tests.layouts.layout import Contents, Shapes, Size, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, typed, under
 from tests.layouts.llama import LLAMA_2_7B, Body, meta_block
 from tests.layouts.tokenizers_files import tokenizer_model
 from tests.layouts.torch_parts import norm
@@ -38,8 +38,5 @@ def contents(size: Size) -> Contents:
     }
     return Contents(
         torch={"consolidated.pth": typed(shapes, "BF16")},
-        texts={
-            "params.json": params,
-            "tokenizer.model": tokenizer_model(64),
-        },
+        texts={**CARD, "params.json": params, "tokenizer.model": tokenizer_model(64)},
     )

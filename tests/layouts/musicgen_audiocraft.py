@@ -9,7 +9,7 @@ model's form: the public release may hold `{"pretrained": ...}` in its place, as
 
 from __future__ import annotations
 
-from tests.layouts.layout import Contents, Shapes, Size, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, typed, under
 from tests.layouts.torch_parts import linear, norm
 
 CODEBOOKS = 4
@@ -27,7 +27,7 @@ def contents(size: Size) -> Contents:
     codec = {"pretrained": "facebook/encodec_32khz", "exported": True, "version": "1.3.0"}
     return Contents(
         torch={"state_dict.bin": state, "compression_state_dict.bin": codec},
-        texts={"README.md": "# A card\n"},
+        texts=dict(CARD),
     )
 
 

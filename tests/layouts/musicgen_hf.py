@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.layouts.encodec import MUSICGEN, TINY, Codec, codec_tensors
-from tests.layouts.layout import Contents, Shapes, Size, sharded, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, sharded, typed, under
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import linear, norm
 
@@ -118,6 +118,7 @@ def _texts(sizes: Musicgen, *, melody: bool) -> dict[str, Any]:
     }
     extractor = "MusicgenMelodyFeatureExtractor" if melody else "EncodecFeatureExtractor"
     return {
+        **CARD,
         "config.json": config,
         "generation_config.json": {"decoder_start_token_id": sizes.codec.codes, "guidance_scale": 3.0},
         "preprocessor_config.json": {"feature_extractor_type": extractor, "sampling_rate": 32000},

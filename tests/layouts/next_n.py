@@ -54,7 +54,7 @@ def deepseek_v3(size: Size, *, eight_bit: bool) -> Contents:
     sparse = layer(body.hidden, latent, mixture)
     layers = [layer(body.hidden, latent, gated(body.hidden, body.intermediate))] * dense
     layers += [sparse] * (body.layers - dense) + [_look_ahead(body, sparse)]
-    config = {
+    config: dict[str, Any] = {
         **ranks,
         "first_k_dense_replace": dense,
         "moe_intermediate_size": width,
@@ -93,10 +93,14 @@ def _latent_attention(body: Body, ranks: dict[str, int]) -> Shapes:
     }
 
 
+COPIES = {"embed_tokens.weight": "model.embed_tokens.weight", "shared_head.head.weight": "lm_head.weight"}
+"""What the layer past the last one holds a copy of."""
+
+
 def _corrected(shapes: Shapes) -> Tensors:
     """In bfloat16, but the router's bias in float32."""
     return {
-        name: Spec("F32" if name.endswith("e_score_correction_bias") else "BF16", shape)
+        name: Spec("F32" if name.endswith("e_score_correction_bias") else "BF16", shape, COPIES.get(name, ""))
         for name, shape in shapes.items()
     }
 

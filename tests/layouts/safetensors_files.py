@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 from tests.layouts.layout import Tensors
-from tests.layouts.values import Seed, random_bytes
+from tests.layouts.values import random_bytes
 
 ORDER = ("BOOL", "U8", "I8", "F8_E4M3", "F16", "BF16", "I32", "F32", "F64", "I64")
 """The library stores dtypes that stand later here first, and tensors of one dtype by name."""
 
 
-def write_safetensors(path: Path, tensors: Tensors, seed: Seed | None) -> None:
+def write_safetensors(path: Path, tensors: Tensors, seed: int | None) -> None:
     """Writes `tensors` to `path`: with random values, or with a hole where they would stand if `seed` is None."""
     names = sorted(tensors, key=lambda name: (-ORDER.index(tensors[name].dtype), name))
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
@@ -32,4 +32,4 @@ def write_safetensors(path: Path, tensors: Tensors, seed: Seed | None) -> None:
         if seed is None:
             file.truncate(8 + len(text) + end)
         else:
-            file.writelines(random_bytes(tensors[name], name, seed) for name in names)
+            file.writelines(random_bytes(tensors[name], tensors[name].like or name, seed) for name in names)

@@ -17,7 +17,14 @@ from tests.layouts.layout import WIDTHS, leaves
 from tests.layouts.safetensors_files import write_safetensors
 from tests.layouts.torch_files import DTYPES, crc32_of_zeros, write_torch
 
-TORCH = ("chameleon-original", "chameleon-original-training", "multi-token", "musicgen-audiocraft", "xtts-inference")
+TORCH = (
+    "chameleon-original",
+    "chameleon-original-training",
+    "janus-original",
+    "multi-token",
+    "musicgen-audiocraft",
+    "xtts-inference",
+)
 
 
 def on_disk(root: Path) -> tuple[int, int]:
@@ -93,10 +100,16 @@ def test_a_torch_file_of_holes_of_real_size_can_be_mapped(tmp_path: Path) -> Non
     loaded = torch.load(root / "consolidated.pth", mmap=True, weights_only=True)  # noqa: TID251
     assert loaded["output.weight"].shape == (65536, 4096)
     assert not loaded["layers.31.attention.wq.weight"][0].any()
+    with zipfile.ZipFile(root / "consolidated.pth") as archive:
+        data = [member for member in archive.infolist() if "/data/" in member.filename]
+        assert max(member.header_offset for member in data) > 1 << 33, "beyond what a plain zip can hold"
+        assert all(crc32_of_zeros(member.file_size) == member.CRC for member in data)
+        with archive.open(data[-1]) as member:  # reads to the end, and so checks the sum
+            assert len(member.read()) == data[-1].file_size
 
 
 def test_a_torch_file_of_holes_is_a_sound_archive_of_stored_members(tmp_path: Path) -> None:
-    write_torch(tmp_path / "dense.pth", {"a": Spec("F32", (300, 7)), "b": [Spec("BF16", (5,)), 3]}, (0, "x"))
+    write_torch(tmp_path / "dense.pth", {"a": Spec("F32", (300, 7)), "b": [Spec("BF16", (5,)), 3]}, 0)
     write_torch(tmp_path / "sparse.pth", {"a": Spec("F32", (300, 7)), "b": [Spec("BF16", (5,)), 3]}, None)
     members = []
     for name in ("dense", "sparse"):
@@ -115,7 +128,7 @@ def test_the_checksum_of_zeros_is_worked_out_as_it_would_be_read(count: int) -> 
 def test_safetensors_are_byte_for_byte_what_the_library_writes(tmp_path: Path) -> None:
     tensors = {f"{dtype}.{number}": Spec(dtype, (number, 2)) for dtype in WIDTHS for number in (3, 1)}
     tensors["scalar"] = Spec("I64", ())
-    write_safetensors(tmp_path / "made.safetensors", tensors, (0, "made"))
+    write_safetensors(tmp_path / "made.safetensors", tensors, 0)
     held = safetensors.torch.load_file(tmp_path / "made.safetensors")
     assert {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in held.items()} == {
         name: (DTYPES[spec.dtype], spec.shape) for name, spec in tensors.items()
@@ -126,7 +139,7 @@ def test_safetensors_are_byte_for_byte_what_the_library_writes(tmp_path: Path) -
 
 def test_a_sparse_file_has_the_header_and_size_of_the_dense_one(tmp_path: Path) -> None:
     tensors = {"a": Spec("BF16", (64, 64)), "b": Spec("F32", (3,))}
-    write_safetensors(tmp_path / "dense", tensors, (0, ""))
+    write_safetensors(tmp_path / "dense", tensors, 0)
     write_safetensors(tmp_path / "sparse", tensors, None)
     dense, sparse = (tmp_path / "dense").read_bytes(), (tmp_path / "sparse").read_bytes()
     data = sum(spec.nbytes for spec in tensors.values())
@@ -148,6 +161,20 @@ def test_values_are_finite_and_a_function_of_the_seed(tmp_path: Path, name: str)
     for file in LAYOUTS[name].contents("tiny").safetensors:
         tensors = safetensors.torch.load_file(tmp_path / "0" / file)
         assert all(tensor.float().isfinite().all() for tensor in tensors.values())
+
+
+def test_copies_hold_the_values_of_the_tensor_that_they_copy(tmp_path: Path) -> None:
+    found: dict[str, torch.Tensor] = {}
+    root = LAYOUTS["deepseek-v3-bf16"].write(tmp_path / "ahead")
+    for path in root.glob("*.safetensors"):
+        found |= safetensors.torch.load_file(path)
+    assert torch.equal(found["model.layers.2.embed_tokens.weight"], found["model.embed_tokens.weight"])
+    assert torch.equal(found["model.layers.2.shared_head.head.weight"], found["lm_head.weight"])
+    averaged = LAYOUTS["ema-beside"].write(tmp_path / "averaged")
+    copy = safetensors.torch.load_file(averaged / "ema_model.safetensors")["model.embed_tokens.weight"]
+    kept = safetensors.torch.load_file(averaged / "model-00001-of-00003.safetensors")["model.embed_tokens.weight"]
+    assert copy.dtype != kept.dtype
+    assert torch.allclose(copy, kept.float(), rtol=2**-7, atol=0)
 
 
 def files(root: Path) -> dict[str, bytes]:

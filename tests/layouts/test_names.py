@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,32 @@ def test_speaking_adds_as_many_second_names_as_the_class_does() -> None:
     state = LAYOUTS["xtts-inference"].contents("real").torch["model.pth"]["model"]
     assert len(state) == 1335
     assert sum(isinstance(value, Tied) for value in state.values()) == 372
+
+
+def test_the_original_janus_has_the_tensors_of_the_converted_one_and_what_conversion_leaves_out() -> None:
+    shapes = [
+        Counter(
+            joined(tensor, spec.shape)
+            for tensors in main_or_torch(LAYOUTS[name].contents("real")).values()
+            for tensor, spec in tensors.items()
+            if "attn_pool" not in tensor and "codebook_used" not in tensor
+        )
+        for name in ("janus-original", "janus-hf")
+    ]
+    queries = (3 * 1024, 1024), (3 * 1024,)
+    for shape in queries:  # queries, keys and values lie in one tensor before the conversion, in three after it
+        count = shapes[0].pop(shape)
+        shapes[0][(1024, *shape[1:])] += 3 * count
+    assert shapes[0] == shapes[1]
+
+
+def joined(name: str, shape: Shape) -> Shape:
+    """The shape, without the leading 1 that position embeddings lose."""
+    return shape[1:] if name.endswith("pos_embed") else shape
+
+
+def main_or_torch(contents: Contents) -> dict[str, dict[str, Any]]:
+    return main(contents) or contents.tensors()
 
 
 def test_the_ranks_of_the_30b_join_to_the_tensors_of_the_converted_one() -> None:

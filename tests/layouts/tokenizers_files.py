@@ -21,7 +21,7 @@ def tokenizer_json(vocabulary: Mapping[str, int], special: Iterable[str] = ()) -
         }
         for token in special
     ]
-    model = {
+    model: dict[str, Any] = {
         "type": "BPE",
         "dropout": None,
         "unk_token": None,

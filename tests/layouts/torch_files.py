@@ -17,7 +17,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.layouts.layout import Spec, Tied, Tree, leaves
-from tests.layouts.values import Seed, random_bytes
+from tests.layouts.values import random_bytes
 
 DTYPES = {
     "BOOL": torch.bool,
@@ -33,21 +33,17 @@ DTYPES = {
 }
 
 
-def write_torch(path: Path, tree: Tree, seed: Seed | None) -> None:
+def write_torch(path: Path, tree: Tree, seed: int | None) -> None:
     """Writes `tree` to `path`: with random values, or with holes where they would stand if `seed` is None."""
     if seed is not None:
-        torch.save(_filled(tree, _tensors(tree, seed)), path)
+        drawn = {name: _random(spec, spec.like or f"{path.name}: {name}", seed) for name, spec in leaves(tree).items()}
+        torch.save(_filled(tree, drawn), path)
         return
     with FakeTensorMode():
-        empty = _filled(tree, _tensors(tree, None))
+        empty = {name: _empty(spec) for name, spec in leaves(tree).items()}
     with torch.serialization.skip_data(materialize_fake_tensors=True):
-        torch.save(empty, path)
+        torch.save(_filled(tree, empty), path)
     _correct_checksums(path)
-
-
-def _tensors(tree: Tree, seed: Seed | None) -> dict[str, torch.Tensor]:
-    """A tensor for each `Spec` in `tree`, by its path: random, or without data if `seed` is None."""
-    return {name: _empty(spec) if seed is None else _random(spec, name, seed) for name, spec in leaves(tree).items()}
 
 
 def _filled(tree: Tree, tensors: dict[str, torch.Tensor], name: str = "") -> Tree:
@@ -68,11 +64,8 @@ def _empty(spec: Spec) -> torch.Tensor:
     return torch.empty(spec.shape, dtype=DTYPES[spec.dtype])
 
 
-def _random(spec: Spec, name: str, seed: Seed) -> torch.Tensor:
-    data = bytearray(random_bytes(spec, name, seed))
-    if not data:
-        return _empty(spec)
-    return torch.frombuffer(data, dtype=DTYPES[spec.dtype]).view(spec.shape)
+def _random(spec: Spec, key: str, seed: int) -> torch.Tensor:
+    return torch.frombuffer(bytearray(random_bytes(spec, key, seed)), dtype=DTYPES[spec.dtype]).view(spec.shape)
 
 
 def _correct_checksums(path: Path) -> None:

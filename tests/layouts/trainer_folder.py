@@ -4,7 +4,7 @@ Files, keys and shapes: a run of `Trainer` of transformers 5.24 with accelerate 
 numbered groups, with decay and without, over the parameters in the model's order; the numbers are all that ties a moment
 to a tensor. `rng_state.pth` and `training_args.bin` hold objects that `torch.load(weights_only=True)` refuses, as the real
 ones do. Names of averaged copies differ between trainers; `ema.*`, `model_ema.*` and a file `ema_model.safetensors` are
-common ones (unverified; from practice).
+common ones (unverified; from practice). The copies here hold the model's values before they were rounded to its dtype.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def averaged_inside(size: Size) -> Contents:
     made = base(size)
     tensors = _joined(made)
     copies = {
-        f"{('ema', 'model_ema')[number % 2]}.{name}": Spec("F32", spec.shape)
+        f"{('ema', 'model_ema')[number % 2]}.{name}": Spec("F32", spec.shape, like=name)
         for number, (name, spec) in enumerate(tensors.items())
     }
     limit = 5 * 10**9 if size == "real" else 150_000
@@ -74,7 +74,7 @@ def averaged_inside(size: Size) -> Contents:
 def averaged_beside(size: Size) -> Contents:
     """A Llama with its averaged copy in a file beside it, under the same names."""
     made = base(size)
-    copies = {name: Spec("F32", spec.shape) for name, spec in _joined(made).items()}
+    copies = {name: Spec("F32", spec.shape, like=name) for name, spec in _joined(made).items()}
     return made.joined(Contents({"ema_model.safetensors": copies}))
 
 

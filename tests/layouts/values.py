@@ -1,4 +1,4 @@
-"""Random bytes for a tensor: a function of the seed, the file, the name and the shape alone."""
+"""Random bytes for a tensor: a function of a seed, a key and the shape alone."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from tests.layouts.layout import Spec
 
-Seed = tuple[int, str]
-"""A number, and the file that the tensor lies in."""
-
 _STORED = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 _POSITIVE = ("running_var", "cluster_size", "mel_stats")
 
 
-def random_bytes(spec: Spec, name: str, seed: Seed) -> bytes:
-    """The data of the tensor `name`: finite, small, and different for every tensor."""
-    rng = np.random.default_rng([seed[0], zlib.crc32(f"{seed[1]}\0{name}".encode())])
+def random_bytes(spec: Spec, key: str, seed: int) -> bytes:
+    """The data of a tensor: finite, small, and the same numbers for one key, up to rounding to the dtype.
+
+    Running variances and the like, which a key that ends with their name stands for, are positive.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
     count = prod(spec.shape)
     if spec.dtype in ("F8_E4M3", "U8", "I8"):
         drawn = rng.integers(0, 256, count, dtype=np.uint8)
@@ -30,7 +30,7 @@ def random_bytes(spec: Spec, name: str, seed: Seed) -> bytes:
     if spec.dtype in ("I32", "I64"):
         return rng.integers(0, 1000, count).astype(_STORED[spec.dtype]).tobytes()
     values: NDArray[Any] = rng.standard_normal(count).astype(np.float32) * np.float32(0.1)
-    if name.endswith(_POSITIVE):
+    if key.endswith(_POSITIVE):
         values = np.abs(values) + np.float32(0.5)
     if spec.dtype == "BF16":
         return (values.view(np.uint32) >> 16).astype("<u2").tobytes()

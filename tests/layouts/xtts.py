@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.layouts.layout import Contents, Shapes, Size, Spec, Tied, Tree, typed, under
+from tests.layouts.layout import CARD, Contents, Shapes, Size, Spec, Tied, Tree, typed, under
 from tests.layouts.tokenizers_files import plain_vocabulary, tokenizer_json
 from tests.layouts.torch_parts import batch_norm, conv, linear, norm, weight_normed
 
@@ -79,11 +79,7 @@ def contents(size: Size, *, inference: bool = False) -> Contents:
         "mel_stats.pth": Spec("F32", (MELS,)),
         "speakers_xtts.pth": {name: dict(voice) for name in SPEAKERS},
     }
-    texts = {
-        "config.json": _config(xtts),
-        "vocab.json": tokenizer_json(plain_vocabulary(64)),
-        "README.md": "# A card\n",
-    }
+    texts = {**CARD, "config.json": _config(xtts), "vocab.json": tokenizer_json(plain_vocabulary(64))}
     return Contents(torch=files, texts=texts)
 
 
