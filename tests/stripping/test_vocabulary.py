@@ -333,7 +333,7 @@ def test_a_chameleon_loses_words_from_its_vocabulary_map_too(tmp_path: Path) -> 
                     {"remove_rows": "model.embed_tokens.weight", **rows},
                     {"remove_rows": "lm_head.weight", **rows},
                 ],
-                "keep": {**recipe().plain()["keep"], "tensors": ["model.layers.*", "model.norm.*", "model.vqmodel.*"]},
+                "keep": {"tensors": ["model.layers.*", "model.norm.*", "model.vqmodel.*"], "files": ["*"]},
             }
         )
     )
