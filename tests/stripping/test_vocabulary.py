@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, ChameleonForConditionalGeneration, LlamaConfig, LlamaForCausalLM
 
 from releasegate.checkpoint import read_contents
 from releasegate.errors import RecipeMismatch, ReleaseGateError
 from releasegate.receipt import KeySet
 from releasegate.recipe import Recipe
 from releasegate.stripping import plan_strip, verify_strip, write_strip
+<<<<<<< HEAD
 from releasegate.stripping.planning.vocabulary import edited_files
+=======
+from releasegate.stripping.planning.vocabulary import edited_files
+from tests.layouts import LAYOUTS
+>>>>>>> wt-recipes
 
 LETTERS = [*"abcdefgh", "Ġ"]
 PLAIN = ["<s>", "</s>", *LETTERS]
@@ -316,3 +321,34 @@ def test_a_merge_of_a_dropped_token_that_makes_one_that_stays_is_refused(tmp_pat
     ]
     with pytest.raises(RecipeMismatch, match="makes token 'abcd', which stays, out of a token that the recipe drops"):
         plan_strip(read_contents(root), [recipe(edits=edits)])
+
+
+def test_a_chameleon_loses_words_from_its_vocabulary_map_too(tmp_path: Path) -> None:
+    source = LAYOUTS["chameleon-hf"].write(tmp_path / "model")
+    rows = {"rows": {"vocabulary": "word4?"}, "expect": 8}
+    words = Recipe.from_text(
+        json.dumps(
+            {
+                **recipe().plain(),
+                "id": "chameleon-hf/words",
+                "layout": "chameleon-hf",
+                "edits": [
+                    {"drop_tokens": "word4?", "expect": 8},
+                    {"remove_rows": "model.embed_tokens.weight", **rows},
+                    {"remove_rows": "lm_head.weight", **rows},
+                ],
+                "keep": {"tensors": ["model.layers.*", "model.norm.*", "model.vqmodel.*"], "files": ["*"]},
+            }
+        )
+    )
+    contents = read_contents(source)
+    stripped = tmp_path / "stripped"
+    receipt = write_strip(contents, plan_strip(contents, [words]), stripped)
+    assert verify_strip(stripped, receipt, source)
+    models = [
+        ChameleonForConditionalGeneration.from_pretrained(root, dtype=torch.float32) for root in (source, stripped)
+    ]
+    assert len(models[1].config.vocabulary_map) == models[1].config.vocab_size == 40
+    for name in ("lm_head", "model.embed_tokens"):
+        before, after = (model.get_submodule(name).weight for model in models)
+        assert torch.equal(before[:40], after)

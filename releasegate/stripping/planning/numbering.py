@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from releasegate.errors import RecipeMismatch
+from releasegate.errors import CheckpointError, RecipeMismatch
 from releasegate.receipt import Ranges, expand
 
 KEEP_IT = "keep that token, or set or unset the key in the recipe"
+
+
+@contextmanager
+def understood(where: str) -> Iterator[None]:
+    """Nothing; what the block finds in the file at `where` that has another form than it must have is an error of ours.
+
+    Raises:
+        CheckpointError: the file has a part of another form.
+    """
+    try:
+        yield
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError) as error:
+        what = f"has a part that is not understood ({error!r:.80})"
+        raise CheckpointError(where, what, "export the tokenizer and the configuration again") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,8 @@ class Numbering:
         >>> [Numbering((2, 3)).new(identity) for identity in (-1, 1, 2, 5)]
         [-1, 1, None, 3]
         """
+        if type(identity) is not int:
+            raise TypeError(f"{identity!r:.40} is no id")
         before = bisect_left(self.removed, identity)
         gone = before < len(self.removed) and self.removed[before] == identity
         return None if gone else identity - before if identity >= 0 else identity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from releasegate.stripping.planning.numbering import KEEP_IT, Numbering
 
 SIZE = "vocab_size"
 _IDS = re.compile(r"(?:.*_)?token_(?:ids?|index|indices)|force_words_ids|padding_idx")
-_UNWANTED = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias")
+_UNWANTED = ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids")
 """Lists of what must not come out; what is taken out need not be named there."""
 _MAPS = ("vocabulary_map", "lang_to_id", "task_to_id", "lang_code_to_id")
 _NAMES = ("additional_special_tokens", "extra_special_tokens")
@@ -36,7 +36,7 @@ class TokenIds:
     """
 
     numbering: Numbering
-    names: Collection[str]
+    names: Set[str]
     length: int
     where: str
     settled: Collection[str]
@@ -69,6 +69,8 @@ class TokenIds:
             return {str(new): one for old, one in value.items() if (new := self.numbering.new(int(old))) is not None}
         if key == "forced_decoder_ids" and isinstance(value, list):
             return [[position, self._needed(identity, path)] for position, identity in value]
+        if key == "sequence_bias" and isinstance(value, list):
+            return [[new, bias] for ids, bias in value if (new := self._unwanted(ids)) is not None]
         if key in _UNWANTED and isinstance(value, list):
             return [new for one in value if (new := self._unwanted(one)) is not None]
         if _IDS.fullmatch(key):
@@ -80,15 +82,20 @@ class TokenIds:
 
     def _other(self, key: str, value: Any, path: str) -> Any:
         if isinstance(value, Mapping):
-            if value.get("content") in self.names:
+            if self._names(value):
                 raise self._names_gone(value["content"], path)
             return self._object(value, f"{path}.", inside=True)
         if isinstance(value, list) and key in _NAMES:
-            return [one for one in value if _name(one) not in self.names]
+            return [one for one in value if not self._names(one)]
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str) and one in self.names:
+            if isinstance(one, str) and self._names(one):
                 raise self._names_gone(one, path)
         return value
+
+    def _names(self, value: Any) -> bool:
+        """Whether `value` is a token that is taken out, by its name or as tokenizers describe one in full."""
+        name = value.get("content") if isinstance(value, Mapping) else value
+        return isinstance(name, str) and name in self.names
 
     def _names_gone(self, name: str, path: str) -> RecipeMismatch:
         return RecipeMismatch(self.where, f"needs token {name!r} as {path}, and the recipe drops it", KEEP_IT)
@@ -110,10 +117,6 @@ class TokenIds:
 def _holds_ids(value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
     return any(type(one) is int and one >= 0 for one in values)
-
-
-def _name(value: Any) -> Any:
-    return value.get("content") if isinstance(value, Mapping) else value
 
 
 def states_size(data: Any, length: int) -> bool:

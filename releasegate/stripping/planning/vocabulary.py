@@ -12,10 +12,15 @@ from releasegate.checkpoint.files import parse_json_object, read_json_text
 from releasegate.errors import RecipeMismatch
 from releasegate.receipt import KeySet, Ranges, compact, expand
 from releasegate.stripping.edits import TensorEdit
+<<<<<<< HEAD:releasegate/stripping/planning/vocabulary.py
 from releasegate.stripping.planning.fitting import Fitting
 from releasegate.stripping.planning.numbering import Numbering
 from releasegate.stripping.planning.tokenids import SIZE, TokenIds, states_size
 from releasegate.stripping.planning.tokenizers import is_tokenizer, vocabulary_of, without_tokens
+=======
+from releasegate.stripping.planning.fitting import Fitting
+from releasegate.stripping.planning.numbering import Numbering, understood
+>>>>>>> wt-recipes:releasegate/stripping/planning/vocabulary.py
 from releasegate.stripping.rows import count_of
 
 CLOSED = ("*.model", "*.spm", "*.bpe", "*.tiktoken", "vocab.txt", "merges.txt", "*.vocab")
@@ -127,9 +132,10 @@ def edited_files(contents: Contents, plan: Planned) -> dict[str, Any]:
     loose = [name for name in sorted(contents.sizes) if name not in structure]
     read = {name: _read(contents, name) for name in loose if name.endswith(".json")}
     names = {token for token, identity in contents.vocabulary.items() if numbering.new(identity) is None}
-    for data in read.values():
+    for name, data in read.items():
         if is_tokenizer(data):
-            names |= {token for token, identity in vocabulary_of(data).items() if numbering.new(identity) is None}
+            with understood(str(contents.root / name)):
+                names |= {token for token, identity in vocabulary_of(data).items() if numbering.new(identity) is None}
     if contents.config_file and not states_size(contents.config, length):
         what = f"states no {SIZE} of {length}, which tensors have as rows"
         raise RecipeMismatch(
@@ -140,7 +146,8 @@ def edited_files(contents: Contents, plan: Planned) -> dict[str, Any]:
     for name, data in read.items():
         where = str(contents.root / name)
         settled = {key.key for key in plan.keys if key.file == name}
-        changed = _edited(name, data, TokenIds(numbering, names, length, where, settled))
+        with understood(where):
+            changed = _edited(name, data, TokenIds(numbering, names, length, where, settled))
         if changed != data:
             found[name] = changed
     return found
@@ -154,7 +161,7 @@ def _edited(name: str, data: Mapping[str, Any], ids: TokenIds) -> Mapping[str, A
         return ids.numbering.mapping(data)
     if any(fnmatchcase(base, pattern) for pattern in CONFIGS):
         return ids.renumbered(data)
-    if any(token in data or token in data.values() for token in ids.names):
+    if not ids.names.isdisjoint({*data, *(value for value in data.values() if isinstance(value, str))}):
         what = "names tokens that the recipe drops, in a form that is not understood"
         raise RecipeMismatch(ids.where, what, "leave the file out with `drop_file`, or export it again afterwards")
     return data
