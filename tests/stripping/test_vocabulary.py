@@ -17,12 +17,8 @@ from releasegate.errors import RecipeMismatch, ReleaseGateError
 from releasegate.receipt import KeySet
 from releasegate.recipe import Recipe
 from releasegate.stripping import plan_strip, verify_strip, write_strip
-<<<<<<< HEAD
-from releasegate.stripping.planning.vocabulary import edited_files
-=======
 from releasegate.stripping.planning.vocabulary import edited_files
 from tests.layouts import LAYOUTS
->>>>>>> wt-recipes
 
 LETTERS = [*"abcdefgh", "Ġ"]
 PLAIN = ["<s>", "</s>", *LETTERS]

@@ -6,11 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from releasegate.errors import CheckpointError, RecipeMismatch
-<<<<<<< HEAD:releasegate/stripping/planning/tokenizers.py
-from releasegate.stripping.planning.numbering import KEEP_IT, Numbering
-=======
 from releasegate.stripping.planning.numbering import KEEP_IT, Numbering, understood
->>>>>>> wt-recipes:releasegate/stripping/planning/tokenizers.py
 
 AGAIN = "export the tokenizer again"
 

@@ -12,15 +12,10 @@ from releasegate.checkpoint.files import parse_json_object, read_json_text
 from releasegate.errors import RecipeMismatch
 from releasegate.receipt import KeySet, Ranges, compact, expand
 from releasegate.stripping.edits import TensorEdit
-<<<<<<< HEAD:releasegate/stripping/planning/vocabulary.py
-from releasegate.stripping.planning.fitting import Fitting
-from releasegate.stripping.planning.numbering import Numbering
-from releasegate.stripping.planning.tokenids import SIZE, TokenIds, states_size
-from releasegate.stripping.planning.tokenizers import is_tokenizer, vocabulary_of, without_tokens
-=======
 from releasegate.stripping.planning.fitting import Fitting
 from releasegate.stripping.planning.numbering import Numbering, understood
->>>>>>> wt-recipes:releasegate/stripping/planning/vocabulary.py
+from releasegate.stripping.planning.tokenids import SIZE, TokenIds, states_size
+from releasegate.stripping.planning.tokenizers import is_tokenizer, vocabulary_of, without_tokens
 from releasegate.stripping.rows import count_of
 
 CLOSED = ("*.model", "*.spm", "*.bpe", "*.tiktoken", "vocab.txt", "merges.txt", "*.vocab")
