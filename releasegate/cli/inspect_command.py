@@ -12,8 +12,7 @@ from releasegate.cli.console import Bars, output
 from releasegate.errors import DocumentError, Exit
 from releasegate.inspection import inspect_checkpoint
 from releasegate.recipe import Recipe
-from releasegate.repository import GateRepository
-from releasegate.repository.starter import starter
+from releasegate.repository import GateRepository, starter
 
 
 @click.command("inspect")
