@@ -6,13 +6,24 @@ from collections.abc import Iterator
 
 from releasegate.decision import Decision, Finding
 from releasegate.plan import Plan
-from releasegate.receipt import KeySet, Receipt, RowsZeroed, TensorOutcome, Untouched, ZeroFilled
+from releasegate.receipt import (
+    KeySet,
+    Receipt,
+    RowsReinitialised,
+    RowsRemoved,
+    RowsZeroed,
+    TensorOutcome,
+    Untouched,
+    ZeroFilled,
+)
 from releasegate.reporting.findings import finding_view
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.numbers import plural, ranges, size
 from releasegate.reporting.view import FindingView, Pair, RemovedPart, StripView
 from releasegate.reporting.words import TIER, VERDICT
 
+SHOWN = 3
+"""Parts that are named for each reason why something was not searched for."""
 MOST_PARTS = 200
 """Removed or changed tensors that are listed."""
 
@@ -38,12 +49,12 @@ def strip_view(
         removed=tuple(_part(tensor) for tensor in changed[:MOST_PARTS]),
         removed_hidden=max(len(changed) - MOST_PARTS, 0),
         files=tuple(RemovedPart(f.path, "left out", size(f.size)) for f in receipt.dropped),
-        keys=tuple(_key(key) for key in receipt.keys),
-        residual=tuple(Pair(r.pattern, r.why) for r in receipt.residual),
+        keys=tuple(_texts(receipt)),
+        residual=tuple(_residual(receipt)),
         lent=(*receipt.lent.tensors, *receipt.lent.files),
         untouched=_untouched(receipt),
-        searched=f"{plural(receipt.leftovers.pieces, 'piece')} of what was removed; none was found",
-        unsearched=tuple(Pair(u.part, f"{plural(u.pieces, 'piece')}: {u.why}") for u in receipt.leftovers.unsearched),
+        searched=_searched(receipt),
+        unsearched=tuple(_unsearched(receipt)),
         digests=(
             Pair("source", receipt.source, code=True),
             Pair("planned", receipt.planned, code=True),
@@ -58,18 +69,70 @@ def _views(findings: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> Ite
 
 
 def _part(tensor: TensorOutcome) -> RemovedPart:
-    if isinstance(tensor, RowsZeroed):
-        what = f"rows {ranges(tensor.rows)} hold nothing but zeros"
-    elif isinstance(tensor, ZeroFilled):
-        what = "holds nothing but zeros"
-    else:
-        what = "taken out"
+    match tensor:
+        case RowsZeroed():
+            what = f"{_rows(tensor)} hold nothing but zeros"
+        case RowsReinitialised():
+            what = f"{_rows(tensor)} hold random numbers"
+        case RowsRemoved():
+            what = f"{_rows(tensor)} of {tensor.length} taken out"
+        case ZeroFilled():
+            what = "holds nothing but zeros"
+        case _:
+            what = "taken out"
     return RemovedPart(tensor.name, what, size(tensor.size))
 
 
+def _rows(tensor: RowsZeroed | RowsReinitialised | RowsRemoved) -> str:
+    along = f" along dimension {tensor.dimension}" if tensor.dimension else ""
+    return f"rows {ranges(tensor.rows)}{along}"
+
+
 def _key(key: KeySet) -> Pair:
-    value = f"also holds the token ids {ranges(key.tokens)}" if key.tokens is not None else f"set to {key.value}"
+    if key.unset:
+        value = "taken out"
+    elif key.tokens is not None:
+        value = f"also holds the token ids {ranges(key.tokens)}"
+    else:
+        value = f"set to {key.value}"
     return Pair(f"{key.file}: {key.key}", value)
+
+
+def _texts(receipt: Receipt) -> Iterator[Pair]:
+    yield from (_key(key) for key in receipt.keys)
+    if receipt.vocabulary is not None:
+        yield Pair("vocabulary", f"tokens {ranges(receipt.vocabulary.tokens)} taken out; the ids that follow moved up")
+    for one in receipt.converted or ():
+        left = f"; values left behind: {len(one.left)}" if one.left else ""
+        yield Pair(one.file, f"a pickle, now {one.to or 'gone'}{left}")
+
+
+def _residual(receipt: Receipt) -> Iterator[Pair]:
+    """What the recipes list, and what the search found that they say to be known."""
+    yield from (Pair(residual.pattern, residual.why) for residual in receipt.residual)
+    for copy in receipt.leftovers.near_copies or ():
+        rows = plural(copy.rows, "row")
+        yield Pair(copy.tensor, f"holds {rows} of {copy.part}, which was taken out: a copy that the recipe lists")
+    for offer in receipt.leftovers.offers or ():
+        yield Pair(offer.file, f"{offer.what}: listed by the recipe")
+
+
+def _unsearched(receipt: Receipt) -> Iterator[Pair]:
+    """The reasons, each with the parts that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for one in receipt.leftovers.unsearched:
+        reasons.setdefault(one.why, []).append(f"{one.part} ({plural(one.pieces, 'piece')})")
+    for why, parts in sorted(reasons.items()):
+        more = f", and {plural(len(parts) - SHOWN, 'part')} more" if len(parts) > SHOWN else ""
+        yield Pair(", ".join(parts[:SHOWN]) + more, why)
+
+
+def _searched(receipt: Receipt) -> str:
+    found = len(receipt.leftovers.near_copies or ()) + len(receipt.leftovers.offers or ())
+    sketched = receipt.leftovers.sketched
+    near = f", and near copies of {sketched:,} of its rows and columns" if sketched else ""
+    none = f"{found} found, as the recipe says (below)" if found else "none was found"
+    return f"{plural(receipt.leftovers.pieces, 'piece')} of what was removed{near}: {none}"
 
 
 def _untouched(receipt: Receipt) -> str:
