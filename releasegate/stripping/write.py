@@ -72,7 +72,7 @@ def write_strip(
             made = Manifest(files=tuple(sorted((e for one in done for e in one.written), key=lambda entry: entry.path)))
             if verify_written:
                 stage("read back", sum(entry.size for entry in made.files))
-                read_back(output, made, watch)
+                read_back(job, done, watch)
             needles = read_needles(contents.root, spans_to_search(contents, plan))
             receipt = _receipt(job, done, made, needles, rehearsal=rehearsal, verified=verify_written)
             _require_sound(output, steps, receipt)
