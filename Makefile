@@ -44,6 +44,7 @@ slow: $(VENV)/.installed  ## simulations and long property tests
 bench: $(VENV)/.installed  ## speed and memory
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
+	$(BIN)/python benchmarks/bench_strip.py
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas

@@ -45,7 +45,7 @@ TARGETS: tuple[Target, ...] = (
     ("CPU", "ours: copied, hashed", "peer: the same, output hashed", 0.65),
     ("CPU", "ours: copied, hashed, read back", "peer: the same, both sides hashed", 0.75),
     ("CPU", "ours: linked, hashed", "peer: the same, output hashed", 0.50),
-    ("CPU", "ours: linked", "peer: the same, output hashed", 0.10),
+    ("CPU", "ours: linked", "peer: load, edit, save per shard", 0.10),
     ("wall", "ours: copied", "cp -r", 1.00),
 )
 MOST_MEMORY = 100

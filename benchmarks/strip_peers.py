@@ -84,7 +84,6 @@ def state_dict() -> Work:
 def ours(*, hashed: bool = True, link: bool = False, read: bool = False) -> Work:
     """The writer without the search for leftovers and without fsync, neither of which the peers have."""
     from releasegate.checkpoint import read_contents
-    from releasegate.manifest import Manifest
     from releasegate.repository import GateRepository
     from releasegate.stripping import plan_strip
     from releasegate.stripping.writing.files import Job, lay_out
@@ -102,8 +101,7 @@ def ours(*, hashed: bool = True, link: bool = False, read: bool = False) -> Work
             job = Job(contents, plan, output, hashed, link, can_share(contents, out.parent))
             done = lay_out(job, steps_of(contents, plan))
             if read:
-                files = sorted((entry for one in done for entry in one.written), key=lambda entry: entry.path)
-                read_back(output, Manifest(files=tuple(files)))
+                read_back(job, done)
             output.publish("")
 
     return work

@@ -20,6 +20,7 @@ import pytest
 
 from releasegate.checkpoint import open_checkpoint, read_contents, read_manifest
 from releasegate.errors import StripError
+from releasegate.receipt import KeySet
 from releasegate.repository import read_receipt, receipt_path
 from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.writing import output, plan_strip, verify_strip, write_strip
@@ -95,17 +96,27 @@ def test_what_was_written_is_read_back(root: Path) -> None:
     assert receipt.model_copy(update={"read_back": None}) == write_strip(read_contents(root), PLAN, root.with_name("b"))
 
 
-def test_a_disk_that_gives_back_other_bytes_is_noticed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [FIRST, SECOND, "README.md", "vqgan.safetensors", "generation_config.json"])
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_disk_that_gives_back_other_bytes_is_noticed(
+    name: str, place: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = (KeySet(file="generation_config.json", key="suppress_tokens", value=[1]),)
+    plan = plan_of({HEAD: TensorEdit("rows_zeroed", ((4, 11),)), NORM: TensorEdit("removed")}, keys=keys)
+
     def spoils(descriptor: int, *_: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        if path.name == SECOND:
+        if path.name == name:
             with path.open("r+b") as file:
-                file.seek(-1, os.SEEK_END)
-                file.write(b"?")
+                file.seek(place, os.SEEK_SET if place == 0 else os.SEEK_END)
+                file.write(b"\x81")
 
     monkeypatch.setattr(os, "posix_fadvise", spoils)
-    with pytest.raises(StripError, match=f"came back from the disk with other bytes in {SECOND} than were written"):
-        write_strip(read_contents(root), PLAN, root.with_name("out"), verify_written=True)
+    with pytest.raises(StripError) as caught:
+        write_strip(read_contents(root), plan, root.with_name("out"), verify_written=True)
+    (problem,) = caught.value.problems
+    assert problem.where == str(root.with_name("out") / name)
+    assert problem.what == "came back from the disk with other bytes than were written"
     assert [path.name for path in root.parent.iterdir()] == ["model"]
 
 
@@ -140,7 +151,9 @@ def with_holes(root: Path) -> int:
 )
 def test_holes_stay_holes(edit: TensorEdit, tmp_path: Path) -> None:
     apparent = with_holes(tmp_path / "model")
-    receipt = write_strip(read_contents(tmp_path / "model"), plan_of({"a": edit}), tmp_path / "out")
+    receipt = write_strip(
+        read_contents(tmp_path / "model"), plan_of({"a": edit}), tmp_path / "out", verify_written=True
+    )
     assert allocated(tmp_path / "model") < apparent // 100
     assert allocated(tmp_path / "out") < apparent // 50
     assert receipt.source == read_manifest(tmp_path / "model").digest()

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from releasegate.checkpoint import Contents, open_checkpoint, read_contents, read_manifest
 from releasegate.errors import StripError, VerifyError
+from releasegate.manifest import FileEntry, Manifest
 from releasegate.receipt import KeySet, Receipt, RowsReinitialised, RowsRemoved, RowsZeroed
 from releasegate.stripping import verify_strip, write_strip
 from releasegate.stripping.edits import TensorEdit
@@ -37,6 +38,30 @@ def test_contents_and_checkpoint_give_the_same_strip(root: Path) -> None:
     assert receipts[0] == receipts[1]
     assert receipts[0].source == read_manifest(root).digest()
     assert bytes_of(root.with_name("a")) == bytes_of(root.with_name("b"))
+
+
+def test_a_checkpoint_that_has_digests_of_whole_files_keeps_them_in_the_receipt(root: Path) -> None:
+    like = Manifest(
+        files=tuple(FileEntry(path=path.name, size=0, sha256="sha256:" + "0" * 64) for path in root.iterdir())
+    )
+    checkpoint = open_checkpoint(root, like=like)
+    plan = plan_of({HEAD: TensorEdit("rows_zeroed", ((4, 11),))}, dropped=("vqgan.safetensors",))
+    receipt = write_strip(checkpoint, plan, root.with_name("out"))
+    assert receipt.source == checkpoint.digest != read_manifest(root).digest()
+    assert verify_strip(root.with_name("out"), receipt, root)
+
+
+def test_tensors_that_could_not_be_told_apart_in_the_receipt_are_refused(tmp_path: Path) -> None:
+    made = tiny()
+    made.shards[FIRST]["vqgan.safetensors:decoder.conv_in.bias"] = np.ones(3, "f4")
+    made.siblings["long.safetensors"] = {"x" * 1020: np.ones(3, "f4")}
+    contents = read_contents(made.write(tmp_path / "model"))
+    for key, what in (
+        ("vqgan.safetensors:decoder.conv_in.weight", f"in the receipt, as would one of {FIRST}"),
+        ("long.safetensors:" + "x" * 1020, "in the receipt, which has more than 1,024 characters"),
+    ):
+        with pytest.raises(StripError, match=what):
+            write_strip(contents, plan_of({key: TensorEdit("zero_filled")}), tmp_path / "out")
 
 
 def test_columns_are_zeroed(root: Path) -> None:

@@ -75,14 +75,15 @@ def _open(receipt: Receipt, source: Path, watch: Watch | None) -> Checkpoint:
     contents = with_siblings(contents, beside)
     known = [*receipt.output.files, *receipt.dropped]
     by_bytes = any(entry.path.endswith(".safetensors") and entry.parts is None for entry in known)
-    like = Manifest(files=tuple(FileEntry(path=name, size=0, sha256=receipt.source) for name in names))
-    original = checkpoint_of(contents, read_digests(source, watch, like if by_bytes else None))
-    if original.digest != receipt.source:
-        what = (
-            f"is not the checkpoint that was stripped: its digest is {original.digest}, the receipt's {receipt.source}"
-        )
-        raise VerifyError(str(source), what, "name the checkpoint that the strip was made from")
-    return original
+    whole = Manifest(files=tuple(FileEntry(path=name, size=0, sha256=receipt.source) for name in names))
+    digest = ""
+    for like in (whole, None) if by_bytes else (None, whole):  # the second, where the source had its digest before
+        original = checkpoint_of(contents, read_digests(source, watch, like))
+        if original.digest == receipt.source:
+            return original
+        digest = digest or original.digest
+    what = f"is not the checkpoint that was stripped: its digest is {digest}, the receipt's {receipt.source}"
+    raise VerifyError(str(source), what, "name the checkpoint that the strip was made from")
 
 
 def plan_of(receipt: Receipt) -> StripPlan:

@@ -91,7 +91,8 @@ def lay_out(job: Job, steps: Sequence[Step], watch: Watch | None = None) -> list
         done = _text(job, step, texts[step.name], new[step.name]) if step.text else _file(job, step, count)
         if job.hashed and step.name in texts and done.source != _entry(step.name, texts[step.name]):
             raise changed(job.contents.root / step.name)
-        tell(job.contents.sizes[step.name] - told)  # headers, and what is no tensor
+        if told < job.contents.sizes[step.name]:
+            tell(job.contents.sizes[step.name] - told)  # headers, and what is no tensor
         return done
 
     return [*in_parallel(work, rest, watch), *in_parallel(work, last, watch)]

@@ -8,6 +8,7 @@ bytes of the seed. The upper 53 bits k of the number give (2 k + 1 - 2^53) / 2^5
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ DTYPES = (*_PLAIN, "BF16", *_BYTES)
 _LANES = 4
 
 
-def seed_for(recipes: list[str], tensor: str, dtype: str, shape: tuple[int, ...]) -> str:
+def seed_for(recipes: Sequence[str], tensor: str, dtype: str, shape: tuple[int, ...]) -> str:
     """The seed of one tensor: `sha256:…`. It needs nothing of the weights, so that whoever has the receipt can check it.
 
     Args:

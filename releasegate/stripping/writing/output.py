@@ -66,7 +66,7 @@ class Output:
             os.link(source, self._place(name), follow_symlinks=False)
         except OSError as error:
             what = f"cannot be linked to: {error.strerror}"
-            fix = "link within one file system that knows hard links, or strip without --link-untouched"
+            fix = "link to files of your own, within one file system that knows hard links, or copy them"
             raise StripError(str(source), what, fix) from error
 
     def _place(self, name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, assert_never
 
@@ -146,7 +146,7 @@ def write_tensors(
     outcomes: dict[str, TensorOutcome] = {}
     for entry in step.header.in_file_order():
         edit, key = step.edits.get(entry.name), step.keys.get(entry.name, entry.name)
-        seed = seed_for(list(mode.recipes), key, entry.dtype, entry.shape)
+        seed = seed_of(step, entry, mode.recipes)
         one = _Tensor(source, step.header.data_start + entry.begin, entry, edit, seed)
         after = new.header.entries.get(entry.name)
         place = 0 if after is None else new.header.data_start + after.begin
@@ -163,6 +163,14 @@ def write_tensors(
         FileEntry(path=step.to or step.name, size=new.size, parts=parts_digest(digest_of_bytes(new.first), now)),
         list(outcomes.values()) if step.keys else [],
     )
+
+
+def seed_of(step: Step, entry: Entry, recipes: Sequence[str]) -> str:
+    """The seed of random numbers in a tensor of the file, if some of its rows are reinitialised; else nothing."""
+    edit = step.edits.get(entry.name)
+    if edit is None or edit.outcome != "rows_reinitialised":
+        return ""
+    return seed_for(recipes, step.keys[entry.name], entry.dtype, entry.shape)
 
 
 @dataclass(frozen=True, slots=True)

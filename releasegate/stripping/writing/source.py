@@ -46,6 +46,7 @@ class SourceFile:
         """Nothing; `buffer` holds the bytes from `offset` on.
 
         Raises:
+            StripError: the file was written to since it was opened.
             CheckpointError: the file ends before, or cannot be read.
         """
         done = 0
@@ -56,6 +57,7 @@ class SourceFile:
                 fix = "check the disk that the source is on"
                 raise CheckpointError(str(self.path), f"cannot be read: {error.strerror}", fix) from None
             if not count:
+                self.require_unchanged()
                 what = f"ends {len(buffer) - done:,} bytes too early"
                 raise CheckpointError(str(self.path), what, "is something else writing to it? try again")
             done += count

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from releasegate.checkpoint import Contents, Place
-from releasegate.checkpoint.headers import Header
+from releasegate.checkpoint.headers import MAX_NAME, Header
 from releasegate.errors import StripError
 from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.planning.plan import StripPlan
@@ -52,6 +52,7 @@ def steps_of(contents: Contents, plan: StripPlan) -> list[Step]:
         StripError: a file would stay that no published checkpoint may hold, or two files would have one name.
     """
     listed = keys_by_file(contents, plan)
+    _refuse_keys(contents, listed)
     texts = edited_names(contents, plan)
     steps = [_step(contents, plan, name, listed.get(name, {}), text=name in texts) for name in sorted(contents.sizes)]
     _refuse_foreign(contents, steps)
@@ -66,7 +67,7 @@ def keys_by_file(contents: Contents, plan: StripPlan) -> dict[str, dict[str, str
         found[place.file][place.entry.name] = key
     for file, header in contents.siblings.items():
         keys = {name: f"{file}:{name}" for name in header.entries}
-        one_by_one = file in plan.converted or any(key in plan.tensors for key in keys.values())
+        one_by_one = header.pickled or any(key in plan.tensors for key in keys.values())
         if one_by_one and file not in plan.dropped:
             found[file] = keys
     return found
@@ -93,6 +94,20 @@ def _step(contents: Contents, plan: StripPlan, name: str, keys: Mapping[str, str
     gone = bool(keys) and all(tensor in edits and edits[tensor].outcome == "removed" for tensor in header.entries)
     to = None if gone else converted_name(name) if header.pickled else name
     return Step(name, to, header, keys, edits)
+
+
+def _refuse_keys(contents: Contents, listed: Mapping[str, Mapping[str, str]]) -> None:
+    """Each tensor can be told from every other in the receipt, and its name fits there."""
+    seen: dict[str, str] = {}
+    for file, keys in listed.items():
+        for key in keys.values():
+            if key in seen or len(key) > MAX_NAME:
+                shown = key if len(key) <= 80 else f"{key[:77]}..."
+                what = f"has a tensor that would be called {shown} in the receipt, " + (
+                    f"as would one of {seen[key]}" if key in seen else f"which has more than {MAX_NAME:,} characters"
+                )
+                raise StripError(str(contents.root / file), what, "rename the tensor, or leave its file out")
+            seen[key] = file
 
 
 def _refuse_foreign(contents: Contents, steps: list[Step]) -> None:

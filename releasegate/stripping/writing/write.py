@@ -74,7 +74,7 @@ def write_strip(
             made = Manifest(files=tuple(sorted((e for one in done for e in one.written), key=lambda entry: entry.path)))
             if verify_written:
                 stage("read back", sum(entry.size for entry in made.files))
-                read_back(output, made, watch)
+                read_back(job, done, watch)
             outcomes = tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name))
             _require_sound(output, steps, outcomes)
             stage("search", sum(entry.size * (1 + (entry.parts is not None)) for entry in made.files))
