@@ -9,15 +9,17 @@ from typing import Any
 
 from releasegate.checkpoint import Contents
 from releasegate.receipt import LentParts, RecipeUsed
+from releasegate.recipe import Residual
 from releasegate.stripping import StripPlan
 from releasegate.stripping.edits import TensorEdit
 
 RECIPE = RecipeUsed(id="tests/by_hand", sha256="sha256:" + "1" * 64)
+OFFERED = Residual(files="*.json", why="The vocabulary still names the tokens of rows that are emptied.")
 
 
 def plan_of(tensors: Mapping[str, TensorEdit], **changes: Any) -> StripPlan:
-    """A plan that does this to the tensors and nothing else."""
-    made = {"recipes": (RECIPE,), "dropped": (), "keys": (), "residual": (), "lent": LentParts(), **changes}
+    """A plan that does this to the tensors and nothing else; its texts may go on naming what is gone."""
+    made = {"recipes": (RECIPE,), "dropped": (), "keys": (), "residual": (OFFERED,), "lent": LentParts(), **changes}
     return StripPlan(tensors=tensors, **made)
 
 

@@ -54,6 +54,7 @@ def contents_of(root: Path, shards: dict[str, Header], siblings: dict[str, Heade
         "vocabulary": {},
         "sizes": {name: (root / name).stat().st_size for name in names},
         "foreign": dict.fromkeys(siblings, "a pickle"),
+        "code": {},
         **changes,
     }
     return Contents(**made)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from releasegate.checkpoint import Watch
 from releasegate.checkpoint.files import BLOCK
 from releasegate.receipt import Unsearched
 from releasegate.stripping.searching.leaks import leftovers
@@ -17,9 +18,9 @@ from releasegate.stripping.searching.leftovers import Finding, Needles, Span, re
 NAMES = ["hay"]
 
 
-def search(needles: Needles, root: Path, files: list[str]) -> Finding | None:
+def search(needles: Needles, root: Path, files: list[str], watch: Watch | None = None) -> Finding | None:
     """The first finding."""
-    return next(leftovers.search(needles, root, files), None)
+    return next(leftovers.search(needles, root, files, watch), None)
 
 
 def noise(seed: int, size: int) -> bytes:

@@ -51,7 +51,7 @@ def test_with_the_source_more_is_checked(stripped: Path) -> None:
         "the source is the one that was stripped",
         "every tensor is what the edits make of the source's: 10",
         "every other file is the source's, or was dropped or set: 3 the same",
-        "no file holds a piece of what was removed: 27 pieces searched for",
+        "no file holds what was removed: 27 pieces searched for, and near copies of 24 vectors",
     ]
 
 
@@ -214,8 +214,8 @@ def test_removed_bytes_in_another_file_are_found_by_the_source(stripped: Path) -
     now = open_checkpoint(stripped)
     digest = "sha256:" + hashlib.sha256(load_file(stripped / FIRST)["model.embed_tokens.weight"].tobytes()).hexdigest()
     spans = spans_to_search(open_checkpoint(source), plan_strip(open_checkpoint(source), [chameleon_recipe()]))
-    finding = search(read_needles(source, spans), stripped, now.files)
-    assert finding == Finding("lm_head.weight", FIRST, place)
+    findings = search(read_needles(source, spans), stripped, now.files)
+    assert next(findings) == Finding("lm_head.weight", FIRST, place)
     receipt = forged(stripped, lambda data: tensor(data, "model.embed_tokens.weight").update(sha256=digest))
     with pytest.raises(VerifyError, match="is not what the receipt says was untouched"):
         verify_strip(stripped, receipt, source)

@@ -170,9 +170,19 @@ def test_watch_is_told_of_every_byte_read_and_searched(tmp_path: Path) -> None:
     root = tiny().write(tmp_path / "model")
     checkpoint = open_checkpoint(root)
     seen: list[int] = []
-    write_strip(checkpoint, plan_strip(checkpoint, [chameleon_recipe()]), tmp_path / "stripped", seen.append)
+    stages: list[tuple[str, int, int]] = []
+
+    def begins(name: str, size: int) -> None:
+        stages.append((name, size, len(seen)))
+
+    plan = plan_strip(checkpoint, [chameleon_recipe()])
+    write_strip(checkpoint, plan, tmp_path / "stripped", seen.append, stage=begins)
     assert all(count > 0 for count in seen)
-    assert sum(seen) <= 2 * sum(entry.size for entry in checkpoint.manifest.files) + 4096
+    (strip_name, read, _), (search_name, searched, after) = stages
+    assert (strip_name, search_name) == ("strip", "search")
+    assert read == sum(entry.size for entry in checkpoint.manifest.files)
+    assert read - 4096 <= sum(seen[:after]) <= read
+    assert searched - 4096 <= sum(seen[after:]) <= searched
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "dangling link"])
@@ -321,7 +331,12 @@ def test_a_stripped_checkpoint_can_be_stripped_again(tmp_path: Path) -> None:
     assert second.output_digest == first.output_digest
     assert bytes_of(again) == bytes_of(place)
     assert second.leftovers.pieces == 0
-    assert {one.why for one in second.leftovers.unsearched} == {"too plain: zeros, or one value over and over"}
+    assert second.leftovers.sketched == 0
+    assert {one.why for one in second.leftovers.unsearched} == {
+        "too plain: zeros, or one value over and over",
+        "too plain for a sketch: few distinct values, or values that only rise or fall",
+        "fewer than 256 elements, or rows and columns of fewer than 32",
+    }
 
 
 NAMES = st.lists(
@@ -354,7 +369,8 @@ def test_untouched_rows_and_tensors_are_bit_identical_whatever_the_rows(
     root = made.write(tmp_path_factory.mktemp("property") / "model")
     tokens = {"vocabulary": "IMGIMG*Z"}
     edits = [{"zero_rows": "lm_head.weight", "rows": tokens, "expect": len(rows)}, *PLAIN["edits"][1:]]
-    _, receipt, place = strip(root, recipe(edits=edits))
+    offered = {"files": "generation_config.json", "why": "Its bos_token_id may be one of the rows."}
+    _, receipt, place = strip(root, recipe(edits=edits, residual=[*PLAIN["residual"], offered]))
     before, after = load_file(root / FIRST)["lm_head.weight"], load_file(place / FIRST)["lm_head.weight"]
     for row in range(18):
         assert after[row].tobytes() == (bytes(width) if row in rows else before[row].tobytes())
