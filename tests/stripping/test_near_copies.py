@@ -248,7 +248,7 @@ def test_a_file_that_is_cut_off_meanwhile_is_an_error(shape: tuple[int, int], tm
 
 
 def test_where_there_are_too_many_rows_some_are_taken_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("releasegate.stripping.sketches.MAX_ROWS", 10)
+    monkeypatch.setattr("releasegate.stripping.searching.sketches.MAX_ROWS", 10)
     rows = drawn(95, 64)
     sketches = sketches_of(tmp_path, stored(rows), ((0, 94),))
     assert [int((~group.extra).sum()) for group in sketches.groups.values()] == [10, 0]

@@ -100,6 +100,8 @@ def search_output(
     leak = _exact(output, search(needles, root, files, watch))
     sketches = sketch_removed(contents.root, _removed(contents, plan), {**contents.shards, **contents.siblings})
     near = search_near_copies(sketches, root, output.headers, watch=watch)
+    if watch:
+        watch(sum(header.data_start for header in output.headers.values()))
     leak = leak or _near(output, near.copies)
     offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
