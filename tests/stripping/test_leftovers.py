@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from releasegate.checkpoint import Watch
 from releasegate.checkpoint.files import BLOCK
 from releasegate.receipt import Unsearched
-from releasegate.stripping.searching.leaks import leftovers
+from releasegate.stripping.searching import leftovers
 from releasegate.stripping.searching.leftovers import Finding, Needles, Span, read_needles
 
 NAMES = ["hay"]
