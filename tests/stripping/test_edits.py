@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from releasegate.checkpoint import Contents, open_checkpoint, read_contents, read_manifest
 from releasegate.errors import StripError, VerifyError
 from releasegate.manifest import FileEntry, Manifest
-from releasegate.receipt import KeySet, Receipt, RowsReinitialised, RowsRemoved, RowsZeroed
+from releasegate.receipt import KeySet, Receipt, RowsReinitialised, RowsRemoved, RowsZeroed, compact
 from releasegate.stripping import verify_strip, write_strip
 from releasegate.stripping.edits import TensorEdit
 from tests.tiny_checkpoints import bytes_of, tiny
@@ -251,3 +254,53 @@ def test_a_pickle_that_would_be_published_is_refused_before_anything_is_written(
     receipt = write_strip(read_contents(root), replace(plan, dropped=("optimizer.pt",)), root.with_name("out"))
     assert [entry.path for entry in receipt.dropped] == ["optimizer.pt"]
     assert verify_strip(root.with_name("out"), receipt, root)
+
+
+def edits_of(contents: Contents) -> st.SearchStrategy[dict[str, TensorEdit]]:
+    """Any edits of the checkpoint's tensors and of those beside the model, at least one, not all of them removals."""
+    shapes = {name: place.entry.shape for name, place in contents.tensors.items()}
+    for file, header in contents.siblings.items():
+        shapes |= {f"{file}:{name}": entry.shape for name, entry in header.entries.items()}
+
+    def edit_for(shape: tuple[int, ...]) -> st.SearchStrategy[TensorEdit]:
+        rows = st.integers(0, len(shape) - 1).flatmap(
+            lambda at: st.tuples(st.just(at), st.sets(st.integers(0, shape[at] - 1), min_size=1))
+        )
+        partial = st.sampled_from(["rows_zeroed", "rows_removed", "rows_reinitialised"])
+        return st.one_of(
+            st.sampled_from([TensorEdit("removed"), TensorEdit("zero_filled")]),
+            st.builds(lambda kind, where: TensorEdit(kind, compact(where[1]), where[0], 0.05), partial, rows),
+        )
+
+    one = st.sampled_from(sorted(shapes)).flatmap(lambda name: st.tuples(st.just(name), edit_for(shapes[name])))
+    return st.lists(one, min_size=1, max_size=8).map(dict)
+
+
+def check_any_edits(folder: Path, data: st.DataObject) -> None:
+    made = tiny(seed=data.draw(st.integers(0, 99)))
+    root = made.write(folder / "model")
+    before, contents = bytes_of(root), read_contents(root)
+    edits = data.draw(edits_of(contents))
+    read = data.draw(st.booleans())
+    receipt = write_strip(contents, plan_of(edits), folder / "out", verify_written=read)
+    assert {one.name for one in receipt.tensors if one.outcome != "untouched"} == set(edits)
+    assert verify_strip(folder / "out", Receipt.from_text(receipt.text()), root)
+    assert bytes_of(root) == before
+    assert sorted(path.name for path in folder.iterdir()) == ["model", "out", "out.receipt.json"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_any_edits_give_a_strip_that_verifies(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    check_any_edits(tmp_path_factory.mktemp("any"), data)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None)
+@given(data=st.data())
+def test_a_great_many_edits_give_strips_that_verify(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("many")
+    check_any_edits(folder, data)
+    shutil.rmtree(folder)
