@@ -15,7 +15,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer/text_tokenizer.json")
 
 
 def read_vocabulary(root: Path, names: list[str], config_file: str | None, config: Mapping[str, Any]) -> dict[str, int]:
-    """Ids by token, from the configuration's `vocabulary_map`, else from the tokenizer's file; may be empty.
+    """Ids by token, from the configuration's `vocabulary_map` and the tokenizer's file; may be empty.
 
     Raises:
         JsonMalformed: a file is malformed.
@@ -30,14 +30,19 @@ def read_vocabulary(root: Path, names: list[str], config_file: str | None, confi
         if mapped.get(token, identity) != identity:
             what = f"gives token {shown(token)} the id {identity}, and {config_file} gives it {mapped[token]}"
             raise VocabularyMalformed(str(root / str(file)), what, "export the tokenizer and the config together")
-    return mapped
+    return {**(tokenized or {}), **mapped}
+
+
+def _by_place(scored: list[Any]) -> dict[str, int]:
+    """Ids of the tokens of a Unigram model, which lists them with their scores: a token's id is its place."""
+    return {str(one[0]) if isinstance(one, list) and one else str(one): place for place, one in enumerate(scored)}
 
 
 def _tokenizer_vocabulary(path: Path) -> dict[str, int] | None:
     data = read_json_object(path)
     model = data.get("model")
     found = model.get("vocab") if isinstance(model, dict) else None
-    ids = _ids(path, "model.vocab", found) if isinstance(found, dict) else None
+    ids = _ids(path, "model.vocab", _by_place(found) if isinstance(found, list) else found)
     added = data.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         raise VocabularyMalformed(

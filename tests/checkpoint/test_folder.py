@@ -53,6 +53,19 @@ def test_the_digest_changes_with_any_byte_and_any_name(tmp_path: Path) -> None:
     assert len(digests) == 4
 
 
+def test_the_vocabulary_has_what_the_config_and_what_the_tokenizer_alone_names(tmp_path: Path) -> None:
+    made = tiny()
+    made.texts["tokenizer.json"] = json.dumps({"model": {"vocab": {"IMGIMGQZ": 17, "<s>": 0}}})
+    assert open_checkpoint(made.write(tmp_path / "model")).vocabulary == {**VOCABULARY, "IMGIMGQZ": 17}
+
+
+def test_a_token_of_a_unigram_model_has_its_place_as_id(tmp_path: Path) -> None:
+    made = tiny()
+    del made.config["vocabulary_map"]
+    made.texts["tokenizer.json"] = json.dumps({"model": {"vocab": [["<unk>", 0.0], ["a", -1.5]]}})
+    assert open_checkpoint(made.write(tmp_path / "model")).vocabulary == {"<unk>": 0, "a": 1}
+
+
 def test_the_vocabulary_comes_from_the_tokenizer_where_the_config_has_none(tmp_path: Path) -> None:
     made = tiny()
     del made.config["vocabulary_map"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from releasegate.checkpoint import Contents
+from releasegate.checkpoint import Contents, read_contents
 from releasegate.errors import RecipeMismatch
 from releasegate.recipe import Recipe
 from releasegate.stripping import StripPlan, plan_strip
@@ -137,7 +137,6 @@ CASES = [
     Case("qwen3-moe-fused", "qwen3_moe-hf/expert", 0, {"rows_removed": 144}, keys={"num_experts": 127}),
 ]
 NAMES = [case.layout for case in CASES]
-LIGHT = [case for case in CASES if not case.huge]
 
 
 def recipe_for(case: Case, size: Size) -> Recipe:
@@ -180,6 +179,17 @@ def test_a_recipe_fits_a_tiny_checkpoint_of_the_layout(case: Case, tmp_path: Pat
     contents = contents_of(LAYOUTS[case.layout].contents("tiny"), tmp_path / "model")
     plan = plan_strip(contents, [recipe_for(case, "tiny")])
     assert {edit.outcome for edit in plan.tensors.values()} == set(case.outcomes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CASES if not case.huge], ids=lambda case: case.layout)
+def test_a_plan_is_the_same_of_real_files_with_holes_for_data(case: Case, tmp_path: Path) -> None:
+    files = LAYOUTS[case.layout].contents("real")
+    real = read_contents(LAYOUTS[case.layout].write(tmp_path / "real", "real", sparse=True))
+    plans = [plan_strip(one, [shipped(case.recipe)]) for one in (real, contents_of(files, tmp_path / "named"))]
+    assert plans[0].tensors == plans[1].tensors
+    assert plans[0].converted == plans[1].converted
+    assert gone(real, plans[0]) == case.gone
 
 
 def with_tensor(files: Files, contents: Contents, name: str) -> Files:
