@@ -115,7 +115,7 @@ KEYS = {
 }
 INSPECTED: dict[str, str] = {
     "03-tied-by-config": "tied",
-    "03-tied-by-metadata": "tied",
+    "03-tied-by-an-alias": "tied",
     "03-tied-and-stored-once": "tied",
     "03-tied-by-a-shared-storage": "tied",
     "03-tied-by-copy": "duplicate",

@@ -122,6 +122,12 @@ def ties_by_metadata(control: Tiny) -> None:
     control.metadata = {"format": "pt", HEAD: EMBEDDING}
 
 
+def alias(control: Tiny) -> None:
+    """What safetensors leaves of two names for one tensor."""
+    del control.shards[FIRST][HEAD]
+    ties_by_metadata(control)
+
+
 def silent(control: Tiny) -> None:
     del control.config["tie_word_embeddings"]
 
@@ -193,6 +199,7 @@ TENSORS: dict[str, Leak] = {
         planted(silent), f"edits {HEAD}, and config.json does not say whether input and output embeddings are tied"
     ),
     "03-tied-by-metadata": Leak(planted(ties_by_metadata), f"edits {HEAD}, which the metadata of {FIRST} ties"),
+    "03-tied-by-an-alias": Leak(planted(alias), f"zero_rows {HEAD}: matches 0 tensors, and rows are of one tensor"),
     "03-tied-and-stored-once": Leak(
         layout("llama-tied"),
         f"edits {EMBEDDING}, which is input and output embedding at once",
