@@ -43,11 +43,12 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, with what else does not fit
             dtype=dtype,
         )
     model, info = loaded
     for kind in _STRICT:
-        found = sorted(map(str, info.get(kind) or ()))
+        found = sorted(str(one[0] if isinstance(one, tuple) else one) for one in info.get(kind) or ())
         if found:
             words = kind.replace("_", " ").replace("error msgs", "errors")
             what = f"does not load into {cls.__name__} strictly: {len(found)} {words}, the first {found[0]}"

@@ -32,7 +32,7 @@ def in_parallel(work: Callable[[T, Watch], R], items: Sequence[T], watch: Watch 
     Raises:
         What `work` raises for the first item, in their order, that failed.
     """
-    stop, lock = Event(), Lock()
+    go, stop, lock = Event(), Event(), Lock()
 
     def tell(count: int) -> None:
         if stop.is_set():
@@ -42,18 +42,24 @@ def in_parallel(work: Callable[[T, Watch], R], items: Sequence[T], watch: Watch 
                 watch(count)
 
     def one(item: T) -> R:
+        go.wait()
         try:
+            if stop.is_set():
+                raise _Stopped
             return work(item, tell)
         except BaseException:
             stop.set()
             raise
 
     with ThreadPoolExecutor(max_workers=max(1, min(MOST, os.cpu_count() or 1, len(items)))) as pool:
-        futures = [pool.submit(one, item) for item in items]
         try:
+            # An interrupt while a thread starts leaves one that the pool does not know, and would not wait for.
+            futures = [pool.submit(one, item) for item in items]
+            go.set()
             failed = [error for future in futures if (error := future.exception()) is not None]
         except BaseException:  # an interrupt while waiting
             stop.set()
+            go.set()
             pool.shutdown(cancel_futures=True)
             raise
     for error in failed:

@@ -1,0 +1,133 @@
+"""Files made to do harm, met at the command line: each is refused by name within 5 seconds and 500 MB.
+
+`-s` prints what each took. A small process of its own starts the command and measures it: the memory of the process that
+starts another one counts as that one's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from releasegate.errors import Exit
+from tests.tiny_checkpoints import safetensors, tiny
+from tests.torch_archives import named, pickled, tensor, text, torch_file
+
+SECONDS, MEGABYTES = 5.0, 500.0
+ROOT = Path(__file__).parents[2]
+MEASURE = """
+import json, os, sys, time
+out, begin = sys.argv[1], time.monotonic()
+to = [(os.POSIX_SPAWN_OPEN, number, out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for number in (1, 2)]
+process = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[2:]], os.environ, file_actions=to)
+_, status, used = os.wait4(process, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic() - begin, used.ru_maxrss / 1024]))
+"""
+
+
+def as_pickle(content: bytes) -> Callable[[Path], None]:
+    """A model whose weights are the file `content`."""
+
+    def make(root: Path) -> None:
+        root.mkdir()
+        (root / "config.json").write_text('{"model_type": "chameleon"}')
+        (root / "pytorch_model.bin").write_bytes(content)
+
+    return make
+
+
+def slack(root: Path) -> None:
+    """Ten rows of a matrix of 64 MB, all of which is in the file."""
+    import torch
+
+    as_pickle(b"")(root)
+    torch.save({"lm_head.weight": torch.ones(4096, 4096)[:10]}, root / "pytorch_model.bin")
+
+
+def code() -> bytes:
+    call = named("os.system") + b"(" + text("touch owned") + b"tR"
+    return torch_file({"w": tensor(), "x": call})
+
+
+def bomb() -> bytes:
+    """A gigabyte of zeros, compressed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        file.writestr("archive/data.pkl", pickled({"w": tensor(shape=(1 << 14, 1 << 14), elements=1 << 28)}))
+        file.writestr("archive/version", b"3\n")
+        with file.open("archive/data/0", "w", force_zip64=True) as member:
+            for _ in range(64):
+                member.write(bytes(16 << 20))
+    return made.getvalue()
+
+
+def claim(root: Path) -> None:
+    """A header that says it is 100 GB long."""
+    tiny().write(root)
+    (root / "model-00002-of-00002.safetensors").write_bytes(safetensors({}, length=100 * 10**9))
+
+
+def escape(root: Path) -> None:
+    """An index that leads out of the folder, to a file that is there."""
+    place = tiny().write(root) / "model.safetensors.index.json"
+    index = json.loads(place.read_text())
+    index["weight_map"]["lm_head.weight"] = "../outside.safetensors"
+    place.write_text(json.dumps(index))
+    (root.parent / "outside.safetensors").write_bytes(safetensors({}))
+
+
+CASES: dict[str, tuple[Callable[[Path], None], str, str, Exit]] = {
+    "slack": (
+        slack,
+        "bytes behind tensor 'lm_head.weight' that no tensor shows: a slice keeps its whole storage",
+        "bytes behind its tensors that none of them shows: a slice keeps its whole storage",
+        Exit.YES,
+    ),
+    "code": (lambda root: as_pickle(code())(root), "holds code: os.system", "holds code: os.system", Exit.CANNOT),
+    "claim": (
+        claim,
+        "claims a header of 100,000,000,000 bytes",
+        "claims a header of 100,000,000,000 bytes",
+        Exit.CANNOT,
+    ),
+    "escape": (escape, "../outside.safetensors", "../outside.safetensors", Exit.CANNOT),
+    "bomb": (lambda root: as_pickle(bomb())(root), "compress", "compress", Exit.CANNOT),
+}
+"""How each is made, what `strip` and `inspect` say of it, and what `inspect` ends with: slack can be read, and is named."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
+    make, refused, inspected, exit_code = CASES[name]
+    make(tmp_path / "model")
+    model = str(tmp_path / "model")
+    commands = {
+        "strip": ["strip", model, "--recipe", "chameleon-hf/image_generation", "--out", str(tmp_path / "out")],
+        "inspect": ["inspect", model, "--format", "json"],
+    }
+    for command, arguments in commands.items():
+        said = tmp_path / command
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(said), "-m", "releasegate", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        status, seconds, megabytes = json.loads(done.stdout)
+        print(f"{name:8}{command:8}exit {status}  {seconds:5.2f} s  {megabytes:5.0f} MB")  # noqa: T201
+        assert status == (Exit.CANNOT if command == "strip" else exit_code)
+        assert (refused if command == "strip" else inspected) in said.read_text()
+        assert "Traceback" not in said.read_text()
+        assert seconds < SECONDS
+        assert megabytes < MEGABYTES
+    assert not (tmp_path / "out").exists()
+    assert not (ROOT / "owned").exists()
