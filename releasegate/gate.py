@@ -116,10 +116,10 @@ def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     if receipt.rehearsal and not bench.plan.rehearsal:
         raise EvidenceUntrusted(str(bench.run.stripped), "was made in a rehearsal", "remove it, and resume")
     recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
-    verify_strip(bench.run.stripped, receipt, checkpoint.root)
+    stripped = open_checkpoint(bench.run.stripped, like=receipt.output)
+    verify_strip(stripped, receipt, checkpoint)
     if not plan_strip(checkpoint, recipes).made(receipt):
         what = "has a receipt of something else than its recipes do"
         raise EvidenceUntrusted(str(bench.run.stripped), what, "remove it, and resume")
-    stripped = open_checkpoint(bench.run.stripped)
     lending = Lending(checkpoint, receipt.lent.tensors, receipt.lent.files)
     measure(bench, Target(planned.name, stripped, lending, receipt.takes_out))

@@ -28,7 +28,7 @@ AGAIN = "do not trust this folder: strip the source again"
 
 
 def check_source(
-    checkpoint: Checkpoint, where: Mapping[str, Place], receipt: Receipt, source: Path, watch: Watch | None
+    checkpoint: Checkpoint, where: Mapping[str, Place], receipt: Receipt, source: Path | Checkpoint, watch: Watch | None
 ) -> Iterator[str]:
     """What was checked, one sentence each.
 
@@ -36,7 +36,7 @@ def check_source(
         checkpoint: the stripped one, which is what the receipt says.
         where: its tensors, by their names in the receipt.
         receipt: what the strip wrote.
-        source: the folder that was stripped.
+        source: the checkpoint that was stripped.
         watch: is told the number of bytes read.
 
     Raises:
@@ -69,7 +69,11 @@ def _ignore(_: int) -> None:
     """Nothing."""
 
 
-def _open(receipt: Receipt, source: Path, watch: Watch | None) -> Checkpoint:
+def _open(receipt: Receipt, source: Path | Checkpoint, watch: Watch | None) -> Checkpoint:
+    if isinstance(source, Checkpoint):
+        if source.digest != receipt.source:
+            raise _another(source.root, source.digest, receipt)
+        return source
     names = list_files(source)
     contents = read_contents(source, names)
     beside = [one.file for one in receipt.converted or () if one.file in contents.foreign]
@@ -83,8 +87,12 @@ def _open(receipt: Receipt, source: Path, watch: Watch | None) -> Checkpoint:
         if original.digest == receipt.source:
             return original
         digest = digest or original.digest
+    raise _another(source, digest, receipt)
+
+
+def _another(source: Path, digest: str, receipt: Receipt) -> VerifyError:
     what = f"is not the checkpoint that was stripped: its digest is {digest}, the receipt's {receipt.source}"
-    raise VerifyError(str(source), what, "name the checkpoint that the strip was made from")
+    return VerifyError(str(source), what, "name the checkpoint that the strip was made from")
 
 
 def plan_of(receipt: Receipt) -> StripPlan:

@@ -31,13 +31,15 @@ from releasegate.stripping.writing.stream import is_edited
 from releasegate.stripping.writing.texts import has_key
 
 
-def verify_strip(folder: Path, receipt: Receipt, source: Path | None = None, watch: Watch | None = None) -> list[str]:
+def verify_strip(
+    folder: Path | Checkpoint, receipt: Receipt, source: Path | Checkpoint | None = None, watch: Watch | None = None
+) -> list[str]:
     """What was checked, one sentence each; all of it holds when this returns.
 
     Args:
-        folder: the stripped checkpoint.
+        folder: the stripped checkpoint; not hashed again if it was opened before.
         receipt: what the strip wrote.
-        source: the checkpoint that was stripped, if it is at hand.
+        source: the checkpoint that was stripped, if it is at hand; not hashed again if it was opened before.
         watch: is told the number of bytes read.
 
     Raises:
@@ -58,7 +60,10 @@ def verify_strip(folder: Path, receipt: Receipt, source: Path | None = None, wat
     return done
 
 
-def _open(folder: Path, receipt: Receipt, watch: Watch | None) -> Checkpoint:
+def _open(folder: Path | Checkpoint, receipt: Receipt, watch: Watch | None) -> Checkpoint:
+    if isinstance(folder, Checkpoint):
+        _same_files(folder.root, receipt.output, folder.manifest)
+        return folder
     try:
         digests = read_digests(folder, watch, receipt.output)
         _same_files(folder, receipt.output, digests.manifest)
