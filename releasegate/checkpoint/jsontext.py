@@ -11,6 +11,10 @@ MOST: Mapping[str, int] = {"{": 1_000_000, "[": 2_000_000, ":": 4_000_000, ",": 
 """How often each sign of structure may stand in a text. A list of empty lists takes 27 times the memory of its text."""
 
 
+DEEPEST = 100
+"""Lists and objects inside of one another, at most."""
+
+
 class KeyTwice(ValueError):
     """An object has the same key twice. Attribute `key`."""
 
@@ -20,7 +24,7 @@ class KeyTwice(ValueError):
 
 
 class TooDeep(ValueError):
-    """Lists and objects are nested deeper than any reader follows."""
+    """Lists and objects are nested deeper than `DEEPEST`."""
 
     def __init__(self) -> None:
         super().__init__("nested too deeply")
@@ -50,7 +54,7 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         if count > limit:
             raise TooMany(f"it has {count:,} times the sign `{sign}`; at most {limit:,} are read")
     try:
-        return json.loads(
+        data = json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_pairs,
             parse_constant=_no_constant,
@@ -59,6 +63,21 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         )
     except RecursionError:
         raise TooDeep from None
+    _refuse_depth(data)
+    return data
+
+
+def _refuse_depth(data: Any) -> None:
+    """Whoever walks through the value may call himself for each level."""
+    level = [data]
+    for _ in range(DEEPEST):
+        held = [
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
+        ]
+        level = [inner for values in held for inner in values if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise TooDeep
 
 
 def shown(value: object) -> str:

@@ -17,7 +17,7 @@ from transformers.utils import logging
 
 from releasegate.checkpoint.folder import Checkpoint
 from releasegate.errors import CheckpointError, NotFound
-from releasegate.recipe import matches
+from releasegate.patterns import matches
 
 M = TypeVar("M", bound=PreTrainedModel)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from releasegate.inspection.reading import SHOWN
 from releasegate.inspection.record import RecipeFit
-from releasegate.recipe import EDITS, Between, Recipe, matches
+from releasegate.patterns import matches
+from releasegate.recipe import EDITS, Between, Recipe
 
 _OF_FILES = ("drop_file", "set", "unset")
 _OF_TOKENS = ("drop_tokens",)

@@ -124,7 +124,7 @@ def _unsearched(receipt: Receipt) -> Iterator[Pair]:
         reasons.setdefault(one.why, []).append(f"{one.part} ({plural(one.pieces, 'piece')})")
     for why, parts in sorted(reasons.items()):
         more = f", and {plural(len(parts) - SHOWN, 'part')} more" if len(parts) > SHOWN else ""
-        yield Pair(", ".join(parts[:SHOWN]) + more, why)
+        yield Pair(why, ", ".join(parts[:SHOWN]) + more)
 
 
 def _searched(receipt: Receipt) -> str:

@@ -60,3 +60,13 @@ def test_what_is_shown_is_short_and_ascii() -> None:
     assert shown("é\x1b") == r"'\xe9\x1b'"
     assert len(shown("\U0001f600" * 1_000_000)) == 80
     assert len(shown(["a"] * 1000)) == 80
+
+
+@pytest.mark.parametrize(("depth", "refused"), [(99, False), (100, False), (101, True), (5_000, True), (100_000, True)])
+def test_what_is_nested_deeper_than_a_reader_follows_is_refused(depth: int, refused: bool) -> None:  # noqa: FBT001
+    text = b'{"a":[' * (depth // 2) + b"[" * (depth % 2) + b"]" * (depth % 2) + b"]}" * (depth // 2)
+    if refused:
+        with pytest.raises(TooDeep):
+            parse_json(text)
+    else:
+        assert parse_json(text) is not None

@@ -9,7 +9,8 @@ from typing import Literal, assert_never
 
 from releasegate.checkpoint import Contents, Entry, Header, with_siblings
 from releasegate.errors import RecipeMismatch
-from releasegate.recipe import Between, Expect, FromConfig, Recipe, matches, number_in, numbers_of, tensor_patterns
+from releasegate.patterns import matches, number_in, numbers_of
+from releasegate.recipe import Between, Expect, FromConfig, Recipe, tensor_patterns
 
 ACCOUNT = "name it in exactly one edit or under `keep` in the recipe, or take it out of the checkpoint"
 
@@ -144,7 +145,8 @@ def fit(contents: Contents, recipe: Recipe) -> Fitting:
         what = f"is for layout {recipe.layout}, and the checkpoint's is {contents.layout}"
         raise mismatch(recipe, what, "choose a recipe of the checkpoint's layout")
     patterns = list(tensor_patterns(recipe))
-    _refuse_unknown_numbers(contents, recipe, patterns)
+    copies = [residual.copies for residual in recipe.residual if residual.copies is not None]
+    _refuse_unknown_numbers(contents, recipe, [*patterns, *copies])
     beside = sorted({*contents.siblings, *contents.foreign})
     named = [name for name in beside if any(_names_tensors_of(pattern, name) for pattern in patterns)]
     contents = with_siblings(contents, named)

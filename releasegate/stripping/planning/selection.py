@@ -8,6 +8,7 @@ from typing import assert_never
 
 from releasegate.checkpoint import Entry
 from releasegate.checkpoint.headers import BITS
+from releasegate.patterns import matches
 from releasegate.receipt import Ranges
 from releasegate.recipe import (
     FromConfig,
@@ -21,7 +22,6 @@ from releasegate.recipe import (
     ZeroRows,
     ZeroSlices,
     kind_of,
-    matches,
     pattern_of,
 )
 from releasegate.stripping.edits import Outcome, TensorEdit

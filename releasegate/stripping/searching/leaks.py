@@ -12,8 +12,9 @@ from pathlib import Path
 
 from releasegate.checkpoint import Contents, Header, Watch, read_contents
 from releasegate.errors import Problem
+from releasegate.patterns import matches
 from releasegate.receipt import Leftovers, NearCopyFound, Offer, Unsearched, expand
-from releasegate.recipe import Residual, matches
+from releasegate.recipe import Residual
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.searching.leftovers import Finding, read_needles, search, spans_to_search
 from releasegate.stripping.searching.nearcopies import NearCopy, search_near_copies

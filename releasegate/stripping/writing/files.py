@@ -14,8 +14,8 @@ from releasegate.checkpoint.files import parse_json_object, read_json_text
 from releasegate.checkpoint.parallel import in_parallel
 from releasegate.errors import StripError
 from releasegate.manifest import FileEntry
+from releasegate.patterns import matches
 from releasegate.receipt import Converted, TensorOutcome
-from releasegate.recipe import matches
 from releasegate.records import digest_of_bytes
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.writing.copying import copy_range, write_all
