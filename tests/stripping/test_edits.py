@@ -296,7 +296,7 @@ def test_any_edits_give_a_strip_that_verifies(tmp_path_factory: pytest.TempPathF
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(data=st.data())
 def test_a_great_many_edits_give_strips_that_verify(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
