@@ -54,6 +54,10 @@ SIGNATURES: Mapping[bytes, str] = {
 """First bytes of such files, whatever they are called."""
 
 
+_SAFETENSORS = b"\0\0\0\0{"
+"""After four bytes, the start of a safetensors file: the upper half of the header's length, and the header."""
+
+
 def list_files(folder: Path) -> list[str]:
     """The path of every file under `folder`, dot-files included, sorted.
 
@@ -154,7 +158,9 @@ def _foreign(root: Path, name: str) -> str | None:
     if ending == ".safetensors":
         return None
     with open_regular(root / name) as file:
-        first = file.read(8)
+        first = file.read(9)
+    if first[4:] == _SAFETENSORS:
+        return "a second form of the weights"
     return next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
 
 
