@@ -23,11 +23,12 @@ MAX_JSON = 64 << 20
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
+CODE = "code, which a loader may run"
 UNREADABLE: Mapping[str, str] = {
     **dict.fromkeys(
         (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ot"), "a pickle, which runs code when it is loaded"
     ),
-    **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), "code, which a loader may run"),
+    **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), CODE),
     **dict.fromkeys((".gguf", ".ggml", ".onnx", ".h5", ".hdf5", ".keras"), "a second form of the weights"),
     **dict.fromkeys(
         (".msgpack", ".distcp", ".npz", ".npy", ".tflite", ".pb", ".mlmodel", ".mar", ".nemo"),
@@ -49,7 +50,7 @@ SIGNATURES: Mapping[bytes, str] = {
     b"\x80\x04": "a pickle, which runs code when it is loaded",
     b"\x80\x05": "a pickle, which runs code when it is loaded",
     b"\x1f\x8b": "an archive, in which weights can hide",
-    b"\x7fELF": "code, which a loader may run",
+    b"\x7fELF": CODE,
 }
 """First bytes of such files, whatever they are called."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from releasegate.recipe import Recipe
-from tests.attacks.planted.leak import HEAD, POST, Leak, chameleon, changed, layout, made
+from tests.attacks.planted.leak import HEAD, POST, Leak, added, chameleon, changed, layout, made
 
 ROWS, FILL, DROP, SET = range(4)
 """The edits of the Chameleon recipe."""
@@ -30,6 +30,19 @@ def flag(plain: dict[str, Any]) -> None:
     mask(plain)
     plain["edits"] = [{"set": "config.json", "key": "mask_image_logits", "value": True}]
     plain["keep"]["files"] = ["generation_config.json", "README.md", "vqgan.safetensors"]
+
+
+def card_alone(plain: dict[str, Any]) -> None:
+    """Tokens are suppressed, and a file is left out that has nothing to do with them."""
+    mask(plain)
+    plain["edits"].append({"drop_file": "README.md", "expect": 1})
+    plain["keep"]["files"].remove("README.md")
+
+
+def code_alone(plain: dict[str, Any]) -> None:
+    """Tokens are suppressed, and code is left out."""
+    mask(plain)
+    plain["edits"].append({"drop_file": "generate.py", "expect": 1})
 
 
 def without_residual(plain: dict[str, Any]) -> None:
@@ -116,6 +129,14 @@ TAKES_NOTHING = "takes nothing away from this checkpoint"
 RECIPES: dict[str, Leak] = {
     "01-tokens-are-only-suppressed": Leak(made, TAKES_NOTHING, recipe=chameleon(mask)),
     "01-a-key-is-only-set": Leak(made, TAKES_NOTHING, recipe=chameleon(flag)),
+    "01-tokens-are-suppressed-and-a-card-goes": Leak(
+        made, "takes no weights away from this checkpoint: it leaves out README.md", recipe=chameleon(card_alone)
+    ),
+    "01-tokens-are-suppressed-and-code-goes": Leak(
+        added("generate.py", "import torch\n"),
+        "takes no weights away from this checkpoint: it leaves out generate.py",
+        recipe=chameleon(code_alone),
+    ),
     "02-zeroed-rows-unlisted": Leak(
         made, f"zeroes rows of {HEAD} and does not list it under `residual`", recipe=chameleon(without_residual)
     ),

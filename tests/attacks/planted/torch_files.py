@@ -118,6 +118,12 @@ def unreferenced(root: Path) -> None:
         archive.writestr("pytorch_model/data/9", data)
 
 
+def extended(root: Path) -> None:
+    beside(lambda held: None)(root)
+    with zipfile.ZipFile(root / "codec.ckpt", "a") as archive:
+        archive.writestr("codec/data/9", tensors()["head.weight"].numpy().tobytes())
+
+
 def behind(root: Path) -> None:
     """Bytes after the end of the archive."""
     saved(lambda held: None)(root)
@@ -139,6 +145,9 @@ TORCH_FILES: dict[str, Leak] = {
     ),
     "08-view-of-what-goes": Leak(
         saved(window), "edits head.weight, which shares its bytes with small", recipe=recipe, slow=True
+    ),
+    "08-unreferenced-member-in-a-sibling": Leak(
+        extended, "has a member 'codec/data/9' with zip features that torch does not use", ArchiveError, opened
     ),
     "08-unreferenced-member": Leak(
         unreferenced,
