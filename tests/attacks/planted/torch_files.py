@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from releasegate.errors import ArchiveError, PickledError
+from releasegate.errors import ArchiveError, PickledError, StripError
 from releasegate.recipe import Recipe
 from tests.attacks.planted.leak import Leak
 from tests.torch_archives import torch_file
@@ -131,9 +131,21 @@ def behind(root: Path) -> None:
         file.write(tensors()["head.weight"].numpy().tobytes())
 
 
+def scaled(held: dict[str, Any]) -> None:
+    """Rows that go, at half their size, in a tensor that stays."""
+    held["body.weight"] = held["head.weight"][20:52] * 0.5
+
+
 TORCH_FILES: dict[str, Leak] = {
     "03-tied-by-a-shared-storage": Leak(
         saved(tie), "edits head.weight, which shares its bytes with embed.weight", recipe=recipe, slow=True
+    ),
+    "06-in-a-pickle-that-is-converted": Leak(
+        saved(scaled),
+        "has a near copy of head.weight, which was to go, in body.weight",
+        StripError,
+        recipe,
+        slow=True,
     ),
     "08-storage-slack": Leak(saved(sliced), SLACK, PickledError, recipe, slow=True),
     "08-storage-slack-in-a-sibling": Leak(beside(sliced), SLACK, PickledError, opened, slow=True),
