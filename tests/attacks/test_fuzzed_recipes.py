@@ -291,5 +291,6 @@ def test_random_recipes_are_refused_or_do_just_what_they_say(tmp_path: Path) -> 
         ends[end] = ends.get(end, 0) + 1
         shutil.rmtree(folder)
         seed += 1
-    print(f"\n{seed} cases: {ends}")  # noqa: T201
-    assert ends.get("written", 0) > seed / 20
+    count = sum(ends.values())
+    print(f"\n{count:,} cases: {ends}")  # noqa: T201
+    assert ends.get("written", 0) > count / 10
