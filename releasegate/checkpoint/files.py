@@ -23,11 +23,12 @@ MAX_JSON = 64 << 20
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
+CODE = "code, which a loader may run"
 UNREADABLE: Mapping[str, str] = {
     **dict.fromkeys(
         (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ot"), "a pickle, which runs code when it is loaded"
     ),
-    **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), "code, which a loader may run"),
+    **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), CODE),
     **dict.fromkeys((".gguf", ".ggml", ".onnx", ".h5", ".hdf5", ".keras"), "a second form of the weights"),
     **dict.fromkeys(
         (".msgpack", ".distcp", ".npz", ".npy", ".tflite", ".pb", ".mlmodel", ".mar", ".nemo"),
@@ -49,9 +50,13 @@ SIGNATURES: Mapping[bytes, str] = {
     b"\x80\x04": "a pickle, which runs code when it is loaded",
     b"\x80\x05": "a pickle, which runs code when it is loaded",
     b"\x1f\x8b": "an archive, in which weights can hide",
-    b"\x7fELF": "code, which a loader may run",
+    b"\x7fELF": CODE,
 }
 """First bytes of such files, whatever they are called."""
+
+
+_SAFETENSORS = b"\0\0\0\0{"
+"""After four bytes, the start of a safetensors file: the upper half of the header's length, and the header."""
 
 
 def list_files(folder: Path) -> list[str]:
@@ -154,7 +159,9 @@ def _foreign(root: Path, name: str) -> str | None:
     if ending == ".safetensors":
         return None
     with open_regular(root / name) as file:
-        first = file.read(8)
+        first = file.read(9)
+    if first[4:] == _SAFETENSORS:
+        return "a second form of the weights"
     return next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from releasegate.checkpoint import Contents, Header
+from releasegate.checkpoint.files import CODE
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
@@ -19,6 +20,7 @@ from releasegate.stripping.planning.resolve import Resolved, refuse_emptied, res
 from releasegate.stripping.planning.selection import joined
 from releasegate.stripping.planning.vocabulary import edited_files, renumbered_keys, require_rows
 
+AS_IT_IS = "publish it as it is, or correct the recipe"
 APART = "correct one of the recipes, or strip in two runs"
 
 
@@ -114,8 +116,15 @@ def _refuse_nothing_or_all(
 ) -> None:
     recipe = resolved[-1].recipe
     if not tensors and not dropped:
-        raise mismatch(recipe, "takes nothing away from this checkpoint", "publish it as it is, or correct the recipe")
+        raise mismatch(recipe, "takes nothing away from this checkpoint", AS_IT_IS)
+    if not tensors and not any(_may_hold_weights(resolved[-1].fitting.contents, name) for name in dropped):
+        what = f"takes no weights away from this checkpoint: it leaves out {', '.join(dropped[:3])}"
+        raise mismatch(recipe, what + (", …" if len(dropped) > 3 else ""), AS_IT_IS)
     refuse_emptied(resolved[-1].fitting, tensors)
+
+
+def _may_hold_weights(contents: Contents, name: str) -> bool:
+    return name in contents.siblings or contents.foreign.get(name, CODE) != CODE
 
 
 def _merge_tensors(resolved: Sequence[Resolved]) -> dict[str, TensorEdit]:

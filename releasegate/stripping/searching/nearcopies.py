@@ -213,12 +213,17 @@ def _tally(count: int) -> _Tally:
 
 
 def kept_views(entry: Entry, data_start: int, lengths: Collection[int]) -> Iterator[Rows | Columns]:
-    """Every way to cut a tensor into vectors of one of `lengths`: at each of its dimensions, rows and columns."""
+    """Every way to cut a tensor into vectors of one of `lengths`: at each of its dimensions, rows and columns.
+
+    One without dimensions of its own (a flat parameter) is cut into rows of each length that divides it.
+    """
     shape, base = shape_of(entry), data_start + entry.begin
     elements = math.prod(shape)
     if not elements or (len(shape) < 2 and elements < LONE):
         return
-    for length in sorted({math.prod(shape[at:]) for at in range(len(shape))}.intersection(lengths)):
+    flat = len(shape) < 2
+    own = {n for n in lengths if elements % n == 0} if flat else {math.prod(shape[at:]) for at in range(len(shape))}
+    for length in sorted(own.intersection(lengths)):
         yield Rows(entry.dtype, base, length, elements // length)
     cuts = {(math.prod(shape[:at]), math.prod(shape[at:])) for at in range(1, len(shape))}
     for height, width in sorted(cuts | {shape[-2:]} if len(shape) > 1 else cuts):

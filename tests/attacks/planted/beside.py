@@ -15,8 +15,11 @@ from tests.attacks.planted.leak import (
     DECODER,
     FIRST,
     HEAD,
+    LAYER,
+    SECOND,
     Leak,
     added,
+    chameleon,
     changed,
     decoder,
     keeping,
@@ -90,6 +93,16 @@ def half(path: Path) -> None:
     save_file({name: values.astype("float16") for name, values in decoder(tiny()).items()}, path)
 
 
+def copied_archive(root: Path) -> None:
+    """The decoder in a pickle, which the recipe leaves out unread, and once more in a tensor that stays."""
+
+    def plant(control: Tiny) -> None:
+        control.shards[SECOND][LAYER] = control.siblings.pop(DECODER)["decoder.conv_in.weight"].reshape(32, 36)
+
+    planted(plant)(root)
+    archive(root / "vqgan.ckpt")
+
+
 def whole_model(root: Path) -> None:
     """The model once more, unsplit, as a conversion script may leave it."""
     made = tiny()
@@ -126,6 +139,7 @@ def large_files(root: Path) -> None:
     (objects / "0123456789").write_bytes((root / DECODER).read_bytes())
 
 
+without_pickle = chameleon(lambda plain: plain["edits"].append({"drop_file": "vqgan.ckpt", "expect": 1}))
 BESIDE: dict[str, Leak] = {
     "04-decoder-under-another-name": Leak(
         sibling("decoder_ema.safetensors", lambda control: dict(decoder(control))),
@@ -155,10 +169,18 @@ BESIDE: dict[str, Leak] = {
         keeping("image_encoder.safetensors"),
     ),
     "04-decoder-with-the-ending-of-a-text": Leak(
-        added("notes.txt", renamed_decoder),
-        f"holds a piece of {DECODER}:decoder.conv_in.",
+        added("notes.txt", half),
+        "does not drop 'notes.txt', which is a second form of the weights",
+        recipe=keeping("notes.txt"),
+    ),
+    "04-decoder-in-a-file-without-a-header-that-is-kept": Leak(
+        added("notes.txt", b"# Notes\n" + decoder(tiny())["decoder.conv_in.weight"].tobytes()),
+        f"holds a piece of {DECODER}:decoder.conv_in.weight",
         StripError,
         keeping("notes.txt"),
+    ),
+    "04-decoder-of-a-pickle-that-goes-in-a-kept-tensor": Leak(
+        copied_archive, "holds a piece of vqgan.ckpt, which was to go", StripError, without_pickle
     ),
     "04-codebook-beside": Leak(
         sibling("codebook.safetensors", lambda control: {"codebook": np.ones((8, 8), "float32")}),
@@ -206,6 +228,8 @@ BESIDE: dict[str, Leak] = {
     "16-cache-of-a-download": Leak(cached, "does not account for 2 files: '.cache/huggingface/download/"),
     "16-history": Leak(history, "does not account for 2 files: '.git/HEAD'"),
     "16-large-files-of-a-history-that-is-kept": Leak(
-        large_files, f"holds a piece of {DECODER}:decoder.conv_in.", StripError, keeping(".git/*")
+        large_files,
+        "does not drop '.git/lfs/objects/0123456789', which is a second form of the weights",
+        recipe=keeping(".git/*"),
     ),
 }

@@ -244,6 +244,11 @@ TENSORS: dict[str, Leak] = {
         in_layer(lambda control: head(control).astype("float16")), f"{NEAR}: 8 of 8 vectors (rows)", StripError
     ),
     "06-transposed": Leak(in_layer(turned), f"{NEAR}: 8 of 8 vectors (transposed)", StripError),
+    "06-flat-in-half-precision": Leak(
+        in_layer(lambda control: head(control).astype("float16").reshape(-1)),
+        f"{NEAR}: 8 of 8 vectors (rows)",
+        StripError,
+    ),
     "06-the-same-name-in-another-shard": Leak(
         more(SECOND, HEAD, lambda control: head(control).copy()),
         f"has tensor {HEAD!r} in two shards: {FIRST} and {SECOND}",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from releasegate.errors import ArchiveError, PickledError
+from releasegate.errors import ArchiveError, PickledError, StripError
 from releasegate.recipe import Recipe
 from tests.attacks.planted.leak import Leak
 from tests.torch_archives import torch_file
@@ -118,6 +118,12 @@ def unreferenced(root: Path) -> None:
         archive.writestr("pytorch_model/data/9", data)
 
 
+def extended(root: Path) -> None:
+    beside(lambda held: None)(root)
+    with zipfile.ZipFile(root / "codec.ckpt", "a") as archive:
+        archive.writestr("codec/data/9", tensors()["head.weight"].numpy().tobytes())
+
+
 def behind(root: Path) -> None:
     """Bytes after the end of the archive."""
     saved(lambda held: None)(root)
@@ -125,9 +131,21 @@ def behind(root: Path) -> None:
         file.write(tensors()["head.weight"].numpy().tobytes())
 
 
+def scaled(held: dict[str, Any]) -> None:
+    """Rows that go, at half their size, in a tensor that stays."""
+    held["body.weight"] = held["head.weight"][20:52] * 0.5
+
+
 TORCH_FILES: dict[str, Leak] = {
     "03-tied-by-a-shared-storage": Leak(
         saved(tie), "edits head.weight, which shares its bytes with embed.weight", recipe=recipe, slow=True
+    ),
+    "06-in-a-pickle-that-is-converted": Leak(
+        saved(scaled),
+        "has a near copy of head.weight, which was to go, in body.weight",
+        StripError,
+        recipe,
+        slow=True,
     ),
     "08-storage-slack": Leak(saved(sliced), SLACK, PickledError, recipe, slow=True),
     "08-storage-slack-in-a-sibling": Leak(beside(sliced), SLACK, PickledError, opened, slow=True),
@@ -139,6 +157,9 @@ TORCH_FILES: dict[str, Leak] = {
     ),
     "08-view-of-what-goes": Leak(
         saved(window), "edits head.weight, which shares its bytes with small", recipe=recipe, slow=True
+    ),
+    "08-unreferenced-member-in-a-sibling": Leak(
+        extended, "has a member 'codec/data/9' with zip features that torch does not use", ArchiveError, opened
     ),
     "08-unreferenced-member": Leak(
         unreferenced,
