@@ -6,6 +6,8 @@ What is named here is imported when it is asked for: a strip needs recipes and r
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from releasegate.repository.starter import scaffold, starter
+
 if TYPE_CHECKING:
     from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
     from releasegate.repository.deciding_run import decide_run
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from releasegate.repository.ledger_file import LedgerFile, ledger_path
     from releasegate.repository.receipts import read_receipt, receipt_path
     from releasegate.repository.run_folder import RunFolder
-    from releasegate.repository.starter import scaffold, starter
 
 __all__ = [
     "EvalFolder",
@@ -38,7 +39,6 @@ _MODULES = {
     "ledger_file": ("LedgerFile", "ledger_path"),
     "receipts": ("read_receipt", "receipt_path"),
     "run_folder": ("RunFolder",),
-    "starter": ("scaffold", "starter"),
 }
 
 
