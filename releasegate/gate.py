@@ -120,6 +120,8 @@ def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     if not plan_strip(checkpoint, recipes).made(receipt):
         what = "has a receipt of something else than its recipes do"
         raise EvidenceUntrusted(str(bench.run.stripped), what, "remove it, and resume")
-    stripped = open_checkpoint(bench.run.stripped)
+    stripped = open_checkpoint(bench.run.stripped, like=receipt.output)
+    if stripped.digest != receipt.output_digest:
+        raise EvidenceUntrusted(str(bench.run.stripped), "changed after it was verified", "remove it, and resume")
     lending = Lending(checkpoint, receipt.lent.tensors, receipt.lent.files)
     measure(bench, Target(planned.name, stripped, lending, receipt.takes_out))

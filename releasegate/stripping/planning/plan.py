@@ -10,7 +10,7 @@ from releasegate.checkpoint import Contents, Header
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
-from releasegate.recipe import Recipe, Residual, SetKey
+from releasegate.recipe import Recipe, Residual, SetKey, matches
 from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.planning.fitting import mismatch
 from releasegate.stripping.planning.keys import refuse_overlap
@@ -56,8 +56,9 @@ class StripPlan:
         return stripped_digest(source, [recipe.sha256 for recipe in self.recipes])
 
     def made(self, receipt: Receipt) -> bool:
-        """Whether a receipt says that just this was done: the same edits, files, keys, residual and lent parts."""
+        """Whether a receipt says that just this was done: the same edits, files, keys, values, residual and lent parts."""
         edits = {tensor.name: edit for tensor in receipt.tensors if (edit := edit_of(tensor)) is not None}
+        kept = (value for one in receipt.converted or () for value in one.kept)
         return (
             receipt.planned == self.identity(receipt.source)
             and receipt.recipes == self.recipes
@@ -66,6 +67,8 @@ class StripPlan:
             and (receipt.keys, receipt.residual, receipt.lent) == (self.keys, self.residual, self.lent)
             and (receipt.vocabulary.tokens if receipt.vocabulary else ()) == self.vocabulary
             and tuple(sorted(one.file for one in receipt.converted or ())) == self.converted
+            and all(any(matches(pattern, value) for pattern in self.values) for value in kept)
+            and receipt.tier == "weights_absent"
         )
 
 

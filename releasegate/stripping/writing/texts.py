@@ -13,7 +13,7 @@ from releasegate.errors import CheckpointError
 from releasegate.receipt import KeySet, expand
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files
-from releasegate.stripping.rows import after_edit
+from releasegate.stripping.rows import after_edit, count_of
 from releasegate.stripping.writing.names import converted_name
 
 
@@ -83,9 +83,10 @@ def has_key(data: Mapping[str, Any], key: KeySet) -> bool:
     if not isinstance(inner, Mapping) or last not in inner:
         return bool(key.unset)
     if key.tokens is not None:
-        return isinstance(inner[last], list) and set(expand(key.tokens)) <= {
-            item for item in inner[last] if type(item) is int
-        }
+        held = inner[last]
+        if not isinstance(held, list) or count_of(key.tokens) > len(held):  # counted first: they may be very many
+            return False
+        return set(expand(key.tokens)) <= {item for item in held if type(item) is int}
     return not key.unset and bool(inner[last] == key.value)
 
 
