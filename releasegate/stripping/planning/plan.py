@@ -13,10 +13,11 @@ from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
 from releasegate.recipe import Recipe, Residual, SetKey, matches
 from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.planning.fitting import mismatch
-from releasegate.stripping.planning.keys import refuse_overlap
+from releasegate.stripping.planning.keys import config_after, refuse_overlap
 from releasegate.stripping.planning.residuals import staying
 from releasegate.stripping.planning.resolve import Resolved, refuse_emptied, resolve
 from releasegate.stripping.planning.selection import joined
+from releasegate.stripping.planning.ties import refuse_ties
 from releasegate.stripping.planning.vocabulary import edited_files, renumbered_keys, require_rows
 
 APART = "correct one of the recipes, or strip in two runs"
@@ -107,7 +108,9 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
         values=tuple(sorted(set.intersection(*(set(one.recipe.keep.values or ()) for one in resolved)))),
         siblings=_merge_siblings(resolved, dropped),
     )
-    require_rows(resolved[-1].fitting, plan.tensors, tokens)
+    fitting = resolved[-1].fitting
+    refuse_ties(fitting, plan.tensors, config_after(fitting, plan.keys))
+    require_rows(fitting, plan.tensors, tokens)
     edited_files(checkpoint, plan)  # raises what is wrong with them before anything is written
     return plan
 
