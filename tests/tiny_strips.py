@@ -15,11 +15,19 @@ from releasegate.stripping.edits import TensorEdit
 
 RECIPE = RecipeUsed(id="tests/by_hand", sha256="sha256:" + "1" * 64)
 OFFERED = Residual(files="*.json", why="The vocabulary still names the tokens of rows that are emptied.")
+STAYING = Residual(tensors="*", why="Of tensors that lose rows, the others stay.")
 
 
 def plan_of(tensors: Mapping[str, TensorEdit], **changes: Any) -> StripPlan:
     """A plan that does this to the tensors and nothing else; its texts may go on naming what is gone."""
-    made = {"recipes": (RECIPE,), "dropped": (), "keys": (), "residual": (OFFERED,), "lent": LentParts(), **changes}
+    made = {
+        "recipes": (RECIPE,),
+        "dropped": (),
+        "keys": (),
+        "residual": (OFFERED, STAYING),
+        "lent": LentParts(),
+        **changes,
+    }
     return StripPlan(tensors=tensors, **made)
 
 

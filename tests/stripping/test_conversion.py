@@ -177,3 +177,13 @@ def test_a_pickle_in_the_output_is_found(source: Contents, tmp_path: Path, monke
     absent = receipt.model_copy(update={"converted": (Converted(file="config.json", to="model.safetensors"),)})
     with pytest.raises(VerifyError, match="is there, and the receipt says it was converted"):
         verify_strip(tmp_path / "out", absent)
+
+
+def test_a_plan_did_not_make_a_strip_that_kept_more_values(source: Contents, tmp_path: Path) -> None:
+    """Whatever stands in a pickle beside tensors may be weights under another name."""
+    plan = plan_of({"wide": TensorEdit("removed")}, dropped=("tokenizer/vqgan.ckpt",), converted=("pytorch_model.bin",))
+    receipts = [
+        write_strip(source, replace(plan, values=values), tmp_path / f"out{number}")
+        for number, values in enumerate([(), ("step",)])
+    ]
+    assert [plan.made(receipt) for receipt in receipts] == [True, False]

@@ -16,6 +16,12 @@ from tests.stripping.toys import PLAIN, specs, toy, toy_recipe
 ROWS = {"zero_rows": "head.weight", "rows": {"vocabulary": "img*"}, "expect": 4}
 COLUMNS = {**ROWS, "dimension": 1}
 EMBED = {**ROWS, "zero_rows": "embed.weight"}
+PLAIN_KEPT = ["embed.weight", "layers.*"]
+OTHER: dict[str, Any] = {
+    "id": "toy-hf/other",
+    "keep": {"tensors": ["embed.weight", "layers.1.w", "head.weight"]},
+    "residual": [{"tensors": "layers.0.w", "why": "The class needs it."}],
+}
 BOTH = "which is input and output embedding at once"
 
 
@@ -26,6 +32,8 @@ BOTH = "which is input and output embedding at once"
         {"text_config": {"vocab_size": 10, "tie_word_embeddings": True}},
         {"tie_word_embeddings": None, "decoder": {"inner": {"vocab_size": 10, "tie_embeddings": True}}},
         {"vocab_size": None, "text_config": {"vocab_size": 10}, "tie_word_embeddings": True},
+        {"vocab_size": None, "tie_word_embeddings": True},
+        {"text_config": {"tie_word_embeddings": True}},
     ],
 )
 def test_a_tie_is_found_however_deep_the_configuration_states_it(config: dict[str, Any], tmp_path: Path) -> None:
@@ -134,3 +142,27 @@ def test_two_names_of_the_same_bytes_may_go_together(tmp_path: Path) -> None:
     edit = {"zero_fill": "layers.*", "expect": 2}
     keep = {"tensors": ["*.weight"], "files": ["config.json"]}
     assert len(plan_strip(tied, [toy_recipe(edit, keep=keep)]).tensors) == 2
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        ({"set": "config.json", "key": "tie_word_embeddings", "value": True}, rf"{BOTH} \(config\.json ties them\)"),
+        ({"set": "config.json", "key": "decoder", "value": {"tie_embeddings": True}}, rf"{BOTH} \(config\.json ties"),
+        (
+            {"unset": "config.json", "key": "tie_word_embeddings"},
+            "does not say whether input and output embeddings are",
+        ),
+    ],
+)
+def test_a_recipe_does_not_tie_what_it_edits(edit: dict[str, Any], what: str, tmp_path: Path) -> None:
+    """Loaded, the head would be the input embedding again, with every row that was zeroed."""
+    with pytest.raises(RecipeMismatch, match=what):
+        plan_strip(toy(tmp_path / "a"), [toy_recipe(ROWS, edit, keep={"tensors": PLAIN_KEPT})])
+
+
+def test_one_recipe_does_not_tie_what_another_edits(tmp_path: Path) -> None:
+    tie = {"set": "config.json", "key": "tie_word_embeddings", "value": True}
+    other = toy_recipe({**COLUMNS, "zero_rows": "layers.0.w", "rows": {"ids": [1]}, "expect": 1}, tie, **OTHER)
+    with pytest.raises(RecipeMismatch, match=BOTH):
+        plan_strip(toy(tmp_path / "a"), [toy_recipe(ROWS), other])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint.files import read_json_object
-from releasegate.receipt import KeySet
+from releasegate.errors import CheckpointError
+from releasegate.receipt import KeySet, expand
 from releasegate.recipe import FromConfig, SetKey, UnsetKey, kind_of, pattern_of
 from releasegate.stripping.planning.fitting import Fitting
 from releasegate.stripping.planning.selection import token_ids
@@ -76,3 +79,47 @@ def refuse_overlap(fitting: Fitting, keys: list[KeySet]) -> None:
         if other.key.startswith(f"{one.key}."):
             what = f"sets {one.key} of {one.file}, and {other.key} inside it"
             raise fitting.mismatch(what, "leave one of the two edits")
+
+
+def set_key(data: dict[str, Any], key: KeySet, path: Path) -> None:
+    """Nothing; the key is set or taken out in `data`, which stands in the file at `path`.
+
+    Raises:
+        CheckpointError: there is something else than an object on the way to it, or than a list where ids are added.
+    """
+    *way, last = key.key.split(".")
+    for depth, step in enumerate(way, 1):
+        inner = data.get(step)
+        if not isinstance(inner, dict):
+            if key.unset:
+                return
+            what = f"has no object {'.'.join(way[:depth])}, in which {last} is to be set"
+            raise CheckpointError(str(path), what, "correct the key in the recipe, or the file")
+        data = inner
+    if key.unset:
+        data.pop(last, None)
+    elif key.tokens is not None:
+        data[last] = _with_ids(path, key, data.get(last))
+    else:
+        data[last] = key.value
+
+
+def _with_ids(path: Path, key: KeySet, before: Any) -> list[int]:
+    if before is not None and not (isinstance(before, list) and all(type(item) is int for item in before)):
+        raise CheckpointError(
+            str(path), f"has a {key.key} that is not a list of token ids", "correct or remove the key"
+        )
+    return sorted({*(before or ()), *expand(key.tokens or ())})
+
+
+def config_after(fitting: Fitting, keys: Sequence[KeySet]) -> dict[str, Any]:
+    """The configuration once its `keys` are set and taken out.
+
+    Raises:
+        CheckpointError: see `set_key`.
+    """
+    config = deepcopy(dict(fitting.contents.config))
+    for key in keys:
+        if key.file == fitting.contents.config_file:
+            set_key(config, key, fitting.contents.root / key.file)
+    return config

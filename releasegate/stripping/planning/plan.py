@@ -11,13 +11,14 @@ from releasegate.checkpoint.files import CODE
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
-from releasegate.recipe import Recipe, Residual, SetKey
+from releasegate.recipe import Recipe, Residual, SetKey, matches
 from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.planning.fitting import mismatch
-from releasegate.stripping.planning.keys import refuse_overlap
+from releasegate.stripping.planning.keys import config_after, refuse_overlap
 from releasegate.stripping.planning.residuals import staying
 from releasegate.stripping.planning.resolve import Resolved, refuse_emptied, resolve
 from releasegate.stripping.planning.selection import joined
+from releasegate.stripping.planning.ties import refuse_ties
 from releasegate.stripping.planning.vocabulary import edited_files, renumbered_keys, require_rows
 
 AS_IT_IS = "publish it as it is, or correct the recipe"
@@ -58,8 +59,9 @@ class StripPlan:
         return stripped_digest(source, [recipe.sha256 for recipe in self.recipes])
 
     def made(self, receipt: Receipt) -> bool:
-        """Whether a receipt says that just this was done: the same edits, files, keys, residual and lent parts."""
+        """Whether a receipt says that just this was done: the same edits, files, keys, values, residual and lent parts."""
         edits = {tensor.name: edit for tensor in receipt.tensors if (edit := edit_of(tensor)) is not None}
+        kept = (value for one in receipt.converted or () for value in one.kept)
         return (
             receipt.planned == self.identity(receipt.source)
             and receipt.recipes == self.recipes
@@ -68,6 +70,8 @@ class StripPlan:
             and (receipt.keys, receipt.residual, receipt.lent) == (self.keys, self.residual, self.lent)
             and (receipt.vocabulary.tokens if receipt.vocabulary else ()) == self.vocabulary
             and tuple(sorted(one.file for one in receipt.converted or ())) == self.converted
+            and all(any(matches(pattern, value) for pattern in self.values) for value in kept)
+            and receipt.tier == "weights_absent"
         )
 
 
@@ -106,7 +110,9 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
         values=tuple(sorted(set.intersection(*(set(one.recipe.keep.values or ()) for one in resolved)))),
         siblings=_merge_siblings(resolved, dropped),
     )
-    require_rows(resolved[-1].fitting, plan.tensors, tokens)
+    fitting = resolved[-1].fitting
+    refuse_ties(fitting, plan.tensors, config_after(fitting, plan.keys))
+    require_rows(fitting, plan.tensors, tokens)
     edited_files(checkpoint, plan)  # raises what is wrong with them before anything is written
     return plan
 

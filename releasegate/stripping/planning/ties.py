@@ -23,18 +23,19 @@ class _Stated:
     tied: bool | None
 
 
-def refuse_ties(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> None:
+def refuse_ties(fitting: Fitting, edits: Mapping[str, TensorEdit], config: Mapping[str, Any] | None = None) -> None:
     """Nothing, if no edited tensor stands for something else too.
 
     Rows that are removed from a matrix that is input and output at once are gone from both, as they should be.
 
     Args:
         edits: by the tensor's key.
+        config: the configuration as it will be; the checkpoint's if left out. What it ties comes back when it is loaded.
 
     Raises:
         RecipeMismatch: a tensor is input and output embedding at once, or shares its bytes or its name with another.
     """
-    stated = list(_stated(fitting.contents.config))
+    stated = _with_sizes(fitting, list(_stated(fitting.contents.config if config is None else config)))
     for name, parts in fitting.parts.items():
         edit = next((edits[part.key] for part in parts if part.key in edits), None)
         if edit is not None:
@@ -51,6 +52,13 @@ def _stated(config: Mapping[str, Any]) -> Iterator[_Stated]:
     sizes = frozenset(own) or frozenset().union(*(one.sizes for one in below))
     yield _Stated(sizes, any(ties) if ties else None)
     yield from below
+
+
+def _with_sizes(fitting: Fitting, stated: list[_Stated]) -> list[_Stated]:
+    """What was stated; an object that states no size is about any, or about the vocabulary if none is stated at all."""
+    ids = fitting.contents.vocabulary.values()
+    known = frozenset().union(*(one.sizes for one in stated)) or frozenset({max(ids) + 1} if ids else ())
+    return [_Stated(one.sizes or known, one.tied) for one in stated]
 
 
 def _refuse_both_ends(

@@ -76,8 +76,11 @@ class _Output:
         return None
 
     def _means(self, pattern: str, name: str) -> bool:
-        base = name.rpartition("@")[0] if self.contents.parallel and "@" in name else name
-        return matches(pattern, base, self.contents.config)
+        """Whether the pattern of a recipe means what the plan calls `name`; one without a colon, no tensor of another file."""
+        place = self.contents.tensors.get(name)
+        if place is not None:
+            return matches(pattern, place.entry.name, self.contents.config)
+        return (":" in pattern or name in self.contents.sizes) and matches(pattern, name, self.contents.config)
 
 
 def search_output(

@@ -69,7 +69,7 @@ class Needles:
 
     Attributes:
         windows: the bytes that stand for each piece, [pieces, 64 to 256].
-        parts: the name of each piece's part.
+        parts: the names of each piece's parts: more than one where parts begin with the same bytes.
         words: all shifts of all windows, sorted.
         owners: the piece that each word belongs to.
         shifts: where in its window each word begins.
@@ -78,7 +78,7 @@ class Needles:
     """
 
     windows: NDArray[np.uint8]
-    parts: tuple[str, ...]
+    parts: tuple[tuple[str, ...], ...]
     words: Words
     owners: NDArray[np.int32]
     shifts: NDArray[np.uint8]
@@ -144,7 +144,7 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
     total = sum(span.pieces for span in spans)
     step = max(1, -(-total // MAX_PIECES))
     sizes = [size for size in WINDOWS if -(-total // step) * size // 2 <= _MAX_WORDS]
-    windows: dict[bytes, str] = {}
+    windows: dict[bytes, tuple[str, ...]] = {}
     missed: dict[tuple[str, str], int] = {}
     number = 0
     for span in spans:
@@ -155,11 +155,17 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
                     continue
                 found = _window(file, begin, min(begin + span.piece, span.end), sizes)
                 if isinstance(found, bytes):
-                    windows.setdefault(found, span.part)
+                    _add(windows, found, (span.part,))
                 else:
                     missed[span.part, found] = missed.get((span.part, found), 0) + 1
     unsearched = tuple(Unsearched(part=part, pieces=count, why=why) for (part, why), count in sorted(missed.items()))
     return _indexed(windows, unsearched)
+
+
+def _add(windows: dict[bytes, tuple[str, ...]], window: bytes, parts: tuple[str, ...]) -> None:
+    """A copy of one part is a copy of each that has the same bytes: a recipe may list it for one of them only."""
+    before = windows.get(window, ())
+    windows[window] = before + tuple(part for part in parts if part not in before)
 
 
 def _window(file: BinaryIO, begin: int, end: int, sizes: Sequence[int]) -> bytes | str:
@@ -182,9 +188,11 @@ def _is_plain(window: bytes) -> bool:
     return bool(runs[: len(window) // 2].any())
 
 
-def _indexed(windows: dict[bytes, str], unsearched: tuple[Unsearched, ...]) -> Needles:
+def _indexed(windows: dict[bytes, tuple[str, ...]], unsearched: tuple[Unsearched, ...]) -> Needles:
     size = min((len(window) for window in windows), default=WINDOW)
-    cut = {window[:size]: part for window, part in windows.items()}
+    cut: dict[bytes, tuple[str, ...]] = {}
+    for window, parts in windows.items():
+        _add(cut, window[:size], parts)
     stacked = np.frombuffer(b"".join(cut), dtype=np.uint8).reshape(-1, size)
     shifted = np.lib.stride_tricks.sliding_window_view(stacked, 8, axis=1)[:, : size // 2]  # [pieces, stride, 8]
     words: Words = np.ascontiguousarray(shifted).view("<u8").reshape(-1)
@@ -239,7 +247,7 @@ def search(needles: Needles, root: Path, files: Iterable[str], watch: Watch | No
             size = os.fstat(file.fileno()).st_size
             for base in range(0, size, BLOCK):
                 found = _search_block(needles, file, base, size, buffer) if needles.parts else []
-                yield from (Finding(needles.parts[piece], name, offset) for piece, offset in found)
+                yield from (Finding(part, name, offset) for piece, offset in found for part in needles.parts[piece])
                 if watch:
                     watch(min(BLOCK, size - base))
 

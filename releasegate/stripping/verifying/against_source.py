@@ -14,8 +14,8 @@ from releasegate.manifest import FileEntry, Manifest
 from releasegate.receipt import Receipt, Removed, RowsReinitialised, TensorOutcome
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.planning.plan import StripPlan
-from releasegate.stripping.rows import has_rows
 from releasegate.stripping.searching.leaks import search_output
+from releasegate.stripping.verifying.claims import AGAIN, require_claims, require_parts, require_told
 from releasegate.stripping.writing.files import values_of, values_text
 from releasegate.stripping.writing.names import values_name
 from releasegate.stripping.writing.shards import after_of, before_of, new_file
@@ -23,8 +23,6 @@ from releasegate.stripping.writing.source import open_source
 from releasegate.stripping.writing.steps import Step, places, steps_of
 from releasegate.stripping.writing.stream import digests
 from releasegate.stripping.writing.texts import edited_texts
-
-AGAIN = "do not trust this folder: strip the source again"
 
 
 def check_source(
@@ -47,6 +45,7 @@ def check_source(
     original = _open(receipt, source, watch)
     yield "the source is the one that was stripped"
     plan = plan_of(receipt)
+    require_parts(original, plan, receipt)
     try:
         steps = steps_of(original, plan)
     except StripError as error:
@@ -54,11 +53,13 @@ def check_source(
     _same_tensors(original, plan, receipt, watch or _ignore)
     yield f"every tensor is what the edits make of the source's: {len(receipt.tensors)}"
     copied = _same_files(checkpoint, original, plan, receipt, steps)
+    require_claims(original, plan, receipt, steps)
     yield f"every other file is the source's, or was dropped or set: {copied} the same"
     files = [entry.path for entry in receipt.output.files]
     searched = search_output(original, plan, checkpoint.root, files, watch)
     if searched.leak is not None:
         raise VerifyError(searched.leak.where, searched.leak.what, AGAIN)
+    require_told(receipt.leftovers, searched.leftovers, checkpoint.root)
     yield (
         f"no file holds what was removed: {searched.leftovers.pieces:,} pieces searched for, and near copies of "
         f"{searched.leftovers.sketched:,} vectors"
@@ -113,9 +114,8 @@ def plan_of(receipt: Receipt) -> StripPlan:
 def _same_tensors(source: Checkpoint, plan: StripPlan, receipt: Receipt, tell: Watch) -> None:
     where = places(source, plan)
     listed = {outcome.name for outcome in receipt.tensors}
-    for name in sorted(listed ^ set(where)):
-        what = f"has tensor {name}, which is not in the receipt" if name not in listed else f"has no tensor {name}"
-        raise VerifyError(str(source.root), what, AGAIN)
+    for name in sorted(set(where) - listed):
+        raise VerifyError(str(source.root), f"has tensor {name}, which is not in the receipt", AGAIN)
     for outcome in receipt.tensors:
         place = where[outcome.name]
         was, becomes = _digests(source, place, outcome, tell)
@@ -127,9 +127,6 @@ def _same_tensors(source: Checkpoint, plan: StripPlan, receipt: Receipt, tell: W
 def _digests(source: Checkpoint, place: Place, outcome: TensorOutcome, tell: Watch) -> tuple[str, str]:
     """The digests of a tensor of the source as it is, and as the receipt says it became."""
     edit = edit_of(outcome)
-    if edit is not None and edit.partial and not has_rows(place.entry, edit.rows, edit.dimension):
-        shown = f"{source.root / place.file}: {outcome.name}"
-        raise VerifyError(shown, "does not have the rows that the receipt names", AGAIN)
     known = source.digests.get(place.file, {}).get(place.entry.name)
     if known is not None and (edit is None or edit.outcome == "removed"):
         return known, known

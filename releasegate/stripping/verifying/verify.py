@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from releasegate.checkpoint import Checkpoint, Place, Watch, checkpoint_of, read_contents, read_digests
 from releasegate.checkpoint.files import read_json_object
-from releasegate.checkpoint.headers import Entry
+from releasegate.checkpoint.headers import BITS, Entry
 from releasegate.errors import CheckpointError, VerifyError
 from releasegate.manifest import Manifest
 from releasegate.receipt import (
@@ -22,7 +23,9 @@ from releasegate.receipt import (
 )
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.rows import count_of, has_rows
-from releasegate.stripping.verifying.against_source import AGAIN, check_source
+from releasegate.stripping.verifying.against_source import check_source
+from releasegate.stripping.verifying.claims import AGAIN
+from releasegate.stripping.writing.names import values_name
 from releasegate.stripping.writing.noise import DTYPES, seed_for
 from releasegate.stripping.writing.shards import after_of
 from releasegate.stripping.writing.source import SourceFile, open_source
@@ -55,6 +58,7 @@ def verify_strip(
             _tensor(checkpoint, where[outcome.name], outcome, receipt)
     done += _counted(receipt)
     done += _texts(checkpoint, receipt)
+    _absent(checkpoint, receipt)
     if source is not None:
         done += check_source(checkpoint, where, receipt, source, watch)
     return done
@@ -94,7 +98,11 @@ def _places(checkpoint: Checkpoint, receipt: Receipt) -> dict[str, Place]:
         stem = PurePosixPath(file).stem
         for name, entry in header.entries.items():
             part = f"{name}@{stem}"
-            found[part if part in names else name] = Place(file, entry)
+            key = part if part in names else name
+            if key in found:
+                what = f"has tensor {key} in {found[key].file} and in {file}, and the receipt tells of one"
+                raise VerifyError(str(checkpoint.root), what, AGAIN)
+            found[key] = Place(file, entry)
     for file, header in checkpoint.siblings.items():
         keys = {f"{came_from.get(file, file)}:{name}": entry for name, entry in header.entries.items()}
         if file in came_from or not names.isdisjoint(keys):
@@ -134,23 +142,37 @@ def _content(
 
 
 def _shape(where: str, place: Place, outcome: TensorOutcome, receipt: Receipt) -> None:
-    """The tensor has the rows that the receipt names, or as many less as it says were removed."""
-    shape, dimension = place.entry.shape, getattr(outcome, "dimension", None) or 0
+    """The tensor has the rows that the receipt names, or as many less as it says were removed; and had the size it says."""
+    before = place.entry
     match outcome:
         case RowsZeroed() | RowsReinitialised():
-            holds = has_rows(place.entry, outcome.rows, dimension)
+            holds = has_rows(before, outcome.rows, outcome.dimension or 0)
         case RowsRemoved():
-            left = outcome.length - count_of(outcome.rows)
-            holds = dimension < len(shape) and shape[dimension] == left and outcome.rows[-1][1] < outcome.length
+            holds = (found := _before(before, outcome)) is not None
+            before = found or before
         case _:
             holds = True
     if not holds:
         raise VerifyError(where, "does not have the rows that the receipt names", AGAIN)
+    if outcome.size != before.size:
+        what = f"had {before.size:,} bytes, and the receipt says {outcome.size:,}"
+        raise VerifyError(where, what, AGAIN)
     if isinstance(outcome, RowsReinitialised):
         recipes = [recipe.sha256 for recipe in receipt.recipes]
-        expected = seed_for(recipes, outcome.name, place.entry.dtype, shape)
+        expected = seed_for(recipes, outcome.name, place.entry.dtype, place.entry.shape)
         if outcome.seed != expected or place.entry.dtype not in DTYPES:
             raise VerifyError(where, "has another seed in the receipt than its recipes, name and shape give", AGAIN)
+
+
+def _before(entry: Entry, outcome: RowsRemoved) -> Entry | None:
+    """The tensor as it was before rows of it were removed; `None` if it cannot have lost those."""
+    dimension = outcome.dimension or 0
+    if dimension >= len(entry.shape) or entry.shape[dimension] != outcome.length - count_of(outcome.rows):
+        return None
+    shape = (*entry.shape[:dimension], outcome.length, *entry.shape[dimension + 1 :])
+    size = math.prod(shape) * BITS[entry.dtype] // 8
+    before = Entry(entry.name, entry.dtype, shape, entry.begin, entry.begin + size)
+    return before if has_rows(before, outcome.rows, dimension) else None
 
 
 def _counted(receipt: Receipt) -> Iterator[str]:
@@ -168,6 +190,22 @@ def _counted(receipt: Receipt) -> Iterator[str]:
         yield f"reinitialised rows hold the random numbers of their seeds: {of[RowsReinitialised]}"
     if counts[RowsRemoved]:
         yield f"removed rows are absent: {of[RowsRemoved]}"
+
+
+def _absent(checkpoint: Checkpoint, receipt: Receipt) -> None:
+    """What was left out is listed once and is not there, unless a pickle was converted to a file of that name."""
+    became = {one.to for one in receipt.converted or () if one.to is not None}
+    became |= {values_name(name) for name in became}
+    seen: set[str] = set()
+    for entry in receipt.dropped:
+        if entry.path in seen or (entry.path in checkpoint.sizes and entry.path not in became):
+            what = (
+                "is dropped twice in the receipt"
+                if entry.path in seen
+                else "is there, and the receipt says it was dropped"
+            )
+            raise VerifyError(str(checkpoint.root / entry.path), what, AGAIN)
+        seen.add(entry.path)
 
 
 def _texts(checkpoint: Checkpoint, receipt: Receipt) -> Iterator[str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint import Contents
 from releasegate.checkpoint.files import parse_json_object
-from releasegate.errors import CheckpointError
 from releasegate.receipt import KeySet, expand
+from releasegate.stripping.planning.keys import set_key
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files
-from releasegate.stripping.rows import after_edit
+from releasegate.stripping.rows import after_edit, count_of
 from releasegate.stripping.writing.names import converted_name
 
 
@@ -51,29 +50,6 @@ def edited_texts(contents: Contents, plan: StripPlan, texts: Mapping[str, bytes]
     return found
 
 
-def set_key(data: dict[str, Any], key: KeySet, path: Path) -> None:
-    """Nothing; the key is set or taken out in `data`, which stands in the file at `path`.
-
-    Raises:
-        CheckpointError: there is something else than an object on the way to it, or than a list where ids are added.
-    """
-    *way, last = key.key.split(".")
-    for depth, step in enumerate(way, 1):
-        inner = data.get(step)
-        if not isinstance(inner, dict):
-            if key.unset:
-                return
-            what = f"has no object {'.'.join(way[:depth])}, in which {last} is to be set"
-            raise CheckpointError(str(path), what, "correct the key in the recipe, or the file")
-        data = inner
-    if key.unset:
-        data.pop(last, None)
-    elif key.tokens is not None:
-        data[last] = _with_ids(path, key, data.get(last))
-    else:
-        data[last] = key.value
-
-
 def has_key(data: Mapping[str, Any], key: KeySet) -> bool:
     """Whether `data` is as the key says: set to it, with its ids, or without the key."""
     *way, last = key.key.split(".")
@@ -83,18 +59,11 @@ def has_key(data: Mapping[str, Any], key: KeySet) -> bool:
     if not isinstance(inner, Mapping) or last not in inner:
         return bool(key.unset)
     if key.tokens is not None:
-        return isinstance(inner[last], list) and set(expand(key.tokens)) <= {
-            item for item in inner[last] if type(item) is int
-        }
+        held = inner[last]
+        if not isinstance(held, list) or count_of(key.tokens) > len(held):  # counted first: they may be very many
+            return False
+        return set(expand(key.tokens)) <= {item for item in held if type(item) is int}
     return not key.unset and bool(inner[last] == key.value)
-
-
-def _with_ids(path: Path, key: KeySet, before: Any) -> list[int]:
-    if before is not None and not (isinstance(before, list) and all(type(item) is int for item in before)):
-        raise CheckpointError(
-            str(path), f"has a {key.key} that is not a list of token ids", "correct or remove the key"
-        )
-    return sorted({*(before or ()), *expand(key.tokens or ())})
 
 
 def _index_changes(contents: Contents, plan: StripPlan) -> bool:
