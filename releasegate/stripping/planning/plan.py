@@ -10,8 +10,9 @@ from releasegate.checkpoint import Contents, Header
 from releasegate.checkpoint.files import CODE
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
+from releasegate.patterns import matches
 from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
-from releasegate.recipe import Recipe, Residual, SetKey, matches
+from releasegate.recipe import Recipe, Residual, SetKey
 from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.planning.fitting import mismatch
 from releasegate.stripping.planning.keys import config_after, refuse_overlap

@@ -45,6 +45,8 @@ class _Output:
         root: the output.
         found: what lies there.
         names: the names of its tensors in the plan, by file and name; a file whose tensors are not listed is `FILE:NAME`.
+        seen: copies that the recipe lists, by part and tensor.
+        begins: where the tensors of a file begin, in bytes, and their names in the plan; of files that were asked about.
     """
 
     contents: Contents
@@ -53,6 +55,7 @@ class _Output:
     found: Contents
     names: Mapping[tuple[str, str], str]
     seen: dict[tuple[str, str], NearCopyFound] = field(default_factory=dict)
+    begins: dict[str, tuple[list[int], list[str]]] = field(default_factory=dict)
 
     @property
     def headers(self) -> Mapping[str, Header]:
@@ -64,9 +67,13 @@ class _Output:
         header = self.headers.get(file)
         if header is None:
             return None
-        entries = [entry for entry in header.in_file_order() if entry.size]
-        at = bisect_right([header.data_start + entry.begin for entry in entries], offset) - 1
-        return self.names[file, entries[at].name] if at >= 0 else None
+        if file not in self.begins:
+            entries = [entry for entry in header.in_file_order() if entry.size]
+            places = [header.data_start + entry.begin for entry in entries]
+            self.begins[file] = places, [self.names[file, entry.name] for entry in entries]
+        places, names = self.begins[file]
+        at = bisect_right(places, offset) - 1
+        return names[at] if at >= 0 else None
 
     def listed(self, part: str, tensor: str) -> Residual | None:
         """The residual that says that `tensor` holds a copy of `part`."""
@@ -100,29 +107,43 @@ def search_output(
     """
     found = read_contents(root, strict=True)
     output = _Output(contents, plan, root, found, _names(contents, plan, found))
-    needles = read_needles(contents.root, spans_to_search(contents, plan))
-    leak = _exact(output, search(needles, root, files, watch))
-    sketches = sketch_removed(contents.root, _removed(contents, plan), {**contents.shards, **contents.siblings})
-    near = search_near_copies(sketches, root, output.headers, watch=watch)
-    if watch:
-        watch(sum(header.data_start for header in output.headers.values()))
-    leak = leak or _near(output, near.copies)
+    pieces, too_plain, copied = _same_bytes(output, files, watch)
+    sketched, unlike, alike = _same_numbers(output, watch)
     offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
-    for one in offers:
-        if one not in listed:
-            leak = leak or Problem(str(root / one.file), one.what, OFFER)
-    unsearched = {*needles.unsearched, *sketches.unsearched, *near.unsearched, *_unread(contents, plan)}
+    offered = next((Problem(str(root / one.file), one.what, OFFER) for one in offers if one not in listed), None)
+    unsearched = {*too_plain, *unlike, *_unread(contents, plan)}
     return Searched(
         Leftovers(
-            pieces=len(needles.parts),
+            pieces=pieces,
             unsearched=tuple(sorted(unsearched, key=lambda one: (one.part, one.why))),
-            sketched=sketches.count,
+            sketched=sketched,
             near_copies=tuple(output.seen[key] for key in sorted(output.seen)) or None,
             offers=tuple(Offer(file=one.file, what=one.what) for one in listed) or None,
         ),
-        leak,
+        copied or alike or offered,
     )
+
+
+def _same_bytes(
+    output: _Output, files: Sequence[str], watch: Watch | None
+) -> tuple[int, Sequence[Unsearched], Problem | None]:
+    """Pieces that were searched for, those that could not be, and the first leak. The tables are gone when it returns."""
+    contents = output.contents
+    needles = read_needles(contents.root, spans_to_search(contents, output.plan))
+    leak = _exact(output, search(needles, output.root, files, watch))
+    return len(needles.parts), needles.unsearched, leak
+
+
+def _same_numbers(output: _Output, watch: Watch | None) -> tuple[int, Sequence[Unsearched], Problem | None]:
+    """The same for vectors and their near copies."""
+    contents = output.contents
+    headers = {**contents.shards, **contents.siblings}
+    sketches = sketch_removed(contents.root, _removed(contents, output.plan), headers)
+    near = search_near_copies(sketches, output.root, output.headers, watch=watch)
+    if watch:
+        watch(sum(header.data_start for header in output.headers.values()))
+    return sketches.count, (*sketches.unsearched, *near.unsearched), _near(output, near.copies)
 
 
 def _names(contents: Contents, plan: StripPlan, found: Contents) -> dict[tuple[str, str], str]:

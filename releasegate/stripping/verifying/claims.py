@@ -10,8 +10,8 @@ from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint
 from releasegate.errors import VerifyError
+from releasegate.patterns import matches
 from releasegate.receipt import Leftovers, Receipt
-from releasegate.recipe import matches
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files, vocabulary_length
