@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from releasegate.errors import IndexMismatch, StripError
 from tests.attacks.planted.leak import (
@@ -77,13 +77,12 @@ def int8(values: Any) -> Any:
 def fp8(root: Path) -> None:
     """The head once more in 8-bit floats, where a layer's weights should be."""
     import torch
-    from safetensors.torch import load_file
-    from safetensors.torch import save_file as save
+    from safetensors import torch as files
 
     made(root)
-    tensors = load_file(root / SECOND)
-    tensors[LAYER] = load_file(root / FIRST)[HEAD].to(torch.float8_e4m3fn)
-    save(tensors, root / SECOND, metadata={"format": "pt"})
+    tensors = files.load_file(root / SECOND)
+    tensors[LAYER] = files.load_file(root / FIRST)[HEAD].to(torch.float8_e4m3fn)
+    files.save_file(tensors, root / SECOND, metadata={"format": "pt"})
     correct_totals(root)
 
 
@@ -107,8 +106,6 @@ def reindexed(change: Callable[[dict[str, str]], object]) -> Callable[[Path], No
 def out_of_shard(root: Path) -> None:
     """A tensor that the index still names."""
     made(root)
-    from safetensors.numpy import load_file
-
     tensors = load_file(root / SECOND)
     del tensors[POST]
     save_file(tensors, root / SECOND, metadata={"format": "pt"})
