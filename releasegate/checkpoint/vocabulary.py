@@ -30,7 +30,7 @@ def read_vocabulary(root: Path, names: list[str], config_file: str | None, confi
         if mapped.get(token, identity) != identity:
             what = f"gives token {shown(token)} the id {identity}, and {config_file} gives it {mapped[token]}"
             raise VocabularyMalformed(str(root / str(file)), what, "export the tokenizer and the config together")
-    return {**(tokenized or {}), **mapped}
+    return {**tokenized, **mapped} if tokenized else mapped
 
 
 def _by_place(scored: list[Any]) -> dict[str, int]:

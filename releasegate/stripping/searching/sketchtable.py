@@ -21,6 +21,8 @@ _SHARED = 2
 """Bits that a band shares with the next."""
 _KEYS = 1 << (16 + _SHARED)
 """Keys of a band."""
+_BATCH = 1 << 16
+"""Keys that are entered at once."""
 _LOAD = 16
 _MIX = np.uint32(0x9E3779B1)
 
@@ -57,11 +59,15 @@ def make_table(pairs: Pairs, bits: Bits, negatives: Bits, limits: NDArray[np.int
     """
     both = np.concatenate([bits, negatives])
     keys = _keys(both).reshape(-1)
-    order = np.argsort(keys, kind="stable")
-    occupied = np.zeros(min(BANDS * _KEYS, 1 << (len(keys) * _LOAD).bit_length()), dtype=np.bool_)
-    occupied[_places(keys, len(occupied))] = True
-    packed = np.packbits(occupied, bitorder="little")
-    return Table(pairs, both, np.tile(limits, 2), keys[order], (order // BANDS).astype(np.int32), packed)
+    size = max(8, min(BANDS * _KEYS, 1 << (len(keys) * _LOAD).bit_length()))
+    packed = np.zeros(size >> 3, dtype=np.uint8)
+    for first in range(0, len(keys), _BATCH):
+        places = _places(keys[first : first + _BATCH], size)
+        np.bitwise_or.at(packed, places >> 3, np.uint8(1) << (places & 7).astype(np.uint8))
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    keys = keys[order]
+    order //= BANDS
+    return Table(pairs, both, np.tile(limits, 2), keys, order, packed)
 
 
 def _places(keys: NDArray[np.int32], size: int) -> NDArray[np.uint32]:
