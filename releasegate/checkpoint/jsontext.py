@@ -11,6 +11,10 @@ MOST: Mapping[str, int] = {"{": 1_000_000, "[": 2_000_000, ":": 4_000_000, ",": 
 """How often each sign of structure may stand in a text. A list of empty lists takes 27 times the memory of its text."""
 
 
+DEEPEST = 64
+"""Levels of lists and objects inside one another. Whoever walks through the value may do so by recursion."""
+
+
 class KeyTwice(ValueError):
     """An object has the same key twice. Attribute `key`."""
 
@@ -50,7 +54,7 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         if count > limit:
             raise TooMany(f"it has {count:,} times the sign `{sign}`; at most {limit:,} are read")
     try:
-        return json.loads(
+        value = json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_pairs,
             parse_constant=_no_constant,
@@ -59,6 +63,18 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         )
     except RecursionError:
         raise TooDeep from None
+    _refuse_depth(value)
+    return value
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for values in inside for inner in values if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise TooDeep
 
 
 def shown(value: object) -> str:

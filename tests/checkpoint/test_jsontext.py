@@ -29,6 +29,8 @@ def test_what_was_written_is_read_back(value: Any) -> None:
     [
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', KeyTwice, "the key 'c' stands twice in one object"),
         (b"[" * 100_000, TooDeep, "nested too deeply"),
+        (b"[" * 65 + b"]" * 65, TooDeep, "nested too deeply"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, TooDeep, "nested too deeply"),
         (b"[1, 1, 1, 1]", TooMany, "it has 3 times the sign `,`; at most 2 are read"),
         (b"NaN", ValueError, "NaN is not JSON"),
         (b"[-Infinity]", ValueError, "-Infinity is not JSON"),
@@ -60,3 +62,8 @@ def test_what_is_shown_is_short_and_ascii() -> None:
     assert shown("é\x1b") == r"'\xe9\x1b'"
     assert len(shown("\U0001f600" * 1_000_000)) == 80
     assert len(shown(["a"] * 1000)) == 80
+
+
+def test_sixty_four_levels_are_read() -> None:
+    value = parse_json(b"[" * 64 + b"]" * 64)
+    assert str(value).count("[") == 64

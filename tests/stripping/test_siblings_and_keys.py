@@ -270,3 +270,12 @@ def test_an_ending_in_capitals_makes_no_difference(tmp_path: Path) -> None:
     for number, contents in enumerate((read_contents(root), open_checkpoint(root))):
         receipt = write_strip(contents, plan_strip(contents, [made]), tmp_path / f"out{number}")
         assert verify_strip(tmp_path / f"out{number}", receipt, root)
+
+
+def test_half_a_character_in_an_edited_text_is_written_as_it_was(tmp_path: Path) -> None:
+    control = tiny()
+    control.texts["generation_config.json"] = '{"bos_token_id": 0, "note": "\\ud800"}'
+    contents = read_contents(control.write(tmp_path / "model"))
+    receipt = write_strip(contents, plan_strip(contents, [chameleon_recipe()]), tmp_path / "out")
+    assert verify_strip(tmp_path / "out", receipt, tmp_path / "model")
+    assert r'"note": "\ud800"' in (tmp_path / "out" / "generation_config.json").read_text()
