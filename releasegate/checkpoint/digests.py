@@ -58,7 +58,7 @@ def read_digests(folder: Path, watch: Watch | None = None, like: Manifest | None
 
 def _digests(root: Path, name: str, tell: Watch, *, whole: bool) -> tuple[FileEntry, Mapping[str, str]]:
     path = root / name
-    header = None if whole or not name.endswith(".safetensors") else _header(path)
+    header = None if whole or not name.lower().endswith(".safetensors") else _header(path)
     tensors: dict[str, str] = {}
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size

@@ -11,8 +11,8 @@ MOST: Mapping[str, int] = {"{": 1_000_000, "[": 2_000_000, ":": 4_000_000, ",": 
 """How often each sign of structure may stand in a text. A list of empty lists takes 27 times the memory of its text."""
 
 
-DEEPEST = 100
-"""Lists and objects inside of one another, at most."""
+DEEPEST = 64
+"""Levels of lists and objects inside one another. Whoever walks through the value may do so by recursion."""
 
 
 class KeyTwice(ValueError):
@@ -54,7 +54,7 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         if count > limit:
             raise TooMany(f"it has {count:,} times the sign `{sign}`; at most {limit:,} are read")
     try:
-        data = json.loads(
+        value = json.loads(
             text.decode("utf-8"),
             object_pairs_hook=_pairs,
             parse_constant=_no_constant,
@@ -63,18 +63,15 @@ def parse_json(text: bytes, most: Mapping[str, int] = MOST) -> Any:
         )
     except RecursionError:
         raise TooDeep from None
-    _refuse_depth(data)
-    return data
+    _refuse_depth(value)
+    return value
 
 
-def _refuse_depth(data: Any) -> None:
-    """Whoever walks through the value may call himself for each level."""
-    level = [data]
+def _refuse_depth(value: Any) -> None:
+    level = [value]
     for _ in range(DEEPEST):
-        held = [
-            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
-        ]
-        level = [inner for values in held for inner in values if isinstance(inner, dict | list)]
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [inner for values in inside for inner in values if isinstance(inner, dict | list)]
         if not level:
             return
     raise TooDeep

@@ -84,12 +84,17 @@ class Rows:
         edges[np.minimum(self.last[some] + 1 - window.first, count)] -= 1
         return np.cumsum(edges[:-1], dtype=np.int8).astype(np.bool_)
 
-    def spans(self) -> Iterator[tuple[int, int]]:
-        """Where the named rows lie, in bytes from the tensor's beginning: first, and one past the last."""
+    def spans(self, step: int = 1) -> Iterator[tuple[int, int]]:
+        """Where the named rows lie, in bytes from the tensor's beginning: first, and one past the last.
+
+        Args:
+            step: of the spans, every so many-th.
+        """
         slab = self.length * self.width
-        for number in range(self.slabs):
-            for first, last in zip(self.first.tolist(), self.last.tolist(), strict=True):
-                yield number * slab + first * self.width, number * slab + (last + 1) * self.width
+        ranges = list(zip(self.first.tolist(), self.last.tolist(), strict=True))
+        for at in range(0, self.slabs * len(ranges), step):
+            number, (first, last) = at // len(ranges), ranges[at % len(ranges)]
+            yield number * slab + first * self.width, number * slab + (last + 1) * self.width
 
 
 def rows_of(entry: Entry, edit: TensorEdit) -> Rows:
@@ -111,11 +116,6 @@ def has_rows(entry: Entry, rows: Ranges, dimension: int) -> bool:
             return False
         reached = last
     return True
-
-
-def row_spans(entry: Entry, edit: TensorEdit) -> list[tuple[int, int]]:
-    """Where the rows that `edit` names lie, in bytes from the tensor's beginning: first, and one past the last."""
-    return list(rows_of(entry, edit).spans())
 
 
 def count_of(rows: Ranges) -> int:

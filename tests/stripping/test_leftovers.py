@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from releasegate.checkpoint import Watch
+from releasegate.checkpoint import Contents, Entry, Header, Place, Watch
 from releasegate.checkpoint.files import BLOCK
 from releasegate.receipt import Unsearched
+from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.searching import leftovers
-from releasegate.stripping.searching.leftovers import Finding, Needles, Span, read_needles
+from releasegate.stripping.searching.leftovers import Finding, Needles, Span, read_needles, spans_to_search
+from tests.tiny_strips import plan_of
 
 NAMES = ["hay"]
 
@@ -148,3 +150,47 @@ def test_where_there_are_too_many_pieces_some_are_taken_evenly(tmp_path: Path, m
     needles = read_needles(folder, [Span("rows", "needle", 0, len(rows), 64)])
     assert len(needles.parts) == 10
     assert search(needles, folder, NAMES) is not None
+
+
+def test_very_many_short_rows_cost_no_memory_and_leave_the_others_searched_for(tmp_path: Path) -> None:
+    """Every other column of a large matrix is very many spans, of which none can be searched for as bytes."""
+    columns = Entry("wide", "F16", (65536, 4096), 0, 1 << 29)
+    rows = Entry("rows", "F32", (20, 32), 1 << 29, (1 << 29) + 2560)
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.seek(1 << 29)
+        file.write(noise(1, 2560))
+    header = Header(-8, {"wide": columns, "rows": rows}, None)
+    edits = {"wide": TensorEdit("rows_zeroed", tuple((at, at) for at in range(0, 4096, 2)), 1)}
+    spans = spans_to_search(held(tmp_path, header), plan_of({**edits, "rows": TensorEdit("removed")}))
+    assert len(spans) <= leftovers.MAX_PIECES + 1
+    needles = read_needles(tmp_path, spans)
+    assert (len(needles.parts), set(needles.parts)) == (20, {("rows",)})
+    assert needles.unsearched == (Unsearched(part="wide", pieces=65536 * 2048, why="shorter than 64 bytes"),)
+
+
+def held(root: Path, header: Header) -> Contents:
+    places = {name: Place("model.safetensors", entry) for name, entry in header.entries.items()}
+    return Contents(
+        root=root,
+        layout="toy-hf",
+        config={},
+        config_file=None,
+        tensors=places,
+        shards={"model.safetensors": header},
+        siblings={},
+        index=None,
+        index_file=None,
+        vocabulary={},
+        sizes={"model.safetensors": (1 << 29) + 2560},
+        foreign={},
+    )
+
+
+def test_one_number_over_and_over_is_no_copy(tmp_path: Path) -> None:
+    """Ones in float64 are no four bytes twice."""
+    folder = place(tmp_path, np.ones(64).tobytes(), np.ones(512).tobytes())
+    needles = read_needles(folder, [Span("scale", "needle", 0, 512, 512)])
+    assert (needles.parts, [one.why for one in needles.unsearched]) == (
+        (),
+        ["too plain: zeros, or one value over and over"],
+    )

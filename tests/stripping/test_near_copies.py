@@ -286,3 +286,24 @@ def test_any_tensor_can_be_removed_and_searched(
     found = search_near_copies(sketches, tmp_path, {"s": header})
     assert sketches.count > 0 or sketches.unsearched
     assert all(copy.equal >= 1 - NEAR / 256 or copy.matched > 3 for copy in found.copies)
+
+
+@pytest.mark.parametrize("times", [9, 20])
+def test_many_copies_of_each_row_in_one_tensor_are_found(times: int, tmp_path: Path) -> None:
+    """Experts that were made of one, or copies laid in so often that each seems common."""
+    rows = drawn(64, 256)
+    kept = np.concatenate([rows * (1 + number / 3) for number in range(1, times + 1)])
+    found = searched(tmp_path, sketches_of(tmp_path, stored(rows)), {"kept": stored(kept)})
+    assert rows_found(found.copies) == 64
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.01, 0.05, 0.2])
+@pytest.mark.parametrize("removed", [1, 8, 64])
+def test_rows_that_are_all_alike_are_no_copies_of_one_another(removed: int, noise: float, tmp_path: Path) -> None:
+    """Rows of a vocabulary that were never trained: those that stay say what those that go said."""
+    generator = np.random.default_rng(3)
+    trained, alike = drawn(200, 256), drawn(1, 256, seed=1) + noise * generator.standard_normal((300, 256)) / 16
+    head = np.concatenate([trained, alike]).astype(np.float32)
+    gone = np.concatenate([head[:4], head[-removed:]])
+    found = searched(tmp_path, sketches_of(tmp_path, stored(gone)), {"kept": stored(head[4:-removed])})
+    assert found.copies == ()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from releasegate.checkpoint import Contents
+from releasegate.checkpoint import Contents, open_checkpoint, read_contents
 from releasegate.errors import RecipeMismatch
 from releasegate.receipt import KeySet, LentParts
 from releasegate.recipe import Recipe
-from releasegate.stripping import plan_strip
+from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.stripping.edits import TensorEdit
 from tests.layouts import Spec
 from tests.stripping.toys import PLAIN, specs, toy, toy_recipe
+from tests.tiny_checkpoints import chameleon_recipe, recipe, tiny
 
 CODEC = specs({"decoder.w": (4, 4), "decoder.b": (4,), "encoder.w": (4, 4)})
 DECODER = {"drop": "codec.ckpt:decoder.*", "expect": 2}
@@ -257,3 +259,23 @@ def test_a_tensor_of_which_a_part_stays_is_listed(kind: str, does: str, tmp_path
     recipe = toy_recipe(edit, keep={"tensors": ["*.weight", "layers.1.w"], "files": ["config.json"]}, residual=[])
     with pytest.raises(RecipeMismatch, match=rf"{does} rows of layers\.0\.w and does not list it under `residual`"):
         plan_strip(toy(tmp_path / "a"), [recipe])
+
+
+def test_an_ending_in_capitals_makes_no_difference(tmp_path: Path) -> None:
+    control = tiny()
+    control.siblings["CODEC.SAFETENSORS"] = {"w": np.ones((4, 4), np.float32)}
+    root = control.write(tmp_path / "model")
+    kept = chameleon_recipe().plain()["keep"]
+    made = recipe(keep={**kept, "files": [*kept["files"], "CODEC.*"]})
+    for number, contents in enumerate((read_contents(root), open_checkpoint(root))):
+        receipt = write_strip(contents, plan_strip(contents, [made]), tmp_path / f"out{number}")
+        assert verify_strip(tmp_path / f"out{number}", receipt, root)
+
+
+def test_half_a_character_in_an_edited_text_is_written_as_it_was(tmp_path: Path) -> None:
+    control = tiny()
+    control.texts["generation_config.json"] = '{"bos_token_id": 0, "note": "\\ud800"}'
+    contents = read_contents(control.write(tmp_path / "model"))
+    receipt = write_strip(contents, plan_strip(contents, [chameleon_recipe()]), tmp_path / "out")
+    assert verify_strip(tmp_path / "out", receipt, tmp_path / "model")
+    assert r'"note": "\ud800"' in (tmp_path / "out" / "generation_config.json").read_text()

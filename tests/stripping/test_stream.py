@@ -17,7 +17,7 @@ from releasegate.errors import CheckpointError, StripError
 from releasegate.receipt import compact
 from releasegate.stripping import rows
 from releasegate.stripping.edits import TensorEdit
-from releasegate.stripping.rows import has_rows, row_spans
+from releasegate.stripping.rows import has_rows, rows_of
 from releasegate.stripping.writing import stream
 from releasegate.stripping.writing.noise import numbers
 from releasegate.stripping.writing.source import open_source
@@ -75,7 +75,7 @@ def test_rows_of_any_dimension_are_edited_as_numpy_does(
         before, after = edited(path, entry, edit, start)
     assert before == array.tobytes()
     assert after == expected(array, entry, edit).tobytes()
-    wanted = {offset for first, last in row_spans(entry, edit) for offset in range(first, last)}
+    wanted = {offset for first, last in rows_of(entry, edit).spans() for offset in range(first, last)}
     whole = np.zeros(array.shape, bool)
     whole[(slice(None),) * dimension + (sorted(chosen),)] = True
     assert wanted == set(np.flatnonzero(np.repeat(whole.reshape(-1), array.itemsize)).tolist())

@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,12 +26,14 @@ from releasegate.checkpoint import Contents, Watch
 from releasegate.checkpoint.files import BLOCK, open_regular
 from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched
+from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.planning.plan import StripPlan
-from releasegate.stripping.rows import row_spans
+from releasegate.stripping.rows import rows_of
 from releasegate.stripping.writing.steps import places
 
 WINDOW = 64
 """Bytes that stand for a piece, at least. Shorter parts are not searched for: they would be found by chance."""
+TOO_SHORT = f"shorter than {WINDOW} bytes"
 WINDOWS = (256, 128, WINDOW)
 """Bytes that may stand for a piece; the longer, the fewer words are looked up."""
 CHUNK = 4096
@@ -49,13 +53,17 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes of a file of the source that must not be in the output, cut into pieces of `piece` bytes."""
+    """Bytes of a file of the source that must not be in the output, cut into pieces of `piece` bytes.
+
+    Where a tensor has very many spans, one of them stands for `times` of the same length.
+    """
 
     part: str
     file: str
     begin: int
     end: int
     piece: int
+    times: int = 1
 
     @property
     def pieces(self) -> int:
@@ -113,14 +121,23 @@ def spans_to_search(checkpoint: Contents, plan: StripPlan) -> list[Span]:
     for name, edit in plan.tensors.items():
         place = where[name]
         start = headers[place.file].data_start + place.entry.begin
-        inside = row_spans(place.entry, edit) if edit.partial else [(0, place.entry.size)]
-        spans += [Span(name, place.file, start + a, start + b, _piece(place.entry)) for a, b in inside if b > a]
+        inside, times = _inside(place.entry, edit)
+        spans += [Span(name, place.file, start + a, start + b, _piece(place.entry), times) for a, b in inside if b > a]
     for file in plan.dropped:
         if file in checkpoint.siblings:
             spans += _file_spans(file, checkpoint.siblings[file])
         elif checkpoint.sizes[file]:
             spans.append(Span(file, file, 0, checkpoint.sizes[file], CHUNK))
     return spans
+
+
+def _inside(entry: Entry, edit: TensorEdit) -> tuple[Iterable[tuple[int, int]], int]:
+    """Where the edit takes something away, in bytes from the tensor's beginning; and how many each of these stands for."""
+    if not edit.partial:
+        return [(0, entry.size)], 1
+    rows = rows_of(entry, edit)
+    step = max(1, -(-rows.slabs * len(rows.first) // MAX_PIECES))
+    return rows.spans(step), step
 
 
 def _file_spans(file: str, header: Header) -> Iterator[Span]:
@@ -141,23 +158,26 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
     Raises:
         CheckpointError: a file cannot be read.
     """
+    missed: dict[tuple[str, str], int] = {}
+    for span in spans:
+        if span.end - span.begin < WINDOW:
+            missed[span.part, TOO_SHORT] = missed.get((span.part, TOO_SHORT), 0) + span.times
+    spans = [span for span in spans if span.end - span.begin >= WINDOW]
     total = sum(span.pieces for span in spans)
     step = max(1, -(-total // MAX_PIECES))
     sizes = [size for size in WINDOWS if -(-total // step) * size // 2 <= _MAX_WORDS]
     windows: dict[bytes, tuple[str, ...]] = {}
-    missed: dict[tuple[str, str], int] = {}
     number = 0
-    for span in spans:
-        with open_regular(root / span.file) as file:
-            for begin in range(span.begin, span.end, span.piece):
-                number += 1
-                if (number - 1) % step:
-                    continue
-                found = _window(file, begin, min(begin + span.piece, span.end), sizes)
-                if isinstance(found, bytes):
-                    _add(windows, found, (span.part,))
-                else:
-                    missed[span.part, found] = missed.get((span.part, found), 0) + 1
+    for name, some in groupby(spans, key=attrgetter("file")):
+        with open_regular(root / name) as file:
+            for span in some:
+                for begin in range(span.begin + -number % step * span.piece, span.end, step * span.piece):
+                    found = _window(file, begin, min(begin + span.piece, span.end), sizes)
+                    if isinstance(found, bytes):
+                        _add(windows, found, (span.part,))
+                    else:
+                        missed[span.part, found] = missed.get((span.part, found), 0) + 1
+                number += span.pieces
     unsearched = tuple(Unsearched(part=part, pieces=count, why=why) for (part, why), count in sorted(missed.items()))
     return _indexed(windows, unsearched)
 
@@ -172,7 +192,7 @@ def _window(file: BinaryIO, begin: int, end: int, sizes: Sequence[int]) -> bytes
     """The first bytes of the piece that are not too plain to search for, as many as can be; `str`: why there are none."""
     piece = os.pread(file.fileno(), min(end - begin, CHUNK), begin)
     if len(piece) < WINDOW:
-        return f"shorter than {WINDOW} bytes"
+        return TOO_SHORT
     for size in sizes:
         for start in range(0, len(piece) - size + 1, WINDOW):
             if not _is_plain(piece[start : start + size]):
@@ -181,8 +201,10 @@ def _window(file: BinaryIO, begin: int, end: int, sizes: Sequence[int]) -> bytes
 
 
 def _is_plain(window: bytes) -> bool:
-    """Whether some word that is looked up is four bytes twice: such words are everywhere."""
+    """Whether some word that is looked up is four bytes twice, or all are one word: such words are everywhere."""
     held = np.frombuffer(window, dtype=np.uint8)
+    if (held[:-8] == held[8:]).all():
+        return True
     same = held[:-4] == held[4:]
     runs = same[:-3] & same[1:-2] & same[2:-1] & same[3:]
     return bool(runs[: len(window) // 2].any())

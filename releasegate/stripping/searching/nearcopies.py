@@ -42,7 +42,7 @@ from releasegate.checkpoint.headers import Entry, Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.searching.bitsketch import BITS, sketch
 from releasegate.stripping.searching.sketches import Sketches
-from releasegate.stripping.searching.sketchtable import near
+from releasegate.stripping.searching.sketchtable import Matches, near
 from releasegate.stripping.searching.vectors import (
     LONE,
     SMALL,
@@ -63,7 +63,8 @@ FEWEST = 4
 """Vectors, at least, that make such a share; and that count where they are a few columns of a part that has rows."""
 COMMON = 8
 """Vectors of one kept tensor that a removed one may be near to. Above, only one twice as near as `NEAR` counts, and if
-there are more of those, none."""
+there are more of those, none; unless most of them are near to it alone of its part, and so with a share of the part:
+then they are no crowd of vectors that are all alike, but many copies."""
 TOO_COMMON = f"near to more than {COMMON} vectors of one tensor that stays, so that it says nothing"
 
 Form = Literal["rows", "columns", "transposed"]
@@ -107,11 +108,13 @@ class _Tally:
     Attributes:
         met: within its limit.
         close: within `NEAR` bits.
+        alone: within `NEAR` bits of vectors that are near to no other vector of its part.
         apart: bits, at the nearest.
     """
 
     met: NDArray[np.int64]
     close: NDArray[np.int64]
+    alone: NDArray[np.int64]
     apart: NDArray[np.int64]
 
 
@@ -169,7 +172,9 @@ class _Search:
                 if len(found.owners):
                     tally = tallies.setdefault((view.length, isinstance(view, Columns)), _tally(len(group.parts)))
                     np.add.at(tally.met, found.owners, 1)
-                    np.add.at(tally.close, found.owners[found.apart <= NEAR], 1)
+                    is_close = found.apart <= NEAR
+                    np.add.at(tally.close, found.owners[is_close], 1)
+                    np.add.at(tally.alone, found.owners[is_close & _are_alone(found, group.parts)], 1)
                     np.minimum.at(tally.apart, found.owners, found.apart)
         found_here: dict[tuple[int, Form], list[int]] = {}
         for (length, columns), tally in tallies.items():
@@ -184,12 +189,17 @@ class _Search:
         group = self.sketches.groups[length]
         counted = (tally.met > 0) & (tally.met <= COMMON)
         close = (tally.close > 0) & (tally.close <= COMMON) & ((tally.met <= COMMON) | (tally.apart <= NEAR // 2))
+        copied = (tally.close > COMMON) & (2 * tally.alone > tally.close)
         self.common.setdefault(length, set()).update(np.flatnonzero((tally.close > 0) & ~close).tolist())
-        for part in np.unique(group.parts[counted | close]).tolist():
+        for part in np.unique(group.parts[counted | close | copied]).tolist():
             for extra in (False, True):
                 mine = (group.parts == part) & (group.extra == extra)
-                many = np.count_nonzero(counted & mine) >= max(FEWEST, SHARE * np.count_nonzero(mine))
-                members = np.flatnonzero(mine & (counted | close if many else close))
+                share = max(FEWEST, SHARE * np.count_nonzero(mine))
+                chosen = mine & close
+                for some in (counted, copied):
+                    if np.count_nonzero(some & mine) >= share:
+                        chosen |= some & mine
+                members = np.flatnonzero(chosen)
                 if len(members) >= (FEWEST if extra else 1):
                     turned = bool(group.columns[members[0]]) != columns
                     form: Form = "transposed" if turned else "columns" if columns else "rows"
@@ -209,7 +219,15 @@ class _Search:
 
 def _tally(count: int) -> _Tally:
     zeros = np.zeros(count, dtype=np.int64)
-    return _Tally(zeros, zeros.copy(), np.full(count, BITS))
+    return _Tally(zeros, zeros.copy(), zeros.copy(), np.full(count, BITS))
+
+
+def _are_alone(found: Matches, parts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the matches are the only one of their kept vector with the part that they belong to."""
+    pairs = np.stack([found.vectors, parts[found.owners]])
+    _, which, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    alone: NDArray[np.bool_] = counts[which.reshape(-1)] == 1
+    return alone
 
 
 def kept_views(entry: Entry, data_start: int, lengths: Collection[int]) -> Iterator[Rows | Columns]:

@@ -80,7 +80,7 @@ def _open(receipt: Receipt, source: Path | Checkpoint, watch: Watch | None) -> C
     beside = [one.file for one in receipt.converted or () if one.file in contents.foreign]
     contents = with_siblings(contents, beside)
     known = [*receipt.output.files, *receipt.dropped]
-    by_bytes = any(entry.path.endswith(".safetensors") and entry.parts is None for entry in known)
+    by_bytes = any(entry.path.lower().endswith(".safetensors") and entry.parts is None for entry in known)
     whole = Manifest(files=tuple(FileEntry(path=name, size=0, sha256=receipt.source) for name in names))
     digest = ""
     for like in (whole, None) if by_bytes else (None, whole):  # the second, where the source had its digest before

@@ -46,8 +46,15 @@ def edited_texts(contents: Contents, plan: StripPlan, texts: Mapping[str, bytes]
             data = _new_index(contents, plan, data)
         for key in keys:
             set_key(data, key, path)
-        found[name] = (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+        found[name] = _text(data)
     return found
+
+
+def _text(data: Any) -> bytes:
+    try:
+        return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # half a character, which can only be written as its number
+        return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def has_key(data: Mapping[str, Any], key: KeySet) -> bool:
