@@ -1,7 +1,7 @@
 """The program of the child process that loads a model without its weights. It imports nothing of releasegate.
 
 `loadable.py` runs it as a file, in an isolated interpreter. On standard input, as JSON: the class, the configuration,
-and dtype and shape of each tensor. On standard output, as one line of JSON: `["loaded", version, what is wrong]`,
+that of generation if there is one, and dtype and shape of each tensor. On standard output, as one line of JSON: `["loaded", version, what is wrong]`,
 `["absent", what there is not]`, or `["raised", kind, text]`. It is given no file of the checkpoint, so that it can
 neither read weights nor run code from it.
 
@@ -32,7 +32,7 @@ Answer = list[Any]
 
 
 class Stored:
-    """A tensor of the checkpoint, of which transformers sees dtype and shape; remembers whether it was asked for."""
+    """A tensor of the checkpoint, of which transformers sees the dtype and can take the whole; remembers whether it was asked for."""
 
     def __init__(self, dtype: str, shape: list[int]) -> None:
         self.dtype, self.shape, self.used = dtype, shape, False
@@ -40,10 +40,6 @@ class Stored:
     def get_dtype(self) -> str:
         """As the header of a safetensors file spells it."""
         return self.dtype
-
-    def get_shape(self) -> list[int]:
-        """Elements along each dimension."""
-        return self.shape
 
     def __getitem__(self, _: object) -> Moving:
         self.used = True
@@ -73,6 +69,7 @@ def main() -> None:
     if cls is None:
         say(["absent", f"transformers {transformers.__version__} has no model class {request['class']}"])
     else:
+        transformers.GenerationConfig.from_dict(request["generation"])
         say(["loaded", transformers.__version__, leftovers(cls, request["config"], request["tensors"])])
 
 
@@ -103,7 +100,13 @@ def class_of(name: str) -> type[Any] | None:
 
 
 def leftovers(cls: type[Any], config: dict[str, Any], tensors: dict[str, Any]) -> dict[str, list[str]]:
-    """What is left over on either side when `tensors` are loaded, by kind, at most so many of each, the number first."""
+    """What is left over on either side when tensors are loaded: of each kind how many, and the first of them.
+
+    Args:
+        cls: what they are loaded into.
+        config: of the checkpoint.
+        tensors: dtype and shape of each.
+    """
     stored = {name: Stored(*spec) for name, spec in tensors.items()}
     _, info = weightless(cls).from_pretrained(
         None,

@@ -18,10 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from releasegate.checkpoint.contents import Contents
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
+from releasegate.checkpoint.files import read_json_object
 from releasegate.checkpoint.process import run_program
 from releasegate.errors import CheckpointError, ChildError, NotLoadable
 
 PROGRAM = Path(__file__).with_name("dryload.py")
+GENERATION = "generation_config.json"
 MAX_MEMORY = 2 << 30
 """Bytes that the child may allocate beyond what transformers itself needs."""
 MAX_SECONDS = 120
@@ -31,20 +33,20 @@ MAX_WAIT = 300.0
 MAX_OUTPUT = 4 << 20
 """Bytes of an answer."""
 
-_DROP = "drop them with the recipe, or correct the configuration that counts them"
+_DROP = "drop what the class does not declare, or correct the configuration that counts it"
 _KINDS: Mapping[str, tuple[str, str]] = {
     "missing_keys": (
-        "{n} that it declares are missing",
-        "zero-fill them with the recipe in place of dropping them, or correct the configuration that counts them",
+        "missing",
+        "zero-fill what the class declares in place of dropping it, or correct the configuration that counts it",
     ),
-    "unexpected_keys": ("{n} are there that it does not declare", _DROP),
+    "unexpected_keys": ("unexpected", _DROP),
     "mismatched_keys": (
-        "{n} have other shapes than it declares",
+        "of another shape than it declares",
         "let the recipe set the configuration to the shapes that are left",
     ),
-    "ignored": ("{n} are there that it ignores silently", _DROP),
+    "ignored": ("ignored silently", _DROP),
 }
-"""What is said of tensors of each kind, and the remedy; in this order. Other kinds are errors of transformers."""
+"""What is said of tensors of each kind, and the remedy; in this order. Other kinds are conversions that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def check_loads(contents: Contents) -> Loads | NotChecked:
 
     Raises:
         NotLoadable: tensors are missing, left over, ignored or of other shapes, or transformers refuses.
+        JsonMalformed: the configuration of generation is.
         ChildError: the process ran out of memory or time, or died.
     """
     if not contents.layout.endswith("-hf"):
@@ -112,6 +115,7 @@ def check_loads(contents: Contents) -> Loads | NotChecked:
     request = {
         "class": name,
         "config": dict(contents.config),
+        "generation": read_json_object(contents.root / GENERATION) if GENERATION in contents.sizes else {},
         "tensors": {key: (place.entry.dtype, place.entry.shape) for key, place in contents.tensors.items()},
         "dtypes": dict(TORCH_DTYPES),
         "memory": MAX_MEMORY,
@@ -171,9 +175,10 @@ def _refuse(left: Mapping[str, list[str]], name: str, where: str) -> None:
     for kind in (*_KINDS, *(kind for kind in left if kind not in _KINDS)):
         if kind in left:
             count, first, *_ = left[kind]
-            said, fix = _KINDS.get(kind, ("{n} could not be converted", "correct the configuration"))
-            tensors = said.format(n=f"{count} tensors")
-            raise NotLoadable(where, f"does not load into {name} strictly: {tensors}, the first {_line(first)}", fix)
+            said, fix = _KINDS.get(kind, ("not converted", "correct the configuration"))
+            tensors = "1 tensor is" if count == "1" else f"{count} tensors are"
+            what = f"does not load into {name} strictly: {tensors} {said}, the first {_line(first)}"
+            raise NotLoadable(where, what, fix)
 
 
 def _raised(error: str, text: str, name: str, where: str) -> CheckpointError:

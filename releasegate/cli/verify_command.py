@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from releasegate.checkpoint import read_contents
-from releasegate.checkpoint.loadable import NotChecked, check_loads
+from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
 from releasegate.errors import Exit, VerifyError
@@ -38,14 +38,17 @@ def command(stripped: Path, receipt: Path | None, source: Path | None, loads: bo
         raise VerifyError(str(place), what, "run the gate without --rehearse")
     with Bars(quiet=quiet).reading(stripped, "verify") as watch:
         checks = verify_strip(stripped, record, source, watch)
-    loaded = (
-        check_loads(read_contents(stripped, strict=True)) if loads else NotChecked("it was not asked for (--loads)")
-    )
-    not_checked = [f"that it loads: {loaded.why}"] if isinstance(loaded, NotChecked) else []
-    checks += [] if isinstance(loaded, NotChecked) else [str(loaded)]
+    loaded = check_loads(read_contents(stripped, strict=True)) if loads else NotChecked("it was not asked for")
+    match loaded:
+        case NotChecked(why=why):
+            not_checked = [f"that it loads: {why}"]
+        case Loads():
+            checks, not_checked = [*checks, str(loaded)], []
     if format_ == "json":
         print_json({"valid": True, "tier": record.tier, "checks": checks, "not_checked": not_checked})
     else:
-        for line in (*(f"ok: {check}" for check in checks), *(f"not checked: {one}" for one in not_checked if loads)):
-            click.echo(line)
+        for check in checks:
+            click.echo(f"ok: {check}")
+        for one in not_checked if loads else ():
+            click.echo(f"not checked: {one}")
     return Exit.INCOMPLETE if loads and not_checked else Exit.YES
