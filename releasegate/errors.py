@@ -37,6 +37,7 @@
     │   ├── ArchiveError          a torch file whose zip archive is not as torch writes it
     │   ├── PickledError          a pickle that holds code, or more than tensors and plain values
     │   ├── ChildError            the process that reads a pickle ran out of memory or time, or died
+    │   ├── NotLoadable           a checkpoint that its library does not load, or not strictly
     │   ├── GgufError             a GGUF file that is malformed
     │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
     ├── RunError                  a run folder that does not fit what was asked
@@ -231,6 +232,10 @@ class PickledError(CheckpointError):
 
 class ChildError(CheckpointError):
     """The process that reads a pickle ran out of memory or time, or died."""
+
+
+class NotLoadable(CheckpointError):
+    """The library that a checkpoint belongs to does not load it, or leaves tensors over on either side."""
 
 
 class GgufError(CheckpointError):

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import selectors
 import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
+from releasegate.checkpoint.process import run_program
 from releasegate.errors import CheckpointError, ChildError, PickledError
 
 PROGRAM = Path(__file__).with_name("unpickler.py")
@@ -95,55 +90,10 @@ def unpickled_rows(pickle: bytes, keys: Collection[str], opcodes: int, where: st
     with tempfile.TemporaryFile() as given:
         given.write(json.dumps(request).encode() + b"\n" + pickle)
         given.seek(0)
-        output, code = _run(given, where)
+        output, code = run_program(PROGRAM, given, where, seconds=MAX_WAIT, most=2 * MAX_OUTPUT)
     if code == -signal.SIGXCPU:
         raise ChildError(where, f"has a pickle that takes more than {seconds} s of processor time to read", _FIX)
     return _rows(output, code, where)
-
-
-def _run(given: IO[bytes], where: str) -> tuple[bytes, int]:
-    """What the child wrote, and its exit code; nothing of it is left running."""
-    environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-W", "ignore", str(PROGRAM)],
-        stdin=given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env=environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        start_new_session=True,
-    )
-    try:
-        return _read(child, where), child.wait(timeout=MAX_WAIT)
-    except subprocess.TimeoutExpired:
-        raise _slow(where) from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
-
-
-def _read(child: subprocess.Popen[bytes], where: str) -> bytes:
-    """All that the child writes until it closes its output."""
-    deadline = time.monotonic() + MAX_WAIT
-    parts: list[bytes] = []
-    assert child.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while sum(map(len, parts)) <= 2 * MAX_OUTPUT:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                raise _slow(where)
-            part = os.read(child.stdout.fileno(), 1 << 20)
-            if not part:
-                break
-            parts.append(part)
-    return b"".join(parts)
-
-
-def _slow(where: str) -> ChildError:
-    return ChildError(where, f"was not read within {MAX_WAIT:g} seconds", "is the machine busy? try again")
 
 
 def _rows(output: bytes, code: int, where: str) -> list[Row]:

@@ -93,6 +93,7 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
     if receipt.read_back:
         yield f"read back from disk and compared: {len(receipt.output.files)} files"
     yield f"receipt: {receipt_path(out)}"
+    yield f"not checked: that it loads (`releasegate verify {out} --loads`)"
 
 
 def _lines(outlined: Outline) -> Iterator[str]:

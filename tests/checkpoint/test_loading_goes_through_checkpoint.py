@@ -1,4 +1,7 @@
-"""No model or tokenizer is loaded anywhere but in `load.py`, and no pickle anywhere but in the child process."""
+"""No model or tokenizer is loaded anywhere but in `load.py`, no pickle anywhere but in the child process for pickles.
+
+Another child process, which is given no file, lays models out without weights.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = ROOT / "releasegate" / "checkpoint" / "load.py"
+WEIGHTLESS = ROOT / "releasegate" / "checkpoint" / "dryload.py"
 CHILD = ROOT / "releasegate" / "checkpoint" / "unpickler.py"
 SOURCES = sorted(
     path
     for folder in ("releasegate", "evals")
     for path in (ROOT / folder).rglob("*.py")
-    if path not in (ALLOWED, CHILD)
+    if path not in (ALLOWED, WEIGHTLESS, CHILD)
 )
 FORBIDDEN = {"from_pretrained"}
 
@@ -46,10 +50,11 @@ def test_the_search_finds_what_it_is_to_find() -> None:
     assert loads(source) == ["2: load", "3: load", "4: from_pretrained"]
 
 
-def test_every_load_refuses_code_and_networks() -> None:
+@pytest.mark.parametrize("path", [ALLOWED, WEIGHTLESS], ids=lambda path: path.stem)
+def test_every_load_refuses_code_and_networks(path: Path) -> None:
     calls = [
         node
-        for node in ast.walk(ast.parse(ALLOWED.read_text()))
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
     ]
     assert calls
@@ -61,18 +66,36 @@ def test_every_load_refuses_code_and_networks() -> None:
         assert given["local_files_only"] is True
 
 
-def test_the_child_alone_reads_a_pickle_and_runs_no_code() -> None:
-    tree = ast.parse(CHILD.read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
-    (call,) = calls
-    given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-    assert given == {"map_location": "meta", "weights_only": True}
+def foreign(tree: ast.Module) -> set[str]:
+    """The packages that a module imports, those of Python left out."""
     imported = {
         name.partition(".")[0]
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)])
     }
-    assert imported - set(sys.stdlib_module_names) == {"torch"}
+    return imported - set(sys.stdlib_module_names)
+
+
+def test_the_child_that_loads_without_weights_is_given_no_path() -> None:
+    tree = ast.parse(WEIGHTLESS.read_text())
+    (call,) = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
+    ]
+    assert [ast.literal_eval(word) for word in call.args] == [None]
+    assert foreign(tree) == {"torch", "transformers"}
+    for path in SOURCES:
+        assert "checkpoint.dryload" not in path.read_text()
+
+
+def test_the_child_alone_reads_a_pickle_and_runs_no_code() -> None:
+    tree = ast.parse(CHILD.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
+    (call,) = calls
+    given = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    assert given == {"map_location": "meta", "weights_only": True}
+    assert foreign(tree) == {"torch"}
     for path in SOURCES:
         assert "checkpoint.unpickler" not in path.read_text()

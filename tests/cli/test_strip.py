@@ -41,6 +41,7 @@ def test_what_was_done_is_told_with_the_tier_in_words(root: Path, capsys: pytest
         "tier: weights absent: what they cost to restore was not measured, and may be little",
         "read back from disk and compared: 6 files",
         f"receipt: {out}.receipt.json",
+        f"not checked: that it loads (`releasegate verify {out} --loads`)",
     ]
     assert said.err == ""
     assert run(["verify", str(out), "--source", str(root), "-q"]) == 0
