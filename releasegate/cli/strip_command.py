@@ -13,7 +13,7 @@ from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
 from releasegate.errors import UsageError
 from releasegate.repository import GateRepository, receipt_path
-from releasegate.stripping import outline, plan_strip, write_strip
+from releasegate.stripping import outline, plan_strip, require_place, write_strip
 
 if TYPE_CHECKING:
     from releasegate.receipt import Receipt
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--recipe", "recipes", multiple=True, required=True, metavar="ID", help="layout/capability; may be repeated."
 )
-@click.option("--out", type=options.FILE, metavar="FOLDER", help="Must not exist; its receipt stands beside it.")
+@click.option(
+    "--out", type=options.FILE, metavar="FOLDER", help="Must not exist, nor FOLDER.receipt.json: the receipt."
+)
 @click.option("--plan-only", is_flag=True, help="Only say what would be done; nothing is written, no weights are read.")
 @click.option(
     "--link-untouched", is_flag=True, help="Hard links for files that stay byte for byte; they must be read-only."
@@ -54,6 +56,8 @@ def command(
     """
     if out is None and not plan_only:
         raise UsageError("releasegate strip", "has no --out", "name the folder that shall come to be, or --plan-only")
+    if out is not None:
+        require_place(checkpoint, out)  # refused before a large source is read
     repository = GateRepository.around(repo)
     chosen = [repository.recipe(name) for name in dict.fromkeys(recipes)]
     source = read_contents(checkpoint)
