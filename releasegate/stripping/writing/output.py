@@ -78,8 +78,8 @@ class Output:
         """Puts receipt and folder in their places.
 
         The folder comes last: until it has its name there is nothing that passes for a strip. A receipt whose folder did
-        not come to have its name is swept away with the folder by the next strip to the same place. Another strip that publishes beside it waits, so that the receipt of
-        one never comes to stand beside the folder of another.
+        not come to have its name is swept away with the folder by the next strip to the same place. Another strip that
+        publishes beside it waits, so that the receipt of one never comes to stand beside the folder of another.
         """
         for folder in sorted({self.root, *(path for path in self.root.rglob("*") if path.is_dir())}):
             self._folder_to_disk(folder)
