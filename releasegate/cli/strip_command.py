@@ -102,23 +102,35 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
 def _lines(outlined: Outline) -> Iterator[str]:
     for name, one in outlined.outcomes.items():
         yield f"{_words(name)}: {_tensors(one.tensors)}, {one.size:,} bytes"
+        changed = [tensor for tensor, outcome in outlined.tensors.items() if outcome == name]
+        yield from _indented(changed)
     left_out = (f"{name} ({size:,} bytes)" for name, size in outlined.left_out.items())
     yield f"files left out: {_listed(list(left_out))}"
     yield f"files converted: {_listed([f'{file} to {to}' for file, to in outlined.converted.items()])}"
     yield f"files edited: {_listed(outlined.edited)}"
-    yield f"files kept: {len(outlined.kept)}"
-    yield f"residual: {_listed([pattern for pattern, _ in outlined.residual])}"
+    yield f"files kept: {_listed(outlined.kept, NAMES)}"
+    yield f"residual: {len(outlined.residual) or 'none'}"
+    yield from (f"  {pattern}: {' '.join(why.split())}" for pattern, why in outlined.residual)
     yield f"lent when it is measured: {_listed(outlined.lent)}"
     yield f"size: {outlined.size_before:,} bytes become {outlined.size_after:,}; room needed: {outlined.room:,} bytes"
+    yield "not checked here: the search for copies of what goes, and for texts that still offer it"
+
+
+def _indented(names: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {name}" for name in names[:NAMES])
+    if len(names) > NAMES:
+        yield f"  … and {len(names) - NAMES:,} more (--format json lists all)"
 
 
 MOST = 6
 """Names in a line."""
+NAMES = 20
+"""Names of tensors with one outcome, and of files that are kept."""
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST]) or "none"
-    return shown if len(names) <= MOST else f"{shown}, and {len(names) - MOST} more"
+def _listed(names: Sequence[str], most: int = MOST) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
 
 
 def _words(outcome: str) -> str:
