@@ -28,6 +28,18 @@ _TYPES = {
     "model": "a mapping",
 }
 
+_KINDS = {
+    "policy": ("a policy", "check it with `releasegate check FILE`"),
+    "policytest": ("a policy test", "run it with `releasegate test FILE`"),
+    "recipe": (
+        "a recipe",
+        "it is checked by `releasegate check` without a file; `releasegate strip --recipe ID` uses it",
+    ),
+    "eval": ("an eval card", "it is checked with the policies that use its eval"),
+    "waiver": ("a waiver", "it is read beside the decision that it is about"),
+}
+"""Documents of YAML, and the commands that are for them."""
+
 
 @dataclass(frozen=True)
 class Located(Generic[T]):
@@ -67,6 +79,7 @@ def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
     given = parsed.data.get("schema")
     if given == known:
         return
+    _refuse_other_kind(given, known, parsed)
     what = (
         f'unknown version {json.dumps(given)}; this releasegate reads "{known}"'
         if "schema" in parsed.data
@@ -74,6 +87,14 @@ def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
     )
     fix = f"write `schema: {known}`"
     raise DocumentError([Problem(parsed.where(("schema",), key="schema" not in parsed.data), f"schema: {what}", fix)])
+
+
+def _refuse_other_kind(given: object, known: str, parsed: Parsed) -> None:
+    name = given.split("/")[1] if isinstance(given, str) and given.count("/") == 2 else ""
+    if name in _KINDS and name != known.split("/")[1]:
+        what, fix = _KINDS[name]
+        wanted = _KINDS[known.split("/")[1]][0]
+        raise DocumentError([Problem(parsed.where(("schema",)), f"schema: is {what}, and {wanted} is wanted", fix)])
 
 
 def place(where: str) -> tuple[int, int]:

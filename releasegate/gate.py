@@ -61,8 +61,9 @@ def gate(call: Call, progress: Progress) -> Decision:
     policy = repository.read_policy(call.policy).record
     ledger = family_ledger(repository, policy, call.ledger)
     torch_device(call.device)  # refused before an attempt is opened
-    checkpoint = open_model(call.model, policy, progress)
     run = RunFolder(call.run)
+    run.require_place(call.model)
+    checkpoint = open_model(call.model, policy, progress)
     day, nonce = call.today.isoformat(), call.draw_nonce
     attempt = Attempt(
         repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, rehearsal=call.rehearsal
@@ -102,6 +103,7 @@ def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
     planned = bench.plan.strip_of(decision.awaiting_strip)
     assert planned is not None, "the plan lists every strip that a decision can ask for"
     recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
+    bench.run.clear_receipt()
     with bench.progress.reading(checkpoint.root, "strip") as watch:
         rehearsal = bench.plan.rehearsal
         write_strip(checkpoint, plan_strip(checkpoint, recipes), bench.run.stripped, watch, rehearsal=rehearsal)

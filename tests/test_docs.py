@@ -151,7 +151,7 @@ def test_every_field_of_every_stored_record_is_described() -> None:
 def test_every_policy_eval_recipe_and_subject_is_named_in_the_docs() -> None:
     repository = GateRepository.around(TOP)
     ids = {path.stem for path in repository.policies()} | set(repository.eval_ids())
-    ids |= set(repository.recipes()) | set(repository.subjects())
+    ids |= set(repository.recipe_files.paths()) | set(repository.subjects())
     docs = "".join(page.read_text() for page in PAGES)
     assert {i for i in ids if f"`{i}`" not in docs} == set()
 

@@ -18,7 +18,7 @@ from releasegate.repository import GateRepository
 @options.repository
 @options.format_
 def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
-    """Check POLICIES (all of the repository, if none is named) against their evals and recipes.
+    """Check POLICIES (all of the repository, and all recipes, if none is named) against their evals and recipes.
 
     Every problem is listed with its file, line and column, and what to do about it.
 
@@ -28,7 +28,12 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     """
     problems: list[Problem] = []
     notes: list[str] = []
-    files = list(policies) or GateRepository.around(repo).policies()
+    files = list(policies)
+    if not files:
+        everything = GateRepository.around(repo)
+        files = everything.policies()
+        problems += everything.recipe_files.read_all().problems
+        notes += [f"{name}: is ignored: recipes end in .yaml" for name in everything.recipe_files.ignored()]
     if not files:
         raise NotFound(str(repo), "has no policies", "add one to policies/, or name a file")
     for file in files:
@@ -36,7 +41,7 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         try:
             notes += [f"{repository.shown(file)}: {note}" for note in unused(repository.read_policy(file).record)]
         except DocumentError as error:
-            problems += error.problems
+            problems += [problem for problem in error.problems if problem not in problems]
     if format_ == "json":
         listed = [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems]
         print_json({"checked": [str(f) for f in files], "problems": listed, "notes": notes})

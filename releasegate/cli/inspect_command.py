@@ -9,7 +9,7 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, output
-from releasegate.errors import DocumentError, Exit
+from releasegate.errors import Exit
 from releasegate.inspection import inspect_checkpoint
 from releasegate.recipe import Recipe
 from releasegate.repository import GateRepository, starter
@@ -44,10 +44,11 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
 
 
 def _recipes(repo: Path) -> dict[str, Recipe]:
-    """The recipes of the gate repository around `repo`, else those that ship; none, if one of them is malformed."""
-    try:
-        return (GateRepository.here(repo) or GateRepository(starter())).recipes()
-    except DocumentError as error:
-        problem = error.problems[0]
-        click.echo(f"no recipe was tried: {problem.where}: {problem.what}", err=True)
-        return {}
+    """The recipes of the gate repository around `repo`, else those that ship. Files that cannot be read are named."""
+    files = (GateRepository.here(repo) or GateRepository(starter())).recipe_files
+    recipes = files.read_all()
+    for name, problems in recipes.broken.items():
+        click.echo(f"recipe {name} was not tried: {problems[0].where}: {problems[0].what}", err=True)
+    for file in files.ignored():
+        click.echo(f"{file} was not tried: recipes end in .yaml", err=True)
+    return recipes.read

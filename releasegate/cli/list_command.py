@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +10,84 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import print_json
+from releasegate.errors import DocumentError, Problem
 from releasegate.repository import GateRepository
 
-KINDS = ("policies", "evals", "subjects", "recipes")
+Rows = list[dict[str, Any]]
+
+
+def _policies(repository: GateRepository, problems: list[Problem]) -> Rows:
+    found: Rows = []
+    for path in repository.policies():
+        try:
+            p = repository.read_policy(path).record
+        except DocumentError as error:
+            problems += error.problems
+        else:
+            found.append({"id": p.id, "title": p.title, "capabilities": [c.id for c in p.capabilities]})
+    return found
+
+
+def _evals(repository: GateRepository, problems: list[Problem]) -> Rows:
+    try:
+        cards = repository.cards().values()
+    except DocumentError as error:
+        problems += error.problems
+        return []
+    return [{"id": c.id, "title": c.title, "metrics": sorted(c.metrics)} for c in cards]
+
+
+def _subjects(repository: GateRepository, problems: list[Problem]) -> Rows:
+    return [
+        {"id": name, "title": f"evals/{name}/subject.py" if provides is None else ", ".join(sorted(provides))}
+        for name, provides in repository.subjects().items()
+    ]
+
+
+def _recipes(repository: GateRepository, problems: list[Problem]) -> Rows:
+    recipes = repository.recipe_files.read_all()
+    problems += recipes.problems
+    return [{"id": r.id, "title": r.title, "layout": r.layout} for r in recipes.read.values()]
+
+
+KINDS: Mapping[str, Callable[[GateRepository, list[Problem]], Rows]] = {
+    "policies": _policies,
+    "evals": _evals,
+    "subjects": _subjects,
+    "recipes": _recipes,
+}
+"""What can be listed: rows of each kind; what cannot be read is added to the problems."""
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", type=click.Choice(list(KINDS)), required=False)
 @options.repository
 @options.format_
 def command(kind: str | None, repo: Path, format_: str) -> int:
-    """List policies, evals, subjects and recipes, or one KIND of them.
+    """List policies, evals, subjects and recipes, or one KIND of them. The exit code is 2 if one cannot be read.
 
     \b
     Example:
       releasegate list evals
     """
-    found = _found(GateRepository.around(repo))
-    shown = {name: rows for name, rows in found.items() if kind in (None, name)}
+    repository = GateRepository.around(repo)
+    problems: list[Problem] = []
+    shown = {name: rows(repository, problems) for name, rows in KINDS.items() if kind in (None, name)}
     if format_ == "json":
         print_json(shown)
-        return 0
+    else:
+        _print(shown)
+        if "recipes" in shown:
+            for file in repository.recipe_files.ignored():
+                click.echo(f"note: {file}: is ignored: recipes end in .yaml", err=True)
+    if problems:
+        raise DocumentError(list(dict.fromkeys(problems)))
+    return 0
+
+
+def _print(shown: Mapping[str, Rows]) -> None:
     for name, rows in shown.items():
         click.echo(name)
         width = max((len(row["id"]) for row in rows), default=0)
         for row in rows:
             click.echo(f"  {row['id']:<{width}}  {row['title']}")
-    return 0
-
-
-def _found(repository: GateRepository) -> dict[str, list[dict[str, Any]]]:
-    policies = [repository.read_policy(path).record for path in repository.policies()]
-    cards = repository.cards().values()
-    subjects = [
-        {"id": name, "title": f"evals/{name}/subject.py" if provides is None else ", ".join(sorted(provides))}
-        for name, provides in repository.subjects().items()
-    ]
-    return {
-        "policies": [{"id": p.id, "title": p.title, "capabilities": [c.id for c in p.capabilities]} for p in policies],
-        "evals": [{"id": c.id, "title": c.title, "metrics": sorted(c.metrics)} for c in cards],
-        "subjects": subjects,
-        "recipes": [{"id": r.id, "title": r.title, "layout": r.layout} for r in repository.recipes().values()],
-    }

@@ -60,6 +60,8 @@ def command(
     usual = ledger_path(repository.root, record.family)
     uncounted = run is None and ledger is None and anchor is None and not usual.exists()
     counted = LedgerFile(usual) if uncounted else family_ledger(repository, record, ledger)
+    if run is not None:
+        RunFolder(run).require_place(model)
     checkpoint = open_model(model, record, Bars(quiet=quiet))
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, record, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)

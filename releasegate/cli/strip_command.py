@@ -13,7 +13,7 @@ from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
 from releasegate.errors import UsageError
 from releasegate.repository import GateRepository, receipt_path
-from releasegate.stripping import outline, plan_strip, write_strip
+from releasegate.stripping import outline, plan_strip, require_place, write_strip
 
 if TYPE_CHECKING:
     from releasegate.receipt import Receipt
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--recipe", "recipes", multiple=True, required=True, metavar="ID", help="layout/capability; may be repeated."
 )
-@click.option("--out", type=options.FILE, metavar="FOLDER", help="Must not exist; its receipt stands beside it.")
+@click.option(
+    "--out", type=options.FILE, metavar="FOLDER", help="Must not exist, nor FOLDER.receipt.json: the receipt."
+)
 @click.option("--plan-only", is_flag=True, help="Only say what would be done; nothing is written, no weights are read.")
 @click.option(
     "--link-untouched", is_flag=True, help="Hard links for files that stay byte for byte; they must be read-only."
@@ -54,6 +56,8 @@ def command(
     """
     if out is None and not plan_only:
         raise UsageError("releasegate strip", "has no --out", "name the folder that shall come to be, or --plan-only")
+    if out is not None:
+        require_place(checkpoint, out)  # refused before a large source is read
     repository = GateRepository.around(repo)
     chosen = [repository.recipe(name) for name in dict.fromkeys(recipes)]
     source = read_contents(checkpoint)
@@ -99,23 +103,35 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
 def _lines(outlined: Outline) -> Iterator[str]:
     for name, one in outlined.outcomes.items():
         yield f"{_words(name)}: {_tensors(one.tensors)}, {one.size:,} bytes"
+        changed = [tensor for tensor, outcome in outlined.tensors.items() if outcome == name]
+        yield from _indented(changed)
     left_out = (f"{name} ({size:,} bytes)" for name, size in outlined.left_out.items())
     yield f"files left out: {_listed(list(left_out))}"
     yield f"files converted: {_listed([f'{file} to {to}' for file, to in outlined.converted.items()])}"
     yield f"files edited: {_listed(outlined.edited)}"
-    yield f"files kept: {len(outlined.kept)}"
-    yield f"residual: {_listed([pattern for pattern, _ in outlined.residual])}"
+    yield f"files kept: {_listed(outlined.kept, NAMES)}"
+    yield f"residual: {len(outlined.residual) or 'none'}"
+    yield from (f"  {pattern}: {' '.join(why.split())}" for pattern, why in outlined.residual)
     yield f"lent when it is measured: {_listed(outlined.lent)}"
     yield f"size: {outlined.size_before:,} bytes become {outlined.size_after:,}; room needed: {outlined.room:,} bytes"
+    yield "not checked here: the search for copies of what goes, and for texts that still offer it"
+
+
+def _indented(names: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {name}" for name in names[:NAMES])
+    if len(names) > NAMES:
+        yield f"  … and {len(names) - NAMES:,} more (--format json lists all)"
 
 
 MOST = 6
 """Names in a line."""
+NAMES = 20
+"""Names of tensors with one outcome, and of files that are kept."""
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST]) or "none"
-    return shown if len(names) <= MOST else f"{shown}, and {len(names) - MOST} more"
+def _listed(names: Sequence[str], most: int = MOST) -> str:
+    shown = ", ".join(names[:most]) or "none"
+    return shown if len(names) <= most else f"{shown}, and {len(names) - most} more"
 
 
 def _words(outcome: str) -> str:

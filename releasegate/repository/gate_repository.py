@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from releasegate.documents import Located, parse_document
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.documents import Located
+from releasegate.errors import DocumentError, NotFound
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
+from releasegate.repository.reading import read_file
+from releasegate.repository.recipe_files import RecipeFiles
 from releasegate.subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -81,8 +83,13 @@ class GateRepository:
         from releasegate.policy import parse_policy  # with scipy, which recipes do not need
         from releasegate.policycheck import Surroundings, problems
 
-        located = parse_policy(_read(path, "policy", "name a file in policies/"), self.shown(path))
-        found = problems(located, Surroundings(self.cards(), self.recipes(), self.subjects()))
+        located = parse_policy(read_file(path, "policy", "name a file in policies/"), self.shown(path))
+        recipes = self.recipe_files.read_all()
+        named = {str(c.recipe) for c in located.record.capabilities}
+        broken = [problem for name in sorted(named & recipes.broken.keys()) for problem in recipes.broken[name]]
+        if broken:
+            raise DocumentError(broken)
+        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects()))
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")
@@ -107,7 +114,7 @@ class GateRepository:
         from releasegate.evalcard import parse_card
 
         path = self.root / "evals" / eval_id / "eval.yaml"
-        located = parse_card(_read(path, "eval card", "add it"), self.shown(path))
+        located = parse_card(read_file(path, "eval card", "add it"), self.shown(path))
         if located.record.id != eval_id:
             problem = located.problem(("id",), f"the folder is named {eval_id}", "give both the same name")
             raise DocumentError([problem])
@@ -127,7 +134,7 @@ class GateRepository:
         instruments = {}
         for name, instrument in card.instruments.items():
             files = {
-                file: digest_of_bytes(_read(folder / file, f"instrument {name}", "restore it"))
+                file: digest_of_bytes(read_file(folder / file, f"instrument {name}", "restore it"))
                 for file in instrument.files
             }
             instruments[name] = digest_of(files)
@@ -151,46 +158,20 @@ class GateRepository:
         own = sorted(path.parent.name for path in (self.root / "evals").glob("*/subject.py"))
         return {**dict.fromkeys(own), **{name: kind.provides for name, kind in SUBJECTS.items()}}
 
-    def recipes(self) -> dict[str, Recipe]:
-        """Every recipe by id.
-
-        Raises:
-            DocumentError: a recipe is not what it must be.
-        """
-        base = self.root / "policies" / "recipes"
-        found = {}
-        for path in sorted(base.glob("*/*.yaml")):
-            located = parse_document(Recipe, _read(path, "recipe", "add it"), self.shown(path))
-            expected = path.relative_to(base).with_suffix("").as_posix()
-            if located.record.id != expected:
-                raise DocumentError(
-                    [located.problem(("id",), f"the file is named {expected}", "give both the same name")]
-                )
-            found[located.record.id] = located.record
-        return found
+    @property
+    def recipe_files(self) -> RecipeFiles:
+        """Where the recipes lie."""
+        return RecipeFiles(self.root / "policies" / "recipes", self.shown)
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe `name` (`layout/capability`).
+        """The recipe `name` (`layout/capability`); other recipes may be broken.
 
         Raises:
             NotFound: there is none.
+            DocumentError: it is not what it must be.
         """
-        known = self.recipes()
-        if name not in known:
-            raise NotFound(name, "no such recipe", f"use one of {', '.join(known) or 'none'}")
-        return known[name]
+        return self.recipe_files.read(name)
 
     def template_folders(self) -> list[Path]:
         """Where report templates are looked for, nearest first."""
         return [self.root / "reports"]
-
-
-def _read(path: Path, kind: str, fix: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NotFound(str(path), f"no such {kind}", fix) from None
-    except OSError as error:
-        raise DocumentError(
-            [Problem(str(path), f"cannot be read: {error.strerror}", "check its permissions")]
-        ) from None

@@ -22,6 +22,7 @@ from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.repository.evidence_store import EvidenceStore
+from releasegate.repository.nesting import refuse_in_run, refuse_nested
 from releasegate.repository.receipts import read_receipt, receipt_path
 from releasegate.repository.stored import Wording, read_stored
 from releasegate.repository.writing import write_whole
@@ -67,6 +68,15 @@ class RunFolder:
     def evidence(self) -> EvidenceStore:
         """What was measured."""
         return EvidenceStore(self.root / "evidence")
+
+    def require_place(self, source: Path) -> None:
+        """Nothing, if a run on the checkpoint `source` may lie here.
+
+        Raises:
+            RunError: it would lie in a checkpoint or another run folder, or the source in it.
+        """
+        refuse_nested(self.root, source, RunError)
+        refuse_in_run(self.root, RunError)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -148,6 +158,11 @@ class RunFolder:
         if read_manifest(self.stripped, like=receipt.output).digest() != receipt.output_digest:
             raise EvidenceUntrusted(str(self.stripped), "is not what its receipt says", "remove it, and resume the run")
         return receipt
+
+    def clear_receipt(self) -> None:
+        """Nothing; no receipt is left of a stripped checkpoint that was removed."""
+        if not self.stripped.exists():
+            receipt_path(self.stripped).unlink(missing_ok=True)
 
     def log(self, text: str) -> None:
         """Nothing; run.log ends with `text`."""

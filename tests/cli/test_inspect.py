@@ -55,7 +55,7 @@ def test_a_malformed_recipe_is_no_reason_not_to_look(tmp_path: Path, capsys: pyt
     assert run(["inspect", "-q", "--repo", str(tmp_path), str(tiny().write(tmp_path / "model"))]) == 0
     out, err = capsys.readouterr()
     assert "model: 10 tensors" in out
-    assert err.startswith("no recipe was tried: policies/recipes/x/y.yaml:1:")
+    assert err.startswith("recipe x/y was not tried: policies/recipes/x/y.yaml:1:")
 
 
 def test_what_is_malformed_is_printed_and_the_code_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from releasegate.__main__ import run
-from tests.tiny_checkpoints import RECIPES, bytes_of, tiny
+from tests.tiny_checkpoints import RECIPES, bytes_of, chameleon_recipe, tiny
 
 FIRST = "model-00001-of-00002.safetensors"
 RECIPE = "chameleon-hf/image_generation"
@@ -52,18 +54,24 @@ def test_a_plan_is_told_and_nothing_is_written(root: Path, capsys: pytest.Captur
     assert strip(root, "--plan-only") == 0
     size = sum(path.stat().st_size for path in root.iterdir())
     left = size - (root / "vqgan.safetensors").stat().st_size
-    assert capsys.readouterr().out.splitlines() == [
+    said = capsys.readouterr().out.splitlines()
+    residual = chameleon_recipe().residual
+    assert said == [
         "rows zeroed: 1 tensor, 1,024 bytes",
+        "  lm_head.weight",
         "untouched: 7 tensors, 12,000 bytes",
         "zero filled: 2 tensors, 384 bytes",
+        "  model.vqmodel.post_quant_conv.bias",
+        "  model.vqmodel.post_quant_conv.weight",
         "files left out: vqgan.safetensors (4,872 bytes)",
         "files converted: none",
         "files edited: generation_config.json",
-        "files kept: 3",
-        "residual: lm_head.weight, model.embed_tokens.weight, model.vqmodel.encoder.*, model.vqmodel.quant_conv.*, "
-        "model.vqmodel.quantize.embedding.weight, model.layers.*",
+        "files kept: README.md, config.json, model.safetensors.index.json",
+        f"residual: {len(residual)}",
+        *(f"  {one.pattern}: {' '.join(one.why.split())}" for one in residual),
         "lent when it is measured: model.vqmodel.post_quant_conv.bias, model.vqmodel.post_quant_conv.weight, vqgan.safetensors",
         f"size: {size:,} bytes become {left:,}; room needed: {left:,} bytes",
+        "not checked here: the search for copies of what goes, and for texts that still offer it",
     ]
     assert bytes_of(root.parent) == before
 
@@ -80,6 +88,28 @@ def test_a_plan_as_json_names_every_tensor_that_changes(root: Path, capsys: pyte
     assert data["left_out"] == {"vqgan.safetensors": 4872}
     assert data["kept"] == ["README.md", "config.json", "model.safetensors.index.json"]
     assert not root.with_name("out").exists()
+
+
+def test_a_plan_for_a_place_that_is_taken_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = root.with_name("out")
+    out.mkdir()
+    assert strip(root, "--plan-only", "--out", str(out)) == 2
+    assert capsys.readouterr().err.startswith(f"{out}: exists already\n")
+
+
+def test_a_plan_that_names_more_than_twenty_tensors_says_how_many_more(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = {f"model.vqmodel.decoder.{n}.weight": np.ones((2, 2), np.float32) for n in range(23)}
+    save_file(more, root / "extra.safetensors")
+    made = chameleon_recipe().plain()
+    made["edits"].append({"drop": "extra.safetensors:*", "expect": 23})
+    place = root.parent / "policies" / "recipes" / f"{RECIPE}.yaml"
+    place.write_text(json.dumps(made))
+    assert strip(root, "--plan-only") == 0
+    said = capsys.readouterr().out
+    assert said.count("  extra.safetensors:model.vqmodel.decoder") == 20
+    assert "  … and 3 more (--format json lists all)" in said
 
 
 def test_a_strip_without_a_place_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

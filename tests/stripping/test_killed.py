@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from releasegate.checkpoint import read_manifest
+from releasegate.checkpoint import open_checkpoint, read_manifest
+from releasegate.errors import StripError
 from releasegate.repository import read_receipt, receipt_path
-from releasegate.stripping import verify_strip
-from tests.tiny_checkpoints import tiny
+from releasegate.stripping import plan_strip, verify_strip, write_strip
+from tests.tiny_checkpoints import bytes_of, chameleon_recipe, tiny
 
 ROOT = Path(__file__).parent.parent.parent
 STRIP = """
@@ -106,9 +107,44 @@ def test_an_interrupted_command_leaves_nothing_and_says_so(number: int, code: in
     assert read_manifest(source).digest() == digest
 
 
-@pytest.mark.parametrize("text", ["half", "{}"])
-def test_a_receipt_without_a_folder_does_not_stand_in_the_way(text: str, tmp_path: Path) -> None:
-    source = tiny().write(tmp_path / "model")
-    receipt_path(tmp_path / "stripped").write_text(text)
-    assert finish(start(source, tmp_path / "stripped")) == 0
-    assert verify_strip(tmp_path / "stripped", read_receipt(receipt_path(tmp_path / "stripped")))
+def stripped_to(source: Path, target: Path) -> None:
+    checkpoint = open_checkpoint(source)
+    write_strip(checkpoint, plan_strip(checkpoint, [chameleon_recipe()]), target)
+
+
+def test_a_receipt_whose_folder_did_not_get_its_name_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    source, target = tiny().write(tmp_path / "model"), tmp_path / "stripped"
+    stripped_to(source, target)
+    target.rename(tmp_path / f".stripped.{'0' * 12}.partial")  # as when the process was killed between the two renames
+    stripped_to(source, target)
+    assert verify_strip(target, read_receipt(receipt_path(target)), source)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "stripped", "stripped.receipt.json"]
+
+
+@pytest.mark.parametrize("kind", ["text", "receipt", "folder", "link", "dangling link", "beside another's remains"])
+def test_what_stands_where_the_receipt_would_be_written_is_never_overwritten(kind: str, tmp_path: Path) -> None:
+    source, target = tiny().write(tmp_path / "model"), tmp_path / "stripped"
+    place = receipt_path(target)
+    match kind:
+        case "text":
+            place.write_text("notes")
+        case "folder":
+            place.mkdir()
+        case "link" | "dangling link":
+            place.symlink_to(source / ("config.json" if kind == "link" else "nowhere"))
+        case _:
+            stripped_to(source, target)
+            target.rename(tmp_path / "moved")  # its receipt may be the only one
+    if kind == "beside another's remains":
+        (tmp_path / f".stripped.{'0' * 12}.partial").mkdir()
+    before = bytes_of(tmp_path)
+    with pytest.raises(StripError) as caught:
+        stripped_to(source, target)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what, problem.fix) == (
+        str(place),
+        "exists already, where the receipt of stripped would be written",
+        "choose another place, or remove it: a strip overwrites nothing",
+    )
+    assert bytes_of(tmp_path) == before
+    assert not target.exists()

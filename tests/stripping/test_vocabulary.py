@@ -228,12 +228,15 @@ def with_unused_file(name: str, data: Any) -> Callable[[Path], Recipe]:
 WRONG: dict[str, tuple[Callable[[Path], Recipe], str]] = {
     "head_keeps_its_rows": (
         unedited_head,
-        "drops 3 tokens, and lm_head.weight, which has a row for each of 18, does not lose them",
+        "drops 3 tokens, and lm_head.weight, which has a row for each of 18 along dimension 0, does not lose them",
     ),
-    "head_loses_other_rows": (other_rows, "lm_head.weight, which has a row for each of 18, does not lose them"),
+    "head_loses_other_rows": (
+        other_rows,
+        "lm_head.weight, which has a row for each of 18 along dimension 0, does not lose them",
+    ),
     "rows_without_tokens": (
         rows_alone,
-        "removes rows of lm_head.weight, which has a row for each token, and drops no tokens",
+        "removes rows of lm_head.weight, which has a row for each token along dimension 0, and drops no tokens",
     ),
     "suppresses_what_it_drops": (
         suppressed_and_dropped,

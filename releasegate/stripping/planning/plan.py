@@ -42,6 +42,7 @@ class StripPlan:
             becomes a safetensors file.
         values: patterns of the values in pickles that are kept.
         siblings: headers of the files beside the model whose tensors are edited one by one, by the file's name.
+        by_token: tensors of which a recipe names rows by token, by key.
     """
 
     recipes: tuple[RecipeUsed, ...]
@@ -54,6 +55,7 @@ class StripPlan:
     converted: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     siblings: Mapping[str, Header] = field(default_factory=dict, repr=False)
+    by_token: frozenset[str] = frozenset()
 
     def identity(self, source: str) -> str:
         """strip(source digest, recipe digests)."""
@@ -110,10 +112,11 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
         converted=tuple(sorted({name for one in resolved for name in one.converted})),
         values=tuple(sorted(set.intersection(*(set(one.recipe.keep.values or ()) for one in resolved)))),
         siblings=_merge_siblings(resolved, dropped),
+        by_token=frozenset().union(*(one.by_token for one in resolved)),
     )
     fitting = resolved[-1].fitting
     refuse_ties(fitting, plan.tensors, config_after(fitting, plan.keys))
-    require_rows(fitting, plan.tensors, tokens)
+    require_rows(fitting, plan.tensors, tokens, plan.by_token)
     edited_files(checkpoint, plan)  # raises what is wrong with them before anything is written
     return plan
 

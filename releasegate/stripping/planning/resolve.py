@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -16,6 +16,7 @@ from releasegate.recipe import (
     ReinitialiseRows,
     RemoveRows,
     RemoveSlices,
+    RowEdit,
     SetKey,
     Tokens,
     UnsetKey,
@@ -46,6 +47,7 @@ class Resolved:
         tokens: ids that are taken out of the vocabulary.
         lent: what an attacker is given at measuring.
         converted: pickles whose tensors the recipe accounts for one by one.
+        by_token: tensors of which it names rows by token, by key.
     """
 
     fitting: Fitting
@@ -55,6 +57,7 @@ class Resolved:
     tokens: Ranges
     lent: LentParts
     converted: tuple[str, ...]
+    by_token: frozenset[str]
 
     @property
     def recipe(self) -> Recipe:
@@ -96,7 +99,15 @@ def resolve(contents: Contents, recipe: Recipe) -> Resolved:
         tokens=_tokens(fitting),
         lent=lent_parts(fitting, edits, dropped),
         converted=tuple(sorted(name for name, header in pickles.items() if header.pickled)),
+        by_token=frozenset(_by_token(fitting)),
     )
+
+
+def _by_token(fitting: Fitting) -> Iterator[str]:
+    for edit in fitting.recipe.edits:
+        if isinstance(edit, RowEdit) and isinstance(edit.rows, Tokens):
+            for name in fitting.tensors(pattern_of(edit)):
+                yield from (part.key for part in fitting.parts[name])
 
 
 def _tensor_edits(fitting: Fitting, tensors: Accounts) -> dict[str, TensorEdit]:

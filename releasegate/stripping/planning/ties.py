@@ -9,10 +9,10 @@ from typing import Any
 
 from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.planning.fitting import Fitting, Part
+from releasegate.stripping.planning.tokenrows import SIZES, counts_tokens, other_lengths
 
 UNTIE = "untie the embeddings first (save input and output as two tensors, tie_word_embeddings: false)"
 TIES = ("tie_word_embeddings", "tie_embeddings", "share_embeddings", "share_input_output_embed", "weight_tying")
-SIZES = ("vocab_size", "n_vocab", "vocabulary_size", "padded_vocab_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ def _refuse_both_ends(
     fitting: Fitting, stated: list[_Stated], parts: tuple[Part, ...], edits: Mapping[str, TensorEdit]
 ) -> None:
     name, sizes = parts[0].name, frozenset().union(*(one.sizes for one in stated))
-    if not _has_size(parts, sizes):
+    if not _has_size(fitting, parts, sizes):
         return
     what = f"edits {name}, which is input and output embedding at once"
-    if any(one.tied and _has_size(parts, one.sizes) for one in stated):
+    if any(one.tied and _has_size(fitting, parts, one.sizes) for one in stated):
         raise fitting.mismatch(f"{what} ({fitting.config_name} ties them)", UNTIE)
     if not _has_partner(fitting, parts, sizes, edits):
         raise fitting.mismatch(f"{what} (it is the only matrix of the vocabulary's size)", UNTIE)
@@ -79,13 +79,17 @@ def _refuse_both_ends(
         raise fitting.mismatch(what, fix)
 
 
-def _has_size(parts: tuple[Part, ...], sizes: frozenset[int]) -> bool:
-    """Whether it is a matrix of which one side, or the sum of its shards' sides, is a vocabulary's size or one more."""
+def _has_size(fitting: Fitting, parts: tuple[Part, ...], sizes: frozenset[int]) -> bool:
+    """Whether it is a matrix with a side for tokens: it, or the sum of its shards' sides, is a vocabulary's size or one more."""
     shapes = [part.entry.shape for part in parts]
     if any(len(shape) < 2 or len(shape) != len(shapes[0]) for shape in shapes):
         return False
-    sides = {*shapes[0], *map(sum, zip(*shapes, strict=True))}
-    return bool(sides & {size + more for size in sizes for more in (0, 1)})
+    lengths, others = {size + more for size in sizes for more in (0, 1)}, other_lengths(fitting.contents.config)
+    return any(
+        length in lengths and counts_tokens(parts[0].name, shape, side, others)
+        for shape in (shapes[0], tuple(map(sum, zip(*shapes, strict=True))))
+        for side, length in enumerate(shape)
+    )
 
 
 def _has_partner(
@@ -104,7 +108,7 @@ def _has_partner(
     own = _without_numbers(parts[0].name)
     return any(
         _without_numbers(name) != own
-        and _has_size(others, sizes)
+        and _has_size(fitting, others, sizes)
         and (not of_its_shape or _alike(parts[0].entry.shape, others[0].entry.shape))
         and not any(part.key in edits and edits[part.key].outcome in ("removed", "zero_filled") for part in others)
         for name, others in fitting.parts.items()

@@ -16,6 +16,7 @@ from releasegate.stripping.planning.fitting import Fitting
 from releasegate.stripping.planning.numbering import Numbering, understood
 from releasegate.stripping.planning.tokenids import SIZE, TokenIds, states_size
 from releasegate.stripping.planning.tokenizers import is_tokenizer, vocabulary_of, without_tokens
+from releasegate.stripping.planning.tokenrows import counts_tokens, other_lengths, vocabulary_sizes
 from releasegate.stripping.rows import count_of
 
 CLOSED = ("*.model", "*.spm", "*.bpe", "*.tiktoken", "vocab.txt", "merges.txt", "*.vocab")
@@ -56,8 +57,15 @@ def renumbered_keys(fitting: Fitting, keys: tuple[KeySet, ...], tokens: Ranges) 
     return tuple(found)
 
 
-def require_rows(fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Ranges) -> None:
+def require_rows(
+    fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Ranges, by_token: Collection[str] = ()
+) -> None:
     """Nothing, if every tensor with a row for each token loses the rows of just the tokens that are taken out.
+
+    Args:
+        edits: by the tensor's key.
+        tokens: their ids.
+        by_token: tensors of which a recipe names rows by token.
 
     Raises:
         RecipeMismatch: one does not.
@@ -65,11 +73,13 @@ def require_rows(fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Rang
     contents = fitting.contents
     shapes = {name: place.entry.shape for name, place in contents.tensors.items()}
     shrunk = {name: edit for name, edit in edits.items() if edit.outcome == "rows_removed" and name in shapes}
+    others = other_lengths(contents.config)
     if not tokens:
-        sizes = _sizes(contents)
+        sizes = vocabulary_sizes(contents)
         for name, edit in shrunk.items():
-            if shapes[name][edit.dimension] in sizes:
-                what = f"removes rows of {name}, which has a row for each token, and drops no tokens"
+            shape, side = shapes[name], edit.dimension
+            if shape[side] in sizes and (name in by_token or counts_tokens(name, shape, side, others)):
+                what = f"removes rows of {name}, which has a row for each token along dimension {side}, and drops no tokens"
                 raise fitting.mismatch(what, "add `drop_tokens` with the same tokens, or zero the rows")
         return
     if contents.parallel:
@@ -81,23 +91,17 @@ def require_rows(fitting: Fitting, edits: Mapping[str, TensorEdit], tokens: Rang
         raise fitting.mismatch(what, "add `remove_rows` of the same tokens for each tensor with a row for each token")
     for name, shape in shapes.items():
         done = edits.get(name)
-        if length not in shape or (done is not None and done.outcome == "removed"):
+        if done is not None and done.outcome == "removed":
             continue
         alike = done is not None and done.outcome == "rows_removed" and done.rows == tokens
-        if [side for side, size in enumerate(shape) if size == length] != ([done.dimension] if done and alike else []):
-            what = (
-                f"drops {count_of(tokens)} tokens, and {name}, which has a row for each of {length}, does not lose them"
-            )
-            raise fitting.mismatch(what, "add `remove_rows` of the same tokens for it")
-
-
-def _sizes(contents: Contents) -> set[int]:
-    def stated(data: Mapping[str, Any]) -> set[int]:
-        below = [stated(value) for value in data.values() if isinstance(value, Mapping)]
-        return set().union({data[SIZE]} if type(data.get(SIZE)) is int else set(), *below)
-
-    ids = contents.vocabulary.values()
-    return stated(contents.config) | ({max(ids) + 1} if ids else set())
+        losing = done.dimension if done and alike else None
+        for side, size in enumerate(shape):
+            if size == length and side != losing and counts_tokens(name, shape, side, others):
+                what = (
+                    f"drops {count_of(tokens)} tokens, and {name}, which has a row for each of {length} along dimension "
+                    f"{side}, does not lose them"
+                )
+                raise fitting.mismatch(what, "add `remove_rows` of the same tokens for it")
 
 
 def vocabulary_length(contents: Contents, edits: Mapping[str, TensorEdit], tokens: Ranges) -> int | None:

@@ -16,6 +16,7 @@ from releasegate.patterns import matches
 from releasegate.receipt import Leftovers, NearCopyFound, Offer, Unsearched, expand
 from releasegate.recipe import Residual
 from releasegate.stripping.planning.plan import StripPlan
+from releasegate.stripping.planning.tokenrows import counts_tokens, other_lengths, vocabulary_sizes
 from releasegate.stripping.searching.leftovers import Finding, read_needles, search, spans_to_search
 from releasegate.stripping.searching.nearcopies import NearCopy, search_near_copies
 from releasegate.stripping.searching.offers import find_offers, gone_components
@@ -207,25 +208,19 @@ def _unread(contents: Contents, plan: StripPlan) -> Iterator[Unsearched]:
 
 def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
     """Tokens whose row was emptied and stays in place, in a tensor that has one for each token."""
-    where, sizes = places(contents, plan), _vocabulary_sizes(contents)
-    shards = sorted(contents.shards)
+    where, sizes = places(contents, plan), vocabulary_sizes(contents)
+    others, shards = other_lengths(contents.config), sorted(contents.shards)
     found: set[int] = set()
     for key, edit in plan.tensors.items():
-        place = where[key]
+        entry, file, side = where[key].entry, where[key].file, edit.dimension
         if edit.outcome in ("rows_zeroed", "rows_reinitialised"):
-            length, joined = place.entry.shape[edit.dimension], len(shards) if contents.parallel else 1
-            if length in sizes:
+            length, joined = entry.shape[side], len(shards) if contents.parallel else 1
+            whole = (*entry.shape[:side], length * joined, *entry.shape[side + 1 :])
+            if length in sizes and (key in plan.by_token or counts_tokens(entry.name, entry.shape, side, others)):
                 found |= set(expand(edit.rows))
-            elif length * joined in sizes and place.file in shards:
-                found |= {shards.index(place.file) * length + row for row in expand(edit.rows)}
+            elif length * joined in sizes and file in shards and counts_tokens(entry.name, whole, side, others):
+                found |= {shards.index(file) * length + row for row in expand(edit.rows)}
     return found
-
-
-def _vocabulary_sizes(contents: Contents) -> set[int]:
-    """How many rows a tensor has that has one for each token."""
-    nested = [value for value in contents.config.values() if isinstance(value, Mapping)]
-    sizes = {config.get("vocab_size") for config in (contents.config, *nested)}
-    return {size for size in (*sizes, max(contents.vocabulary.values(), default=-1) + 1) if type(size) is int and size}
 
 
 def _gone(contents: Contents, plan: StripPlan) -> list[str]:

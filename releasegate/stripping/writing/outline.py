@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.rows import rows_of
 from releasegate.stripping.writing.room import can_share, refuse_writable, room, size_after
 from releasegate.stripping.writing.steps import Step, places, steps_of
+from releasegate.stripping.writing.target import require_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,12 @@ def outline(
     Raises:
         StripError: it would not be written.
     """
+    if target is not None:
+        require_place(contents.root, target)
     steps = steps_of(contents, plan)
     if link_untouched:
         refuse_writable(contents, steps)
-    clones = target is not None and os.path.isdir(target.parent) and can_share(contents, target.parent)
+    clones = target is not None and can_share(contents, target.parent)
     free = [step for step in steps if step.same and (link_untouched or clones)]
     return Outline(
         outcomes=_outcomes(contents, plan),

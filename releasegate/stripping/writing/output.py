@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from releasegate.errors import StripError
 from releasegate.repository.receipts import receipt_path
 from releasegate.stripping.writing.copying import write_all
+from releasegate.stripping.writing.target import is_receipt_of, partials, refuse_existing
 
 SLACK = 1 << 20
 """Bytes left free beyond what the files need: folders, the receipt."""
@@ -77,9 +77,9 @@ class Output:
     def publish(self, receipt: str) -> None:
         """Puts receipt and folder in their places.
 
-        The folder comes last: until it has its name there is nothing that passes for a strip, and a receipt without a
-        folder is overwritten by the next strip. Another strip that publishes beside it waits, so that the receipt of
-        one never comes to stand beside the folder of another.
+        The folder comes last: until it has its name there is nothing that passes for a strip. A receipt whose folder did
+        not come to have its name is swept away with the folder by the next strip to the same place. Another strip that
+        publishes beside it waits, so that the receipt of one never comes to stand beside the folder of another.
         """
         for folder in sorted({self.root, *(path for path in self.root.rglob("*") if path.is_dir())}):
             self._folder_to_disk(folder)
@@ -142,17 +142,14 @@ def new_folder(target: Path, size: int, *, durable: bool = True) -> Iterator[Out
         durable: whether everything is on disk, not in memory alone, before it takes the target's place.
 
     Raises:
-        StripError: `target` is there already, its parent is not, or the disk is too full.
+        StripError: `target` or its receipt is there already, or the disk is too full.
     """
-    refuse_existing(target)
-    if not target.parent.is_dir():
-        what = "is not a folder"
-        raise StripError(str(target.parent), what, "create the folder that shall hold the stripped checkpoint")
     output = Output(target, durable=durable)
     with ExitStack() as held:
         held.callback(output.discard)  # after an interrupt too: nothing half-written may stay
         with _alone(target):  # nobody sweeps the folder away before it has its lock
             _sweep(target)
+            refuse_existing(target)
             _require_room(target.parent, size + SLACK)
             output.root.mkdir()
             held.enter_context(_locked(output.root))
@@ -204,21 +201,13 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 def _sweep(target: Path) -> None:
     """Removes what killed strips to the same target left behind; one that is still running holds its lock."""
-    left = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{12}}\.partial")
-    for path in target.parent.iterdir():
-        if left.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            with _locked(path) as free:
-                if free:
-                    _receipt_of(path).unlink(missing_ok=True)
-                    shutil.rmtree(path)
-
-
-def refuse_existing(target: Path) -> None:
-    """Raises StripError if there is something at `target`."""
-    if os.path.lexists(target):
-        raise StripError(
-            str(target), "exists already", "choose another place, or remove it: a strip overwrites nothing"
-        )
+    for path in partials(target):
+        with _locked(path) as free:
+            if free:
+                if is_receipt_of(target, path):
+                    receipt_path(target).unlink()
+                _receipt_of(path).unlink(missing_ok=True)
+                shutil.rmtree(path)
 
 
 def _require_room(parent: Path, size: int) -> None:

@@ -19,6 +19,7 @@ from releasegate.stripping.writing.reread import read_back
 from releasegate.stripping.writing.room import can_share, refuse_writable, room
 from releasegate.stripping.writing.source import changed
 from releasegate.stripping.writing.steps import Step, steps_of
+from releasegate.stripping.writing.target import require_place
 
 Stage = Callable[[str, int], None]
 """Is told when a stage of the work begins: its name, and how many bytes will be done in it."""
@@ -44,7 +45,7 @@ def write_strip(
     Args:
         contents: the source.
         plan: made for it.
-        target: the folder that shall come to be; must not exist.
+        target: the folder that shall come to be; must not exist, nor its receipt.
         watch: is told the number of bytes done: of the source, then those of the output that are read back, then those
             that are searched.
         stage: is told when each of these three begins.
@@ -53,12 +54,12 @@ def write_strip(
         verify_written: whether everything is read back from disk and compared with what was written.
 
     Raises:
-        StripError: the target exists, the disk is too full or fails, the source changed, or a removed part is still in
+        StripError: the target may not be taken, the disk is too full or fails, the source changed, or a removed part is still in
             the output.
         CheckpointError: the source cannot be read.
     """
     target = Path(target).absolute()
-    _refuse_inside(contents.root.resolve(), target)
+    require_place(contents.root, target)
     contents = replace(contents, siblings={**contents.siblings, **plan.siblings})
     steps = steps_of(contents, plan)
     if link_untouched:
@@ -90,12 +91,6 @@ def write_strip(
         what = f"could not be written: {error.strerror or error}"
         raise StripError(str(target), what, "nothing was left behind; check the disk and try again") from error
     return receipt
-
-
-def _refuse_inside(source: Path, target: Path) -> None:
-    place = target.parent.resolve() / target.name
-    if place.is_relative_to(source) or source.is_relative_to(place):
-        raise StripError(str(target), "and the source lie in one another", "choose a place outside the source")
 
 
 def _refuse_changes(contents: Contents, done: Sequence[Done]) -> None:
