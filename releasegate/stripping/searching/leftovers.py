@@ -161,36 +161,38 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
     Raises:
         CheckpointError: a file cannot be read.
     """
-    missed: dict[tuple[str, str], int] = {}
-    for span in spans:
-        if span.end - span.begin < WINDOW:
-            missed[span.part, TOO_SHORT] = missed.get((span.part, TOO_SHORT), 0) + span.times
-    spans = [span for span in spans if span.end - span.begin >= WINDOW]
+    missed: Counter[tuple[str, str]] = Counter()
     pieces: Counter[str] = Counter()
     for span in spans:
-        pieces[span.part] += span.pieces
+        if span.end - span.begin < WINDOW:
+            missed[span.part, TOO_SHORT] += span.times
+        else:
+            pieces[span.part] += span.pieces
     every = steps(pieces, MAX_PIECES)
     total = sum(-(-count // every[part]) for part, count in pieces.items() if every[part])
     sizes = [size for size in WINDOWS if total * size // 2 <= _MAX_WORDS]
     windows: dict[bytes, tuple[str, ...]] = {}
     numbers: Counter[str] = Counter()
-    for name, some in groupby(spans, key=attrgetter("file")):
+    for name, some in groupby((s for s in spans if s.end - s.begin >= WINDOW), key=attrgetter("file")):
         with open_regular(root / name) as file:
             for span in some:
-                step = every[span.part]
-                if not step:
-                    missed[span.part, TOO_MANY] = missed.get((span.part, TOO_MANY), 0) + span.pieces
+                if not every[span.part]:
+                    missed[span.part, TOO_MANY] += span.pieces
                     continue
-                first = span.begin + -numbers[span.part] % step * span.piece
-                for begin in range(first, span.end, step * span.piece):
+                for begin in _begins(span, every[span.part], numbers[span.part]):
                     found = _window(file, begin, min(begin + span.piece, span.end), sizes)
                     if isinstance(found, bytes):
                         _add(windows, found, (span.part,))
                     else:
-                        missed[span.part, found] = missed.get((span.part, found), 0) + 1
+                        missed[span.part, found] += 1
                 numbers[span.part] += span.pieces
     unsearched = tuple(Unsearched(part=part, pieces=count, why=why) for (part, why), count in sorted(missed.items()))
     return _indexed(windows, unsearched)
+
+
+def _begins(span: Span, step: int, before: int) -> range:
+    """Where every `step`-th piece of its part begins in the span, if `before` pieces of it stand in earlier spans."""
+    return range(span.begin + -before % step * span.piece, span.end, step * span.piece)
 
 
 def _add(windows: dict[bytes, tuple[str, ...]], window: bytes, parts: tuple[str, ...]) -> None:
