@@ -32,7 +32,7 @@ Answer = list[Any]
 
 
 class Stored:
-    """A tensor of the checkpoint, of which transformers sees the dtype and can take the whole; remembers whether it was asked for."""
+    """A tensor of the checkpoint: transformers sees its dtype and can take the whole; remembers whether it was asked for."""
 
     def __init__(self, dtype: str, shape: list[int]) -> None:
         self.dtype, self.shape, self.used = dtype, shape, False

@@ -26,7 +26,8 @@ _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 CODE = "code, which a loader may run"
 UNREADABLE: Mapping[str, str] = {
     **dict.fromkeys(
-        (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ot"), "a pickle, which runs code when it is loaded"
+        (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ot", ".th", ".pyt", ".joblib", ".dill"),
+        "a pickle, which runs code when it is loaded",
     ),
     **dict.fromkeys((".py", ".pyc", ".so", ".dll", ".dylib", ".exe", ".sh"), CODE),
     **dict.fromkeys((".gguf", ".ggml", ".onnx", ".h5", ".hdf5", ".keras"), "a second form of the weights"),
@@ -35,7 +36,12 @@ UNREADABLE: Mapping[str, str] = {
         "a second form of the weights",
     ),
     **dict.fromkeys(
-        (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst", ".7z"), "an archive, in which weights can hide"
+        (".onnx_data", ".engine", ".plan", ".pte", ".orbax", ".tensors", ".llamafile", ".ftz"),
+        "a second form of the weights",
+    ),
+    **dict.fromkeys(
+        (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst", ".7z", ".rar", ".lz4", ".whl", ".jar"),
+        "an archive, in which weights can hide",
     ),
 }
 """Endings of files that no checkpoint may hold, and what they are."""
@@ -49,13 +55,15 @@ SIGNATURES: Mapping[bytes, str] = {
     b"\x80\x03": "a pickle, which runs code when it is loaded",
     b"\x80\x04": "a pickle, which runs code when it is loaded",
     b"\x80\x05": "a pickle, which runs code when it is loaded",
-    b"\x1f\x8b": "an archive, in which weights can hide",
+    **dict.fromkeys(
+        (b"\x1f\x8b", b"\xfd7zXZ", b"BZh", b"(\xb5/\xfd", b"7z\xbc\xaf", b"Rar!", b"\x04\x22\x4d\x18"),
+        "an archive, in which weights can hide",
+    ),
     b"\x7fELF": CODE,
 }
 """First bytes of such files, whatever they are called."""
 
 
-_SAFETENSORS = b"\0\0\0\0{"
 """After four bytes, the start of a safetensors file: the upper half of the header's length, and the header."""
 
 
@@ -159,9 +167,9 @@ def _foreign(root: Path, name: str) -> str | None:
     if ending == ".safetensors":
         return None
     with open_regular(root / name) as file:
-        first = file.read(9)
-    if first[4:] == _SAFETENSORS:
-        return "a second form of the weights"
+        first, then, size = file.read(8), file.read(1), os.fstat(file.fileno()).st_size
+    if then == b"{" and int.from_bytes(first, "little") <= size - 8:  # of a text, these bytes are a far larger number
+        return "a second form of the weights: a safetensors file under another name"
     return next((what for start, what in SIGNATURES.items() if first.startswith(start)), None)
 
 

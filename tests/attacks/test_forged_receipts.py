@@ -47,6 +47,7 @@ def tokens(last: int) -> Change:
 ALONE: dict[str, tuple[Change, str]] = {
     "size_of_a_tensor": (lambda plain: plain["tensors"][0].update(size=1), "bytes, and the receipt says 1"),
     "file_that_is_there_as_dropped": (drop("README.md"), "is there, and the receipt says it was dropped"),
+    "lent_and_there": (lambda plain: plain.update(lent={"files": ["README.md"]}), "that lends README.md, which is not"),
     "file_dropped_twice": (drop(DECODER), "is dropped twice in the receipt"),
     "more_tokens_than_memory": (
         lambda plain: plain["keys"][0].update(tokens=[[0, 10**15]]),

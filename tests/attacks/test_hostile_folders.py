@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import json
+import lzma
 import os
 import zipfile
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from releasegate.checkpoint import open_checkpoint
+from releasegate.checkpoint.files import foreign_files
 from releasegate.errors import (
     CheckpointError,
     CodeRequested,
@@ -31,7 +34,7 @@ from releasegate.errors import (
     PathEscapes,
     VocabularyMalformed,
 )
-from tests.tiny_checkpoints import tiny
+from tests.tiny_checkpoints import safetensors, tiny
 
 INDEX = "model.safetensors.index.json"
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -402,3 +405,28 @@ def test_a_large_json_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
         file.truncate(100 * 2**30)
     with pytest.raises(CheckpointError, match="is a JSON file of 107,374,182,400 bytes; at most 67,108,864 are read"):
         open_checkpoint(root)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (lzma.compress(b"weights"), "an archive"),
+        (bz2.compress(b"weights"), "an archive"),
+        (b"(\xb5/\xfd weights", "an archive"),
+        (b"7z\xbc\xaf\x27\x1c weights", "an archive"),
+        (b"Rar!\x1a\x07 weights", "an archive"),
+        (safetensors({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}, b"x"), "a safetensors file under"),
+    ],
+    ids=["xz", "bz2", "zst", "7z", "rar", "safetensors"],
+)
+def test_weights_in_the_clothes_of_a_text_are_what_their_first_bytes_say(
+    content: bytes, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_bytes(content)
+    assert what in foreign_files(tmp_path, ["README.md"])["README.md"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "12345678{", "# A card\n{{ name }}", "BZ"])
+def test_a_text_is_no_weights(text: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(text)
+    assert foreign_files(tmp_path, ["README.md"]) == {}

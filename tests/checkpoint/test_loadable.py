@@ -7,7 +7,6 @@ import transformers.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import transformers
 
 from releasegate.checkpoint import dryload, loadable, read_contents
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
-from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
+from releasegate.checkpoint.loadable import NotChecked, check_loads
 from releasegate.errors import ChildError, NotLoadable
 from releasegate.stripping import plan_strip, write_strip
 from tests.layouts import LAYOUTS, Contents, write_contents
@@ -153,7 +152,10 @@ def test_what_does_not_load_is_told_with_the_first_tensor_and_the_remedy(tmp_pat
 @pytest.mark.parametrize(
     ("config", "what"),
     [
-        ({"num_hidden_layers": 1}, "does not load into LlamaForCausalLM strictly: 9 tensors are unexpected, the first "),
+        (
+            {"num_hidden_layers": 1},
+            "does not load into LlamaForCausalLM strictly: 9 tensors are unexpected, the first ",
+        ),
         ({"vocab_size": 7}, "does not load into LlamaForCausalLM strictly: 2 tensors are of another shape"),
         ({"vocab_size": "many"}, "does not load into LlamaForCausalLM: "),
         ({"vocab_size": 2**62}, "does not load into LlamaForCausalLM: "),

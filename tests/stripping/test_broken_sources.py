@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from releasegate.__main__ import run
+from releasegate.checkpoint import read_contents
+from releasegate.errors import StripError
+from releasegate.stripping import plan_strip, write_strip
 from tests.cli.test_strip import RECIPE
-from tests.tiny_checkpoints import tiny
+from tests.tiny_checkpoints import VOCABULARY, chameleon_recipe, tiny
 
 SECOND, INDEX = "model-00002-of-00002.safetensors", "model.safetensors.index.json"
 ROOT = Path(__file__).parents[2]
@@ -53,4 +56,28 @@ def test_a_broken_source_is_refused_and_nothing_is_left(
     said = capsys.readouterr().err
     assert what in said
     assert said.count("  fix: ") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def without_card(root: Path) -> None:
+    (root / "README.md").unlink()
+
+
+def other_tokens(root: Path) -> None:
+    (root / "tokenizer.json").write_text('{"model": {"vocab": {"IMGIMGXZ": 12}}}')
+
+
+@pytest.mark.parametrize("change", [without_card, other_tokens])
+def test_a_source_that_changes_after_it_was_planned_for_is_refused(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """Without digests too: rows were chosen by the names of tokens, and the output would give them other names."""
+    control = tiny()
+    del control.config["vocabulary_map"]
+    control.texts["tokenizer.json"] = json.dumps({"model": {"vocab": VOCABULARY}})
+    contents = read_contents(control.write(tmp_path / "model"))
+    plan = plan_strip(contents, [chameleon_recipe()])
+    change(tmp_path / "model")
+    with pytest.raises(StripError, match="changed since the checkpoint was opened"):
+        write_strip(contents, plan, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -194,3 +194,29 @@ def test_one_number_over_and_over_is_no_copy(tmp_path: Path) -> None:
         (),
         ["too plain: zeros, or one value over and over"],
     )
+
+
+def test_a_large_part_does_not_thin_out_the_search_for_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An optimizer state of gigabytes goes beside twenty rows that are the capability."""
+    monkeypatch.setattr(leftovers, "MAX_PIECES", 100)
+    folder = place(tmp_path, noise(1, 128 * 2020), b"")
+    spans = [
+        Span("optimizer", "needle", 0, 128 * 1000, 128),
+        Span("head", "needle", 128 * 1000, 128 * 1020, 128),
+        Span("optimizer", "needle", 128 * 1020, 128 * 2020, 128),
+    ]
+    found = [parts for (parts,) in read_needles(folder, spans).parts]
+    assert (found.count("head"), found.count("optimizer")) == (20, 80)
+
+
+def test_of_more_parts_than_pieces_some_are_said_not_to_be_searched_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "MAX_PIECES", 2)
+    folder = place(tmp_path, noise(1, 128 * 3), b"")
+    spans = [Span(name, "needle", 128 * at, 128 * (at + 1), 64) for at, name in enumerate("abc")]
+    needles = read_needles(folder, spans)
+    assert needles.parts == (("a",), ("c",))
+    assert [(one.part, one.pieces, one.why) for one in needles.unsearched] == [("b", 2, leftovers.TOO_MANY)]

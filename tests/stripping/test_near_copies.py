@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from releasegate.checkpoint.headers import BITS, read_header
 from releasegate.errors import CheckpointError
 from releasegate.receipt import Unsearched
+from releasegate.stripping.searching import sketches as sketching
 from releasegate.stripping.searching.nearcopies import NEAR, NearCopy, search_near_copies
 from releasegate.stripping.searching.removedparts import RemovedPart
 from releasegate.stripping.searching.sketches import TOO_PLAIN, TOO_SMALL, Sketches, sketch_removed
@@ -307,3 +308,15 @@ def test_rows_that_are_all_alike_are_no_copies_of_one_another(removed: int, nois
     gone = np.concatenate([head[:4], head[-removed:]])
     found = searched(tmp_path, sketches_of(tmp_path, stored(gone)), {"kept": stored(head[4:-removed])})
     assert found.copies == ()
+
+
+def test_a_large_part_does_not_thin_out_the_search_for_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sketching, "MAX_ROWS", 64)
+    large, small = drawn(2000, 64), drawn(16, 64, seed=1)
+    header = write(tmp_path / "source", {"optimizer": stored(large), "head": stored(small)})
+    parts = [RemovedPart(name, "source", entry, header.data_start) for name, entry in header.entries.items()]
+    made = sketch_removed(tmp_path, parts, {"source": header})
+    found = searched(tmp_path, made, {"kept": stored(small * 2)})
+    assert [(one.part, one.matched) for one in found.copies if one.form == "rows"] == [("head", 16)]

@@ -166,3 +166,24 @@ def test_one_recipe_does_not_tie_what_another_edits(tmp_path: Path) -> None:
     other = toy_recipe({**COLUMNS, "zero_rows": "layers.0.w", "rows": {"ids": [1]}, "expect": 1}, tie, **OTHER)
     with pytest.raises(RecipeMismatch, match=BOTH):
         plan_strip(toy(tmp_path / "a"), [toy_recipe(ROWS), other])
+
+
+@pytest.mark.parametrize(("shift", "tensors"), [(0, 2), (32, None)])
+def test_the_same_rows_of_two_names_are_the_same_bytes_only_if_they_begin_together(
+    shift: int, tensors: int | None, tmp_path: Path
+) -> None:
+    """Two views a row apart: row 1 of one is row 0 of the other, which would stay."""
+    contents = toy(tmp_path / "a")
+    tied = moved(contents, "layers.1.w", contents.tensors["layers.0.w"].entry.begin + shift)
+    rows = {"rows": {"ids": [0]}, "expect": 1}
+    recipe = toy_recipe(
+        {"zero_rows": "layers.0.w", **rows},
+        {"zero_rows": "layers.1.w", **rows},
+        keep={"tensors": ["*.weight"], "files": ["config.json"]},
+        residual=[{"tensors": "layers.*", "why": "The class needs them."}],
+    )
+    if tensors is None:
+        with pytest.raises(RecipeMismatch, match="which shares its bytes with"):
+            plan_strip(tied, [recipe])
+    else:
+        assert len(plan_strip(tied, [recipe]).tensors) == tensors

@@ -141,7 +141,8 @@ def _refuse_shared_bytes(fitting: Fitting, edits: Mapping[str, TensorEdit]) -> N
     for part in placed:
         if last is not None and last.file == part.file and part.entry.begin < last.entry.end:
             one, other = edits.get(last.key), edits.get(part.key)
-            same = one == other and (one is None or not one.partial or last.entry.shape == part.entry.shape)
+            alike = (last.entry.begin, last.entry.shape) == (part.entry.begin, part.entry.shape)
+            same = one == other and (one is None or not one.partial or alike)
             if not same:
                 edited, kept = (last, part) if one is not None else (part, last)
                 what = f"edits {edited.name}, which shares its bytes with {kept.name} in {part.file}"

@@ -16,11 +16,12 @@ from releasegate.checkpoint.headers import Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.searching.bitsketch import CLOSEST, Bits, Pairs, choose_pairs, is_plain, limits_for, sketch
 from releasegate.stripping.searching.removedparts import Placed, RemovedPart, VectorSet, vector_sets
+from releasegate.stripping.searching.shares import steps
 from releasegate.stripping.searching.sketchtable import Table, make_table
 from releasegate.stripping.searching.vectors import LONE, SHORTEST, Values, cut, is_readable, read_vectors
 
 MAX_ROWS = 32768
-"""Vectors of removed rows that are sketched in one strip; where there are more, every k-th is."""
+"""Vectors of removed rows that are sketched in one strip; where there are more, every k-th of large parts is."""
 MAX_COLUMNS = 4096
 """The same for columns of matrices that go as a whole."""
 TOO_SMALL = f"fewer than {LONE} elements, or rows and columns of fewer than {SHORTEST}"
@@ -103,13 +104,15 @@ def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[
 
 
 def _thinned(sets: Sequence[VectorSet], most: int) -> list[VectorSet]:
-    """The sets with every k-th vector, so that there are at most `most` in all."""
-    step = max(1, -(-sum(one.count for one in sets) // most))
-    if step == 1:
-        return list(sets)
-    before = 0
+    """The sets with every k-th vector of large ones, so that there are at most `most` in all."""
+    every = steps({number: one.count for number, one in enumerate(sets)}, most)
     thinned: list[VectorSet] = []
-    for one in sets:
+    for number, one in enumerate(sets):
+        step, before = every[number], 0
+        if step == 1:
+            thinned.append(one)
+        if step < 2:
+            continue
         chosen: list[Placed] = []
         for file, view in one.vectors:
             chosen += [(file, cut(view, at, 1)) for at in range(-before % step, view.count, step)]

@@ -193,7 +193,10 @@ def _counted(receipt: Receipt) -> Iterator[str]:
 
 
 def _absent(checkpoint: Checkpoint, receipt: Receipt) -> None:
-    """What was left out is listed once and is not there, unless a pickle was converted to a file of that name."""
+    """What was left out is listed once and is not there, unless a pickle was converted to a file of that name.
+
+    And what an attacker is lent at measuring is taken away.
+    """
     became = {one.to for one in receipt.converted or () if one.to is not None}
     became |= {values_name(name) for name in became}
     seen: set[str] = set()
@@ -206,6 +209,9 @@ def _absent(checkpoint: Checkpoint, receipt: Receipt) -> None:
             )
             raise VerifyError(str(checkpoint.root / entry.path), what, AGAIN)
         seen.add(entry.path)
+    taken = {outcome.name for outcome in receipt.tensors if not isinstance(outcome, Untouched)}
+    for part in sorted({*receipt.lent.tensors} - taken | {*receipt.lent.files} - seen):
+        raise VerifyError(str(checkpoint.root), f"has a receipt that lends {part}, which is not taken away", AGAIN)
 
 
 def _texts(checkpoint: Checkpoint, receipt: Receipt) -> Iterator[str]:

@@ -10,7 +10,7 @@ from releasegate.checkpoint import Contents
 from releasegate.errors import StripError
 from releasegate.stripping.rows import after_edit
 from releasegate.stripping.writing.copying import GRID, clone
-from releasegate.stripping.writing.source import open_source
+from releasegate.stripping.writing.source import changed, open_source
 from releasegate.stripping.writing.steps import Step
 
 
@@ -21,6 +21,9 @@ def room(contents: Contents, steps: Sequence[Step], free: Collection[Step] = ())
         contents: the source.
         steps: what becomes of its files.
         free: files of the output that take no room.
+
+    Raises:
+        StripError: a file of the source is gone.
     """
     names = {step.name for step in free}
     return sum(_written(contents, step) for step in steps if step.to is not None and step.name not in names)
@@ -28,9 +31,16 @@ def room(contents: Contents, steps: Sequence[Step], free: Collection[Step] = ())
 
 def _written(contents: Contents, step: Step) -> int:
     size = size_after(contents, step)
-    found = os.stat(contents.root / step.name, follow_symlinks=False)
+    found = _stat(contents.root / step.name)
     on_disk = found.st_blocks * 512 if found.st_blocks * 512 < found.st_size else size
     return min(size, on_disk)
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        raise changed(path) from None
 
 
 def size_after(contents: Contents, step: Step) -> int:
@@ -50,7 +60,7 @@ def refuse_writable(contents: Contents, steps: Sequence[Step]) -> None:
     """Raises StripError if a file that would be linked to can be written to by anybody."""
     for step in steps:
         path = contents.root / step.name
-        if step.same and os.stat(path, follow_symlinks=False).st_mode & 0o222:
+        if step.same and _stat(path).st_mode & 0o222:
             what = "would be shared with the output, and may be written to"
             raise StripError(str(path), what, "take the right to write from everybody (chmod a-w), or do not link")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
+from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
 from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit
@@ -94,7 +95,10 @@ def write_strip(
 
 
 def _refuse_changes(contents: Contents, done: Sequence[Done]) -> None:
-    """What was read is what was opened, where that is known."""
+    """What was read is what was opened, where that is known; and names the tokens that the plan went by."""
+    names = sorted(contents.sizes)
+    if read_vocabulary(contents.root, names, contents.config_file, contents.config) != contents.vocabulary:
+        raise changed(contents.root)
     if isinstance(contents, Checkpoint):
         expected = contents.files
         for one in done:

@@ -170,7 +170,7 @@ BESIDE: dict[str, Leak] = {
     ),
     "04-decoder-with-the-ending-of-a-text": Leak(
         added("notes.txt", half),
-        "does not drop 'notes.txt', which is a second form of the weights",
+        "does not drop 'notes.txt', which is a second form of the weights: a safetensors file under another name",
         recipe=keeping("notes.txt"),
     ),
     "04-decoder-in-a-file-without-a-header-that-is-kept": Leak(
