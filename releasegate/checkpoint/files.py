@@ -64,9 +64,6 @@ SIGNATURES: Mapping[bytes, str] = {
 """First bytes of such files, whatever they are called."""
 
 
-"""After four bytes, the start of a safetensors file: the upper half of the header's length, and the header."""
-
-
 def list_files(folder: Path) -> list[str]:
     """The path of every file under `folder`, dot-files included, sorted.
 
