@@ -7,11 +7,8 @@ import transformers.
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
-=======
 import subprocess
 import sys
->>>>>>> wt-loads
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
