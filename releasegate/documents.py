@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from releasegate.errors import DocumentError, Problem
+from releasegate.errors import DocumentError, Problem, nearest
 from releasegate.records import Record
 from releasegate.yamltext import Parsed, Path, parse_yaml
 
@@ -162,10 +162,23 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
             return "must not be empty", "write some text"
         case "value_error":
             return str(error["ctx"]["error"]), "correct it"
+        case "unknown_edit" if isinstance(error["input"], dict):
+            return _describe_verbs(error["input"], error["ctx"]["verbs"].split(), error["ctx"]["others"].split())
         case other if other.endswith(("_type", "_parsing")):
             return f"must be {_TYPES.get(other.rsplit('_', 1)[0], other)}; got {given}", "correct the value"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {given}", "correct the value"
+
+
+def _describe_verbs(given: dict[str, Any], verbs: list[str], others: list[str]) -> tuple[str, str]:
+    """What is wrong with a mapping that should have just one of `verbs` among its keys."""
+    found = [key for key in given if key in verbs]
+    if found:
+        return f"has {len(found)} verbs, {', '.join(found)}, where one is wanted", "write an edit for each"
+    odd = next((key for key in given if key not in others), None)
+    if odd is None:
+        return "has no verb", f"say what to do: one of {', '.join(verbs)}"
+    return f"no edit is called `{odd}`", nearest(odd, verbs, "remove it")
 
 
 def _shown(value: Any) -> str:

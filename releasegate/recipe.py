@@ -292,9 +292,14 @@ EDITS: Mapping[str, str] = {
 }
 
 
+_PARAMETERS = "rows dimension parallel expect std slices of key value less tokens"
+"""Keys of edits beside the verb."""
+
+
 def _kind_of_edit(value: Any) -> str | None:
     if isinstance(value, dict):
-        return next((f"<{kind}>" for kind in EDITS if kind in value), None)
+        given = [f"<{kind}>" for kind in EDITS if kind in value]
+        return given[0] if len(given) == 1 else None
     return next((f"<{kind}>" for kind in EDITS if hasattr(value, kind)), None)
 
 
@@ -326,7 +331,8 @@ Edit = Annotated[
     Discriminator(
         _kind_of_edit,
         custom_error_type="unknown_edit",
-        custom_error_message="must be one of " + ", ".join(EDITS),
+        custom_error_message="must have one verb of " + ", ".join(EDITS),
+        custom_error_context={"verbs": " ".join(EDITS), "others": _PARAMETERS},
     ),
 ]
 

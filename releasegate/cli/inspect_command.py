@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, output
@@ -31,7 +32,8 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
     Example:
       releasegate inspect examples/mini_chameleon/checkpoint
     """
-    recipes = _recipes(repo)
+    given = click.get_current_context().get_parameter_source("repo") is ParameterSource.COMMANDLINE
+    recipes = _recipes(GateRepository.around(repo) if given else GateRepository.here(repo))
     with Bars(quiet=quiet).reading(checkpoint, "compare" if duplicates else "inspect") as watch:
         found = inspect_checkpoint(checkpoint, recipes.values(), list_tensors=tensors, compare=duplicates, watch=watch)
     if format_ == "json":
@@ -43,9 +45,9 @@ def command(checkpoint: Path, tensors: bool, duplicates: bool, repo: Path, forma
     return Exit.YES if found.sound else Exit.CANNOT
 
 
-def _recipes(repo: Path) -> dict[str, Recipe]:
-    """The recipes of the gate repository around `repo`, else those that ship. Files that cannot be read are named."""
-    files = (GateRepository.here(repo) or GateRepository(starter())).recipe_files
+def _recipes(repository: GateRepository | None) -> dict[str, Recipe]:
+    """The recipes of the gate repository, else those that ship. Files that cannot be read are named."""
+    files = (repository or GateRepository(starter())).recipe_files
     recipes = files.read_all()
     for name, problems in recipes.broken.items():
         click.echo(f"recipe {name} was not tried: {problems[0].where}: {problems[0].what}", err=True)

@@ -74,7 +74,7 @@ def _head(found: Inspection) -> Iterator[str]:
     parts += [harmless(name) for name in (found.config_file, found.index_file) if name]
     parts += ["tensor-parallel shards"] if found.parallel else []
     yield " · ".join(parts)
-    yield f"{len(found.files):,} files of {decimal(found.size)}"
+    yield f"{_counted(len(found.files), 'file')} of {decimal(found.size)}"
     for name, total in (("model", found.model), ("beside it", found.beside)):
         if total.tensors or name == "model":
             yield f"{name}: {_total(total)}"
@@ -84,7 +84,12 @@ def _total(total: Totals) -> str:
     dtypes = [f"{one.dtype} {decimal(one.size)}" for one in total.dtypes[:8]]
     more = f", and {len(total.dtypes) - 8} more dtypes" if len(total.dtypes) > 8 else ""
     kinds = f" ({harmless(', '.join(dtypes))}{more})" if dtypes else ""
-    return f"{total.tensors:,} tensors, {total.parameters:,} parameters, {decimal(total.size)}{kinds}"
+    counts = f"{_counted(total.tensors, 'tensor')}, {_counted(total.parameters, 'parameter')}"
+    return f"{counts}, {decimal(total.size)}{kinds}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -137,8 +142,9 @@ def _findings(findings: Iterable[Finding]) -> Iterator[Text]:
 def _finding(group: list[Finding]) -> Text:
     first = group[0]
     text = Text(f"{first.level:<8}", style=_STYLES[first.level])
-    where = _some([one.where for one in group], len(group), 200)
-    text.append(f"{first.kind.replace('_', ' ')}: {where}: {harmless(first.what, 400)}", style="default")
+    places = [one.where for one in group if one.where != "."]
+    where = f"{_some(places, len(places), 200)}: " if places else ""
+    text.append(f"{first.kind.replace('_', ' ')}: {where}{harmless(first.what, 400)}", style="default")
     names, count = [name for one in group for name in one.names], sum(one.count for one in group)
     if names:
         text.append(f": {_some(names, count, 120)}", style="default")
@@ -155,7 +161,8 @@ def _some(names: list[str], count: int, most: int) -> str:
 
 def _recipe(fit: RecipeFit) -> Iterator[str]:
     if fit.fits:
-        yield f"recipe {fit.id}: accounts for every tensor and file by name"
+        idle = ", and takes nothing away from this checkpoint" if fit.takes_nothing else ""
+        yield f"recipe {fit.id}: accounts for every tensor and file by name{idle}"
         return
     yield f"recipe {fit.id}: does not fit"
     for label in fit.idle[:NAMES]:
@@ -163,6 +170,6 @@ def _recipe(fit: RecipeFit) -> Iterator[str]:
     if fit.tensors or fit.files:
         names = ", ".join(harmless(name) for name in fit.unaccounted[:NAMES])
         more = ", …" if len(fit.unaccounted) > NAMES else ""
-        yield f"  unaccounted for: {fit.tensors:,} tensors, {fit.files:,} files: {names}{more}"
+        yield f"  unaccounted for: {_counted(fit.tensors, 'tensor')}, {_counted(fit.files, 'file')}: {names}{more}"
     if fit.twice:
         yield f"  accounted for twice: {', '.join(harmless(name) for name in fit.twice[:NAMES])}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +14,16 @@ def _anchor(value: str) -> object:
     return parse_anchor(value, "--ledger-head")
 
 
-FILE = click.Path(path_type=Path)
+class _Place(click.Path):
+    """A path. The empty text, which an unset variable of a shell leaves, would stand for the folder one stands in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("is empty: name a file or folder (is a variable of the shell unset?)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Place(path_type=Path)
 
 model = click.option("--model", type=FILE, required=True, metavar="CHECKPOINT", help="Folder of the source checkpoint.")
 device = click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, cuda:N.")

@@ -10,7 +10,7 @@ from releasegate.checkpoint import read_contents
 from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.errors import Exit, VerifyError
+from releasegate.errors import Exit, NotFound, VerifyError
 from releasegate.repository import read_receipt, receipt_path
 from releasegate.stripping import verify_strip
 
@@ -31,6 +31,9 @@ def command(stripped: Path, receipt: Path | None, source: Path | None, loads: bo
     Example:
       releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
     """
+    if not stripped.is_dir():
+        what = "is a file, where a folder is wanted" if stripped.exists() else "there is no such folder"
+        raise NotFound(str(stripped), what, "name the folder of the stripped checkpoint")
     place = receipt or receipt_path(stripped)
     record = read_receipt(place)
     if record.rehearsal:

@@ -49,6 +49,7 @@ def _fit(recipe: Recipe, names: Names) -> RecipeFit:
     inside = [f"{file}:{name}" for file in opened for name in names.beside[file]]
     claims: dict[str, set[str]] = defaultdict(set)
     idle: list[str] = []
+    taken = False
     for one in patterns:
         plain = names.files if one.of_files else names.tensors
         found = [name for name in plain if matches(one.pattern, name, names.config)]
@@ -56,6 +57,7 @@ def _fit(recipe: Recipe, names: Names) -> RecipeFit:
             found += [name for name in inside if _means(one.pattern, name, names.config)]
         for name in found:
             claims[name].add("set" if one.label.split()[0] in ("set", "unset") else one.label)
+        taken = taken or (one.takes and bool(found))
         if one.needed and not found:
             idle.append(one.label)
     missed = [name for name in (*names.tensors, *inside) if name not in claims]
@@ -70,6 +72,7 @@ def _fit(recipe: Recipe, names: Names) -> RecipeFit:
         files=len(open_files),
         unaccounted=(*missed[:SHOWN], *open_files[:SHOWN]),
         twice=tuple(twice[:SHOWN]),
+        takes_nothing=not taken,
     )
 
 
@@ -91,12 +94,13 @@ def _rows_alone(labels: set[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """What an edit or `keep` is called, its pattern, whether that is of files, and whether it must match something."""
+    """What an edit or `keep` is called, its pattern, whether that is of files, must match, and takes something away."""
 
     label: str
     pattern: str
     of_files: bool
     needed: bool
+    takes: bool = False
 
 
 def _patterns(recipe: Recipe) -> Iterator[_Pattern]:
@@ -107,7 +111,7 @@ def _patterns(recipe: Recipe) -> Iterator[_Pattern]:
         expect = getattr(edit, "expect", None)
         optional = isinstance(expect, Between) and expect.min == 0
         pattern = getattr(edit, kind)
-        yield _Pattern(f"{kind} {pattern}", pattern, kind in _OF_FILES, not optional)
+        yield _Pattern(f"{kind} {pattern}", pattern, kind in _OF_FILES, not optional, kind not in ("set", "unset"))
     for pattern in recipe.keep.tensors:
         yield _Pattern(f"keep {pattern}", pattern, of_files=False, needed=False)
     for pattern in recipe.keep.files:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
-from releasegate.checkpoint.files import ADAPTERS
+from releasegate.checkpoint.files import ADAPTERS, open_regular
+from releasegate.errors import CheckpointError
 from releasegate.inspection.code import file_finding
 from releasegate.inspection.reading import SHOWN
 from releasegate.inspection.record import FileKind, Finding, Kind
@@ -27,11 +29,12 @@ _OF_KIND: Mapping[FileKind, tuple[Kind, str, str]] = {
 }
 
 
-def kind_findings(kinds: Mapping[str, FileKind]) -> Iterator[Finding]:
+def kind_findings(kinds: Mapping[str, FileKind], called_pickles: Collection[str] = ()) -> Iterator[Finding]:
     """Files that a published checkpoint has no need of, by what they are.
 
     Args:
         kinds: every file and what it is.
+        called_pickles: those that are called like pickles and are none.
     """
     history = [name for name in kinds if name.split("/")[0] in (".git", ".hg", ".svn")]
     if history:
@@ -55,7 +58,9 @@ def kind_findings(kinds: Mapping[str, FileKind]) -> Iterator[Finding]:
             )
         if kind == "code":
             yield file_finding(name)
-        elif kind in _OF_KIND and not (kind == "distributed" and name.endswith(".distcp")):
+        elif (
+            kind in _OF_KIND and name not in called_pickles and not (kind == "distributed" and name.endswith(".distcp"))
+        ):
             groups.setdefault(kind, []).append(name)
     for kind, names in groups.items():
         about, what, fix = _OF_KIND[kind]
@@ -67,3 +72,18 @@ def kind_findings(kinds: Mapping[str, FileKind]) -> Iterator[Finding]:
                 kind=about, level="concern", where=".", what=f"has {len(rest):,} more files of which each {what}", fix=fix,
                 count=len(rest), names=tuple(rest[:SHOWN]),
             )  # fmt: skip
+
+
+def called_pickles(root: Path, kinds: Mapping[str, FileKind]) -> list[str]:
+    """Files that are called like pickles, and are none: neither an archive of torch's, nor begun or ended as a pickle is."""
+    return [name for name, kind in kinds.items() if kind == "pickle" and not _may_be_pickle(root / name)]
+
+
+def _may_be_pickle(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            begin = file.read(4)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 1))
+            return begin.startswith((b"\x80", b"PK")) or file.read(1) == b"."
+    except (CheckpointError, OSError):
+        return True  # whoever reads it says what is wrong

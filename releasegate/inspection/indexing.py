@@ -106,9 +106,10 @@ def stray_findings(model: Model, held: Mapping[str, Held], names: Sequence[str])
     for file, found in held.items():
         if file not in model.files and found.tensors:
             size = sum(tensor.size for tensor in found.tensors)
-            what = (
-                f"is {by}, and holds {len(found.tensors):,} tensors of {size:,} bytes: they are published all the same"
-            )
+            count = len(found.tensors)
+            tensors = "a tensor" if count == 1 else f"{count:,} tensors"
+            too = "it is" if count == 1 else "they are"
+            what = f"is {by}, and holds {tensors} of {size:,} bytes: {too} published all the same"
             fix = "take it out, or name it in a recipe"
             yield _finding("not_in_index", "concern", file, what, fix, [tensor.name for tensor in found.tensors])
     for name in names:

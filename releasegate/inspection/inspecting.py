@@ -16,7 +16,7 @@ from releasegate.inspection.copies import copy_findings, doubled_findings, form_
 from releasegate.inspection.duplicates import duplicate_findings, hole_findings
 from releasegate.inspection.filekinds import HOLDS_TEXT, kind_of
 from releasegate.inspection.fitting import Names, fitting
-from releasegate.inspection.foreign import kind_findings
+from releasegate.inspection.foreign import called_pickles, kind_findings
 from releasegate.inspection.indexing import Model, choose_model, index_findings, stray_findings
 from releasegate.inspection.listing import Listing, list_everything
 from releasegate.inspection.reading import SHOWN, lone_parts, read_weights
@@ -27,6 +27,7 @@ from releasegate.inspection.record import (
     Finding,
     Inspection,
     Level,
+    RecipeFit,
     TensorFound,
 )
 from releasegate.inspection.states import file_findings as state_files
@@ -168,7 +169,7 @@ def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: b
     for file, data in looking.data.items():
         yield from quantisation_findings(file, data)
     yield from state_files(names)
-    yield from kind_findings(looking.kinds)
+    yield from kind_findings(looking.kinds, called_pickles(looking.listing.root, looking.kinds))
 
 
 def _odd(file: str, tensors: Iterable[Stored]) -> Iterator[Finding]:
@@ -210,7 +211,6 @@ def _inspection(
     beside = {file: held for file, held in looking.held.items() if file not in model.files}
     config_file, config = _config(looking)
     layout = looking.form.layout if looking.form else None
-    findings = sorted(looking.findings, key=lambda found: _LEVELS[found.level])
     mine = [tensor for file in model.files for tensor in looking.held[file].tensors]
     others = [tensor for held in beside.values() for tensor in held.tensors]
     structure = {*model.files, model.index_file}
@@ -220,6 +220,8 @@ def _inspection(
         files=[name for name in looking.names if name not in structure],
         config=config if isinstance(config, Mapping) else {},
     )
+    fits = tuple(fitting(recipes, layout, names))
+    findings = sorted(_settled(looking.findings, fits), key=lambda found: _LEVELS[found.level])
     return Inspection(
         path=path,
         sound=all(finding.level != "problem" for finding in findings),
@@ -234,7 +236,7 @@ def _inspection(
         components=tuple(_components(mine, beside)),
         files=tuple(_file(looking, model, name) for name in looking.names),
         findings=tuple(findings),
-        recipes=tuple(fitting(recipes, layout, names)),
+        recipes=fits,
         tensors=None
         if tensors is None
         else tuple(
@@ -242,6 +244,16 @@ def _inspection(
             for one in tensors
         ),
     )
+
+
+def _settled(findings: Iterable[Finding], fits: Iterable[RecipeFit]) -> Iterator[Finding]:
+    """A file beside the model that a fitting recipe accounts for is no concern."""
+    fit = next((one.id for one in fits if one.fits and not one.takes_nothing), None)
+    for found in findings:
+        if fit is not None and found.kind == "not_in_index" and found.level == "concern":
+            yield found.model_copy(update={"level": "note", "fix": f"recipe {fit} accounts for it"})
+        else:
+            yield found
 
 
 def _components(mine: list[Stored], beside: Mapping[str, Held]) -> Iterator[Component]:

@@ -126,6 +126,8 @@ class RecipeFit(Record):
     """The first of both."""
     twice: tuple[str, ...] = ()
     """The first that it accounts for more than once."""
+    takes_nothing: bool = False
+    """Whether no edit that takes something away matches anything: a strip by it would be refused."""
 
 
 class Inspection(Document):

@@ -30,6 +30,8 @@ _SCALES = re.compile(
 _NO_SCALE = re.compile(
     r"(?:^|[./])(?:logit_scale|layer_scale\w*|scale|ls_?scale|output_scale_embed|embed_scale|rope_scale)$"
 )
+_RANDOM = re.compile(r"(?:^|[._/])(?:\w*rng\w*|random_states?\w*)(?:$|[._/])", re.IGNORECASE)
+"""The state of a generator of random numbers is bytes, and quantises nothing."""
 _PACKED = re.compile(r"F4|F6_\w+|F8_\w+|U8|I8|I4|MXFP4|NVFP4|I?Q[0-9]\w*|TQ[0-9]\w*")
 _QUANT_KEYS = (
     "quantization_config",
@@ -108,6 +110,8 @@ def _kind(tensor: Stored) -> Kind | None:
         return "optimizer"
     if _EMA.search(tensor.name):
         return "ema"
+    if _RANDOM.search(tensor.name):
+        return None
     quantised = _PACKED.fullmatch(tensor.dtype) or (_SCALES.search(tensor.name) and not _NO_SCALE.search(tensor.name))
     return "quantised" if quantised else None
 

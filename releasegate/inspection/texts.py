@@ -40,6 +40,9 @@ _CARD = re.compile(
     r"(?:.*/)?(?:readme|license|licence|notice|copying|authors|citation|use_policy|model_card)[\w.-]*", re.IGNORECASE
 )
 
+_OF_TORCH = re.compile(r"(?:.*\.)?_metadata\.(?:.*\.)?version")
+"""Versions that torch notes of each module in every state dict."""
+
 _FIXES: Mapping[Sort, str] = {
     "secret": "revoke it, and take it out: it was readable by whoever had the file",
     "personal": "take it out, unless it is meant to be public",
@@ -169,9 +172,10 @@ def held_findings(file: str, held: Held) -> Iterator[Finding]:
     if architecture is not None:
         what, fix = f"holds keys beside its tensors; its architecture is {shown(architecture)}", "read them"
         yield _beside("values", "note", file, what, fix, held.metadata)
-    if held.values:
+    values = {key: value for key, value in held.values.items() if not _OF_TORCH.fullmatch(key)}
+    if values:
         fix = "a recipe names those that stay"
-        yield _beside("values", "note", file, "holds values beside its tensors", fix, held.values)
+        yield _beside("values", "note", file, "holds values beside its tensors", fix, values)
 
 
 def _beside(kind: Kind, level: Level, file: str, what: str, fix: str, data: Mapping[str, Any]) -> Finding:

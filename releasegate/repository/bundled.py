@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from releasegate.errors import UsageError
+from releasegate.repository.nesting import refuse_file
 
 PARTS = ("policies", "evals", "reports")
 _UNWANTED = shutil.ignore_patterns("__pycache__", "*.pyc", "examples")
@@ -21,8 +22,9 @@ def scaffold(target: Path) -> list[Path]:
     """The files of a new gate repository, written into `target`.
 
     Raises:
-        UsageError: a part is there already; nothing was written.
+        UsageError: a part is there already, or `target` is a file; nothing was written.
     """
+    refuse_file(target, UsageError)
     taken = [part for part in PARTS if (target / part).exists()]
     if taken:
         raise UsageError(str(target), f"already has {', '.join(taken)}", "choose another folder")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from releasegate.errors import NotFound, TrustError, UsageError
+from releasegate.repository.nesting import refuse_file
 from releasegate.repository.writing import sync_folder
 from releasegate.trust import PublicKey
 
@@ -42,8 +43,9 @@ def write_key(folder: Path, private: Ed25519PrivateKey, public: PublicKey, passp
         passphrase: what the private half is encrypted under; None: nothing.
 
     Raises:
-        UsageError: one of the files exists; nothing was written.
+        UsageError: one of the files exists, or `folder` is a file; nothing was written.
     """
+    refuse_file(folder, UsageError)
     files = KeyFiles(folder / f"{public.id}.key", folder / f"{public.id}.pub.yaml")
     for path in (files.private, files.public):
         if os.path.lexists(path):

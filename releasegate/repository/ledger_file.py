@@ -187,7 +187,11 @@ class LedgerFile:
             LedgerError: it is missing, held, no regular file, not whole, of another family, or not that of the anchor.
         """
         with _locked(self.path, os.O_RDONLY, fcntl.LOCK_SH, wait_s) as descriptor:
-            view = parse_ledger(_read_all(self.path, descriptor), str(self.path))
+            text = _read_all(self.path, descriptor)
+        if text and b'"event"' not in text:
+            fix = "name the ledger's own file; if this was it, restore it from where it is kept"
+            raise LedgerError(str(self.path), "is no ledger: no line of it is one", fix)
+        view = parse_ledger(text, str(self.path))
         _check(view, family, anchor)
         return view
 

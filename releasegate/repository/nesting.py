@@ -30,6 +30,20 @@ def refuse_nested(place: Path, source: Path, error: type[ReleaseGateError]) -> N
             raise error(str(place), what, "choose a place outside of it")
 
 
+def refuse_file(place: Path, error: type[ReleaseGateError]) -> None:
+    """Nothing, if `place` is a folder, or one can be made there.
+
+    Raises:
+        ReleaseGateError: of the kind `error`: it or what should hold it is a file.
+    """
+    for path in (place.absolute(), *place.absolute().parents):
+        if path.exists():
+            if not path.is_dir():
+                shown = place if path == place.absolute() else path
+                raise error(str(shown), "is a file, where a folder is wanted", "choose another place")
+            return
+
+
 def refuse_in_run(place: Path, error: type[ReleaseGateError]) -> None:
     """Nothing, if the new folder `place` lies in no run folder.
 

@@ -22,7 +22,7 @@ from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.repository.evidence_store import EvidenceStore
-from releasegate.repository.nesting import refuse_in_run, refuse_nested
+from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_nested
 from releasegate.repository.receipts import read_receipt, receipt_path
 from releasegate.repository.stored import Wording, read_stored
 from releasegate.repository.writing import write_whole
@@ -73,8 +73,9 @@ class RunFolder:
         """Nothing, if a run on the checkpoint `source` may lie here.
 
         Raises:
-            RunError: it would lie in a checkpoint or another run folder, or the source in it.
+            RunError: a file is there; it would lie in a checkpoint or another run folder, or the source in it.
         """
+        refuse_file(self.root, RunError)
         refuse_nested(self.root, source, RunError)
         refuse_in_run(self.root, RunError)
 

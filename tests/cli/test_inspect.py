@@ -119,6 +119,7 @@ def test_a_crowd_of_findings_is_cut_and_counted(tmp_path: Path, capsys: pytest.C
 
 def test_on_a_terminal_there_are_colours(tmp_path: Path) -> None:
     root = tiny().write(tmp_path / "model")
+    (root / "trainer_state.json").write_text("{}")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
     environment.pop("NO_COLOR", None)

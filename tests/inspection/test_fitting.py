@@ -32,8 +32,11 @@ DROP = {"drop": "a.*", "expect": 2}
         ([DROP], {"tensors": ["b"]}, {}, {"files": 1, "unaccounted": ("README",)}),
         ([DROP], {"files": ["*"]}, {}, {"tensors": 1, "unaccounted": ("b",)}),
         ([DROP], {"tensors": ["*"], "files": ["*"]}, {}, {"twice": ("a.0", "a.1")}),
-        ([{"drop": "c", "expect": 1}], {"tensors": ["*"], "files": ["*"]}, {}, {"idle": ("drop c",)}),
-        ([{"drop": "c", "expect": {"min": 0, "max": 1}}], {"tensors": ["*"], "files": ["*"]}, {}, {"fits": True}),
+        ([{"drop": "c", "expect": 1}], {"tensors": ["*"], "files": ["*"]}, {}, {"idle": ("drop c",), "takes_nothing": True}),
+        (
+            [{"drop": "c", "expect": {"min": 0, "max": 1}}], {"tensors": ["*"], "files": ["*"]}, {},
+            {"fits": True, "takes_nothing": True},
+        ),
         ([{"drop": "a.{>=depth}", "expect": 1}], {"tensors": ["a.{<depth}", "b"], "files": ["*"]}, {}, {"fits": True}),
         ([DROP], {"tensors": ["b"], "files": ["*"]}, {"x__pth": ["a.0"]}, {"fits": True}),
         ([DROP], {"tensors": ["b", "x.pth:*"], "files": ["README"]}, {"x__pth": ["a.0"]}, {"fits": True}),
@@ -49,7 +52,8 @@ DROP = {"drop": "a.*", "expect": 2}
             {"fits": True},
         ),
         (
-            [{"set": "README", "key": k, "value": 1} for k in "xy"], {"tensors": ["*"]}, {}, {"fits": True},
+            [{"set": "README", "key": k, "value": 1} for k in "xy"], {"tensors": ["*"]}, {},
+            {"fits": True, "takes_nothing": True},
         ),
     ],
 )  # fmt: skip

@@ -110,9 +110,9 @@ PLANTED: dict[str, tuple[Change, Kind, str, str]] = {
     "ghost": (index(lambda m: m.update(a=FIRST)), "index_mismatch", INDEX, "names tensors that are not in the shard"),
     "unindexed": (index(lambda m: m.pop("lm_head.weight")), "not_in_index", FIRST, f"holds tensors that {INDEX} does not"),
     "no_map": (put(INDEX, {"metadata": {}}), "index_malformed", INDEX, "has no weight_map"),
-    "stray": (tensors("old.safetensors", b__c=A), "not_in_index", "old.safetensors", f"is not in {INDEX}, and holds 1 tensors"),
-    "hidden": (tensors("notes.dat", b__c=A), "not_in_index", "notes.dat", f"is not in {INDEX}, and holds 1 tensors"),
-    "misnamed": (tensors("pytorch_model.bin", b__c=A), "not_in_index", "pytorch_model.bin", f"is not in {INDEX}, and holds 1"),
+    "stray": (tensors("old.safetensors", b__c=A), "not_in_index", "old.safetensors", f"is not in {INDEX}, and holds a tensor"),
+    "hidden": (tensors("notes.dat", b__c=A), "not_in_index", "notes.dat", f"is not in {INDEX}, and holds a tensor"),
+    "misnamed": (tensors("pytorch_model.bin", b__c=A), "not_in_index", "pytorch_model.bin", f"is not in {INDEX}, and holds a"),
     "second_index": (put("pytorch_model.bin.index.json", "{}"), "second_index", "pytorch_model.bin.index.json", "is an index"),
     "doubled": (tensors("old.safetensors", lm_head__weight=A), "doubled", "old.safetensors", "has tensors of the same names as"),
     "copy": (

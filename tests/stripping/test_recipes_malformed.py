@@ -28,10 +28,15 @@ MALFORMED: dict[str, tuple[str, int, str]] = {
     "unknown_edit": (
         "{remove: x, expect: 1}",
         5,
-        f"edits.0: must be one of {', '.join(EDITS)}; got a mapping",
+        "edits.0: no edit is called `remove`",
     ),
-    "no_edit": ("x", 5, f'edits.0: must be one of {", ".join(EDITS)}; got "x"'),
-    "two_edits": ("{drop: x, zero_fill: y, expect: 1}", 15, "edits.0.zero_fill: unknown key"),
+    "no_edit": ("x", 5, f'edits.0: must have one verb of {", ".join(EDITS)}; got "x"'),
+    "two_edits": (
+        "{drop: x, zero_fill: y, expect: 1}",
+        5,
+        "edits.0: has 2 verbs, drop, zero_fill, where one is wanted",
+    ),
+    "no_verb": ("{expect: 1}", 5, "edits.0: has no verb"),
     "nothing_expected": ("{drop: x}", 5, "edits.0.expect: missing"),
     "unknown_key": ("{drop: x, expects: 1, expect: 1}", 15, "edits.0.expects: unknown key"),
     "expects_none": ("{drop: x, expect: 0}", 23, "edits.0.expect: must be greater than or equal to 1; got 0"),
@@ -129,6 +134,16 @@ def test_a_malformed_edit_has_one_problem_at_its_place(name: str) -> None:
     assert problem.where == (f"recipe.yaml:7:{column}" if column else "recipe.yaml:1:1")
     assert problem.what == what
     assert problem.fix
+
+
+@pytest.mark.parametrize(
+    ("verb", "fix"),
+    [("drop_tensor", "drop_tokens"), ("zerofill", "zero_fill"), ("remove", "remove_rows"), ("st", "set")],
+)
+def test_a_verb_that_is_nearly_one_is_recognised(verb: str, fix: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse_document(Recipe, TEXT % f"{{{verb}: x, expect: 1}}", "recipe.yaml")
+    assert [problem.fix for problem in caught.value.problems] == [f"did you mean `{fix}`?"]
 
 
 def test_a_residual_names_tensors_or_files() -> None:

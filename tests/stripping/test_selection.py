@@ -95,7 +95,7 @@ WRONG: dict[str, tuple[Recipe, str]] = {
     "no_such_slice": (slices(slices={"ids": [4]}), "zero_slices layers.*: slice 4 does not exist; there are 4"),
     "more_slices_than_there_are": (
         slices(slices={"last": 5}),
-        "zero_slices layers.*: slice -1 does not exist; there are 4",
+        "zero_slices layers.*: has no last 5 slices; there are 4",
     ),
     "unequal_slices": (slices(of=3), "zero_slices layers.0.w: its 8 rows along dimension 0 are not 3 equal slices"),
     "slices_that_nobody_counts": (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from releasegate.checkpoint import Contents
+from releasegate.patterns import matches
 from releasegate.receipt import KeySet, LentParts, Ranges
 from releasegate.recipe import (
     DropFiles,
@@ -31,7 +32,7 @@ from releasegate.stripping.planning.fitting import Accounts, Fitting, fit
 from releasegate.stripping.planning.keys import key_edit, refuse_overlap
 from releasegate.stripping.planning.residuals import check_residual, lent_parts
 from releasegate.stripping.planning.selection import joined, row_edits, slice_edits, token_ids
-from releasegate.stripping.planning.ties import refuse_ties
+from releasegate.stripping.planning.ties import UNTIE, absent_by_tie, refuse_ties
 from releasegate.stripping.rows import count_of
 
 
@@ -117,6 +118,8 @@ def _tensor_edits(fitting: Fitting, tensors: Accounts) -> dict[str, TensorEdit]:
         match edit:
             case DropTensors() | ZeroFill():
                 names = tensors.claim(pattern_of(edit), label)
+                if not names and (tied := absent_by_tie(fitting, pattern_of(edit))):
+                    raise fitting.mismatch(f"{label}: matches no tensor: {tied}", UNTIE)
                 fitting.expect(edit.expect, len(names), label, "tensors")
                 outcome = TensorEdit("removed" if isinstance(edit, DropTensors) else "zero_filled")
                 found |= {part.key: outcome for name in names for part in fitting.parts[name]}
@@ -167,6 +170,7 @@ def _file_edits(fitting: Fitting, files: Accounts) -> tuple[tuple[str, ...], tup
         match edit:
             case DropFiles(drop_file=pattern):
                 names = files.claim(pattern, f"drop_file {pattern}")
+                _refuse_structure(fitting, pattern, names)
                 fitting.expect(edit.expect, len(names), f"drop_file {pattern}", "files")
                 dropped |= set(names)
             case SetKey() | UnsetKey():
@@ -176,6 +180,21 @@ def _file_edits(fitting: Fitting, files: Accounts) -> tuple[tuple[str, ...], tup
                 pass
     refuse_overlap(fitting, keys)
     return tuple(sorted(dropped)), tuple(keys)
+
+
+def _refuse_structure(fitting: Fitting, pattern: str, names: list[str]) -> None:
+    """The model's own files are not left out as files."""
+    contents, label = fitting.contents, f"drop_file {pattern}"
+    shard = next((name for name in contents.shards if matches(pattern, name, contents.config)), None)
+    if shard is not None and not names:
+        fix = "`drop` the tensors by name; a file of which no tensor stays is left out"
+        raise fitting.mismatch(f"{label}: {shard} holds the model's weights", fix)
+    if contents.index_file is not None and not names and matches(pattern, contents.index_file, contents.config):
+        fix = "leave that edit out"
+        raise fitting.mismatch(f"{label}: {contents.index_file} says where the weights lie, and is written anew", fix)
+    if contents.config_file in names:
+        fix = "keep it, and `set` or `unset` its keys"
+        raise fitting.mismatch(f"{label}: without {contents.config_file} nothing says what the model is", fix)
 
 
 def _refuse_foreign(fitting: Fitting, dropped: tuple[str, ...]) -> None:

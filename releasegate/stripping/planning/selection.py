@@ -26,6 +26,7 @@ from releasegate.recipe import (
 )
 from releasegate.stripping.edits import Outcome, TensorEdit
 from releasegate.stripping.planning.fitting import Fitting, Part
+from releasegate.stripping.planning.ties import UNTIE, absent_by_tie
 from releasegate.stripping.rows import count_of
 from releasegate.stripping.writing.noise import DTYPES
 
@@ -75,6 +76,8 @@ def row_edits(fitting: Fitting, edit: RowEdit, names: list[str]) -> dict[str, Te
     label = f"{kind_of(edit)} {pattern_of(edit)}"
     if len(names) != 1:
         what = f"{label}: matches {len(names)} tensors, and rows are of one tensor"
+        if not names and (tied := absent_by_tie(fitting, pattern_of(edit))):
+            raise fitting.mismatch(f"{label}: matches no tensor: {tied}", UNTIE)
         raise fitting.mismatch(what, "name one tensor of the checkpoint")
     parts = fitting.parts[names[0]]
     dimension = edit.dimension or 0
@@ -208,6 +211,8 @@ def slice_edits(fitting: Fitting, edit: SliceEdit, names: list[str]) -> dict[str
         slices = ((of - edit.slices.last, of - 1),)
     else:
         slices = joined(edit.slices.ranges)
+    if isinstance(edit.slices, Last) and edit.slices.last > of:
+        raise fitting.mismatch(f"{label}: has no last {edit.slices.last} slices; there are {of}", "correct the numbers")
     if slices[-1][1] >= of or slices[0][0] < 0:
         number = slices[-1][1] if slices[0][0] >= 0 else slices[0][0]
         raise fitting.mismatch(f"{label}: slice {number} does not exist; there are {of}", "correct the numbers")

@@ -12,6 +12,7 @@ from releasegate.stripping.planning.fitting import Fitting, Part
 from releasegate.stripping.planning.tokenrows import SIZES, counts_tokens, other_lengths
 
 UNTIE = "untie the embeddings first (save input and output as two tensors, tie_word_embeddings: false)"
+_HEADS = ("lm_head", "output", "head.weight", "embed_out")
 TIES = ("tie_word_embeddings", "tie_embeddings", "share_embeddings", "share_input_output_embed", "weight_tying")
 
 
@@ -43,6 +44,14 @@ def refuse_ties(fitting: Fitting, edits: Mapping[str, TensorEdit], config: Mappi
             if edit.outcome != "rows_removed" and parts[0].file in fitting.contents.shards:
                 _refuse_both_ends(fitting, stated, parts, edits)
     _refuse_shared_bytes(fitting, edits)
+
+
+def absent_by_tie(fitting: Fitting, pattern: str) -> str | None:
+    """Why no tensor has the name of an output embedding: the class takes the input embedding for it; `None` if not so."""
+    head = any(word in pattern for word in _HEADS)
+    if head and any(one.tied for one in _stated(fitting.contents.config)):
+        return f"{fitting.config_name} ties it to the input embedding, so that the class makes it of that"
+    return None
 
 
 def _stated(config: Mapping[str, Any]) -> Iterator[_Stated]:

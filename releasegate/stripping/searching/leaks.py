@@ -27,6 +27,11 @@ from releasegate.stripping.writing.steps import places, steps_of
 COPY = "the source has a second copy of it: name that in the recipe too, or list under `residual` what `copies` it"
 OFFER = "set, unset or drop that in the recipe, or list the file under `residual`"
 
+SUPPRESS = (
+    "suppress them (`{set: generation_config.json, key: suppress_tokens, tokens: {vocabulary: PATTERN}}`), "
+    "or list the file under `residual`"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Searched:
@@ -112,7 +117,9 @@ def search_output(
     sketched, unlike, alike = _same_numbers(output, watch)
     offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
-    offered = next((Problem(str(root / one.file), one.what, OFFER) for one in offers if one not in listed), None)
+    unlisted = (one for one in offers if one not in listed)
+    leaks = (Problem(str(root / one.file), one.what, SUPPRESS if one.of_tokens else OFFER) for one in unlisted)
+    offered = next(leaks, None)
     unsearched = {*too_plain, *unlike, *_unread(contents, plan)}
     return Searched(
         Leftovers(

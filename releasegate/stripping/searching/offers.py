@@ -19,6 +19,7 @@ _VOCABULARIES = ("vocab.json", "added_tokens.json")
 _SUPPRESSING = ("suppress_tokens", "bad_words_ids")
 _ROLE_OF_ID = re.compile(r"forced_.*|.*_token_ids?")
 _ROLE_OF_TEXT = re.compile(r".*_tokens?")
+_LISTS = "lists "
 _MARKED = re.compile(r"<.+>|\[.+\]")
 """Tokens that stand out of a text, so that finding one in a template means something."""
 _GENERIC = frozenset({"model", "module", "modules", "layer", "layers", "block", "blocks", "config", "base"})
@@ -31,6 +32,11 @@ class Offer:
 
     file: str
     what: str
+
+    @property
+    def of_tokens(self) -> bool:
+        """Whether tokens are listed whose rows are gone: suppressing them would be enough."""
+        return self.what.startswith(_LISTS)
 
 
 def gone_components(before: Iterable[str], after: Iterable[str]) -> list[str]:
@@ -151,7 +157,7 @@ def _tokens_offered(vocabulary: Mapping[str, int], ids: Collection[int]) -> Iter
     if offered:
         number, text = offered[0]
         count = "a token whose row is" if len(offered) == 1 else f"{len(offered):,} tokens whose rows are"
-        yield f"lists {count} gone and not suppressed: {text!r} ({number})" + (", …" if len(offered) > 1 else "")
+        yield f"{_LISTS}{count} gone and not suppressed: {text!r} ({number})" + (", …" if len(offered) > 1 else "")
 
 
 def _walk(data: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:
