@@ -106,7 +106,7 @@ def search_output(
     if watch:
         watch(sum(header.data_start for header in output.headers.values()))
     leak = leak or _near(output, near.copies)
-    offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
+    offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan), _dropped_tokens(contents, plan))
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
     for one in offers:
         if one not in listed:
@@ -197,6 +197,12 @@ def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
             elif length * joined in sizes and place.file in shards:
                 found |= {shards.index(place.file) * length + row for row in expand(edit.rows)}
     return found
+
+
+def _dropped_tokens(contents: Contents, plan: StripPlan) -> list[str]:
+    """Tokens that were taken out of the vocabulary, by their names."""
+    ids = frozenset(expand(plan.vocabulary)) if contents.vocabulary else frozenset()
+    return [token for token, identity in contents.vocabulary.items() if identity in ids]
 
 
 def _vocabulary_sizes(contents: Contents) -> set[int]:
