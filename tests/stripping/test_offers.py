@@ -172,7 +172,7 @@ def test_odd_values_are_no_offer_and_no_crash(data: Any, tmp_path: Path) -> None
         ("chat_template.jinja", "Draw: <boi>", "writes <boi> in its template, which is no token any more"),
         (
             "tokenizer_config.json",
-            {"chat_template": "<boi>"},
+            {"chat_template": "Draw <boi>"},
             "writes <boi> in its template, which is no token any more",
         ),
         ("processor_config.json", {"a": [{"b": "<boi>"}]}, "names <boi>, which is no token any more"),
