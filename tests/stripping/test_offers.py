@@ -164,3 +164,27 @@ def test_other_files_that_are_no_objects_are_passed_over(text: str, tmp_path: Pa
 def test_odd_values_are_no_offer_and_no_crash(data: Any, tmp_path: Path) -> None:
     for name in ("config__json", "tokenizer__json", "tokenizer_config__json", "generation_config__json", "vocab__json"):
         assert offers(tmp_path, ("vq",), **{name: data}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("chat_template.jinja", "Draw: <boi>", "writes <boi> in its template, which is no token any more"),
+        (
+            "tokenizer_config.json",
+            {"chat_template": "Draw <boi>"},
+            "writes <boi> in its template, which is no token any more",
+        ),
+        ("processor_config.json", {"a": [{"b": "<boi>"}]}, "names <boi>, which is no token any more"),
+    ],
+)
+def test_tokens_that_were_dropped_are_named_where_they_still_stand(
+    name: str, data: Any, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(data if isinstance(data, str) else json.dumps(data))
+    assert find_offers(tmp_path, [name], (), (), ["<boi>", "draw", "a"]) == [Offer(name, what)]
+
+
+def test_a_word_that_was_a_token_is_no_offer_nor_is_a_token_that_came_back(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"draw": "draw", "x": "<boi>", "vocabulary_map": {"<boi>": 3}}))
+    assert find_offers(tmp_path, ["config.json"], (), (), ["<boi>", "draw"]) == []

@@ -64,7 +64,9 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def find_offers(root: Path, files: Iterable[str], ids: Collection[int], gone: Iterable[str]) -> list[Offer]:
+def find_offers(
+    root: Path, files: Iterable[str], ids: Collection[int], gone: Iterable[str], dropped: Iterable[str] = ()
+) -> list[Offer]:
     """What the files under `root` still offer, in the order of the files.
 
     Args:
@@ -72,6 +74,7 @@ def find_offers(root: Path, files: Iterable[str], ids: Collection[int], gone: It
         files: names of its files; those that are neither JSON nor a template are passed over.
         ids: tokens whose rows were removed or zeroed.
         gone: components of which no tensor is left, as `gone_components` gives them.
+        dropped: tokens that were taken out of the vocabulary. Only those that stand out of a text are looked for.
 
     Raises:
         CheckpointError: a configuration is not valid JSON, or cannot be read.
@@ -88,6 +91,7 @@ def find_offers(root: Path, files: Iterable[str], ids: Collection[int], gone: It
     tokens = {text: number for name, data in objects.items() for text, number in _vocabulary(name, data).items()}
     marked = sorted(text for text, number in tokens.items() if number in removed and _MARKED.fullmatch(text))
     unsuppressed = removed - {number for name, data in objects.items() for number in _suppressed(name, data)}
+    absent = {text for text in dropped if _MARKED.fullmatch(text) and text not in tokens}
     offers: list[Offer] = []
     for name in sorted(objects.keys() | templates.keys()):
         data = objects.get(name, {})
@@ -95,9 +99,16 @@ def find_offers(root: Path, files: Iterable[str], ids: Collection[int], gone: It
         if _is_settings(name):
             offers += [Offer(name, what) for what in _roles(data, removed, tokens)]
             offers += [Offer(name, what) for what in _settings(data, gone)]
+            named = sorted(absent.intersection(_strings(data)))
+            offers += [Offer(name, f"names {token}, which is no token any more") for token in named]
         text = "\n".join([templates.get(name, ""), *_templates(data.get("chat_template"))])
         offers += [
             Offer(name, f"writes {token} in its template, and its row is gone") for token in marked if token in text
+        ]
+        offers += [
+            Offer(name, f"writes {token} in its template, which is no token any more")
+            for token in sorted(absent)
+            if token in text
         ]
     return offers
 
@@ -198,6 +209,15 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
     elif isinstance(value, Mapping):
         yield from _texts(value.get("content"))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text that stands as a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(one)
 
 
 def _templates(value: Any) -> Iterator[str]:
