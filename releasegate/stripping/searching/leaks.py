@@ -113,20 +113,9 @@ def search_output(
     """
     found = read_contents(root, strict=True)
     output = _Output(contents, plan, root, found, _names(contents, plan, found))
-<<<<<<< HEAD
     pieces, too_plain, copied = _same_bytes(output, files, watch)
     sketched, unlike, alike = _same_numbers(output, watch)
-    offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan))
-=======
-    needles = read_needles(contents.root, spans_to_search(contents, plan))
-    leak = _exact(output, search(needles, root, files, watch))
-    sketches = sketch_removed(contents.root, _removed(contents, plan), {**contents.shards, **contents.siblings})
-    near = search_near_copies(sketches, root, output.headers, watch=watch)
-    if watch:
-        watch(sum(header.data_start for header in output.headers.values()))
-    leak = leak or _near(output, near.copies)
     offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan), _dropped_tokens(contents, plan))
->>>>>>> wt-review
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
     unlisted = (one for one in offers if one not in listed)
     leaks = (Problem(str(root / one.file), one.what, SUPPRESS if one.of_tokens else OFFER) for one in unlisted)
@@ -241,22 +230,12 @@ def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
     return found
 
 
-<<<<<<< HEAD
-=======
 def _dropped_tokens(contents: Contents, plan: StripPlan) -> list[str]:
     """Tokens that were taken out of the vocabulary, by their names."""
     ids = frozenset(expand(plan.vocabulary)) if contents.vocabulary else frozenset()
     return [token for token, identity in contents.vocabulary.items() if identity in ids]
 
 
-def _vocabulary_sizes(contents: Contents) -> set[int]:
-    """How many rows a tensor has that has one for each token."""
-    nested = [value for value in contents.config.values() if isinstance(value, Mapping)]
-    sizes = {config.get("vocab_size") for config in (contents.config, *nested)}
-    return {size for size in (*sizes, max(contents.vocabulary.values(), default=-1) + 1) if type(size) is int and size}
-
-
->>>>>>> wt-review
 def _gone(contents: Contents, plan: StripPlan) -> list[str]:
     names = {key: place.entry.name for key, place in places(contents, plan).items()}
     empty = {key for key, edit in plan.tensors.items() if not edit.partial}
