@@ -149,7 +149,7 @@ def costs(folder: Path) -> None:
         )
         start = time.process_time()
         for _ in range(times):
-            search(needles, folder, ["k"])
+            list(search(needles, folder, ["k"]))
         exact = (time.process_time() - start) / times / size * (1 << 30)
         say(f"  n = {length}: near {near:.2f} (and {sketched:.2f} s for the sketches), exact {exact:.2f}")
 

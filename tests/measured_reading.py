@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _SCRIPT = """
@@ -43,6 +44,14 @@ class Reading:
     seconds: float
     megabytes: float
     modules: frozenset[str]
+
+
+@cache
+def torch_megabytes() -> float:
+    """The peak of a process that imports torch and does nothing: builds for CUDA take several times what others do."""
+    script = "import resource, torch; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def measured(module: str, name: str, path: Path) -> Reading:

@@ -499,7 +499,7 @@ def test_a_signal_ends_the_process_with_its_code_and_the_run_is_resumed(made: Ti
             break
         time.sleep(0.05)
     running.send_signal(number)
-    _, error = running.communicate(timeout=30)
+    _, error = running.communicate(timeout=120)
     assert running.returncode == code
     assert "run the same command again to resume" in error
     assert not made.run.decision_path.exists()
