@@ -19,7 +19,7 @@ import transformers
 
 from releasegate.checkpoint import dryload, loadable, read_contents
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
-from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
+from releasegate.checkpoint.loadable import NotChecked, check_loads
 from releasegate.errors import ChildError, NotLoadable
 from releasegate.stripping import plan_strip, write_strip
 from tests.layouts import LAYOUTS, Contents, write_contents
