@@ -1,4 +1,4 @@
-"""A program of ours in a process of its own, without the network and with a limit on time and on what it may say."""
+"""A program of this package in a process of its own, with a limit on time and on what it may say."""
 
 from __future__ import annotations
 

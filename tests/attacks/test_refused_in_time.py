@@ -116,9 +116,17 @@ def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
     make(tmp_path / "model")
     model = str(tmp_path / "model")
     commands = {
-        "strip": ["strip", model, "--recipe", "chameleon-hf/image_generation", "--out", str(tmp_path / "out")],
+        "strip": [
+            "strip",
+            model,
+            "--recipe",
+            "chameleon-hf/image_generation",
+            "--out",
+            str(tmp_path / "public" / "out"),
+        ],
         "inspect": ["inspect", model, "--format", "json"],
     }
+    (tmp_path / "public").mkdir()
     for command, arguments in commands.items():
         said = tmp_path / command
         done = subprocess.run(
@@ -135,5 +143,5 @@ def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
         assert "Traceback" not in said.read_text()
         assert seconds < SECONDS
         assert megabytes < (max(MEGABYTES, torch_megabytes() + 250) if name == "slack" else MEGABYTES)
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "public").iterdir())
     assert not (ROOT / "owned").exists()

@@ -46,19 +46,20 @@ def strip(root: Path, layout: str, recipe: str) -> Path:
 
 
 def strip_by(root: Path, edit: dict[str, Any]) -> Path:
-    """A tiny Llama stripped by that edit."""
+    """A tiny Llama stripped of its head and by that edit."""
     files = LAYOUTS["llama"].contents("tiny")
     names = {name for tensors in files.safetensors.values() for name in tensors}
+    others = [name for name in files.texts if "index" not in name and name != edit.get("set")]
     recipe = {
         "schema": "releasegate/recipe/v1",
         "id": "llama-hf/mistaken",
         "title": "A strip that was thought through badly",
         "rationale": "What is left is to be looked at.",
         "layout": "llama-hf",
-        "edits": [edit],
+        "edits": [edit, {"zero_fill": "lm_head.weight", "expect": 1}],
         "keep": {
-            "tensors": sorted(names - {edit.get("drop", "")}),
-            "files": [n for n in files.texts if "index" not in n],
+            "tensors": sorted(names - {edit.get("drop", ""), "lm_head.weight"}),
+            "files": others,
         },
     }
     (root / "policies" / "recipes" / "llama-hf").mkdir(parents=True)
