@@ -1,15 +1,9 @@
 """The program of the child process that loads a model without its weights. It imports nothing of releasegate.
 
 `loadable.py` runs it as a file, in an isolated interpreter. On standard input, as JSON: the class, the configuration,
-<<<<<<< HEAD
-that of generation if there is one, and dtype and shape of each tensor. On standard output, as one line of JSON:
-`["loaded", version, what is wrong]`, `["absent", what there is not]`, or `["raised", kind, text]`. It is given no file of
-the checkpoint, so that it can neither read weights nor run code from it.
-=======
 that of generation, and dtype and shape of each tensor. On standard output, as one line of JSON:
 `["loaded", version, what is left over]`, `["absent", what there is not]`, or `["raised", kind, text]`. It is given no
 file of the checkpoint, so that it can neither read weights nor run code from it.
->>>>>>> wt-loads
 
 Each tensor is handed to transformers as something that it slices, as it slices a safetensors file; what comes out is a
 tensor on the device `meta`, which has a shape and no data. Names, converters of fused experts, ties and shapes are
@@ -39,11 +33,7 @@ Answer = list[Any]
 
 
 class Stored:
-<<<<<<< HEAD
-    """A tensor of the checkpoint: transformers sees its dtype and can take the whole; remembers whether it was asked for."""
-=======
     """A tensor of the checkpoint, which can be taken as a whole, and remembers whether it was."""
->>>>>>> wt-loads
 
     def __init__(self, dtype: str, shape: list[int]) -> None:
         self.dtype, self.shape, self.used = dtype, shape, False
