@@ -63,8 +63,8 @@ def _holds_model(folder: Path) -> bool:
 def _has_model_keys(config: Path) -> bool:
     try:
         data = json.loads(config.read_bytes())
-    except ValueError:
-        return False
+    except (OSError, ValueError, RecursionError):
+        return False  # no loader could read it either
     return isinstance(data, dict) and any(key in data for key in MODEL_KEYS)
 
 

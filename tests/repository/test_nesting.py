@@ -70,11 +70,12 @@ def test_a_strip_into_a_checkpoint_is_refused(
     assert bytes_of(tmp_path) == before
 
 
-def test_another_programs_config_above_a_strip_does_not_matter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"editor": "vi"}', "[]", "no JSON", "[" * 100_000, ""])
+def test_another_programs_config_above_a_strip_does_not_matter(tmp_path: Path, text: str) -> None:
     shutil.copytree(RECIPES, tmp_path / "policies" / "recipes")
     (tmp_path / "evals").mkdir()
     source = tiny().write(tmp_path / "model")
-    (tmp_path / "config.json").write_text('{"editor": "vi"}')
+    (tmp_path / "config.json").write_text(text)
     command = ["strip", str(source), "--recipe", "chameleon-hf/image_generation", "--repo", str(tmp_path), "-q"]
     assert run([*command, "--out", str(tmp_path / "out")]) == 0
 
