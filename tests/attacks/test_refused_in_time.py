@@ -111,10 +111,10 @@ CASES: dict[str, tuple[Callable[[Path], None], str, str, Exit]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
+def test_refused_by_name_in_time(name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     make, refused, inspected, exit_code = CASES[name]
     make(tmp_path / "model")
-    model = str(tmp_path / "model")
+    model, public = str(tmp_path / "model"), tmp_path_factory.mktemp("public")
     commands = {
         "strip": [
             "strip",
@@ -122,11 +122,10 @@ def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
             "--recipe",
             "chameleon-hf/image_generation",
             "--out",
-            str(tmp_path / "public" / "out"),
+            str(public / "out"),
         ],
         "inspect": ["inspect", model, "--format", "json"],
     }
-    (tmp_path / "public").mkdir()
     for command, arguments in commands.items():
         said = tmp_path / command
         done = subprocess.run(
@@ -143,5 +142,5 @@ def test_refused_by_name_in_time(name: str, tmp_path: Path) -> None:
         assert "Traceback" not in said.read_text()
         assert seconds < SECONDS
         assert megabytes < (max(MEGABYTES, torch_megabytes() + 250) if name == "slack" else MEGABYTES)
-    assert not list((tmp_path / "public").iterdir())
+    assert not list(public.iterdir())
     assert not (ROOT / "owned").exists()
