@@ -131,6 +131,7 @@ def write(root: Path, size: Size, *, shards: int, sparse: bool) -> None:
     _write_file(root / "vqgan.safetensors", decoder, seed=0, sparse=sparse)
     config = {
         "model_type": "chameleon",
+        "num_hidden_layers": size.layers,
         "vocab_size": size.vocabulary,
         "tie_word_embeddings": False,
         "vocabulary_map": vocabulary(size),

@@ -97,6 +97,7 @@ def tiny(seed: int = 0, dtype: Any = np.float32) -> Tiny:
         config={
             "model_type": "chameleon",
             "vocab_size": rows,
+            "num_hidden_layers": 2,
             "tie_word_embeddings": False,
             "vocabulary_map": VOCABULARY,
             "vq_config": {"num_embeddings": 8},

@@ -84,7 +84,10 @@ def test_heads_that_are_zeroed_offer_no_tokens(tmp_path: Path) -> None:
     plain: dict[str, Any] = recipe().plain()
     q = "model.layers.0.self_attn.q_proj.weight"
     edits = [*plain["edits"], {"zero_slices": q, "slices": {"last": 1}, "of": 9, "expect": 1}]
-    tensors = [*(one for one in plain["keep"]["tensors"] if one != "model.layers.*"), "model.layers.1.*"]
+    tensors = [
+        *(one for one in plain["keep"]["tensors"] if one != "model.layers.{<num_hidden_layers}.*"),
+        "model.layers.1.*",
+    ]
     residual = [*plain["residual"], {"tensors": q, "why": "Its other heads stay."}]
     checkpoint = open_checkpoint(made.write(tmp_path / "model"))
     made_recipe = recipe(edits=edits, keep={**plain["keep"], "tensors": tensors}, residual=residual)

@@ -264,6 +264,7 @@ def test_a_receipt_with_digests_of_whole_files_verifies_with_its_source(tmp_path
     """The golden strip was written when safetensors files had the digest of all their bytes in manifests."""
     golden = Path(__file__).parents[1] / "golden" / "v1" / "run" / "stripped"
     made = tiny()
+    del made.config["num_hidden_layers"]  # as it was then
     made.config["abilities"] = {"drawing": 0.9, "naming": 0.95}
     source = made.write(tmp_path / "model")
     done = verify_strip(golden, receipt_of(golden), source)

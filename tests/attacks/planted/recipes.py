@@ -84,9 +84,9 @@ def one_slice(plain: dict[str, Any]) -> None:
             "expect": 1,
         }
     )
-    plain["keep"]["tensors"].remove("model.layers.*")
+    plain["keep"]["tensors"].remove("model.layers.{<num_hidden_layers}.*")
     plain["keep"]["tensors"].append("model.layers.1.*")
-    plain["residual"] = [one for one in plain["residual"] if one["tensors"] != "model.layers.*"]
+    plain["residual"] = [one for one in plain["residual"] if one["tensors"] != "model.layers.{<num_hidden_layers}.*"]
 
 
 def fill(pattern: str, expect: int) -> Any:
@@ -114,9 +114,9 @@ def beside_itself(control: Tiny) -> None:
 def half_of_a_layer(plain: dict[str, Any]) -> None:
     """Empties columns of a layer."""
     plain["edits"].append({"zero_rows": LAYER, "rows": {"ids": [[0, 15]]}, "dimension": 1, "expect": 16})
-    plain["keep"]["tensors"].remove("model.layers.*")
+    plain["keep"]["tensors"].remove("model.layers.{<num_hidden_layers}.*")
     plain["keep"]["tensors"].append(OTHER_LAYER)
-    plain["residual"] = [one for one in plain["residual"] if one["tensors"] != "model.layers.*"]
+    plain["residual"] = [one for one in plain["residual"] if one["tensors"] != "model.layers.{<num_hidden_layers}.*"]
     plain["residual"].append({"tensors": LAYER, "why": "The other columns stay."})
 
 
