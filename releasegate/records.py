@@ -87,15 +87,6 @@ def refuse_duplicate_keys(text: str | bytes) -> None:
     Raises:
         ValueError: it is not, or it holds NaN or an infinity.
     """
-    parse_json(text)
-
-
-def parse_json(text: str | bytes) -> Any:
-    """What the JSON `text` holds.
-
-    Raises:
-        ValueError: it is not JSON, it holds NaN or an infinity, or an object has a key twice.
-    """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -108,6 +99,6 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from releasegate.checkpoint import Contents, Header, Watch, read_contents
+from releasegate.checkpoint import Contents, Header, Place, Watch, read_contents
 from releasegate.errors import Problem
 from releasegate.patterns import matches
 from releasegate.receipt import Leftovers, NearCopyFound, Offer, Unsearched, expand
@@ -50,6 +50,7 @@ class _Output:
         plan: what was done.
         root: the output.
         found: what lies there.
+        where: where in the source each tensor lies that is accounted for, by its name in the plan.
         names: the names of its tensors in the plan, by file and name; a file whose tensors are not listed is `FILE:NAME`.
         seen: copies that the recipe lists, by part and tensor.
         begins: where the tensors of a file begin, in bytes, and their names in the plan; of files that were asked about.
@@ -59,6 +60,7 @@ class _Output:
     plan: StripPlan
     root: Path
     found: Contents
+    where: Mapping[str, Place]
     names: Mapping[tuple[str, str], str]
     seen: dict[tuple[str, str], NearCopyFound] = field(default_factory=dict)
     begins: dict[str, tuple[list[int], list[str]]] = field(default_factory=dict)
@@ -112,10 +114,13 @@ def search_output(
         CheckpointError: a file cannot be read.
     """
     found = read_contents(root, strict=True)
-    output = _Output(contents, plan, root, found, _names(contents, plan, found))
+    where = places(contents, plan)
+    output = _Output(contents, plan, root, found, where, _names(contents, plan, found))
     pieces, too_plain, copied = _same_bytes(output, files, watch)
     sketched, unlike, alike = _same_numbers(output, watch)
-    offers = find_offers(root, files, _tokens(contents, plan), _gone(contents, plan), _dropped_tokens(contents, plan))
+    offers = find_offers(
+        root, files, _tokens(contents, plan, where), _gone(plan, where), _dropped_tokens(contents, plan)
+    )
     listed = [one for one in offers if any(r.files and matches(r.files, one.file) for r in plan.residual)]
     unlisted = (one for one in offers if one not in listed)
     leaks = (Problem(str(root / one.file), one.what, SUPPRESS if one.of_tokens else OFFER) for one in unlisted)
@@ -147,7 +152,7 @@ def _same_numbers(output: _Output, watch: Watch | None) -> tuple[int, Sequence[U
     """The same for vectors and their near copies."""
     contents = output.contents
     headers = {**contents.shards, **contents.siblings}
-    sketches = sketch_removed(contents.root, _removed(contents, output.plan), headers)
+    sketches = sketch_removed(contents.root, _removed(contents, output.plan, output.where), headers)
     near = search_near_copies(sketches, output.root, output.headers, watch=watch)
     if watch:
         watch(sum(header.data_start for header in output.headers.values()))
@@ -193,8 +198,8 @@ def _near(output: _Output, copies: Sequence[NearCopy]) -> Problem | None:
     return None
 
 
-def _removed(contents: Contents, plan: StripPlan) -> Iterator[RemovedPart]:
-    where, headers = places(contents, plan), {**contents.shards, **contents.siblings}
+def _removed(contents: Contents, plan: StripPlan, where: Mapping[str, Place]) -> Iterator[RemovedPart]:
+    headers = {**contents.shards, **contents.siblings}
     for key, edit in plan.tensors.items():
         place = where[key]
         rows = edit.rows if edit.partial else None
@@ -213,9 +218,9 @@ def _unread(contents: Contents, plan: StripPlan) -> Iterator[Unsearched]:
             yield Unsearched(part=file, pieces=1, why="left out unread: searched for as bytes, not as tensors")
 
 
-def _tokens(contents: Contents, plan: StripPlan) -> set[int]:
+def _tokens(contents: Contents, plan: StripPlan, where: Mapping[str, Place]) -> set[int]:
     """Tokens whose row was emptied and stays in place, in a tensor that has one for each token."""
-    where, sizes = places(contents, plan), vocabulary_sizes(contents)
+    sizes = vocabulary_sizes(contents)
     others, shards = other_lengths(contents.config), sorted(contents.shards)
     found: set[int] = set()
     for key, edit in plan.tensors.items():
@@ -236,7 +241,7 @@ def _dropped_tokens(contents: Contents, plan: StripPlan) -> list[str]:
     return [token for token, identity in contents.vocabulary.items() if identity in ids]
 
 
-def _gone(contents: Contents, plan: StripPlan) -> list[str]:
-    names = {key: place.entry.name for key, place in places(contents, plan).items()}
+def _gone(plan: StripPlan, where: Mapping[str, Place]) -> list[str]:
+    names = {key: place.entry.name for key, place in where.items()}
     empty = {key for key, edit in plan.tensors.items() if not edit.partial}
     return gone_components(names.values(), [name for key, name in names.items() if key not in empty])
