@@ -72,6 +72,52 @@ class TokenisesImages(Protocol):
         """
 
 
+class Detection(NamedTuple):
+    """What a watermark detector says of n clips of t samples.
+
+    Attributes:
+        score: float32 [n] in [0, 1]; higher is more surely marked. How it comes from the rest is the subject's `rule`.
+        presence: float32 [n, t] in [0, 1], for each sample of the audio; the score everywhere where the detector tells nothing
+            along time.
+        bits: float32 [n, k] in [0, 1], how surely each bit of the message is 1; k is 0 where no message is carried.
+    """
+
+    score: Tensor
+    presence: Tensor
+    bits: Tensor
+
+
+class WatermarksAudio(Protocol):
+    """Puts a watermark into audio, and finds it again. Audio is mono, float32 [n, t] in [-1, 1], at `rate`."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the audio that it takes."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of the message that it carries; 0 if none."""
+
+    @property
+    def rule(self) -> str:
+        """How the score of a clip comes from what the detector says, in words."""
+
+    def mark(self, audio: Tensor, messages: Tensor) -> Tensor:
+        """float32 [n, t], the marked clips; each depends on its own row alone.
+
+        Args:
+            audio: float32 [n, t] in [-1, 1].
+            messages: int64 [n, bits], each 0 or 1.
+        """
+
+    def detect(self, audio: Tensor) -> Detection:
+        """What the detector says of each clip, which depends on its own row alone. Gradients flow to `audio`.
+
+        Args:
+            audio: float32 [n, t] in [-1, 1].
+        """
+
+
 @dataclass(frozen=True)
 class Lending:
     """Parts of another checkpoint that whoever attacks a stripped one is given, since they can be had elsewhere.
@@ -115,6 +161,16 @@ SUBJECTS: Mapping[str, SubjectKind] = {
     "chameleon": SubjectKind(
         module="releasegate.subjects.chameleon",
         provides=frozenset({"GeneratesImages", "CaptionsImages", "TokenisesImages"}),
+        deterministic=True,
+    ),
+    "audioseal": SubjectKind(
+        module="releasegate.subjects.audioseal",
+        provides=frozenset({"WatermarksAudio"}),
+        deterministic=True,
+    ),
+    "perth": SubjectKind(
+        module="releasegate.subjects.perth",
+        provides=frozenset({"WatermarksAudio"}),
         deterministic=True,
     ),
 }

@@ -1,0 +1,1 @@
+"""Sound: reading, resampling, and how good a clip still is beside what it was."""
