@@ -18,12 +18,19 @@ GATEABLE: tuple[MetricType, ...] = ("bernoulli", "bounded_mean", "thresholded")
 
 
 class Threshold(Record):
-    """How scores become yes or no: at a threshold that calibration negatives set, on the side that hurts the release."""
+    """How scores become yes or no: at a threshold that calibration items set.
+
+    By negatives alone, on the side that hurts the release, at half of alpha: then the rate among all negatives is known. With
+    positives too, frozen between the two: nothing is claimed of either rate then, and both are judged on fresh items.
+    """
 
     negatives: Identifier
     """The metric of the calibration items that carries their scores; higher is more like what is detected."""
     rate: Annotated[float, Field(gt=0, lt=1)]
-    """The share of negatives that may be flagged (a safeguard) or must be accepted (misuse)."""
+    """The share of negatives that may be flagged (a safeguard) or must be accepted (misuse); of a frozen threshold, the
+    share of the calibration negatives that may lie above it."""
+    positives: Identifier | None = None
+    """The metric of the calibration items that are to be flagged, which freezes the threshold."""
 
 
 class Metric(Record):
@@ -177,8 +184,8 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
     if (metric.threshold is not None or metric.judged_by is not None) and not card.items.calibration:
         key = "threshold" if metric.threshold is not None else "judged_by"
         yield problem(key, "rests on calibration items, and there are none", "state their number: `items.calibration`")
-    if metric.threshold is not None and metric.threshold.negatives not in card.metrics:
-        yield problem("threshold", f"no metric {metric.threshold.negatives!r}", "name the metric of the negatives")
+    if metric.threshold is not None:
+        yield from _threshold_problems(located, card, name, metric.threshold)
     if metric.judged_by is not None:
         shown = {m.shows for m in card.metrics.values() if m.of_instrument == metric.judged_by}
         missing = sorted({"sensitivity", "specificity"} - shown)
@@ -187,3 +194,18 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
             yield problem("judged_by", what, "add it, with `of_instrument` and `shows`")
         if metric.type != "bernoulli":
             yield problem("judged_by", "only a bernoulli metric is a yes or no", "remove it")
+
+
+def _threshold_problems(
+    located: Located[EvalCard], card: EvalCard, name: str, threshold: Threshold
+) -> Iterator[Problem]:
+    for key in ("negatives", "positives"):
+        named = getattr(threshold, key)
+        if named is not None and named not in card.metrics:
+            yield located.problem(
+                ("metrics", name, "threshold"), f"no metric {named!r}", f"name the metric of the {key}"
+            )
+    if threshold.positives == threshold.negatives:
+        yield located.problem(
+            ("metrics", name, "threshold", "positives"), "is the metric of the negatives", "name another, or remove it"
+        )

@@ -116,6 +116,36 @@ def threshold(scores: ArrayLike, rate: float, side: Side, alpha: float, failed: 
     return Threshold(float(given[place]), rank, n, side)
 
 
+def frozen_threshold(negatives: ArrayLike, positives: ArrayLike, rate: float, side: Side) -> Threshold:
+    """The threshold half-way between calibration negatives and positives: frozen, and known for nothing.
+
+    At most `rate` of the negatives lie above it, and no more positives below it than that costs; of the scores that do as
+    well it is the middle. Nothing follows from it for other items: what is flagged of either kind is to be judged on fresh
+    ones, which had no part in the choice, each at the full alpha.
+
+    Args:
+        negatives, positives: scores, in any order; higher is more like what is detected.
+        rate: in (0, 1).
+        side: of the requirement on what is flagged, for ties alone.
+
+    Raises:
+        ValueError: there are no scores of one kind, or a score is not a number.
+
+    >>> frozen_threshold([0, .1, .2], [.6, .9], .01, "at_least").value
+    0.4
+    """
+    below, above = np.sort(_numbers(negatives))[::-1], _numbers(positives)
+    if not len(below) or not len(above) or not 0 < rate < 1:
+        raise ValueError(
+            f"no threshold between {len(below)} negatives and {len(above)} positives at a rate of {rate:g}"
+        )
+    rank = int(rate * len(below)) + 1
+    floor = float(below[rank - 1])
+    over = above[above > floor]
+    value = (floor + float(over.min())) / 2 if len(over) else floor
+    return Threshold(value, rank, len(below), side)
+
+
 def _numbers(scores: ArrayLike) -> NDArray[np.float64]:
     given = np.asarray(scores, dtype=np.float64)
     if not np.all(np.isfinite(given)):

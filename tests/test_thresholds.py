@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from releasegate.intervals import Side
-from releasegate.thresholds import Threshold, negatives_needed, rank_of, threshold
+from releasegate.thresholds import Threshold, frozen_threshold, negatives_needed, rank_of, threshold
 
 SIDES: tuple[Side, Side] = ("at_least", "at_most")
 
@@ -109,3 +109,38 @@ def test_a_score_that_is_not_a_number_is_refused(score: float) -> None:
 def test_a_rate_or_alpha_that_is_none_is_refused(rate: float, alpha: float) -> None:
     with pytest.raises(ValueError, match="no threshold for a rate"):
         rank_of(1000, rate, "at_least", alpha)
+
+
+SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
+
+
+@given(SCORES, SCORES, st.sampled_from([0.01, 0.05, 0.2]))
+def test_a_frozen_threshold_lets_few_negatives_pass_and_no_other_such_threshold_catches_more_positives(
+    negatives: list[float], positives: list[float], rate: float
+) -> None:
+    cut = frozen_threshold(negatives, positives, rate, "at_least").value
+    passing = [sum(score > at for score in negatives) <= rate * len(negatives) for at in (cut, *negatives, *positives)]
+    caught = [sum(score > at for score in positives) for at in (cut, *negatives, *positives)]
+    assert passing[0]
+    assert caught[0] == max(n for n, fits in zip(caught, passing, strict=True) if fits)
+
+
+@pytest.mark.parametrize(
+    ("negatives", "positives", "expected"),
+    [
+        ([0.0, 0.2], [0.6, 1.0], 0.4),
+        ([0.5], [0.5], 0.5),
+        ([0.9], [0.1], 0.9),
+        ([*[0.0] * 99, 0.9], [0.8], 0.4),
+    ],
+)
+def test_where_a_frozen_threshold_stands(negatives: list[float], positives: list[float], expected: float) -> None:
+    assert frozen_threshold(negatives, positives, 0.01, "at_most").value == pytest.approx(expected)
+
+
+def test_without_scores_of_both_kinds_nothing_is_frozen() -> None:
+    for negatives, positives in (([], [1.0]), ([1.0], [])):
+        with pytest.raises(ValueError, match="no threshold between"):
+            frozen_threshold(negatives, positives, 0.01, "at_least")
+    with pytest.raises(ValueError, match="not a number"):
+        frozen_threshold([math.nan], [1.0], 0.01, "at_least")

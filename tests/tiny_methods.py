@@ -44,11 +44,16 @@ JUDGE = {"judge": {"title": "Judge", "files": ["judge.bin"], "source": "made"}}
 SPEAKERS = {"speaker": {"title": "Speaker"}, "attack": {"title": "Attack", "gate": True}}
 
 
-def eval_card(metrics: Mapping[str, Any], *, rate: float = 0.1, **changes: Any) -> EvalCard:
-    """The card of the eval `tested` with these metrics, and calibration items for a threshold or a judge."""
+def eval_card(metrics: Mapping[str, Any], *, rate: float = 0.1, frozen: bool = False, **changes: Any) -> EvalCard:
+    """The card of the eval `tested` with these metrics, and calibration items for a threshold or a judge.
+
+    Args:
+        frozen: whether calibration positives freeze the threshold.
+    """
     plain = dict(metrics)
     if "caught" in plain:
-        plain |= {"caught": {**CAUGHT, "threshold": {"negatives": "clean", "rate": rate}}, "clean": CLEAN}
+        threshold = {"negatives": "clean", "rate": rate} | ({"positives": "marked"} if frozen else {})
+        plain |= {"caught": {**CAUGHT, "threshold": threshold}, "clean": CLEAN} | ({"marked": CLEAN} if frozen else {})
     if "said" in plain:
         plain |= {"said": SAID, "sensitive": SENSITIVE, "specific": SPECIFIC}
         changes["instruments"] = JUDGE

@@ -124,7 +124,7 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
         method = e.method.replace("_", " ")
         yield f"  bounds    {interval} ({method}, each at alpha {e.alpha:.4f})"
     if worst.threshold is not None:
-        yield f"  flagged   from a score of {worst.threshold:g}, set on calibration negatives"
+        yield f"  flagged   from a score of {worst.threshold:g}, set on calibration items"
     if worst.tested_limit is not None:
         yield f"  judge     its errors move the limit to {worst.tested_limit:g}"
     if worst.reason in ("want_of_evidence", "does_not_count"):

@@ -109,7 +109,8 @@ def _idle_excuse(plan: Plan, r: Requirement, parts: list[Slice], alpha: float) -
 def _halved(r: Requirement, card: EvalCard) -> bool:
     metric = card.metrics[r.metric_name]
     paired = r.margin is not None and metric.type == "bernoulli" and not r.sequential
-    return paired or (r.margin is None and (metric.judged_by is not None or metric.threshold is not None))
+    claimed = metric.threshold is not None and metric.threshold.positives is None  # a frozen one claims no rate
+    return paired or (r.margin is None and (metric.judged_by is not None or claimed))
 
 
 def _limit(r: Requirement) -> tuple[Side, float]:

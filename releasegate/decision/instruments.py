@@ -1,7 +1,8 @@
 """What calibration items do to a requirement: a threshold for scores, or a limit moved for a judge's errors.
 
 Both spend half of the requirement's alpha; the rate is then judged at the other half. A lost calibration item moves the limit
-against the release, so a violation may end a test early only where none was lost.
+against the release, so a violation may end a test early only where none was lost. A frozen threshold, of which nothing is
+claimed, spends nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from releasegate.decision.estimating import Rule, with_values
-from releasegate.evalcard import EvalCard, Metric
+from releasegate.evalcard import EvalCard, Metric, Threshold
 from releasegate.evidence import FAILED, MEASURED, Columns
 from releasegate.noisy import Answers, moved_limit
-from releasegate.thresholds import threshold
+from releasegate.thresholds import Threshold as Cut
+from releasegate.thresholds import frozen_threshold, threshold
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,17 @@ def _moved(
 
 def _answers(name: str, calibration: Columns | None) -> Answers:
     """How often the judge was right on the calibration items that carry a metric; failed and missing ones are failed."""
-    if calibration is None or name not in calibration.values:
-        return Answers(0, 0)
-    planned = sum(cell.n for cell in calibration.cells if name in cell.metrics)
-    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
-    scored = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32)) & (calibration.state == MEASURED)
-    return Answers(int(calibration.values[name][scored].sum()), planned, planned - int(scored.sum()))
+    planned, right = _scores(name, calibration)
+    return Answers(int(right.sum()), planned, planned - len(right))
 
 
 def _thresholded(
     name: str, metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
 ) -> Prepared:
-    halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     how = metric.threshold
+    if how is not None and how.positives is not None:
+        return _frozen(name, how, how.positives, columns, calibration, rule)
+    halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     if how is None or calibration is None or how.negatives not in calibration.values:
         return Prepared(None, halved, problem="no calibration negatives were measured, so there is no threshold")
     places, lost = _negatives(how.negatives, card, calibration)
@@ -84,10 +85,40 @@ def _thresholded(
         cut = threshold(scores, how.rate, rule.side, rule.alpha, failed=lost)
     except ValueError as error:
         return Prepared(None, halved, problem=str(error))
-    flagged = None
-    if columns is not None and name in columns.values:
-        flagged = with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
-    return Prepared(flagged, replace(halved, refutes=not lost), threshold=cut.value)
+    return Prepared(_flagged(name, columns, cut), replace(halved, refutes=not lost), threshold=cut.value)
+
+
+def _frozen(
+    name: str, how: Threshold, positives: str, columns: Columns | None, calibration: Columns | None, rule: Rule
+) -> Prepared:
+    """At a threshold that stands between calibration negatives and positives, all of which must be there.
+
+    Losing some would move it, and nobody could say which way that helps.
+    """
+    scores = [_scores(metric, calibration) for metric in (how.negatives, positives)]
+    lost = sum(planned - len(found) for planned, found in scores)
+    if lost or not all(planned for planned, _ in scores):
+        planned = sum(planned for planned, _ in scores)
+        what = f"{lost} of {planned} calibration items failed or are missing" if planned else "nothing was calibrated"
+        return Prepared(None, replace(rule, refutes=False), problem=f"{what}, so there is no threshold")
+    cut = frozen_threshold(scores[0][1], scores[1][1], how.rate, rule.side)
+    return Prepared(_flagged(name, columns, cut), rule, threshold=cut.value)
+
+
+def _scores(name: str, calibration: Columns | None) -> tuple[int, NDArray[np.float64]]:
+    """How many calibration items carry a metric, and the scores of those that have one."""
+    if calibration is None or name not in calibration.values:
+        return 0, np.zeros(0)
+    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
+    scored = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32)) & (calibration.state == MEASURED)
+    return sum(calibration.cells[i].n for i in carrying), calibration.values[name][scored]
+
+
+def _flagged(name: str, columns: Columns | None, cut: Cut) -> Columns | None:
+    """The columns with scores turned into yes and no."""
+    if columns is None or name not in columns.values:
+        return None
+    return with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
 
 
 def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndarray, int]:

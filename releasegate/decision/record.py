@@ -100,7 +100,7 @@ class SliceFinding(Record):
     tested_limit: float | None = None
     """What the bounds were compared with, where a judge's errors moved the limit."""
     threshold: float | None = None
-    """The score that calibration negatives set, of a thresholded metric."""
+    """The score that calibration items set, of a thresholded metric."""
     problem: str | None = None
     """Why the instrument cannot carry it, or its excuse cannot be judged, if that is what is wanting."""
     excused: Excused | None = None

@@ -88,6 +88,21 @@ def _caught(draw: st.DrawFn, **keys: Any) -> Trial:
     return Trial(card, "caught", _limit(draw, **keys), gate, calibration, calibration_cells=cells, planned=(N,))
 
 
+def _frozen(draw: st.DrawFn, **keys: Any) -> Trial:
+    """Calibration negatives from 0 to 2, positives from 1 to 3, some of them lost."""
+    cells = (Cell(labels={}, metrics=("clean",), n=20), Cell(labels={}, metrics=("marked",), n=20))
+    whole: list[Outcome] = [1.0] * 20
+    lost = [draw(st.sampled_from([whole, outcome])) for outcome in (draw(outcomes(20)), draw(outcomes(20)))]
+    calibration = [
+        (kind, o if o is None or o == "failed" else kind + i / 10)
+        for kind in range(2)
+        for i, o in enumerate(lost[kind])
+    ]
+    card = eval_card({"caught": {}}, rate=0.1, frozen=True)
+    gate = _pooled(draw, draw(st.sampled_from([2.5, 10.0])))
+    return Trial(card, "caught", _limit(draw, **keys), gate, calibration, calibration_cells=cells, planned=(N,))
+
+
 def _said(draw: st.DrawFn, **keys: Any) -> Trial:
     cells = tuple(Cell(labels={}, metrics=(kind,), n=N) for kind in ("sensitive", "specific"))
     right = st.sampled_from([[1.0] * N, [1.0] * N, [1.0] * (N - 3) + [0.0] * 3])
@@ -150,6 +165,8 @@ _MADE: dict[str, Callable[[st.DrawFn], Trial]] = {
     "a margin, early": lambda draw: _margin(draw, sequential=True),
     "a threshold": _caught,
     "a threshold, early": lambda draw: _caught(draw, sequential=True),
+    "a frozen threshold": _frozen,
+    "a frozen threshold, early": lambda draw: _frozen(draw, sequential=True),
     "an excuse": _excused,
     "an excuse, early": lambda draw: _excused(draw, sequential=True),
     "an excuse beside a threshold": lambda draw: _excused(draw, "caught"),
