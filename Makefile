@@ -3,18 +3,19 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 DEMO    = runs/demo
+MARKS   = runs/watermark
 
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test check lint types layers slow bench schemas reports train clean
+.PHONY: demo test check lint types layers slow bench watermark speech schemas reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "releasegate needs Python 3.11 or later; fix: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "no venv module; fix: install it (Debian: apt-get install python3-venv)" >&2; exit 2; }
-	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[image,dev]'
+	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audio,image,dev]'
 	@touch $@
 
 demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger and a run folder of its own
@@ -45,6 +46,19 @@ bench: $(VENV)/.installed  ## speed and memory
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
+
+speech: $(VENV)/.installed  ## the real voices of the audio evals, from Debian packages
+	$(BIN)/python examples/speech/fetch.py --out runs/speech
+
+watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own
+	@rm -rf $(MARKS)
+	$(BIN)/python examples/perth/export.py --out $(MARKS)/perth-checkpoint
+	$(BIN)/releasegate ledger init perth --ledger $(MARKS)/perth.jsonl
+	$(BIN)/releasegate ledger init audioseal --ledger $(MARKS)/audioseal.jsonl
+	$(BIN)/releasegate gate policies/audioseal.yaml --model examples/mini_audioseal/checkpoint \
+	  --ledger $(MARKS)/audioseal.jsonl --out $(MARKS)/audioseal
+	$(BIN)/releasegate gate policies/perth.yaml --model $(MARKS)/perth-checkpoint \
+	  --ledger $(MARKS)/perth.jsonl --out $(MARKS)/perth
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas

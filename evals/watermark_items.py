@@ -1,0 +1,160 @@
+"""What the audio watermark evals measure: which clips of which speakers go through which attacks.
+
+Clips are drawn by the nonce from the pool of a split. The same clips go through every attack, marked and unmarked, so that
+attacks can be compared; how many do is the card's to say, attack by attack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.random import Generator
+
+from releasegate.attacks import Attack
+from releasegate.attacks.suite import Suite, parse_suite
+from releasegate.evidence import Item
+
+from .speech import Clip, Split, clips
+
+KEPT_CLIPS = 2
+"""Clips of each speaker and attack whose sound is kept, for people to listen to."""
+SPLICES = "splicing"
+QUALITIES = ("pesq_kept", "stoi_kept", "si_snr_kept", "dnsmos_kept")
+MESSAGE = ("bit_accuracy", "attributed", "misattributed")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The clips of one speaker, in the order in which they are used, and the message that each would carry."""
+
+    speaker: str
+    clips: tuple[Clip, ...]
+    messages: tuple[int, ...]
+
+
+def read_suite(file: Path) -> Suite:
+    """The attacks that `file` lists.
+
+    Raises:
+        DocumentError: it is not what it must be.
+    """
+    return parse_suite(file.read_bytes(), f"{file.parent.name}/{file.name}").record
+
+
+def gate_items(suite: Suite, split: Split, params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Detection, localisation, messages and what the mark does to the sound, in this order."""
+    book = int(rng.integers(2**62))
+    drawn = draw(split, params, rng)
+    return [
+        item
+        for d in drawn
+        for item in (
+            *_detections(suite, d, book, params),
+            *_messages(suite, d, book, params),
+            *_qualities(d, book, params),
+        )
+    ]
+
+
+def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Unattacked clips, clean and marked, that freeze the threshold; and attacked ones that show what an attack ruins."""
+    book = int(rng.integers(2**62))
+    drawn = draw("calibration", params, rng)
+    made: list[Item] = []
+    for d in drawn:
+        for number in range(int(params["calibrating"])):
+            content = _content(d, number, book)
+            made.append(Item(("clean_score",), {"speaker": d.speaker}, {**content, "do": "detect", "marked": False}))
+            made.append(Item(("marked_score",), {"speaker": d.speaker}, {**content, "do": "detect", "marked": True}))
+        for attack, strength in _usable_after(suite):
+            carried = ("usable", "pesq", "stoi", "si_snr") if attack.aligned else ("usable",)
+            for number in range(int(params["judging"])):
+                content = {**_content(d, number, book), "do": "hear", "marked": True}
+                labels = _labels(attack, strength)
+                made.append(Item(carried, labels, content | _attack_content(attack, strength)))
+    return made
+
+
+def draw(split: Split, params: Mapping[str, Any], rng: Generator) -> list[Draw]:
+    """The clips of a split, by speaker, in an order that `rng` decides."""
+    pool: dict[str, list[Clip]] = {}
+    for clip in clips(split):
+        pool.setdefault(clip.speaker, []).append(clip)
+    registered = int(params["registered"])
+    drawn = []
+    for speaker in sorted(pool):
+        order = rng.permutation(len(pool[speaker]))
+        chosen = tuple(pool[speaker][i] for i in order)
+        drawn.append(Draw(speaker, chosen, tuple(rng.integers(registered, size=len(chosen)).tolist())))
+    return drawn
+
+
+def _detections(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
+    """Scores of marked and clean clips after each attack; where marked speech lies in a spliced clip."""
+    for attack, strength in suite.cells():
+        labels = {**_labels(attack, strength), "speaker": d.speaker}
+        at = _attack_content(attack, strength)
+        for number in range(_clips_of(attack, labels["attack"], params)):
+            content = {**_content(d, number, book), **at}
+            if attack.family == SPLICES:
+                yield Item(("localisation_iou",), labels, {**content, "do": "locate", "marked": True})
+                continue
+            if attack.target != "clean":
+                yield Item(("tpr",), labels, {**content, "do": "detect", "marked": True})
+            if attack.target != "marked":
+                yield Item(("fpr",), labels, {**content, "do": "detect", "marked": False})
+
+
+def _clips_of(attack: Attack, label: str, params: Mapping[str, Any]) -> int:
+    """Clips of each speaker that go through an attack."""
+    count: Mapping[str, int] = params["clips"]
+    if attack.needs in ("score", "gradient"):
+        return int(count["limits"])
+    return int(count["thorough" if label in params["thorough"] else "glance"])
+
+
+def _messages(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
+    """Marked clips after the attacks through which the message is to be read."""
+    for attack, strength in suite.cells():
+        labels = {**_labels(attack, strength), "speaker": d.speaker}
+        if labels["attack"] in params["messages"]:
+            for number in range(int(params["clips"]["messages"])):
+                content = {**_content(d, number, book), **_attack_content(attack, strength)}
+                yield Item(MESSAGE, labels, {**content, "do": "read", "marked": True})
+
+
+def _qualities(d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
+    """Marked clips beside what they were."""
+    for number in range(int(params["clips"]["quality"])):
+        yield Item(QUALITIES, {"speaker": d.speaker}, {**_content(d, number, book), "do": "compare", "marked": True})
+
+
+def _usable_after(suite: Suite) -> Iterator[tuple[Attack, float | None]]:
+    """What may ruin a clip: not splices, nor what only forges, nor what is kept to a stated ratio of noise."""
+    for attack, strength in suite.cells():
+        if attack.family != SPLICES and attack.target != "clean" and attack.needs not in ("score", "gradient"):
+            yield attack, strength
+
+
+def _labels(attack: Attack, strength: float | None) -> dict[str, str]:
+    return {
+        "attack": attack.label(strength),
+        "kind": attack.name,
+        "strength": attack.strength_label(strength),
+    }
+
+
+def _content(d: Draw, number: int, book: int) -> dict[str, Any]:
+    return {"clip": d.clips[number], "message": d.messages[number], "book": book, "keep": number < KEPT_CLIPS}
+
+
+def _attack_content(attack: Attack, strength: float | None) -> dict[str, Any]:
+    return {"attack": attack.name, "strength": strength}
+
+
+def rehearsed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a rehearsal, which has fewer clips."""
+    return {**params, "clips": params["rehearsal_clips"]}
