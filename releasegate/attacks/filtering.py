@@ -49,7 +49,7 @@ def _bandpass(given: Given, strength: float) -> Tensor:
 
 def _equalise(given: Given, strength: float) -> Tensor:
     bands = max(int(log2(given.rate / 2 / LOWEST_BAND)), 1)
-    signs = np.where(uniform(given.seeds, bands, given.audio).cpu().numpy() < 0.5, -1.0, 1.0)  # [n, bands]
+    signs = np.where(uniform(given.seeds, bands, torch.empty(0)).numpy() < 0.5, -1.0, 1.0)  # [n, bands]
 
     def gains(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
         octaves = np.log2(np.maximum(frequencies, 1.0) / LOWEST_BAND)  # [bins]
@@ -62,7 +62,9 @@ def _equalise(given: Given, strength: float) -> Tensor:
 def _smooth(given: Given, strength: float) -> Tensor:
     window = whole("smooth", strength)
     means = functional.avg_pool1d(given.audio, window, 1, window // 2, count_include_pad=False)  # [n, t] or [n, t + 1]
-    return means[:, : given.audio.shape[1]].clamp(-1.0, 1.0)
+    if window % 2 == 0:  # centred between samples: the mean of both neighbours lies on one
+        means = (means[:, :-1] + means[:, 1:]) / 2
+    return means.clamp(-1.0, 1.0)
 
 
 def _median(given: Given, strength: float) -> Tensor:
@@ -114,12 +116,12 @@ ATTACKS: Mapping[str, Attack] = {
         ),
         Attack(
             name="smooth",
-            title="Moving average; an even window comes half a sample late",
+            title="Moving average, centred",
             unit="samples",
             family="filtering",
             apply=_smooth,
             aligned=True,
-            domain=(2.0, 100.0),
+            domain=(2.0, 50.0),
         ),
         Attack(
             name="median",
