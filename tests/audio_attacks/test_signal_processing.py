@@ -153,7 +153,8 @@ def test_clips_at_other_rates_are_attacked_too(name, strength, rate):
     out = attacked(name, strength, clips, rate)
     assert torch.isfinite(out).all()
     assert rms_decibels(out) > rms_decibels(clips) - 40
-    if find_attack(name).aligned:
+    # A wide moving average turns bands upside down, which correlation takes for a lag; its impulse response is tested.
+    if find_attack(name).aligned and name != "smooth":
         assert abs(lag(clips[0], out[0])) <= rate // 20000  # at 44.1 kHz a median shows a broad peak
 
 
