@@ -1,0 +1,54 @@
+"""What a strength comes to in samples, and the ones that an attack cannot be given for the clips at hand."""
+
+from __future__ import annotations
+
+from releasegate.errors import UsageError
+
+
+def samples_of(milliseconds: float, rate: int) -> int:
+    """The samples that a time takes, rounded, at least one.
+
+    >>> samples_of(20, 16000), samples_of(0.01, 16000)
+    (320, 1)
+    """
+    return max(round(milliseconds * rate / 1000), 1)
+
+
+def whole(attack: str, strength: float, *, odd: bool = False) -> int:
+    """The strength of an attack that is counted rather than measured.
+
+    Raises:
+        UsageError: it is no whole number, or not an odd one where it must be.
+    """
+    count = round(strength)
+    if count != strength or (odd and count % 2 == 0):
+        kind = "an odd whole number" if odd else "a whole number"
+        raise UsageError(f"attack {attack}", f"its strength must be {kind}; got {strength:g}", f"give {kind}")
+    return count
+
+
+def below_nyquist(attack: str, cut: float, rate: int) -> float:
+    """`cut`, in Hz, of a filter that keeps what lies above it.
+
+    Raises:
+        UsageError: at this sample rate there is next to nothing above it, and the clip would be silenced.
+    """
+    highest = 0.45 * rate
+    if cut > highest:
+        what = f"clips at {rate} Hz have next to nothing above {cut:g} Hz, which would leave silence"
+        raise UsageError(
+            f"attack {attack}", what, f"give a strength of at most {highest:g} Hz, or clips at a higher rate"
+        )
+    return cut
+
+
+def leaves_sound(attack: str, removed: int, most: int, rate: int) -> int:
+    """`removed`, the samples that an attack takes from a clip.
+
+    Raises:
+        UsageError: they are more than `most`, and too little of the clip would be left to call it attacked.
+    """
+    if removed > most:
+        what = f"it would take {removed / rate:g} s of clips where at most {most / rate:g} s can go"
+        raise UsageError(f"attack {attack}", what, "give a smaller strength, or longer clips")
+    return removed
