@@ -36,6 +36,7 @@ _KINDS = {
         "it is checked by `releasegate check` without a file; `releasegate strip --recipe ID` uses it",
     ),
     "eval": ("an eval card", "it is checked with the policies that use its eval"),
+    "suite": ("a suite of attacks", "it is used by `releasegate attack --suite FILE`"),
     "waiver": ("a waiver", "it is read beside the decision that it is about"),
 }
 """Documents of YAML, and the commands that are for them."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from releasegate.attacks.suite import Suite
 from releasegate.evalcard import EvalCard
 from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest
@@ -20,6 +21,7 @@ SCHEMAS: Mapping[str, type[Document]] = {
     "policies/recipes/recipe.schema.json": Recipe,
     "policies/tests/policytest.schema.json": PolicyTest,
     "evals/eval.schema.json": EvalCard,
+    "evals/suite.schema.json": Suite,
 }
 """The place of each in a gate repository, and the document that it describes."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
+from releasegate.attacks.suite import Suite, parse_suite
 from releasegate.cli import COMMANDS, cli
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
@@ -43,12 +44,14 @@ PARSERS: Mapping[str, Callable[[str, str], object]] = {
     "eval": parse_card,
     "recipe": lambda text, source: parse_document(Recipe, text, source),
     "policytest": parse_policy_test,
+    "suite": parse_suite,
 }
 STORED: Mapping[str, tuple[type[Record], ...]] = {
     "waivers.md#keys": (Trust,),
     "waivers.md#format": (Waiver,),
     "formats.md#policy": (Policy,),
     "formats.md#eval-card": (EvalCard,),
+    "formats.md#suite": (Suite,),
     "formats.md#recipe": (Recipe,),
     "formats.md#plan": (Plan,),
     "formats.md#evidence": (Started, Done, Measured, Failed),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from releasegate.attacks.suite import parse_suite
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
 from releasegate.evalcard import parse_card
@@ -34,6 +35,7 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "policy.yaml": lambda text: parse_policy(text, "policy.yaml").record,
     "eval.yaml": lambda text: parse_card(text, "eval.yaml").record,
     "recipe.yaml": lambda text: parse_document(Recipe, text, "recipe.yaml").record,
+    "suite.yaml": lambda text: parse_suite(text, "suite.yaml").record,
     "policytest.yaml": lambda text: parse_policy_test(text, "policytest.yaml").record,
     "waiver.json": Waiver.from_text,
     "run/plan.json": Plan.from_text,

@@ -19,6 +19,7 @@ DOCUMENTS = {
     "policies/recipes/recipe.schema.json": sorted((ROOT / "policies" / "recipes").glob("*/*.yaml")),
     "policies/tests/policytest.schema.json": sorted((ROOT / "policies" / "tests").glob("*.yaml")),
     "evals/eval.schema.json": sorted((ROOT / "evals").glob("*/eval.yaml")),
+    "evals/suite.schema.json": sorted((ROOT / "evals").glob("*/suite*.yaml")),
 }
 
 
