@@ -152,4 +152,6 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
         raise CheckpointError(where, what, "give another sample_rate, such as 16000 or 32000")
     with torch.device("meta"):
         net = PerthNet(config.band, config.hidden_size)
-    return Perth(config, load_module(checkpoint, net, device=device, dtype=dtype))
+    net = load_module(checkpoint, net, device=device, dtype=dtype).requires_grad_(requires_grad=False)
+    net.settle()
+    return Perth(config, net)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from releasegate.subjects.blockconvolution import convolve, transformed
+
 QUIET = 0.05
 """Frames up to this share of the loudest frame's sum are taken for silence."""
 KERNEL, DEPTH = 7, 5
@@ -34,15 +36,29 @@ def sounding(sums: Tensor) -> Tensor:
 
 
 class Layer(nn.Module):
-    """A convolution over frames, [n, channels, frames] to the same number of frames, and a leaky rectifier."""
+    """A convolution over frames, [n, frames, channels_in] to [n, frames, channels_out], and a leaky rectifier."""
+
+    points: Tensor | None
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, *, rectified: bool = True) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels_in, channels_out, kernel, padding=kernel // 2)
+        self.conv = nn.Conv1d(channels_in, channels_out, kernel)
+        self.register_buffer("points", None, persistent=False)
         self._rectified = rectified
 
+    def settle(self) -> None:
+        """Transforms the kernels once, since they change no more."""
+        if self.conv.kernel_size != (1,):
+            self.points = transformed(self.conv.weight.detach())
+
     def forward(self, hidden: Tensor) -> Tensor:
-        hidden = self.conv(hidden)
+        assert self.conv.bias is not None
+        (kernel,) = self.conv.kernel_size
+        if kernel == 1:
+            hidden = functional.linear(hidden, self.conv.weight[:, :, 0], self.conv.bias)
+        else:
+            points = transformed(self.conv.weight) if self.points is None else self.points
+            hidden = convolve(hidden, points, kernel) + self.conv.bias
         return functional.leaky_relu(hidden) if self._rectified else hidden
 
 
@@ -73,8 +89,8 @@ class Encoder(nn.Module):
             magnitudes: float [n, band, frames], scaled decibels.
             kept: bool [n, frames], frames that are not silent.
         """
-        residual: Tensor = self.layers(magnitudes)
-        return residual * kept[:, None]
+        residual: Tensor = self.layers(magnitudes.transpose(1, 2))  # [n, frames, band]
+        return (residual * kept[:, :, None]).transpose(1, 2)
 
 
 class Decoder(nn.Module):
@@ -105,9 +121,9 @@ class Decoder(nn.Module):
 
     def _branch(self, name: str, magnitudes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """float [n] each: the branch's attention, -inf where nothing sounds, and its answer, there 0."""
-        out = self.get_submodule(name)(magnitudes).float()  # [n, 2, length]
+        out = self.get_submodule(name)(magnitudes.transpose(1, 2)).float()  # [n, length, 2]
         count = kept.sum(dim=1)  # [n]
-        means = (out * kept[:, None]).sum(dim=2) / count.clamp(min=1)[:, None]  # [n, 2]
+        means = (out * kept[:, :, None]).sum(dim=1) / count.clamp(min=1)[:, None]  # [n, 2]
         return means[:, 0].masked_fill(count == 0, -torch.inf), means[:, 1]
 
 
@@ -137,3 +153,9 @@ class PerthNet(nn.Module):
         super().__init__()
         self.encoder = Encoder(band, hidden)
         self.decoder = Decoder(band, hidden)
+
+    def settle(self) -> None:
+        """Prepares the weights, which were loaded and change no more, for many calls."""
+        for module in self.modules():
+            if isinstance(module, Layer):
+                module.settle()
