@@ -1,26 +1,33 @@
 """Loading what was opened: the only place where a model, a tensor or a tokenizer is read into memory.
 
-Nothing here runs code from a checkpoint, reads a pickle, or asks a network.
+Nothing here runs code from a checkpoint, executes a pickle, or asks a network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from pydantic import JsonValue
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from releasegate.checkpoint.dtypes import TORCH_DTYPES
+from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.folder import Checkpoint
+from releasegate.checkpoint.pickled import read_pickled
 from releasegate.errors import CheckpointError, NotFound
 from releasegate.patterns import matches
 
 M = TypeVar("M", bound=PreTrainedModel)
+N = TypeVar("N", bound=nn.Module)
 
+_TORCH_NAMES = {ours: theirs for theirs, ours in TORCH_DTYPES.items()}
 _STRICT = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 
@@ -56,6 +63,36 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     model.to(device)  # type: ignore[arg-type]
     model.train(mode=False)
     return model
+
+
+def load_module(checkpoint: Checkpoint, module: N, *, device: torch.device, dtype: torch.dtype) -> N:
+    """The module, in evaluation mode, on `device`, with the checkpoint's tensors; each is used, and each is needed.
+
+    Args:
+        checkpoint: what to load.
+        module: any module, of tensors without data too (made on the device `meta`); they are replaced.
+        device: where the weights go.
+        dtype: of the floating-point weights in memory.
+
+    Raises:
+        CheckpointError: the module has tensors that the checkpoint lacks, or the other way round, or shapes differ.
+    """
+    stored = load_tensors(checkpoint, ["*"])
+    declared = module.state_dict()
+    for kind, names in (("missing", declared.keys() - stored.keys()), ("unexpected", stored.keys() - declared.keys())):
+        if names:
+            what = f"does not load strictly: {len(names)} {kind} tensors, the first {min(names)}"
+            raise CheckpointError(str(checkpoint.root), what, "export weights and configuration together")
+    for name, tensor in stored.items():
+        if tensor.shape != declared[name].shape:
+            what = (
+                f"has {name} of shape {list(tensor.shape)}, and its configuration asks for {list(declared[name].shape)}"
+            )
+            raise CheckpointError(str(checkpoint.root), what, "export weights and configuration together")
+    module.load_state_dict(stored, assign=True)
+    module.to(device, dtype)
+    module.train(mode=False)
+    return module
 
 
 @contextmanager
@@ -105,6 +142,28 @@ def load_file_tensors(checkpoint: Checkpoint, file: str) -> dict[str, Tensor]:
 def _read(checkpoint: Checkpoint, file: str, names: Sequence[str]) -> dict[str, Tensor]:
     with safe_open(checkpoint.root / file, framework="pt", device="cpu") as stored:
         return {name: stored.get_tensor(name) for name in names}
+
+
+def load_torch_file(path: Path) -> tuple[dict[str, Tensor], Mapping[str, JsonValue]]:
+    """The tensors of a file that `torch.save` wrote, on the CPU, and its plain values, both by dotted names.
+
+    The file's pickle is not executed here: see `pickled.py`. The tensors are copies.
+
+    Raises:
+        CheckpointError: it is not a plain archive as torch writes it, or holds more than tensors and plain values.
+    """
+    pickled = read_pickled(path)
+    tensors: dict[str, Tensor] = {}
+    with open_regular(path) as file:
+        for name, stored in pickled.tensors.items():
+            begin, end = stored.storage
+            file.seek(begin)
+            held = bytearray(file.read(end - begin))
+            dtype = getattr(torch, _TORCH_NAMES[stored.dtype])
+            flat = torch.frombuffer(held, dtype=dtype) if held else torch.empty(0, dtype=dtype)
+            start = (stored.offset - begin) // dtype.itemsize
+            tensors[name] = flat.as_strided(stored.shape, stored.strides, start).clone()
+    return tensors, pickled.values
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:

@@ -1,0 +1,157 @@
+"""Perth: a published watermark for speech, without a message. Marks a spectrogram below 2 kHz, and finds the mark again.
+
+`examples/perth/export.py` makes a checkpoint of the package's own weights. Against the package this computes the same
+score, and the same mark; what differs is told in `Perth.mark` and `Perth.detect`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, ValidationError
+from torch import Tensor
+from torch.nn import functional
+
+from releasegate.audio.resampling import resample
+from releasegate.checkpoint import Checkpoint
+from releasegate.checkpoint.load import load_module
+from releasegate.errors import CheckpointError, UsageError
+from releasegate.records import Record
+from releasegate.subjects import Detection, Lending
+from releasegate.subjects.perth_net import PerthNet, sounding
+
+HEADROOM = 15.0
+"""Decibels above 0 that a scaled magnitude of 1 stands for."""
+_DECIBELS = 10 / math.log(10)
+"""Decibels of a power p, over log(p)."""
+
+Count = Annotated[int, Field(gt=0, le=1 << 20)]
+
+
+class PerthConfig(Record):
+    """What stands in `config.json`."""
+
+    model_type: Literal["perth"]
+    sample_rate: Count
+    """Samples a second of the audio that it takes."""
+    inner_rate: Count
+    """Samples a second of the audio that the network was made for."""
+    n_fft: Count
+    """Samples of a frame, and of its window, at `inner_rate`."""
+    hop: Count
+    """Samples from one frame to the next, at `inner_rate`."""
+    window: Literal["hann"]
+    max_wmark_freq: Annotated[float, Field(gt=0)]
+    """Hertz up to which bins are changed and read."""
+    hidden_size: Count
+    """Channels of the convolutions."""
+    magnitude_floor: Annotated[float, Field(gt=0, lt=1)]
+    """Lower magnitudes count as this one."""
+
+    @property
+    def band(self) -> int:
+        """How many bins lie below `max_wmark_freq`."""
+        return round((self.n_fft // 2 + 1) * self.max_wmark_freq / (self.inner_rate / 2))
+
+    def outer(self, samples: int) -> int:
+        """A number of samples at `inner_rate`, at `sample_rate`."""
+        return samples * self.sample_rate // self.inner_rate
+
+
+class Perth:
+    """A Perth checkpoint. It computes on the device of its weights."""
+
+    bits = 0
+    rule = "the decoder's confidence, clipped to [0, 1]"
+
+    def __init__(self, config: PerthConfig, net: PerthNet) -> None:
+        self._config = config
+        self._net = net
+        self._weight = next(net.parameters())
+        self.rate = config.sample_rate
+        floor = math.log(config.magnitude_floor)
+        self._lowest = 2 * _DECIBELS * floor  # dB
+        self._scale = HEADROOM - self._lowest  # dB from 0 to 1
+
+    def mark(self, audio: Tensor, messages: Tensor) -> Tensor:
+        """The marked clips; see `WatermarksAudio`.
+
+        The package takes the whole clip to `inner_rate` and back, and its end is cut off at a whole hop. Here only what the
+        mark adds is made, straight at `sample_rate`, where its bins are the same, and is added to the clip as it is.
+
+        Args:
+            audio: float32 [n, t] in [-1, 1].
+            messages: int64 [n, 0].
+        """
+        audio = audio.to(self._weight.device)
+        spectrum = self._spectrum(audio)
+        low, kept = self._low(spectrum)
+        residual = self._net.encoder(low.to(self._weight.dtype), kept).float()  # [n, band, frames]
+        gain = torch.exp(residual * (self._scale / (2 * _DECIBELS)))
+        added = spectrum[:, : self._config.band] * (gain - 1)
+        return (audio + self._sound(added, audio.shape[1])).clamp(-1, 1)
+
+    def detect(self, audio: Tensor) -> Detection:
+        """What the decoder says; see `WatermarksAudio`.
+
+        The package gives NaN for a clip without sound. Here its score is 0: it carries no mark. A clip that is not finite
+        gets NaN. The gradient of a score is that of the confidence before it is clipped.
+        """
+        audio = audio.to(self._weight.device)
+        low, kept = self._low(self._spectrum(audio))
+        confidence = self._net.decoder(low.to(self._weight.dtype), kept)  # [n]
+        whole = torch.isfinite(audio).all(dim=1)
+        score = (confidence.detach().clamp(0, 1) + (confidence - confidence.detach())).masked_fill(~whole, torch.nan)
+        return Detection(score, score[:, None].expand(-1, audio.shape[1]), audio.new_empty(len(audio), 0))
+
+    def _spectrum(self, audio: Tensor) -> Tensor:
+        """complex64 [n, n_fft // 2 + 1, frames], at `inner_rate`."""
+        config = self._config
+        needed = config.outer(config.n_fft // 2) + 1
+        if audio.shape[1] < needed:
+            what = f"has clips of {audio.shape[1]:,} samples, and Perth needs {needed:,} ({needed / self.rate:.3f} s)"
+            raise UsageError("audio", what, "pad them, or leave them out")
+        inner = resample(audio.float(), config.sample_rate, config.inner_rate)  # [n, t * inner_rate / sample_rate]
+        window = torch.hann_window(config.n_fft, device=audio.device)
+        return torch.stft(inner, config.n_fft, config.hop, window=window, pad_mode="reflect", return_complex=True)
+
+    def _low(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """float32 [n, band, frames], the scaled magnitudes of the low bins; bool [n, frames], frames that sound."""
+        power = spectrum.real.square() + spectrum.imag.square()
+        decibels = _DECIBELS * power.clamp(min=self._config.magnitude_floor**2).log()
+        scaled = (decibels - self._lowest) / self._scale  # [n, bins, frames]
+        return scaled[:, : self._config.band], sounding(scaled.detach().sum(dim=1))
+
+    def _sound(self, low: Tensor, samples: int) -> Tensor:
+        """float32 [n, samples] at `sample_rate`, the sound of the low bins of spectra at `inner_rate`."""
+        n_fft, hop = self._config.outer(self._config.n_fft), self._config.outer(self._config.hop)
+        full = functional.pad(low, (0, 0, 0, n_fft // 2 + 1 - low.shape[1]))  # [n, n_fft // 2 + 1, frames]
+        window = torch.hann_window(n_fft, device=low.device)
+        sound = torch.istft(full, n_fft, hop, window=window, length=samples)
+        return sound * (n_fft / self._config.n_fft)  # the inverse transform divides by its length
+
+
+def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.device, dtype: torch.dtype) -> Perth:
+    """The subject; nothing can be lent to it.
+
+    Raises:
+        CheckpointError: the configuration is not Perth's, or the tensors do not fit it strictly.
+    """
+    where = str(checkpoint.root / "config.json")
+    try:
+        config = PerthConfig.model_validate(dict(checkpoint.config))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise CheckpointError(where, what, "export it again with examples/perth/export.py") from None
+    divisible = all(n * config.sample_rate % config.inner_rate == 0 for n in (config.n_fft // 2, config.hop))
+    if not divisible or config.band > config.outer(config.n_fft // 2):
+        what = f"has frames at {config.inner_rate} Hz that are no whole samples at {config.sample_rate} Hz"
+        raise CheckpointError(where, what, "give another sample_rate, such as 16000 or 32000")
+    with torch.device("meta"):
+        net = PerthNet(config.band, config.hidden_size)
+    net = load_module(checkpoint, net, device=device, dtype=dtype).requires_grad_(requires_grad=False)
+    net.settle()
+    return Perth(config, net)
