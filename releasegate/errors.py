@@ -40,6 +40,7 @@
     │   ├── NotLoadable           a checkpoint that its library does not load, or not strictly
     │   ├── GgufError             a GGUF file that is malformed
     │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
+    ├── RecordingChanged          a recording of a pool of speech with other bytes than its list says
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
     ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
@@ -244,6 +245,10 @@ class GgufError(CheckpointError):
 
 class DistributedError(CheckpointError):
     """A distributed checkpoint's metadata is malformed, or does not agree with its files."""
+
+
+class RecordingChanged(ReleaseGateError):
+    """A recording has other bytes than the list of its pool says."""
 
 
 class RunError(ReleaseGateError):

@@ -1,0 +1,171 @@
+"""Lists the pool of speech anew: `python examples/speech/list.py --speech FOLDER --out evals/speech.csv`.
+
+FOLDER holds one folder a Debian package, as `fetch.py` leaves it. Which recording stands in which split is drawn by the digest
+of its name, so that the same packages give the same list. Left out are recordings with less than three seconds of speech,
+those that are mostly pause wherever one cuts, and those that hold the same sound as another of the speaker's.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no installed package
+
+import click
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from evals.recordings import RATE, SPOKEN, cut, decode, spoken_shares, trim
+from evals.speech import COLUMNS, Clip, Split
+from releasegate.audio.resampling import resample
+
+LOG = logging.getLogger(__name__)
+SEED = "releasegate/speech/v1"
+COARSE = 2000  # samples a second at which recordings are compared
+LONGEST = 16  # seconds of a recording that are compared
+SAME = 0.8  # correlation of a cut with some place of another recording, from which both hold the same sound
+NO_SPEECH = ("silence/", "beep", "tt-monkeys", "ascending", "descending", "tone")
+MEASURED: dict[Split, int] = {"gate": 46, "calibration": 24, "rehearsal": 34}
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Whose recordings lie where, and how many clips each split gets of them; where they run short, the last get fewer."""
+
+    name: str
+    language: str
+    package: str
+    files: str
+    counts: dict[Split, int] = field(default_factory=lambda: MEASURED)
+
+
+_ASTERISK = "usr/share/asterisk/sounds/**/*."
+_FILLETS = "usr/share/games/fillets-ng/sound/**/cs/*"
+DEVELOPED: dict[Split, int] = {"development": 24}
+SPEAKERS = (
+    Speaker("june_fr", "fr", "asterisk-core-sounds-fr-g722", _ASTERISK + "g722"),
+    Speaker("carlo_it", "it", "asterisk-core-sounds-it-g722", _ASTERISK + "g722"),
+    Speaker("ivr_ru", "ru", "asterisk-core-sounds-ru-g722", _ASTERISK + "g722"),
+    Speaker("novy_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-m-*.ogg"),
+    Speaker("allison_en", "en", "asterisk-core-sounds-en-g722", _ASTERISK + "g722", DEVELOPED),
+    Speaker("allison_es", "es", "asterisk-core-sounds-es-g722", _ASTERISK + "g722", DEVELOPED),
+    Speaker("beronet_de", "de", "asterisk-prompt-de", _ASTERISK + "gsm", DEVELOPED),
+    Speaker("july_es", "es", "asterisk-prompt-es-co", _ASTERISK + "gsm", DEVELOPED),
+    Speaker("armelle_fr", "fr", "asterisk-prompt-fr-armelle", _ASTERISK + "gsm", DEVELOPED),
+    Speaker("vitek_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-v-*.ogg", DEVELOPED),
+)
+
+
+def usable(speech: Path, speaker: Speaker) -> Iterator[tuple[str, Tensor]]:
+    """The speaker's recordings that a clip can be cut from, each its path in the package and its trimmed sound, float32 [t].
+
+    In an order drawn by their names; of several files with the same bytes the first.
+    """
+    package = speech / speaker.package
+    paths = {file.relative_to(package).as_posix(): file for file in package.glob(speaker.files) if file.is_file()}
+    if not paths:
+        raise click.ClickException(f"{package}: no recording of {speaker.name}; fix: examples/speech/fetch.py")
+    digests: set[str] = set()
+    for path in sorted(paths, key=_drawn):
+        digest = _digest(paths[path])
+        if digest in digests or any(f"/{word}" in path for word in NO_SPEECH) or not paths[path].stat().st_size:
+            continue
+        digests.add(digest)
+        audio = trim(decode(paths[path]))
+        shares = spoken_shares(audio)
+        if len(shares) and shares.max() >= SPOKEN:
+            yield path, audio
+
+
+@dataclass
+class Kept:
+    """The recordings taken so far, at `COARSE` samples a second, to be compared with the next.
+
+    Attributes:
+        wholes: float32 [k, LONGEST * COARSE], zeros after the end.
+        clips: float32 [k, 3 * COARSE], what is cut from each.
+    """
+
+    wholes: Tensor
+    clips: Tensor
+
+    def takes(self, path: str, audio: Tensor) -> bool:
+        """Whether no recording here holds sound of this one, nor the reverse; if so it is kept from now on."""
+        short = resample(audio[None, : LONGEST * RATE], RATE, COARSE)  # [1, t]
+        whole = functional.pad(short, (0, LONGEST * COARSE - short.shape[1]))
+        clip = resample(cut(audio, path)[None], RATE, COARSE)
+        fits = _likeness(clip, self.wholes).max() < SAME and _likeness(self.clips, whole).max() < SAME
+        if fits:
+            self.wholes, self.clips = torch.cat([self.wholes, whole]), torch.cat([self.clips, clip])
+        return bool(fits)
+
+
+def nothing() -> Kept:
+    """Silence alone, which is like nothing."""
+    return Kept(torch.zeros(1, LONGEST * COARSE), torch.zeros(1, 3 * COARSE))
+
+
+def _likeness(clips: Tensor, wholes: Tensor) -> Tensor:
+    """How well a clip correlates with the place of a recording that it fits best: float32 [n] in [0, 1], in either polarity.
+
+    Args:
+        clips: float32 [n or 1, length].
+        wholes: float32 [n or 1, samples], longer than the clips.
+    """
+    length, size = clips.shape[1], wholes.shape[1] + clips.shape[1]
+    spectra = torch.fft.rfft(wholes, n=size) * torch.fft.rfft(clips, n=size).conj()
+    found = torch.fft.irfft(spectra, n=size)[:, : wholes.shape[1] - length + 1].abs()  # [n, places]
+    power = functional.pad(wholes.double().square().cumsum(1), (1, 0))
+    energy = (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()  # [n or 1, places], of the length from each
+    return (found / energy / clips.norm(dim=1, keepdim=True).clamp(min=1e-3)).amax(dim=1)
+
+
+def drawn(speech: Path, speaker: Speaker) -> Iterator[Clip]:
+    """The speaker's clips, split by split."""
+    kept = nothing()
+    distinct = (path for path, audio in usable(speech, speaker) if kept.takes(path, audio))
+    for split, count in speaker.counts.items():
+        for path in islice(distinct, count):
+            digest = _digest(speech / speaker.package / path)
+            yield Clip(speaker.name, speaker.language, split, speaker.package, path, digest)
+
+
+def _drawn(path: str) -> str:
+    return hashlib.sha256(f"{SEED}/{path}".encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@click.command(help=__doc__)
+@click.option("--speech", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The list to write.")
+def main(speech: Path, out: Path) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    listed: list[Clip] = []
+    for speaker in SPEAKERS:
+        listed += drawn(speech, speaker)
+        LOG.info("%s", speaker.name)
+    order = [speaker.name for speaker in SPEAKERS]
+    listed.sort(key=lambda clip: (order.index(clip.speaker), clip.path))
+    with out.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(clip) for clip in listed)
+    for (speaker, split), count in sorted(Counter((clip.speaker, clip.split) for clip in listed).items()):
+        LOG.info("%s %s: %d", speaker, split, count)
+
+
+if __name__ == "__main__":
+    main()
