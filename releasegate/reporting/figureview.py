@@ -18,7 +18,7 @@ class HeatCell:
 
     Attributes:
         label: its value along the columns.
-        level: how dark it is, from 0 to 10.
+        level: how strong its colour is, from 0 to 10.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Heatmap:
     Attributes:
         columns: what the rows share; empty if each has columns of its own, which its cells then name.
         width: cells of the longest row.
-        dark: what a dark cell is.
+        legend: what the colour says.
     """
 
     kind: Literal["heatmap"]
@@ -55,7 +55,7 @@ class Heatmap:
     width: int
     rows: tuple[HeatRow, ...]
     hidden: int
-    dark: str
+    legend: str
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Tradeoff:
     title: str
     where: str
     description: str
-    x_title: str
-    y_title: str
+    positives: str
+    negatives: str
     threshold: str
     floor: float
     lines: tuple[Line, ...]

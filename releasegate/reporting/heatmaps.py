@@ -1,4 +1,4 @@
-"""A metric by two dimensions, as cells that are darker the higher they are."""
+"""A metric by two dimensions, as cells whose colour is stronger the higher they are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def heatmap(figure: HeatmapFigure, scene: Scene) -> Heatmap | None:
         width=max(len(row.cells) for row in rows),
         rows=rows,
         hidden=len(order) - len(rows),
-        dark="Darker is higher.",
+        legend="Stronger colour is higher.",
     )
 
 

@@ -9,7 +9,7 @@ from releasegate.decision.slices import is_threat
 from releasegate.figures import TradeoffFigure
 from releasegate.reporting.dimensions import Part, natural
 from releasegate.reporting.figureview import Line, Standing, Tradeoff
-from releasegate.reporting.numbers import MOST_TITLE, number, share, shortened
+from releasegate.reporting.numbers import MOST_TITLE, share, shortened
 from releasegate.reporting.roc import area_under, curve_of
 from releasegate.reporting.standing import Scene
 from releasegate.reporting.tallying import Tally
@@ -35,9 +35,11 @@ def tradeoff(figure: TradeoffFigure, scene: Scene) -> Tradeoff | None:
         title=f"{positives} against {negatives}",
         where=scene.where,
         description=f"{positives} against {negatives}, over every threshold. {said}",
-        x_title=f"{negatives} (share, logarithmic)",
-        y_title=f"{positives} (share)",
-        threshold="no threshold was frozen" if cut is None else f"frozen at a score of {number(cut.value)}",
+        positives=positives,
+        negatives=negatives,
+        threshold="no threshold was frozen"
+        if cut is None
+        else f"the diamonds are at the frozen threshold, a score of {cut.value:.4g}",
         floor=10.0 ** (floor(log10(smallest)) - (1 if log10(smallest).is_integer() else 0)),
         lines=lines,
     )
