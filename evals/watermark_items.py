@@ -6,7 +6,7 @@ attacks can be compared; how many do is the card's to say, attack by attack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

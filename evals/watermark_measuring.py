@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from releasegate.audio.files import encode_flac
+from releasegate.audio.quality import compare, iou, usable
 from torch import Tensor
 
 from releasegate.attacks import Given, find_attack
 from releasegate.attacks.splicing import segment
-from releasegate.audio.files import encode_flac
-from releasegate.audio.quality import compare, iou, usable
 from releasegate.errors import ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
@@ -89,7 +89,8 @@ class _Work:
 
     def readings(self, heard: list[tuple[Item, Tensor]]) -> Iterator[Reading | Failed]:
         """A reading of each attacked clip: by ear for some, by the detector for the others."""
-        listened, detected = [], []
+        listened: list[tuple[Item, Tensor]] = []
+        detected: list[tuple[Item, Tensor]] = []
         for item, audio in heard:
             reason = self._lost(item, audio)
             if reason:
@@ -256,7 +257,9 @@ def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
     """
     frames = -(-len(audio) // HOP)
     padded = torch.nn.functional.pad(audio.abs(), (0, frames * HOP - len(audio)))
-    edges = torch.diff(truth.int(), prepend=torch.zeros(1, device=truth.device), append=torch.zeros(1, device=truth.device))
+    edges = torch.diff(
+        truth.int(), prepend=torch.zeros(1, device=truth.device), append=torch.zeros(1, device=truth.device)
+    )
     starts, ends = (torch.nonzero(edges == sign)[:, 0].tolist() for sign in (1, -1))
     data: dict[str, Any] = {
         "rate": RATE,
@@ -271,4 +274,3 @@ def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
 def _of_clip(item: Item) -> dict[str, str]:
     clip: Clip = item.content["clip"]
     return {"clip": clip.path.rpartition("/")[2], "language": clip.language}
-

@@ -152,6 +152,11 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
         case "literal_error":
             expected = str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
             return f"must be one of {expected}; got {given}", "use one of them"
+        case "union_tag_invalid":
+            key, expected = (str(error["ctx"][name]).replace("'", "") for name in ("discriminator", "expected_tags"))
+            return f'{key}: must be one of {expected}; got "{error["ctx"]["tag"]}"', "use one of them"
+        case "union_tag_not_found" if isinstance(error["input"], dict):
+            return f"{str(error['ctx']['discriminator']).strip(chr(39))}: missing", "say which kind it is"
         case "string_pattern_mismatch":
             return f"{given} is not a valid name", f"match the pattern {error['ctx']['pattern']}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":

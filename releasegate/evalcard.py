@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Collection, Iterator
+from typing import Annotated, Literal, assert_never
 
 from pydantic import Field, JsonValue
 
 from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError, Problem
+from releasegate.figures import Figure, HeatmapFigure, TableFigure, TimelineFigure, TradeoffFigure
 from releasegate.manifest import RelativePath
 from releasegate.records import Document, Identifier, Record
+from releasegate.yamltext import Path
 
 MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "report_only"]
 GATEABLE: tuple[MetricType, ...] = ("bernoulli", "bounded_mean", "thresholded")
@@ -33,6 +35,15 @@ class Threshold(Record):
     """The metric of the calibration items that are to be flagged, which freezes the threshold."""
 
 
+class Curve(Record):
+    """The scores that a metric is the area of: as one threshold after the other flags more of both."""
+
+    positives: Identifier
+    """The thresholded metric of the items that are to be flagged."""
+    negatives: Identifier
+    """That of the items that are not; on the same scale."""
+
+
 class Metric(Record):
     """One number that an eval yields for an item."""
 
@@ -53,6 +64,8 @@ class Metric(Record):
     """The instrument that says yes or no to an item: its errors move the limits of requirements on this metric."""
     threshold: Threshold | None = None
     """Of a `thresholded` metric."""
+    curve: Curve | None = None
+    """Of a `report_only` metric that no item carries: it is the area under the ROC curve of these two."""
     instead: str | None = None
     """The exceedance to gate in place of a `report_only` metric."""
 
@@ -132,6 +145,8 @@ class EvalCard(Document):
     slices: dict[Identifier, Slice] = {}
     clusters: Clusters | None = None
     instruments: dict[Identifier, Instrument] = {}
+    figures: Annotated[tuple[Figure, ...], Field(min_length=1)] | None = None
+    """The pictures that a report draws of the numbers."""
     params: dict[str, JsonValue] = {}
     """What the harness is called with."""
     shard: Annotated[int, Field(ge=1, le=100_000)] = 64
@@ -147,6 +162,8 @@ def parse_card(text: str | bytes, source: str) -> Located[EvalCard]:
     located = parse_document(EvalCard, text, source)
     card = located.record
     problems = [p for name, metric in card.metrics.items() for p in _metric_problems(located, card, name, metric)]
+    problems += [p for name, metric in card.metrics.items() for p in _curve_problems(located, card, name, metric)]
+    problems += _figure_problems(located, card)
     if card.clusters is not None and card.clusters.key not in card.slices:
         problems.append(located.problem(("clusters", "key"), "no such dimension", "name one of `slices`"))
     if problems:
@@ -209,3 +226,57 @@ def _threshold_problems(
         yield located.problem(
             ("metrics", name, "threshold", "positives"), "is the metric of the negatives", "name another, or remove it"
         )
+
+
+def _curve_problems(located: Located[EvalCard], card: EvalCard, name: str, metric: Metric) -> Iterator[Problem]:
+    if metric.curve is None:
+        return
+    at = ("metrics", name, "curve")
+    if metric.type != "report_only":
+        yield located.problem(at, "only a report_only metric is the area under a curve", "remove it")
+    yield from _scores_problems(located, card, metric.curve.positives, metric.curve.negatives, at)
+
+
+def _scores_problems(
+    located: Located[EvalCard], card: EvalCard, positives: str, negatives: str, at: Path
+) -> Iterator[Problem]:
+    """Whether two metrics are scores of one detector."""
+    found = []
+    for key, named in (("positives", positives), ("negatives", negatives)):
+        if named not in card.metrics:
+            yield located.problem((*at, key), f"no metric {named!r}", "name one of `metrics`")
+        elif card.metrics[named].type != "thresholded":
+            yield located.problem((*at, key), "is not thresholded: it has no scores", "name a thresholded metric")
+        else:
+            found.append(card.metrics[named])
+    if len(found) == 2 and found[0].range != found[1].range:
+        yield located.problem((*at, "negatives"), "has another range than the positives", "give both one scale")
+
+
+def _figure_problems(located: Located[EvalCard], card: EvalCard) -> Iterator[Problem]:
+    for number, figure in enumerate(card.figures or ()):
+        at: Path = ("figures", number)
+        match figure:
+            case HeatmapFigure():
+                yield from _unknown(located, card.metrics, (figure.metric,), (*at, "metric"), "metric", "metrics")
+                yield from _unknown(located, card.slices, (figure.rows,), (*at, "rows"), "dimension", "slices")
+                yield from _unknown(located, card.slices, (figure.columns,), (*at, "columns"), "dimension", "slices")
+                if figure.rows == figure.columns:
+                    yield located.problem((*at, "columns"), "is the dimension of the rows", "name another one")
+            case TradeoffFigure():
+                yield from _scores_problems(located, card, figure.positives, figure.negatives, at)
+            case TableFigure():
+                yield from _unknown(located, card.slices, (figure.rows,), (*at, "rows"), "dimension", "slices")
+                yield from _unknown(located, card.metrics, figure.columns, (*at, "columns"), "metric", "metrics")
+            case TimelineFigure():
+                pass  # outputs are named by the harness alone
+            case _:
+                assert_never(figure)
+
+
+def _unknown(
+    located: Located[EvalCard], known: Collection[str], named: tuple[str, ...], at: Path, noun: str, key: str
+) -> Iterator[Problem]:
+    for name in named:
+        if name not in known:
+            yield located.problem(at, f"no {noun} {name!r}", f"name one of `{key}`")

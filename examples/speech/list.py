@@ -125,7 +125,9 @@ def _likeness(clips: Tensor, wholes: Tensor) -> Tensor:
     spectra = torch.fft.rfft(wholes, n=size) * torch.fft.rfft(clips, n=size).conj()
     found = torch.fft.irfft(spectra, n=size)[:, : wholes.shape[1] - length + 1].abs()  # [n, places]
     power = functional.pad(wholes.double().square().cumsum(1), (1, 0))
-    energy = (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()  # [n or 1, places], of the length from each
+    energy = (
+        (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()
+    )  # [n or 1, places], of the length from each
     return (found / energy / clips.norm(dim=1, keepdim=True).clamp(min=1e-3)).amax(dim=1)
 
 

@@ -8,9 +8,9 @@ from datetime import date
 
 from releasegate.decision.artefacts import Standing, on_source, on_stripped, without_strip
 from releasegate.decision.excusing import excused_slices
-from releasegate.decision.explaining import unmet_outside
 from releasegate.decision.judging import Bench
 from releasegate.decision.leaning import leans_on, not_measured
+from releasegate.decision.outside import unmet_outside
 from releasegate.decision.record import ArtefactDecision, CapabilityDecision, Decision, Finding, StripDecision, worst
 from releasegate.decision.routes import Desk, told_apart
 from releasegate.decision.settled import settled, stopped_early
@@ -105,7 +105,7 @@ def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
         strip=strip,
         awaiting_strip=tuple(c.id for c in policy.capabilities if c.id in coming) if awaited else (),
         settled=stopped_early(bench),
-        outside=tuple(unmet_outside(every)),
+        outside=unmet_outside(every, plan.cards),
         leans_on=(*leans_on(policy, plan), *excused_slices(every)),
         not_measured=tuple(not_measured(bench, capabilities, strip)),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from releasegate.decision.record import Estimate, Finding, SliceFinding
+from releasegate.decision.record import Estimate, SliceFinding
 from releasegate.intervals import Side, items_to_settle
 from releasegate.sequential import Claim, items_at_rate
 
@@ -12,8 +10,6 @@ NO_CLUSTER = "belong to no cluster"
 """How the problem of items without the label of a cluster ends."""
 UNKNOWN_EXCUSE = "failed or are missing, and without them nobody knows whether it is excused"
 """How the problem of a slice ends whose excuse cannot be judged."""
-MOST_OUTSIDE = 5
-"""Slices outside a threat set that one sentence names: the worst."""
 
 
 def percent_free(value: float, limit: float, fewest: int = 3) -> str:
@@ -57,16 +53,6 @@ def would_be(found: SliceFinding) -> str:
     if found.status == "not_shown" and found.estimate.not_attempted:
         return "not measured to the end"
     return {"met": "would be met", "excused": "would be excused"}.get(found.status, "would not be met")
-
-
-def unmet_outside(findings: Iterable[Finding]) -> Iterator[str]:
-    """A sentence for each requirement that would not be met by everything outside its threat set."""
-    for f in findings:
-        unmet = [s for s in f.outside if s.status not in ("met", "excused")]
-        if unmet:
-            texts = "; ".join(beyond_text(s, f.limit) for s in unmet[:MOST_OUTSIDE])
-            more = f"; and {len(unmet) - MOST_OUTSIDE} more" if len(unmet) > MOST_OUTSIDE else ""
-            yield f"{f.requirement} on {f.checkpoint}, outside the threat set: {texts}{more}"
 
 
 def sentence(

@@ -25,6 +25,6 @@ def write_report(
         EvidenceUntrusted: the evidence is not what the index says it was.
         DocumentError: a template of the gate repository does not render.
     """
-    view = make_view(decision, plan, receipt, gather(run, plan), run.outputs)
+    view = make_view(decision, plan, receipt, gather(run, plan, decision), run.outputs)
     write_whole(run.report_path, render_report(view, templates_of(repository)).encode())
     return run.report_path

@@ -114,7 +114,10 @@ def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tupl
     eval_id, name = finding.metric.split("/")
     if card is None or name not in card.metrics or finding.side == "margin":
         return (), ""
-    shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card.metrics[name], card)
+    cut = gathered.cuts.get(finding.metric)
+    if cut is not None and cut.value != finding.slices[0].threshold:
+        return (), ""  # counted at the threshold of another requirement
+    shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card)
     ordered = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
     return ordered, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
 

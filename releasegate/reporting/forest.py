@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from releasegate.reporting.svg import inlined, sentinel
+from releasegate.reporting.svg import drawn, sentinel
 from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.visible import visible
 
@@ -56,11 +56,8 @@ def forest(chart: Chart, width: int, theme: Mapping[str, Any]) -> Markup:
         theme: a Vega configuration in which `$ink`, `$grid` and so on stand for the colours of the page.
     """
     import altair
-    import vl_convert
 
-    spec = _layers(altair, chart, LAYOUTS[width]).to_dict()
-    spec["config"] = _coloured(theme)
-    return inlined(vl_convert.vegalite_to_svg(spec), visible(chart.description))
+    return drawn(_layers(altair, chart, LAYOUTS[width]), chart.description, theme)
 
 
 def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
@@ -81,8 +78,8 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
         return altair.X(f"{field}:Q", scale=scale, axis=axis)
 
     def text(field: str, place: int, role: str, align: str) -> Any:
-        drawn = written.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
-        return drawn.encode(x=altair.value(place), text=f"{field}:N")
+        words = written.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
+        return words.encode(x=altair.value(place), text=f"{field}:N")
 
     line = {"yOffset": at.line}
     parts = [
@@ -117,14 +114,3 @@ def _span(number: int, row: ChartRow, interval: tuple[float, float], chart: Char
         "good_from": chart.domain[0] if chart.side == "at_most" else row.limit,
         "good_to": row.limit if chart.side == "at_most" else chart.domain[1],
     }
-
-
-def _coloured(theme: Any) -> Any:
-    """The theme with the colour that stands for each `$role`."""
-    if isinstance(theme, dict):
-        return {key: _coloured(value) for key, value in theme.items()}
-    if isinstance(theme, list):
-        return [_coloured(value) for value in theme]
-    if isinstance(theme, str) and theme.startswith("$"):
-        return sentinel(theme[1:])
-    return theme

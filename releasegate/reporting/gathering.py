@@ -10,11 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted
+from releasegate.evalcard import EvalCard
 from releasegate.evidence import Failed, Measured
+from releasegate.figures import HeatmapFigure, TimelineFigure
 from releasegate.plan import Plan
 from releasegate.records import digest_of_bytes
 from releasegate.reporting.concern import Concern, Rank, concern_of
+from releasegate.reporting.cuts import Cuts, cuts_of, findings_of
+from releasegate.reporting.dimensions import Part, main_dimension, part_of
+from releasegate.reporting.pictures import is_image
+from releasegate.reporting.sounds import is_sound
+from releasegate.reporting.tallying import Tally
+from releasegate.reporting.worst import Worst
 from releasegate.repository import RunFolder
 
 MOST_SHOWN = 40
@@ -24,20 +33,6 @@ AT_LEAST_OTHERS = 10
 
 Place = tuple[str, str, str]
 """Eval, role, checkpoint."""
-Label = tuple[str, str]
-"""Dimension and value of a slice."""
-
-
-@dataclass
-class Tally:
-    """What was counted of one metric in one slice of one measurement."""
-
-    scored: int = 0
-    failed: int = 0
-    total: float = 0.0
-    """Sum of the values: of a share, its hits."""
-    error: str = ""
-    """The first failure."""
 
 
 @dataclass
@@ -100,40 +95,82 @@ class Gathered:
     """What a report needs of the samples.
 
     Attributes:
-        tallies: by eval, role, checkpoint, metric, and slice (None: pooled).
+        cuts: the frozen thresholds that scores were compared with.
+        dimension: by eval, the dimension that tells its items apart first.
+        tallies: by eval, role and checkpoint, metric, and part.
         groups: by eval, checkpoint and metrics: samples of the gate.
         rows: by eval.
-        pictured: the evals of which some sample has an output.
+        pictured: the evals of which some sample has an image.
+        heard: by eval, checkpoint, metric that a sample is shown by, and value of the dimension: samples with sound.
+        timed: by eval, checkpoint and output: samples with a score over time.
     """
 
-    tallies: dict[tuple[Place, str, Label | None], Tally] = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
+    dimension: dict[str, str | None] = field(default_factory=dict)
+    tallies: dict[tuple[Place, str, Part], Tally] = field(default_factory=dict)
     groups: dict[tuple[str, str, tuple[str, ...]], Picked] = field(default_factory=dict)
     rows: dict[str, PickedRows] = field(default_factory=dict)
     pictured: set[str] = field(default_factory=set)
+    heard: dict[tuple[str, str, str, str], Worst] = field(default_factory=dict)
+    timed: dict[tuple[str, str, str], Worst] = field(default_factory=dict)
 
 
-def gather(run: RunFolder, plan: Plan) -> Gathered:
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be gathered of one eval.
+
+    Attributes:
+        parts: dimensions along which items are tallied together, beside each by itself.
+    """
+
+    card: EvalCard
+    concern: Concern
+    parts: tuple[tuple[str, ...], ...]
+    dimension: str | None
+    timelines: tuple[str, ...]
+
+
+def gather(run: RunFolder, plan: Plan, decision: Decision | None = None) -> Gathered:
     """What a report needs of the samples of a run.
+
+    Args:
+        decision: whose thresholds turn scores into answers, and whose threat sets are tallied; without one, scores stay
+            scores.
 
     Raises:
         EvidenceUntrusted: a shard is not what the index says it was.
     """
-    found = Gathered()
+    found = Gathered(cuts=cuts_of(decision, plan) if decision is not None else {})
     if plan.nonce is None:
         return found
     _refuse_changes(run)
     for eval_id, card in plan.cards.items():
+        asked = _asked(card, plan, decision, found.cuts)
+        found.dimension[eval_id] = asked.dimension
         streams = {
             m.checkpoint: run.evidence.samples(plan, m)
             for m in plan.measurements
             if m.eval == eval_id and m.role == "gate"
         }
-        _gate(found, eval_id, concern_of(plan.policy, card), streams)
+        _gate(found, asked, streams)
         for m in plan.measurements:
             if m.eval == eval_id and m.role == "calibration":
                 for sample in run.evidence.samples(plan, m):
-                    _count(found, (eval_id, "calibration", m.checkpoint), sample)
+                    _count(found, (eval_id, "calibration", m.checkpoint), sample, asked)
     return found
+
+
+def _asked(card: EvalCard, plan: Plan, decision: Decision | None, cuts: Cuts) -> _Asked:
+    findings = list(findings_of(decision)) if decision is not None else []
+    sets = [tuple(sorted(f.values)) for f in findings if f.values and f.metric.split("/")[0] == card.id]
+    drawn = [tuple(sorted((f.rows, f.columns))) for f in card.figures or () if isinstance(f, HeatmapFigure)]
+    return _Asked(
+        card=card,
+        concern=concern_of(plan.policy, card, cuts),
+        parts=tuple(dict.fromkeys((*sets, *drawn))),
+        dimension=main_dimension(card, findings),
+        timelines=tuple(f.output for f in card.figures or () if isinstance(f, TimelineFigure)),
+    )
 
 
 def _refuse_changes(run: RunFolder) -> None:
@@ -144,16 +181,32 @@ def _refuse_changes(run: RunFolder) -> None:
             raise EvidenceUntrusted(str(path), what, "restore it, or measure in a new run folder")
 
 
-def _gate(found: Gathered, eval_id: str, concern: Concern, streams: Mapping[str, Iterable[Measured | Failed]]) -> None:
+def _gate(found: Gathered, asked: _Asked, streams: Mapping[str, Iterable[Measured | Failed]]) -> None:
+    eval_id, concern = asked.card.id, asked.concern
     rows = found.rows.setdefault(eval_id, PickedRows())
     for item, samples in _side_by_side(streams):
         for checkpoint, sample in samples.items():
-            _count(found, (eval_id, "gate", checkpoint), sample)
+            _count(found, (eval_id, "gate", checkpoint), sample, asked)
             key = (eval_id, checkpoint, metrics_of(sample))
             found.groups.setdefault(key, Picked()).offer(concern.rank(sample), sample)
             if isinstance(sample, Measured) and sample.outputs:
-                found.pictured.add(eval_id)
+                _look(found, asked, checkpoint, sample)
         rows.offer(_rank(concern, samples), Row(item, samples))
+
+
+def _look(found: Gathered, asked: _Asked, checkpoint: str, sample: Measured) -> None:
+    """Nothing; the sample is kept if its outputs are to be looked at or listened to, and it is one of the worst."""
+    eval_id = asked.card.id
+    metric = asked.concern.primary(tuple(sample.values))
+    badness = asked.concern.badness(metric, sample.values[metric])
+    if any(is_image(name) for name in sample.outputs.values()):
+        found.pictured.add(eval_id)
+    if any(is_sound(name) for name in sample.outputs.values()):
+        value = sample.labels.get(asked.dimension, "") if asked.dimension is not None else ""
+        found.heard.setdefault((eval_id, checkpoint, metric, value), Worst()).offer(badness, sample)
+    for output in asked.timelines:
+        if output in sample.outputs:
+            found.timed.setdefault((eval_id, checkpoint, output), Worst()).offer(badness, sample)
 
 
 def _side_by_side(
@@ -177,17 +230,17 @@ def _rank(concern: Concern, samples: Mapping[str, Measured | Failed]) -> int:
     return 2 if 1 in ranks else 3
 
 
-def _count(found: Gathered, place: Place, sample: Measured | Failed) -> None:
-    slices: list[Label | None] = [None, *sample.labels.items()]
+def _count(found: Gathered, place: Place, sample: Measured | Failed, asked: _Asked) -> None:
+    singles: list[Part] = [(label,) for label in sample.labels.items()]
+    parts = dict.fromkeys(((), *singles, *(part_of(sample.labels, dimensions) for dimensions in asked.parts)))
     for metric in metrics_of(sample):
-        for label in slices:
-            tally = found.tallies.setdefault((place, metric, label), Tally())
+        known, cut = asked.card.metrics.get(metric), found.cuts.get(f"{asked.card.id}/{metric}")
+        for part in parts:
+            tally = found.tallies.setdefault((place, metric, part), Tally())
             if isinstance(sample, Measured):
-                tally.scored += 1
-                tally.total += sample.values[metric]
+                tally.score(sample.values[metric], known, cut)
             else:
-                tally.failed += 1
-                tally.error = tally.error or sample.error
+                tally.fail(sample.error)
 
 
 def metrics_of(sample: Measured | Failed) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From a decision and its evidence to what a report shows. Pure, but for the images, which a painter supplies."""
+"""From a decision and its evidence to what a report shows. Pure, but for outputs, which are read from the run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision,
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.charting import charts
+from releasegate.reporting.figures import figure_groups
 from releasegate.reporting.findings import anchor, finding_view, metric_title
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import instruments, label_words
 from releasegate.reporting.numbers import MOST_PROSE, MOST_TITLE, beside, number, sentence, shortened
+from releasegate.reporting.playing import listening
 from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
@@ -40,6 +42,8 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     return ReportView(
         first=_first(decision, plan, after),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
+        figures=figure_groups(gathered, plan, decision, outputs),
+        listening=listening(gathered, plan, decision, outputs),
         galleries=galleries(gathered, plan, decision, outputs),
         answers=answers(gathered, plan, decision),
         instruments=instruments(gathered, plan),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from releasegate.evalcard import EvalCard, Metric
-from releasegate.intervals import clopper_pearson
+from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
-from releasegate.reporting.gathering import Gathered, Label, Place, Tally
-from releasegate.reporting.numbers import MOST_TITLE, plural, share, shortened
+from releasegate.reporting.dimensions import Label
+from releasegate.reporting.gathering import Gathered, Place
+from releasegate.reporting.numbers import MOST_TITLE, shortened
+from releasegate.reporting.valued import Valued, valued
 from releasegate.reporting.view import InstrumentView, Measure, SliceView
 from releasegate.reporting.words import checkpoint
 
-TWO_SIDED = 0.025
-"""Error probability of each end of a 95 % interval."""
 MOST_SLICES = 60
 
 
@@ -32,72 +31,74 @@ def instruments(gathered: Gathered, plan: Plan) -> tuple[InstrumentView, ...]:
 
 
 def _of_instrument(gathered: Gathered, eval_id: str, card: EvalCard, instrument: str) -> Iterator[Measure]:
-    for place in _places(gathered, eval_id, "calibration"):
+    for place in places(gathered, eval_id, "calibration"):
         for name, metric in card.metrics.items():
-            if metric.of_instrument == instrument and (place, name, None) in gathered.tallies:
-                yield _measure(gathered, place, name, metric, card)
+            found = valued(gathered.tallies, place, card, name, ())
+            if metric.of_instrument == instrument and found is not None:
+                yield _measure(gathered, place, name, card, found)
 
 
 def ungated(gathered: Gathered, plan: Plan) -> tuple[Measure, ...]:
     """Every metric of the gate's samples that no requirement names, on every checkpoint."""
     gated = {r.metric for c in plan.policy.capabilities for _, _, r in c.sections()}
     return tuple(
-        _measure(gathered, place, name, metric, card)
+        _measure(gathered, place, name, card, found)
         for eval_id, card in plan.cards.items()
-        for place in _places(gathered, eval_id, "gate")
-        for name, metric in card.metrics.items()
-        if f"{eval_id}/{name}" not in gated and (place, name, None) in gathered.tallies
+        for place in places(gathered, eval_id, "gate")
+        for name in card.metrics
+        for found in (valued(gathered.tallies, place, card, name, ()),)
+        if f"{eval_id}/{name}" not in gated and found is not None
     )
 
 
-def _places(gathered: Gathered, eval_id: str, role: str) -> list[Place]:
+def places(gathered: Gathered, eval_id: str, role: str) -> list[Place]:
     """Where an eval was measured in one role: the source first."""
-    found = {place for place, _, label in gathered.tallies if label is None and place[:2] == (eval_id, role)}
+    found = {place for place, _, label in gathered.tallies if not label and place[:2] == (eval_id, role)}
     return sorted(found, key=lambda place: (place[2] != "source", place[2]))
 
 
-def _measure(gathered: Gathered, place: Place, name: str, metric: Metric, card: EvalCard) -> Measure:
-    tally = gathered.tallies[place, name, None]
-    low, high = interval(tally, metric)
+def _measure(gathered: Gathered, place: Place, name: str, card: EvalCard, found: Valued) -> Measure:
+    tally = gathered.tallies.get((place, name, ()))
+    title = shortened(card.metrics[name].title, MOST_TITLE)
     return Measure(
-        title=shortened(metric.title, MOST_TITLE),
+        title=f"{title}: score" if found.kind == "score" else title,
         metric=f"{place[0]}/{name}",
         where="calibration items" if place[1] == "calibration" else checkpoint(place[2]),
-        value=share(_value(tally)) if tally.scored else "not measured",
-        low=low,
-        high=high,
-        counted=counted(tally, metric),
-        error=shortened(tally.error) if tally.failed else "",
-        slices=slices(gathered, place, name, metric, card),
+        value=found.text if found.value is not None else "not measured",
+        low=found.low,
+        high=found.high,
+        counted=found.counted,
+        error=shortened(tally.error) if tally is not None and tally.failed else "",
+        slices=slices(gathered, place, name, card),
     )
 
 
-def slices(gathered: Gathered, place: Place, name: str, metric: Metric, card: EvalCard) -> tuple[SliceView, ...]:
+def slices(gathered: Gathered, place: Place, name: str, card: EvalCard) -> tuple[SliceView, ...]:
     """The slices of one metric, lowest value first where more is better, highest first where it is not."""
-    labels = {label for p, m, label in gathered.tallies if (p, m) == (place, name) and label is not None}
+    metric = card.metrics[name]
+    carried = metric.curve.positives if metric.curve is not None else name
+    labels = {part[0] for p, m, part in gathered.tallies if (p, m) == (place, carried) and len(part) == 1}
     sign = 1 if metric.better == "higher" else -1
+    found = {label: valued(gathered.tallies, place, card, name, (label,)) for label in labels}
 
     def worst(label: Label) -> tuple[float, Label]:
-        value = _value(gathered.tallies[place, name, label])
-        return (sign * value if value is not None else float("-inf")), label
+        of = found[label]
+        return (sign * of.value if of is not None and of.value is not None else float("-inf")), label
 
-    return tuple(
-        _slice(gathered.tallies[place, name, label], label, metric, card)
-        for label in sorted(labels, key=worst)[:MOST_SLICES]
-    )
+    ordered = sorted((label for label, of in found.items() if of is not None), key=worst)[:MOST_SLICES]
+    return tuple(_slice(of, label, card) for label in ordered if (of := found[label]) is not None)
 
 
-def _slice(tally: Tally, label: Label, metric: Metric, card: EvalCard) -> SliceView:
-    low, high = interval(tally, metric)
+def _slice(found: Valued, label: Label, card: EvalCard) -> SliceView:
     return SliceView(
         label=label_words(card, {label[0]: label[1]}),
         mark=None,
         note="",
-        estimate=share(_value(tally)),
-        low=low,
-        high=high,
+        estimate=found.text,
+        low=found.low,
+        high=found.high,
         distance="",
-        counted=counted(tally, metric),
+        counted=found.counted,
     )
 
 
@@ -105,22 +106,3 @@ def label_words(card: EvalCard | None, labels: dict[str, str]) -> str:
     """Labels as words, dimensions by the title that the card gives them."""
     titles = {name: s.title for name, s in card.slices.items()} if card else {}
     return ", ".join(f"{titles.get(name, name)}: {value}" for name, value in labels.items())
-
-
-def interval(tally: Tally, metric: Metric) -> tuple[str, str]:
-    """The exact 95 % interval of a share over the scored items, as text; none for what is not a share."""
-    if tally.scored == 0 or metric.type != "bernoulli":
-        return "none", "none"
-    bounds = clopper_pearson(int(tally.total), tally.scored, TWO_SIDED)
-    return share(bounds.low), share(bounds.high)
-
-
-def counted(tally: Tally, metric: Metric) -> str:
-    """How many items a number rests on."""
-    text = f"{int(tally.total)} of {tally.scored}" if metric.type == "bernoulli" else plural(tally.scored, "item")
-    parts = [text] * bool(tally.scored) + [f"{tally.failed} failed"] * bool(tally.failed)
-    return ", ".join(parts)
-
-
-def _value(tally: Tally) -> float | None:
-    return tally.total / tally.scored if tally.scored else None

@@ -6,14 +6,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from releasegate.errors import DocumentError, Problem
+from releasegate.reporting.figureview import Track, Tradeoff
 from releasegate.reporting.forest import NARROW, WIDE, forest
+from releasegate.reporting.track_chart import track_chart
+from releasegate.reporting.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.view import Chart, ReportView
 from releasegate.reporting.visible import visible
 from releasegate.repository import GateRepository, starter
@@ -58,7 +61,10 @@ def content_policy(style: str) -> str:
     "default-src 'none'; style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeu"
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; media-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
 
 
 class _Drawer:
@@ -67,13 +73,24 @@ class _Drawer:
     def __init__(self, theme: Mapping[str, Any]) -> None:
         self._theme = theme
 
-    def wide(self, chart: Chart) -> Markup:
+    def wide(self, chart: Chart | Tradeoff | Track) -> Markup:
         """For a desk."""
-        return forest(chart, WIDE, self._theme)
+        return self._drawn(chart, WIDE)
 
-    def narrow(self, chart: Chart) -> Markup:
+    def narrow(self, chart: Chart | Tradeoff | Track) -> Markup:
         """For a phone."""
-        return forest(chart, NARROW, self._theme)
+        return self._drawn(chart, NARROW)
+
+    def _drawn(self, chart: Chart | Tradeoff | Track, width: int) -> Markup:
+        match chart:
+            case Chart():
+                return forest(chart, width, self._theme)
+            case Tradeoff():
+                return tradeoff_chart(chart, width, self._theme)
+            case Track():
+                return track_chart(chart, width, self._theme)
+            case _:
+                assert_never(chart)
 
 
 def _finalize(value: Any) -> Any:

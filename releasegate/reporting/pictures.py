@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from releasegate.reporting.outputs import Missing, read_output
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,15 +47,8 @@ def picture(outputs: Path, name: str, budget: int) -> Picture:
     Args:
         outputs: the folder that outputs lie in, each named by its sha256.
     """
-    path = outputs / name
-    if path.is_symlink() or not path.is_file():
-        return Picture(None, "the output is not on disk")
-    if path.stat().st_size > MOST_FILE:
-        return Picture(None, "the output is too large to show")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != name.partition(".")[0]:
-        return Picture(None, "the output was changed on disk")
-    return _shrunk(data, budget)
+    data = read_output(outputs, name, MOST_FILE)
+    return Picture(None, data.why) if isinstance(data, Missing) else _shrunk(data, budget)
 
 
 def _shrunk(data: bytes, budget: int) -> Picture:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from releasegate.decision import Decision
 from releasegate.plan import Measurement, Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.gathering import Gathered, Place, Tally
+from releasegate.reporting.gathering import Gathered, Place
 from releasegate.reporting.measures import ungated
+from releasegate.reporting.tallying import Tally
 from releasegate.reporting.view import EvidenceView, MeasurementView, Pair
 from releasegate.reporting.words import checkpoint
 
@@ -49,7 +50,7 @@ def _counts(m: Measurement, gathered: Gathered) -> Tally:
     place: Place = (m.eval, m.role, m.checkpoint)
     found = Tally()
     for first in sorted({sorted(cell.metrics)[0] for cell in m.cells}):
-        tally = gathered.tallies.get((place, first, None), Tally())
+        tally = gathered.tallies.get((place, first, ()), Tally())
         found.scored += tally.scored
         found.failed += tally.failed
     return found

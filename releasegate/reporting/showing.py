@@ -41,7 +41,7 @@ def galleries(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path)
 
 def _gallery(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision, paint: Painter) -> Gallery:
     card = plan.cards[eval_id]
-    concern = concern_of(plan.policy, card)
+    concern = concern_of(plan.policy, card, gathered.cuts)
     keys = [key for key in gathered.groups if key[0] == eval_id]
     keys.sort(key=lambda k: (concern.order.index(concern.primary(k[2])), k[1] != SOURCE, k[1]))
     return Gallery(
@@ -65,24 +65,28 @@ def _group(
         title=shortened(card.metrics[metric].title, MOST_TITLE) if metric in card.metrics else metric,
         checkpoint=checkpoint_words(checkpoint),
         order=f"{first} first",
-        counted=_counted(picked, hits_first=concern.hit_matters(metric)),
+        counted=_counted(picked, metric, concern),
         shots=tuple(_shot(sample, concern, paint) for sample in kept),
         hidden=picked.seen - len(kept),
     )
 
 
-def _counted(picked: Picked, *, hits_first: bool) -> str:
+def _counted(picked: Picked, metric: str, concern: Concern) -> str:
+    """How many samples are hits; of values that are neither hit nor miss, how many there are."""
     against, failed, rest = (picked.count[rank] for rank in (0, 1, 2))
+    if not concern.yes_or_no(metric):
+        return f"{against + rest} scored" + (f", {failed} failed" if failed else "")
+    hits_first = concern.hit_matters(metric)
     hits, misses = (against, rest) if hits_first else (rest, against)
     return f"{hits} of {hits + misses} hit" + (f", {failed} failed" if failed else "")
 
 
 def _shot(sample: Measured | Failed, concern: Concern, paint: Painter) -> Shot:
     labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
-    word = _word(sample, concern)
+    word = sample_word(sample, concern)
     name = _image(sample) if isinstance(sample, Measured) else None
     shown = paint(name) if name else Picture(None, "no image")
-    lines = _lines(sample) + _others(sample, concern)
+    lines = sample_lines(sample) + other_values(sample, concern)
     what = f"output for {labels}" if labels else "output"
     return Shot(
         item=sample.item,
@@ -96,55 +100,66 @@ def _shot(sample: Measured | Failed, concern: Concern, paint: Painter) -> Shot:
     )
 
 
-def _word(sample: Measured | Failed, concern: Concern) -> str:
+def sample_word(sample: Measured | Failed, concern: Concern) -> str:
     if isinstance(sample, Failed):
         return "failed"
-    value = sample.values[concern.primary(tuple(sample.values))]
-    return {1.0: "hit", 0.0: "miss"}.get(value, share(value))
+    metric = concern.primary(tuple(sample.values))
+    value = sample.values[metric]
+    hit = concern.hit(metric, value)
+    if hit is not None:
+        return "hit" if hit else "miss"
+    return f"score {share(value)}" if concern.is_score(metric) else share(value)
 
 
-def _others(sample: Measured | Failed, concern: Concern) -> tuple[Pair, ...]:
-    """The other metrics of a sample that say something: not those that are 0."""
+def other_values(sample: Measured | Failed, concern: Concern) -> tuple[Pair, ...]:
+    """The score behind a hit or a miss, and the other metrics that say something: not those that are 0."""
     if isinstance(sample, Failed):
         return ()
     shown = concern.primary(tuple(sample.values))
-    return tuple(
-        Pair(name.replace("_", " "), {1.0: "yes"}.get(value, share(value)))
+    scored = concern.is_score(shown) and concern.hit(shown, sample.values[shown]) is not None
+    score = (Pair("score", share(sample.values[shown])),) if scored else ()
+    return score + tuple(
+        Pair(name.replace("_", " "), _plain(name, value, concern))
         for name, value in sample.values.items()
         if name != shown and value != 0
     )
+
+
+def _plain(metric: str, value: float, concern: Concern) -> str:
+    if concern.is_score(metric):
+        return f"score {share(value)}"
+    return "yes" if concern.hit(metric, value) else share(value)
 
 
 def _image(sample: Measured) -> str | None:
     return next((name for _, name in sorted(sample.outputs.items()) if is_image(name)), None)
 
 
-def _lines(sample: Measured | Failed) -> tuple[Pair, ...]:
+def sample_lines(sample: Measured | Failed) -> tuple[Pair, ...]:
     if isinstance(sample, Failed):
         return (Pair("error", shortened(sample.error)),)
     return tuple(Pair(name.replace("_", " "), shortened(text)) for name, text in sample.detail.items())
 
 
 def answers(gathered: Gathered, plan: Plan, decision: Decision) -> tuple[AnswerTable, ...]:
-    """A table of texts for every eval whose samples are not images."""
+    """A table of texts for every eval whose samples are neither images nor sounds."""
+    sounding = {key[0] for key in gathered.heard}
     return tuple(
         _table(eval_id, gathered, plan, decision)
         for eval_id in plan.cards
-        if eval_id not in gathered.pictured and gathered.rows.get(eval_id) and gathered.rows[eval_id].seen
+        if eval_id not in gathered.pictured | sounding and gathered.rows.get(eval_id) and gathered.rows[eval_id].seen
     )
 
 
 def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> AnswerTable:
     card = plan.cards[eval_id]
-    concern = concern_of(plan.policy, card)
+    concern = concern_of(plan.policy, card, gathered.cuts)
     rows = gathered.rows[eval_id].shown(MOST_ROWS)
     names = {key[1] for key in gathered.groups if key[0] == eval_id}
     checkpoints = sorted(names, key=lambda name: (name != SOURCE, name))
     first = "hits" if concern.hit_matters(concern.order[0]) else "misses"
     counted = [
-        Pair(
-            checkpoint_words(c), _counted(gathered.groups[key], hits_first=concern.hit_matters(concern.primary(key[2])))
-        )
+        Pair(checkpoint_words(c), _counted(gathered.groups[key], concern.primary(key[2]), concern))
         for c in checkpoints
         for key in gathered.groups
         if key[:2] == (eval_id, c)
@@ -174,8 +189,8 @@ def _answer(samples: Mapping[str, Measured | Failed], checkpoint: str, concern: 
     sample = samples.get(checkpoint)
     if sample is None:
         return None
-    word = _word(sample, concern)
-    return Answer(word if word in ("hit", "miss", "failed") else "plain", word, _lines(sample))
+    word = sample_word(sample, concern)
+    return Answer(word if word in ("hit", "miss", "failed") else "plain", word, sample_lines(sample))
 
 
 def held_back(eval_id: str, policy: Policy, decision: Decision) -> bool:

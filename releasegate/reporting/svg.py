@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+
+from releasegate.reporting.visible import visible
 
 ELEMENTS = ("svg", "g", "path", "line", "rect", "circle", "text", "tspan")
 ATTRIBUTES = (
@@ -26,6 +30,20 @@ def sentinel(role: str) -> str:
 
 
 _ROLE_OF = {sentinel(role): role for role in ROLES}
+
+
+def drawn(chart: Any, description: str, theme: Mapping[str, Any]) -> Markup:
+    """An Altair chart as inline SVG.
+
+    Args:
+        description: its text alternative.
+        theme: a Vega configuration in which `$ink`, `$grid` and so on stand for the colours of the page.
+    """
+    import vl_convert
+
+    spec = chart.to_dict()
+    spec["config"] = _coloured(theme)
+    return inlined(vl_convert.vegalite_to_svg(spec), visible(description))
 
 
 def inlined(drawn: str, label: str) -> Markup:
@@ -66,3 +84,14 @@ def _clean(element: ElementTree.Element) -> None:
 def _plain(name: str) -> str:
     """A name without its namespace."""
     return name.rpartition("}")[2]
+
+
+def _coloured(theme: Any) -> Any:
+    """The theme with the colour that stands for each `$role`."""
+    if isinstance(theme, dict):
+        return {key: _coloured(value) for key, value in theme.items()}
+    if isinstance(theme, list):
+        return [_coloured(value) for value in theme]
+    if isinstance(theme, str) and theme.startswith("$"):
+        return sentinel(theme[1:])
+    return theme

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from releasegate.reporting.figureview import FigureGroup, Listening
 from releasegate.reporting.words import Mark
 
 
@@ -327,7 +328,9 @@ class ReportView:
 
     first: FirstScreen
     capabilities: tuple[CapabilityView, ...]
+    figures: tuple[FigureGroup, ...]
     galleries: tuple[Gallery, ...]
+    listening: tuple[Listening, ...]
     answers: tuple[AnswerTable, ...]
     instruments: tuple[InstrumentView, ...]
     strip: StripView | None

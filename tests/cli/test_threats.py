@@ -36,10 +36,10 @@ def summary(made: Example) -> str:
     return captured.get()
 
 
-def test_the_summary_says_what_would_not_be_met_outside_and_what_is_excused(made: Example) -> None:
+def test_the_summary_says_what_defeats_a_safeguard_outside_and_what_is_excused(made: Example) -> None:
     assert made.decision.verdict == "release"
     lines = [line.strip() for line in summary(made).splitlines()]
-    assert f"marked on source, outside the threat set: {OUTSIDE}" in lines
+    assert "highpass_1500 defeats watermark; outside the threat set: Detected 41 %, 41 of 100" in lines
     assert f"leans on: excused attacks of marked on source: {PROOF}" in lines
 
 

@@ -123,7 +123,7 @@ def test_the_policy_allows_this_stylesheet_and_nothing_else(page: str) -> None:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     content = next(a["content"] for t, a in Tags(page).found if a.get("http-equiv") == "Content-Security-Policy")
     assert content == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
     )
 
 

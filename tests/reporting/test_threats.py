@@ -28,10 +28,10 @@ def first_screen(page: str) -> str:
     return page[page.index('<header class="first') : page.index('<section id="capabilities"')]
 
 
-def test_the_first_screen_says_what_would_not_be_met_outside(page: str) -> None:
+def test_the_first_screen_says_what_defeats_a_safeguard_outside(page: str) -> None:
     first = first_screen(page)
     assert "Outside the threat set</h2>" in first
-    assert "attack highpass_1500: 41.0 % (30.3–52.3), would not be met" in first
+    assert "highpass_1500 defeats watermark; outside the threat set: Detected 41 %, 41 of 100" in first
     assert "excused attacks of marked on source: attack white_noise" in first
 
 

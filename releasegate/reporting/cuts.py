@@ -1,0 +1,81 @@
+"""Where scores become yes or no: the thresholds that a decision froze, by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from releasegate.decision import Decision, Finding
+from releasegate.evalcard import EvalCard, Metric
+from releasegate.figures import TradeoffFigure
+from releasegate.intervals import Side
+from releasegate.plan import Plan
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A frozen threshold.
+
+    Attributes:
+        value: a score.
+        side: of the requirement that it serves: `at_least` flags what scores above it, `at_most` what scores it or above.
+            A score that ties counts against the release.
+    """
+
+    value: float
+    side: Side
+
+    def flags(self, score: float) -> bool:
+        """Whether a score is flagged.
+
+        >>> Cut(0.5, "at_least").flags(0.5), Cut(0.5, "at_most").flags(0.5)
+        (False, True)
+        """
+        return score > self.value if self.side == "at_least" else score >= self.value
+
+
+Cuts = Mapping[str, Cut]
+"""By metric, `<eval>/<metric>`."""
+
+
+def findings_of(decision: Decision) -> Iterator[Finding]:
+    """Every finding: on the source first, in the order of the policy."""
+    for capability in decision.capabilities:
+        yield from capability.findings
+    if decision.strip is not None:
+        yield from decision.strip.findings
+
+
+def cuts_of(decision: Decision, plan: Plan) -> dict[str, Cut]:
+    """The threshold of every metric that has one; a metric without its own takes that of its partner on the same scale."""
+    found: dict[str, Cut] = {}
+    for finding in findings_of(decision):
+        value = finding.slices[0].threshold
+        if value is not None:
+            found.setdefault(finding.metric, Cut(value, "at_least" if finding.side == "at_least" else "at_most"))
+    for eval_id, card in plan.cards.items():
+        for positives, negatives in scale_pairs(card):
+            one, other = f"{eval_id}/{positives}", f"{eval_id}/{negatives}"
+            for lacking, having in ((one, other), (other, one)):
+                if having in found:
+                    found.setdefault(lacking, found[having])
+    return found
+
+
+def scale_pairs(card: EvalCard) -> Iterator[tuple[str, str]]:
+    """The metrics of positives and of negatives that the card puts on one scale."""
+    for metric in card.metrics.values():
+        if metric.curve is not None:
+            yield metric.curve.positives, metric.curve.negatives
+    for figure in card.figures or ():
+        if isinstance(figure, TradeoffFigure):
+            yield figure.positives, figure.negatives
+
+
+def answers(metric: Metric | None, cut: Cut | None, value: float) -> bool | None:
+    """Whether a value is a yes; None for a value that is neither yes nor no, such as a score without a threshold."""
+    if metric is None or metric.type == "bernoulli":
+        return value > 0
+    if metric.type == "thresholded" and cut is not None:
+        return cut.flags(value)
+    return None

@@ -1,0 +1,235 @@
+"""What the figures and the sounds of a report show, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from releasegate.reporting.view import Pair
+
+Standing = Literal["gated", "outside", ""]
+"""Of a value beside the threat set: in it, outside, or there is none."""
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """One cell of a heat map.
+
+    Attributes:
+        label: its value along the columns.
+        level: how strong its colour is, from 0 to 10.
+    """
+
+    label: str
+    text: str
+    counted: str
+    level: int
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One row; a cell without items is None."""
+
+    label: str
+    standing: Standing
+    cells: tuple[HeatCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A metric by two dimensions.
+
+    Attributes:
+        columns: what the rows share; empty if each has columns of its own, which its cells then name.
+        width: cells of the longest row.
+        legend: what the colour says.
+    """
+
+    kind: Literal["heatmap"]
+    title: str
+    where: str
+    rows_title: str
+    columns_title: str
+    columns: tuple[str, ...]
+    width: int
+    rows: tuple[HeatRow, ...]
+    hidden: int
+    legend: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of a trade-off.
+
+    Attributes:
+        points: false-alarm and detection rates, both rising.
+        mark: the same at the frozen threshold; None without one.
+    """
+
+    label: str
+    standing: Standing
+    points: tuple[tuple[float, float], ...]
+    mark: tuple[float, float] | None
+    detected: str
+    flagged: str
+    area: str
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Detection against false alarms over every threshold.
+
+    Attributes:
+        floor: the false-alarm rate at the left edge, where a rate of 0 is drawn.
+    """
+
+    kind: Literal["tradeoff"]
+    title: str
+    where: str
+    description: str
+    positives: str
+    negatives: str
+    threshold: str
+    floor: float
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Track:
+    """A score over time.
+
+    Attributes:
+        seconds: length.
+        score: seconds and score; both ends of each stretch where it was thinned.
+        truth: from and to, in seconds.
+        wave: seconds, lowest and highest sample, from -1 to 1; may be empty.
+    """
+
+    seconds: float
+    score: tuple[tuple[float, float], ...]
+    truth: tuple[tuple[float, float], ...]
+    wave: tuple[tuple[float, float, float], ...]
+    description: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a clip in numbers."""
+
+    span: str
+    truth: str
+    mean: str
+    lowest: str
+    highest: str
+
+
+@dataclass(frozen=True)
+class Clocked:
+    """One clip of a timeline; without a track, why it cannot be drawn."""
+
+    item: int
+    word: str
+    labels: str
+    track: Track | None
+    missing: str
+    stretches: tuple[Stretch, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Scores over time, worst clip first."""
+
+    kind: Literal["timeline"]
+    title: str
+    where: str
+    clips: tuple[Clocked, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class ValueRow:
+    """One value of a dimension: a number and what it rests on for each column."""
+
+    label: str
+    standing: Standing
+    cells: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class ValueTable:
+    """One line a value, worst first."""
+
+    kind: Literal["table"]
+    title: str
+    where: str
+    rows_title: str
+    order: str
+    columns: tuple[str, ...]
+    rows: tuple[ValueRow, ...]
+    hidden: int
+
+
+FigureView = Heatmap | Tradeoff | Timeline | ValueTable
+
+
+@dataclass(frozen=True)
+class FigureGroup:
+    """The figures of one eval on one checkpoint."""
+
+    anchor: str
+    title: str
+    checkpoint: str
+    figures: tuple[FigureView, ...]
+
+
+@dataclass(frozen=True)
+class Player:
+    """One sound, or why there is none.
+
+    Attributes:
+        name: what it is of its sample: `before`, `after`.
+        label: its accessible name.
+    """
+
+    name: str
+    label: str
+    uri: str | None
+    missing: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sample with its sounds."""
+
+    item: int
+    tone: str
+    word: str
+    labels: str
+    lines: tuple[Pair, ...]
+    players: tuple[Player, ...]
+
+
+@dataclass(frozen=True)
+class ClipGroup:
+    """The worst samples of one metric under one attack."""
+
+    title: str
+    value: str
+    standing: Standing
+    checkpoint: str
+    order: str
+    clips: tuple[Clip, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The sounds of one eval."""
+
+    anchor: str
+    title: str
+    blurred: bool
+    groups: tuple[ClipGroup, ...]
+    hidden: int

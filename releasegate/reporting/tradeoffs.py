@@ -1,0 +1,140 @@
+"""Detection against false alarms: pooled over the threat set, and for the worst values of its dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import floor, log10
+
+from releasegate.decision.slices import is_threat
+from releasegate.figures import TradeoffFigure
+from releasegate.reporting.dimensions import Part, natural
+from releasegate.reporting.figureview import Line, Standing, Tradeoff
+from releasegate.reporting.numbers import MOST_TITLE, share, shortened
+from releasegate.reporting.roc import area_under, curve_of
+from releasegate.reporting.standing import Scene
+from releasegate.reporting.tallying import Tally
+
+MOST_WORST = 2
+"""Curves of single values that are drawn of the threat set, and again of what lies outside."""
+
+
+def tradeoff(figure: TradeoffFigure, scene: Scene) -> Tradeoff | None:
+    """The trade-off on one checkpoint; None where no item of one kind was scored."""
+    pooled = _pooled(figure, scene)
+    if pooled is None:
+        return None
+    lines = (pooled, *_worst(figure, scene))
+    card, cut = scene.card, scene.cut(figure.positives)
+    positives, negatives = (shortened(card.metrics[m].title, MOST_TITLE) for m in (figure.positives, figure.negatives))
+    said = " ".join(f"Line {i}, {_said(line)}." for i, line in enumerate(lines, 1))
+    smallest = min(
+        rate for line in lines for rate, _ in (*line.points, *((line.mark,) if line.mark else ())) if rate > 0
+    )
+    return Tradeoff(
+        kind="tradeoff",
+        title=f"{positives} against {negatives}",
+        where=scene.where,
+        description=f"{positives} against {negatives}, over every threshold. {said}",
+        positives=positives,
+        negatives=negatives,
+        threshold="no threshold was frozen"
+        if cut is None
+        else f"the diamonds are at the frozen threshold, a score of {cut.value:.4g}",
+        floor=10.0 ** (floor(log10(smallest)) - (1 if log10(smallest).is_integer() else 0)),
+        lines=lines,
+    )
+
+
+def _said(line: Line) -> str:
+    if line.mark is None:
+        return f"{line.label}: area {line.area}"
+    return f"{line.label}: {line.detected} and {line.flagged} at the frozen threshold, area {line.area}"
+
+
+def _pooled(figure: TradeoffFigure, scene: Scene) -> Line | None:
+    """The curve of what the requirement on the positives gates; of all items where none has a threat set."""
+    finding = scene.finding(figure.positives) or scene.finding(figure.negatives)
+    values = finding.values if finding is not None else None
+    if not values:
+        return _line("all items", "", figure, scene, [()])
+    names = sorted(values)
+    parts = {
+        part
+        for place, _, part in scene.gathered.tallies
+        if place == scene.gate and [name for name, _ in part] == names and is_threat(values, dict(part))
+    }
+    return _line("the threat set, pooled", "gated", figure, scene, sorted(parts))
+
+
+def _worst(figure: TradeoffFigure, scene: Scene) -> Iterator[Line]:
+    """The curves of the values that are detected least, of the threat set and outside of it."""
+    dimension = scene.gathered.dimension.get(scene.card.id)
+    if dimension is None:
+        return
+    values = {
+        part[0][1]
+        for place, metric, part in scene.gathered.tallies
+        if (place, metric) == (scene.gate, figure.positives) and len(part) == 1 and part[0][0] == dimension
+    }
+    found = [
+        line
+        for value in sorted(values, key=natural)
+        if (line := _line(value, scene.standing(dimension, value), figure, scene, [((dimension, value),)])) is not None
+    ]
+    found.sort(key=lambda line: (line.mark[1] if line.mark else 0.0, _detected_early(line)))
+    kinds: tuple[Standing, ...] = ("gated", "outside", "")
+    for kind in kinds:
+        yield from [line for line in found if line.standing == kind][:MOST_WORST]
+
+
+def _detected_early(line: Line) -> float:
+    """Mean detection rate along the curve: low for the worst."""
+    return sum(rate for _, rate in line.points) / len(line.points)
+
+
+def _line(label: str, standing: Standing, figure: TradeoffFigure, scene: Scene, parts: list[Part]) -> Line | None:
+    """The curve of some parts together; None where no item of one kind was scored."""
+    span = scene.card.metrics[figure.positives].range
+    tallies = [_sum(scene, metric, parts) for metric in (figure.positives, figure.negatives)]
+    positives, negatives = tallies
+    if positives is None or negatives is None or positives.bins is None or negatives.bins is None:
+        return None
+    area = area_under(positives.bins, negatives.bins)
+    if area is None:
+        return None
+    rates = None
+    if positives.flagged is not None and negatives.flagged is not None:
+        rates = (negatives.flagged / negatives.scored, positives.flagged / positives.scored)
+    return Line(
+        label=label,
+        standing=standing,
+        points=tuple((false, true) for false, true, _ in curve_of(positives.bins, negatives.bins, span)),
+        mark=rates,
+        detected=_counted(positives),
+        flagged=_counted(negatives),
+        area=share(area.value) + (f" ± {area.slack:.3f}" if area.slack >= 0.0005 else ""),
+    )
+
+
+def _counted(tally: Tally) -> str:
+    if tally.flagged is None:
+        return f"{tally.scored} items"
+    return f"{share(tally.flagged / tally.scored)} ({tally.flagged} of {tally.scored})"
+
+
+def _sum(scene: Scene, metric: str, parts: list[Part]) -> Tally | None:
+    """The tallies of parts without items in common, as one; None without a score."""
+    tallies = scene.gathered.tallies
+    found = [tally for part in parts if (tally := tallies.get((scene.gate, metric, part))) is not None and tally.scored]
+    if not found:
+        return None
+    total = Tally()
+    for tally in found:
+        total.scored += tally.scored
+        total.failed += tally.failed
+        total.total += tally.total
+        if tally.flagged is not None:
+            total.flagged = (total.flagged or 0) + tally.flagged
+        if tally.bins is not None:
+            total.bins = tally.bins if total.bins is None else total.bins + tally.bins
+    return total

@@ -1,0 +1,87 @@
+"""The value of a metric in one part of a measurement, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from releasegate.evalcard import EvalCard, Metric
+from releasegate.intervals import clopper_pearson
+from releasegate.reporting.dimensions import Part
+from releasegate.reporting.gathering import Place
+from releasegate.reporting.numbers import NONE, plural, share
+from releasegate.reporting.roc import area_under
+from releasegate.reporting.tallying import Tally
+
+TWO_SIDED = 0.025
+"""Error probability of each end of a 95 % interval."""
+
+Tallies = Mapping[tuple[Place, str, Part], Tally]
+
+
+@dataclass(frozen=True)
+class Valued:
+    """A share, a mean, the mean of scores, or an area.
+
+    Attributes:
+        value: None if nothing was scored.
+        text: the value for people.
+        low, high: an exact 95 % interval of a share over the scored items, as text; `none` for what is not a share.
+        counted: how many items it rests on.
+        kind: what a value is called where it is no share of items: `score` or empty.
+        n: items that were scored; of an area, its positives.
+    """
+
+    value: float | None
+    text: str
+    low: str
+    high: str
+    counted: str
+    kind: str
+    n: int
+
+
+def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part) -> Valued | None:
+    """The value of a metric in a part; None if no planned item of it carries the metric.
+
+    A thresholded metric is the share of items that its frozen threshold flags; without one, its mean score. A metric with a
+    curve is the area under it.
+    """
+    metric = card.metrics[name]
+    if metric.curve is not None:
+        ends = [tallies.get((place, end, part)) for end in (metric.curve.positives, metric.curve.negatives)]
+        return _area(ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
+    tally = tallies.get((place, name, part))
+    return None if tally is None else of_tally(tally, metric)
+
+
+def of_tally(tally: Tally, metric: Metric) -> Valued:
+    """The value of a metric that items carry."""
+    hits = tally.hits(metric)
+    failed = f", {tally.failed} failed" if tally.failed else ""
+    kind = "score" if metric.type == "thresholded" and hits is None else ""
+    if not tally.scored:
+        return Valued(None, NONE, NONE, NONE, failed.removeprefix(", "), "", 0)
+    if hits is None:
+        of = f"mean score of {plural(tally.scored, 'item')}" if kind else plural(tally.scored, "item")
+        mean = tally.total / tally.scored
+        text = f"score {share(mean)}" if kind else share(mean)
+        return Valued(mean, text, NONE, NONE, of + failed, kind, tally.scored)
+    bounds = clopper_pearson(hits, tally.scored, TWO_SIDED)
+    value = hits / tally.scored
+    counted = f"{hits} of {tally.scored}{failed}"
+    return Valued(value, share(value), share(bounds.low), share(bounds.high), counted, kind, tally.scored)
+
+
+def _area(positives: Tally, negatives: Tally) -> Valued:
+    failed = positives.failed + negatives.failed
+    counted = f"{positives.scored} against {negatives.scored} items" + (f", {failed} failed" if failed else "")
+    found = (
+        area_under(positives.bins, negatives.bins)
+        if positives.bins is not None and negatives.bins is not None
+        else None
+    )
+    if found is None:
+        return Valued(None, NONE, NONE, NONE, counted, "", 0)
+    slack = f" ± {found.slack:.3f}" if found.slack >= 0.0005 else ""
+    return Valued(found.value, share(found.value) + slack, NONE, NONE, counted, "", positives.scored)
