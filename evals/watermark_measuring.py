@@ -156,7 +156,7 @@ class _Work:
     def _located(self, item: Item, audio: Tensor, found: Detection, detail: dict[str, str]) -> Reading:
         """How well the marked part of a spliced clip is found: intersection over union, by samples."""
         given = Given(audio[None], RATE, [item.seed], self._clean(item)[None], self._subject)
-        truth = segment(given, float(item.content["strength"]))[0]
+        truth = segment(given, float(item.content["strength"]), item.content["attack"])[0]
         said = found.presence >= float(self._params["present"])
         value = float(iou(said[None], truth[None])[0])
         outputs = {}
