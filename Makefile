@@ -7,7 +7,7 @@ DEMO    = runs/demo
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test check lint types layers slow bench schemas reports train clean
+.PHONY: demo test check lint types layers slow bench schemas reports train speech clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -55,6 +55,10 @@ reports: demo  ## the rendered example of each policy
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint
+
+speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt and the network, not root
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audio]'
+	$(BIN)/python examples/speech/fetch.py --out runs/speech
 
 clean:
 	rm -rf runs $(VENV) build dist

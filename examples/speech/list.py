@@ -58,10 +58,10 @@ SPEAKERS = (
     Speaker("novy_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-m-*.ogg"),
     Speaker("allison_en", "en", "asterisk-core-sounds-en-g722", _ASTERISK + "g722", DEVELOPED),
     Speaker("allison_es", "es", "asterisk-core-sounds-es-g722", _ASTERISK + "g722", DEVELOPED),
-    Speaker("beronet_de", "de", "asterisk-prompt-de", _ASTERISK + "gsm", DEVELOPED),
+    Speaker("prompt_de", "de", "asterisk-prompt-de", _ASTERISK + "gsm", DEVELOPED),
     Speaker("july_es", "es", "asterisk-prompt-es-co", _ASTERISK + "gsm", DEVELOPED),
     Speaker("armelle_fr", "fr", "asterisk-prompt-fr-armelle", _ASTERISK + "gsm", DEVELOPED),
-    Speaker("vitek_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-v-*.ogg", DEVELOPED),
+    Speaker("fillets_cs_v", "cs", "fillets-ng-data-cs", _FILLETS + "-v-*.ogg", DEVELOPED),
 )
 
 
@@ -125,7 +125,9 @@ def _likeness(clips: Tensor, wholes: Tensor) -> Tensor:
     spectra = torch.fft.rfft(wholes, n=size) * torch.fft.rfft(clips, n=size).conj()
     found = torch.fft.irfft(spectra, n=size)[:, : wholes.shape[1] - length + 1].abs()  # [n, places]
     power = functional.pad(wholes.double().square().cumsum(1), (1, 0))
-    energy = (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()  # [n or 1, places], of the length from each
+    energy = (
+        (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()
+    )  # [n or 1, places], of the length from each
     return (found / energy / clips.norm(dim=1, keepdim=True).clamp(min=1e-3)).amax(dim=1)
 
 
