@@ -105,8 +105,7 @@ def at_level(audio: Tensor) -> Tensor:
 
 
 def _magnitude(audio: Tensor) -> Tensor:
-    """The mean magnitude over the 20 ms around each sample: float32 [t]."""
-    if not len(audio):
-        return audio
-    padded = functional.pad(audio.abs()[None, None], (WINDOW // 2, WINDOW - 1 - WINDOW // 2))
-    return functional.avg_pool1d(padded, WINDOW, stride=1)[0, 0]
+    """The mean magnitude over the 20 ms around each sample, zeros beyond the ends: float64 [t]."""
+    padded = functional.pad(audio.abs().to(torch.float64), (WINDOW // 2 + 1, WINDOW - 1 - WINDOW // 2))
+    sums = padded.cumsum(0)  # [t + WINDOW], of which the first is 0
+    return (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
