@@ -47,7 +47,7 @@ bench: $(VENV)/.installed  ## speed and memory
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
 
-speech: $(VENV)/.installed  ## the real voices of the audio evals, from Debian packages
+speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
 
 watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own

@@ -43,12 +43,12 @@ def decode(path: Path) -> Tensor:
         raise ModuleNotFoundError(what, name=error.name) from error
     with av.open(str(path), format=HEADERLESS.get(path.suffix)) as container:
         stream = container.streams.audio[0]
-        # Planar floats of one channel, at the rate of the file: the resampling is ours, so that no version of ffmpeg moves it.
-        to_mono = av.AudioResampler(format="fltp", layout="mono", rate=stream.rate)
-        frames = [out for frame in container.decode(stream) for out in to_mono.resample(frame)]
-        frames += to_mono.resample(None)
+        # Planar floats at the rate of the file: averaging and resampling are ours, since ffmpeg's depend on the format.
+        to_floats = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+        frames = [out for frame in container.decode(stream) for out in to_floats.resample(frame)]
+        frames += to_floats.resample(None)
         rate = int(stream.rate)
-    parts = [torch.from_numpy(frame.to_ndarray()[0].copy()) for frame in frames]
+    parts = [torch.from_numpy(frame.to_ndarray()).mean(dim=0) for frame in frames]  # [channels, t] each
     audio = torch.cat(parts) if parts else torch.zeros(0)
     return resample(audio[None], rate, RATE)[0] if len(audio) else audio
 
@@ -105,6 +105,7 @@ def at_level(audio: Tensor) -> Tensor:
 
 
 def _magnitude(audio: Tensor) -> Tensor:
-    """The mean magnitude over the 20 ms around each sample: float32 [t]."""
-    padded = functional.pad(audio.abs()[None, None], (WINDOW // 2, WINDOW - 1 - WINDOW // 2))
-    return functional.avg_pool1d(padded, WINDOW, stride=1)[0, 0]
+    """The mean magnitude over the 20 ms around each sample, zeros beyond the ends: float64 [t]."""
+    padded = functional.pad(audio.abs().to(torch.float64), (WINDOW // 2 + 1, WINDOW - 1 - WINDOW // 2))
+    sums = padded.cumsum(0)  # [t + WINDOW], of which the first is 0
+    return (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW

@@ -11,11 +11,11 @@ from typing import Any
 
 import soundfile
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from releasegate.gate import Call
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, scaffold
+from releasegate.yamltext import parse_yaml
 from tests.voices import voice
 
 OPENED = date(2026, 1, 1)
@@ -67,8 +67,18 @@ capabilities:
     rationale: To be tested.
     safeguards:
       detector:
-        - {id: found, metric: audio_watermark/tpr, at_least: 0.5, slices: [attack], values: {attack: [none, white_noise_30dB]}, enforced_by: weights}
-        - {id: no-false-alarm, metric: audio_watermark/fpr, at_most: 0.5, slices: [attack], values: {attack: [none, white_noise_30dB]}, enforced_by: weights}
+        - id: found
+          metric: audio_watermark/tpr
+          at_least: 0.5
+          slices: [attack]
+          values: {attack: [none, white_noise_30dB]}
+          enforced_by: weights
+        - id: no-false-alarm
+          metric: audio_watermark/fpr
+          at_most: 0.5
+          slices: [attack]
+          values: {attack: [none, white_noise_30dB]}
+          enforced_by: weights
     otherwise: withhold
 """
 
@@ -132,12 +142,12 @@ class WatermarkGate:
 
     def _suite(self, attacks: list[dict[str, Any]]) -> None:
         suite = {"schema": "releasegate/suite/v1", "id": "tiny", "title": "Three attacks", "attacks": attacks}
-        (self.root / "evals" / "audio_watermark" / "suite.yaml").write_text(yaml.safe_dump(suite))
+        (self.root / "evals" / "audio_watermark" / "suite.yaml").write_text(json.dumps(suite))
 
     def _card(self, params: dict[str, Any]) -> None:
         """The shipped card, with fewer clips."""
         path = self.root / "evals" / "audio_watermark" / "eval.yaml"
-        card = yaml.safe_load(path.read_text())
+        card: dict[str, Any] = parse_yaml(path.read_text(), path.name).data
         gate = {"thorough": 8, "glance": 2, "limits": 1, "messages": 2, "quality": 1}
         card["params"] |= {
             "clips": gate,
@@ -151,4 +161,4 @@ class WatermarkGate:
         cells = 2 * (2 * 2 * 8 + 2 * 2 + 2 + 1)  # speakers x (attacks x kinds x clips; a glance; messages; quality)
         card["items"] |= {"n": cells, "calibration": 2 * (2 * 4 + 3 * 2), "rehearsal": 2 * (2 * 2 * 4 + 2 * 2 + 2 + 1)}
         card["shard"] = 16
-        path.write_text(yaml.safe_dump(card, sort_keys=False))
+        path.write_text(json.dumps(card))

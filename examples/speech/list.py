@@ -58,10 +58,10 @@ SPEAKERS = (
     Speaker("novy_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-m-*.ogg"),
     Speaker("allison_en", "en", "asterisk-core-sounds-en-g722", _ASTERISK + "g722", DEVELOPED),
     Speaker("allison_es", "es", "asterisk-core-sounds-es-g722", _ASTERISK + "g722", DEVELOPED),
-    Speaker("beronet_de", "de", "asterisk-prompt-de", _ASTERISK + "gsm", DEVELOPED),
+    Speaker("prompt_de", "de", "asterisk-prompt-de", _ASTERISK + "gsm", DEVELOPED),
     Speaker("july_es", "es", "asterisk-prompt-es-co", _ASTERISK + "gsm", DEVELOPED),
     Speaker("armelle_fr", "fr", "asterisk-prompt-fr-armelle", _ASTERISK + "gsm", DEVELOPED),
-    Speaker("vitek_cs", "cs", "fillets-ng-data-cs", _FILLETS + "-v-*.ogg", DEVELOPED),
+    Speaker("fillets_cs_v", "cs", "fillets-ng-data-cs", _FILLETS + "-v-*.ogg", DEVELOPED),
 )
 
 
