@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
+from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import Suite, parse_suite
 from releasegate.cli import COMMANDS, cli
 from releasegate.decision import Decision
@@ -52,6 +53,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#policy": (Policy,),
     "formats.md#eval-card": (EvalCard,),
     "formats.md#suite": (Suite,),
+    "formats.md#attacked-sounds": (AttackRecord,),
     "formats.md#recipe": (Recipe,),
     "formats.md#plan": (Plan,),
     "formats.md#evidence": (Started, Done, Measured, Failed),

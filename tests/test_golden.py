@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
@@ -36,6 +37,7 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "eval.yaml": lambda text: parse_card(text, "eval.yaml").record,
     "recipe.yaml": lambda text: parse_document(Recipe, text, "recipe.yaml").record,
     "suite.yaml": lambda text: parse_suite(text, "suite.yaml").record,
+    "attacks.json": AttackRecord.from_text,
     "policytest.yaml": lambda text: parse_policy_test(text, "policytest.yaml").record,
     "waiver.json": Waiver.from_text,
     "run/plan.json": Plan.from_text,

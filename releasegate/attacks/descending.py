@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import separate
-from releasegate.attacks.perturbing import DOMAIN, detector, radius
+from releasegate.attacks.perturbing import DOMAIN, radius
+from releasegate.attacks.requiring import detector
 from releasegate.attacks.seeding import normal
 from releasegate.subjects import WatermarksAudio
 

@@ -10,16 +10,10 @@ from torch import Tensor
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import messages, separate
+from releasegate.attacks.requiring import generator
 from releasegate.attacks.seeding import uniform
 from releasegate.errors import UsageError
 from releasegate.subjects import WatermarksAudio
-
-
-def _generator(given: Given, attack: str) -> WatermarksAudio:
-    if given.subject is None:
-        what = "marks audio with the generator of the watermark under attack, and there is none"
-        raise UsageError(f"attack {attack}", what, "name the watermark")
-    return given.subject
 
 
 def _residual(subject: WatermarksAudio, carrier: Tensor, message: Tensor) -> Tensor:
@@ -34,7 +28,7 @@ def _residual_copy(given: Given, strength: float) -> Tensor:
     The other piece is the clip itself, begun a quarter to three quarters later and wrapped around: speech of the same
     voice and level in which other sounds stand, so that the residual does not fit the clip that it is put on.
     """
-    subject = _generator(given, "residual_copy")
+    subject = generator(given, "residual_copy")
     seeds = separate(given.seeds, "residual_copy: where the carrier begins")
     carrier = _rolled(given.audio, 0.25 + 0.5 * uniform(seeds, 1, torch.zeros((), dtype=torch.float64)))
     message = messages(given.seeds, subject.bits, "residual_copy: message", given.audio)
@@ -53,7 +47,7 @@ def _rolled(audio: Tensor, share: Tensor) -> Tensor:
 @torch.no_grad()
 def _overwrite(given: Given, strength: float) -> Tensor:
     """The clip, marked once more with a message of the attacker's."""
-    subject = _generator(given, "overwrite")
+    subject = generator(given, "overwrite")
     message = messages(given.seeds, subject.bits, "overwrite: message", given.audio)
     return subject.mark(given.audio, message).clamp(-1, 1)
 
@@ -65,8 +59,10 @@ def _average_removal(given: Given, strength: float) -> Tensor:
     What depends on the carrier or the message averages out, and what is in every mark stays. The carriers are noise with
     the clip's own spectrum and level, so that a generator that goes by them marks as strongly.
     """
-    subject = _generator(given, "average_removal")
+    subject = generator(given, "average_removal")
     count = round(strength)
+    if count != strength:
+        raise UsageError("attack average_removal", f"needs a whole number of carriers; got {strength:g}", "give one")
     total = torch.zeros_like(given.audio)
     for number in range(count):
         purpose = f"average_removal: {number}"

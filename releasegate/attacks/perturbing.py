@@ -5,10 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from releasegate.attacks.attack import Given
-from releasegate.errors import UsageError
-from releasegate.subjects import WatermarksAudio
-
 DOMAIN = (0.0, 80.0)
 """Signal-to-noise ratios, in dB, that make sense: from noise as loud as the clip to less than 16 bits resolve."""
 
@@ -17,15 +13,3 @@ def radius(audio: Tensor, snr: float) -> Tensor:
     """float [n, 1], the L2 norm of a perturbation of each clip [n, t] that is `snr` dB below it; 0 for silence."""
     norm: Tensor = torch.linalg.vector_norm(audio, dim=1, keepdim=True)
     return norm * 10 ** (-snr / 20)
-
-
-def detector(given: Given, attack: str) -> WatermarksAudio:
-    """The watermark under attack.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if given.subject is None:
-        what = "asks the detector of the watermark under attack, and there is none"
-        raise UsageError(f"attack {attack}", what, "name the watermark")
-    return given.subject

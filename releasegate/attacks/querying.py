@@ -9,7 +9,8 @@ from torch import Tensor
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import separate
-from releasegate.attacks.perturbing import DOMAIN, detector, radius
+from releasegate.attacks.perturbing import DOMAIN, radius
+from releasegate.attacks.requiring import detector
 from releasegate.attacks.seeding import uniform
 
 QUERIES = 200

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import separate
+from releasegate.attacks.requiring import clean
 from releasegate.attacks.seeding import uniform
-from releasegate.errors import UsageError
 
 Splice = Literal["splice_marked", "splice_clean"]
 
@@ -41,10 +41,7 @@ def segment(given: Given, strength: float, splice: Splice = "splice_marked") -> 
 
 
 def _splice(given: Given, strength: float, splice: Splice) -> Tensor:
-    if given.clean is None:
-        what = "has only the marked clips, and puts them together with what they were before"
-        raise UsageError(f"attack {splice}", what, "give the clean clips, or a watermark to mark clean ones with")
-    return torch.where(segment(given, strength, splice), given.audio, given.clean).clamp(-1, 1)
+    return torch.where(segment(given, strength, splice), given.audio, clean(given, splice)).clamp(-1, 1)
 
 
 def _attack(name: Splice, title: str) -> Attack:

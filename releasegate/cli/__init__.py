@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "ledger": "Start, show or verify the record of attempts.",
     "keygen": "Make a key to sign waivers with.",
     "waive": "Sign an exception for one finding of a run.",
+    "attack": "Put sound files through attacks on watermarks.",
     "list": "List policies, evals, subjects and recipes.",
     "init": "Start a gate repository: policies, evals, reports.",
 }

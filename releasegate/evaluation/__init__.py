@@ -1,7 +1,18 @@
 """Measuring: loads harnesses and subjects, draws items, stores samples. A harness never decides."""
 
 from releasegate.evaluation.measuring import Bench, Progress, Target, measure, torch_device
+from releasegate.evaluation.opening import open_subject
 from releasegate.evaluation.planning import drawn_items, eval_code
 from releasegate.evaluation.tools import Tools
 
-__all__ = ["Bench", "Progress", "Target", "Tools", "drawn_items", "eval_code", "measure", "torch_device"]
+__all__ = [
+    "Bench",
+    "Progress",
+    "Target",
+    "Tools",
+    "drawn_items",
+    "eval_code",
+    "measure",
+    "open_subject",
+    "torch_device",
+]

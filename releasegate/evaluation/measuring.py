@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -15,8 +14,9 @@ import torch
 from releasegate.checkpoint import Checkpoint, read_manifest
 from releasegate.decision.settled import may_stop
 from releasegate.errors import HarnessError, RunError, UsageError
-from releasegate.evaluation.harness import Harness, guarded, load_harness, load_subject
+from releasegate.evaluation.harness import Harness, load_harness
 from releasegate.evaluation.items import cells_of, planned_items
+from releasegate.evaluation.opening import open_subject
 from releasegate.evaluation.planning import problem_of, subject_code
 from releasegate.evaluation.runner import failed, run_shard
 from releasegate.evaluation.sofar import SoFar
@@ -24,7 +24,7 @@ from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Measured, Started
 from releasegate.plan import Measurement, Plan
 from releasegate.repository import EvalFolder, GateRepository, RunFolder
-from releasegate.subjects import SUBJECTS, Lending
+from releasegate.subjects import Lending
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -119,14 +119,12 @@ class _LazySubject:
     def _open(self) -> object:
         name = self._bench.plan.policy.model.subject
         dtype = next(m.subject.dtype for m in self._bench.plan.measurements)
-        arguments = (self._target.checkpoint, self._target.lending, torch_device(self._bench.device), DTYPES[dtype])
-        if name in SUBJECTS:
-            return import_module(SUBJECTS[name].module).open_subject(*arguments)
-        file = self._bench.repository.subject_file(name)
-        if file is None:
+        bench, target = self._bench, self._target
+        if name not in bench.repository.subjects():
             raise RunError(name, "no such subject any more", "restore it, or open a new attempt")
-        opener, _ = load_subject(file)
-        return guarded(file, "does not open", lambda: opener(*arguments))
+        return open_subject(
+            name, bench.repository, target.checkpoint, target.lending, torch_device(bench.device), DTYPES[dtype]
+        )
 
 
 class _Measuring:

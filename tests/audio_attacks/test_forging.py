@@ -142,4 +142,11 @@ def test_without_a_watermark_there_is_nothing_to_attack(name):
     with pytest.raises(UsageError) as caught:
         find_attack(name).apply(replace(given(1, 0.1), subject=None), 20)
     (problem,) = caught.value.problems
-    assert (problem.where, problem.fix) == (f"attack {name}", "name the watermark")
+    assert problem.where == f"attack {name}"
+    assert problem.what.endswith("of the watermark under attack, and there is none")
+    assert problem.fix == "name the watermark: on the command line, --model CHECKPOINT --subject NAME"
+
+
+def test_a_part_of_a_carrier_is_refused():
+    with pytest.raises(UsageError, match=r"needs a whole number of carriers; got 1\.5"):
+        ATTACKS["average_removal"].apply(given(1, 0.1), 1.5)

@@ -75,4 +75,5 @@ def test_without_clean_clips_there_is_nothing_to_splice(name):
         ATTACKS[name].apply(replace(given(1, 0.1), clean=None), 50)
     (problem,) = caught.value.problems
     assert problem.where == f"attack {name}"
-    assert problem.fix == "give the clean clips, or a watermark to mark clean ones with"
+    assert problem.what == "needs what the clips were before they were marked"
+    assert problem.fix == "name the watermark: on the command line, --model CHECKPOINT --subject NAME"
