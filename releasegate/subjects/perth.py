@@ -73,6 +73,8 @@ class Perth:
         self._config = config
         self._net = net
         self._weight = next(net.parameters())
+        self._window = torch.hann_window(config.n_fft, device=self._weight.device)
+        self._outer_window = torch.hann_window(config.outer(config.n_fft), device=self._weight.device)
         self.rate = config.sample_rate
         self._scale = HEADROOM - 2 * _DECIBELS * math.log(config.magnitude_floor)  # dB from the floor, 0, to 1
 
@@ -130,23 +132,21 @@ class Perth:
             what = f"has clips of {audio.shape[1]:,} samples, and Perth needs {needed:,} ({needed / self.rate:.3f} s)"
             raise UsageError("audio", what, "pad them, or leave them out")
         inner = resample(audio.float(), config.sample_rate, config.inner_rate)  # [n, t * inner_rate / sample_rate]
-        window = torch.hann_window(config.n_fft, device=audio.device)
-        return torch.stft(inner, config.n_fft, config.hop, window=window, pad_mode="reflect", return_complex=True)
+        return torch.stft(inner, config.n_fft, config.hop, window=self._window, pad_mode="reflect", return_complex=True)
 
     def _low(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """float32 [n, band, frames], the scaled magnitudes of the low bins; bool [n, frames], frames that sound."""
-        above = (
-            (spectrum.abs() * (1 / self._config.magnitude_floor)).clamp(min=1).log()
-        )  # [n, bins, frames]; silence is 0
-        scaled = above[:, : self._config.band] * (2 * _DECIBELS / self._scale)
+        real, imaginary = spectrum.real, spectrum.imag
+        power = (real * real).addcmul(imaginary, imaginary) * self._config.magnitude_floor**-2  # [n, bins, frames]
+        above = power.clamp(min=1).log()  # in a silent frame exactly 0
+        scaled = above[:, : self._config.band] * (_DECIBELS / self._scale)
         return scaled, sounding(above.detach().sum(dim=1))
 
     def _sound(self, low: Tensor, samples: int) -> Tensor:
         """float32 [n, samples] at `sample_rate`, the sound of the low bins of spectra at `inner_rate`."""
         n_fft, hop = self._config.outer(self._config.n_fft), self._config.outer(self._config.hop)
         full = functional.pad(low, (0, 0, 0, n_fft // 2 + 1 - low.shape[1]))  # [n, n_fft // 2 + 1, frames]
-        window = torch.hann_window(n_fft, device=low.device)
-        sound = torch.istft(full, n_fft, hop, window=window, length=samples)
+        sound = torch.istft(full, n_fft, hop, window=self._outer_window, length=samples)
         return sound * (n_fft / self._config.n_fft)  # the inverse transform divides by its length
 
 
