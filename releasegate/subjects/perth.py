@@ -7,6 +7,7 @@ score, and the same mark; what differs is told in `Perth.mark` and `Perth.detect
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -24,6 +25,8 @@ from releasegate.subjects.perth_net import PerthNet, sounding
 
 HEADROOM = 15.0
 """Decibels above 0 that a scaled magnitude of 1 stands for."""
+FRAMES = 2500
+"""Frames, of all clips together, that are worked on at once on a processor: 8 clips of 3 s."""
 _DECIBELS = 10 / math.log(10)
 """Decibels of a power p, over log(p)."""
 
@@ -70,10 +73,10 @@ class Perth:
         self._config = config
         self._net = net
         self._weight = next(net.parameters())
+        self._window = torch.hann_window(config.n_fft, device=self._weight.device)
+        self._outer_window = torch.hann_window(config.outer(config.n_fft), device=self._weight.device)
         self.rate = config.sample_rate
-        floor = math.log(config.magnitude_floor)
-        self._lowest = 2 * _DECIBELS * floor  # dB
-        self._scale = HEADROOM - self._lowest  # dB from 0 to 1
+        self._scale = HEADROOM - 2 * _DECIBELS * math.log(config.magnitude_floor)  # dB from the floor, 0, to 1
 
     def mark(self, audio: Tensor, messages: Tensor) -> Tensor:
         """The marked clips; see `WatermarksAudio`.
@@ -86,6 +89,9 @@ class Perth:
             messages: int64 [n, 0].
         """
         audio = audio.to(self._weight.device)
+        return torch.cat([self._marked(part) for part in self._parts(audio)])
+
+    def _marked(self, audio: Tensor) -> Tensor:
         spectrum = self._spectrum(audio)
         low, kept = self._low(spectrum)
         residual = self._net.encoder(low.to(self._weight.dtype), kept).float()  # [n, band, frames]
@@ -100,11 +106,23 @@ class Perth:
         gets NaN. The gradient of a score is that of the confidence before it is clipped.
         """
         audio = audio.to(self._weight.device)
-        low, kept = self._low(self._spectrum(audio))
-        confidence = self._net.decoder(low.to(self._weight.dtype), kept)  # [n]
+        confidence = torch.cat([self._confidence(part) for part in self._parts(audio)])  # [n]
         whole = torch.isfinite(audio).all(dim=1)
         score = (confidence.detach().clamp(0, 1) + (confidence - confidence.detach())).masked_fill(~whole, torch.nan)
         return Detection(score, score[:, None].expand(-1, audio.shape[1]), audio.new_empty(len(audio), 0))
+
+    def _confidence(self, audio: Tensor) -> Tensor:
+        """float32 [n], not clipped."""
+        low, kept = self._low(self._spectrum(audio))
+        confidence: Tensor = self._net.decoder(low.to(self._weight.dtype), kept)
+        return confidence
+
+    def _parts(self, audio: Tensor) -> Sequence[Tensor]:
+        """The clips in groups: all of them, or on a processor as many as its caches hold the states of."""
+        if audio.device.type != "cpu":
+            return [audio]
+        frames = audio.shape[1] // self._config.outer(self._config.hop) + 1
+        return audio.split(max(1, FRAMES // frames))
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         """complex64 [n, n_fft // 2 + 1, frames], at `inner_rate`."""
@@ -114,22 +132,21 @@ class Perth:
             what = f"has clips of {audio.shape[1]:,} samples, and Perth needs {needed:,} ({needed / self.rate:.3f} s)"
             raise UsageError("audio", what, "pad them, or leave them out")
         inner = resample(audio.float(), config.sample_rate, config.inner_rate)  # [n, t * inner_rate / sample_rate]
-        window = torch.hann_window(config.n_fft, device=audio.device)
-        return torch.stft(inner, config.n_fft, config.hop, window=window, pad_mode="reflect", return_complex=True)
+        return torch.stft(inner, config.n_fft, config.hop, window=self._window, pad_mode="reflect", return_complex=True)
 
     def _low(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """float32 [n, band, frames], the scaled magnitudes of the low bins; bool [n, frames], frames that sound."""
-        power = spectrum.real.square() + spectrum.imag.square()
-        decibels = _DECIBELS * power.clamp(min=self._config.magnitude_floor**2).log()
-        scaled = (decibels - self._lowest) / self._scale  # [n, bins, frames]
-        return scaled[:, : self._config.band], sounding(scaled.detach().sum(dim=1))
+        real, imaginary = spectrum.real, spectrum.imag
+        power = (real * real).addcmul(imaginary, imaginary) * self._config.magnitude_floor**-2  # [n, bins, frames]
+        above = power.clamp(min=1).log()  # in a silent frame exactly 0
+        scaled = above[:, : self._config.band] * (_DECIBELS / self._scale)
+        return scaled, sounding(above.detach().sum(dim=1))
 
     def _sound(self, low: Tensor, samples: int) -> Tensor:
         """float32 [n, samples] at `sample_rate`, the sound of the low bins of spectra at `inner_rate`."""
         n_fft, hop = self._config.outer(self._config.n_fft), self._config.outer(self._config.hop)
         full = functional.pad(low, (0, 0, 0, n_fft // 2 + 1 - low.shape[1]))  # [n, n_fft // 2 + 1, frames]
-        window = torch.hann_window(n_fft, device=low.device)
-        sound = torch.istft(full, n_fft, hop, window=window, length=samples)
+        sound = torch.istft(full, n_fft, hop, window=self._outer_window, length=samples)
         return sound * (n_fft / self._config.n_fft)  # the inverse transform divides by its length
 
 
