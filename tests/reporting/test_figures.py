@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,18 @@ def test_a_chart_has_a_text_alternative_its_numbers_and_no_colour_of_its_own(pag
     assert 'aria-label="Trade-off in numbers: Marked clips detected against Clean clips flagged, as trained"' in part
 
 
+def test_two_thresholds_are_no_point_of_one_curve(tmp_path: Path) -> None:
+    made = audio_run(tmp_path / "run", Shape(clean={"at_most": 0.5}))
+    shown: Tradeoff = figure(viewed(made), Tradeoff)
+    assert {line.mark for line in shown.lines} == {None}
+    assert shown.threshold.startswith("each kind has a threshold of its own, 0.")
+    own = made.decision.capabilities[0].findings[1].slices[0].threshold
+    assert own is not None
+    found = samples(made, "fpr", attack="pitch")
+    counted = f"({sum(s.values['fpr'] >= own for s in found)} of {len(found)})"
+    assert counted in next(line.flagged for line in shown.lines if line.label == "pitch")
+
+
 # Tables.
 
 
@@ -217,7 +231,7 @@ def test_a_replay_with_another_threat_set_is_drawn_by_that_set(made: Example) ->
     plain = made.plan.policy.plain()
     marked = plain["capabilities"][0]["safeguards"]["watermark"][0]
     marked["values"] = {"attack": ["none"], "speaker": ["bob"]}
-    policy = type(made.plan.policy).model_validate_json(__import__("json").dumps(plain))
+    policy = type(made.plan.policy).from_text(json.dumps(plain))
     decision = decide(policy, made.plan, made.run.evidence.read(made.plan), None, OPENED)
     again = viewed(Example(made.run, made.plan, decision, None))
     pooled = figure(again, Tradeoff).lines[0]
@@ -238,7 +252,7 @@ def test_ungated_shares_are_counted_at_the_threshold_of_their_partner(made: Exam
 
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     speaker = HOSTILE.replace("\x00", "")[:190]
-    page = rendered(audio_run(tmp_path / "run", Shape(speaker=speaker, title=HOSTILE)))
+    page = rendered(audio_run(tmp_path / "run", Shape(speaker=speaker, title=HOSTILE, metric=HOSTILE)))
     for tag, attributes in Tags(page).found:
         assert tag not in ("script", "iframe", "object", "embed", "base", "form", "video", "animate", "set")
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "autoplay")]
@@ -246,6 +260,10 @@ def test_hostile_words_stay_words(tmp_path: Path) -> None:
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:"))
     assert "\u202e" not in page
+
+
+def test_the_view_is_plain_data(view: ReportView) -> None:
+    assert json.dumps(asdict(view))
 
 
 def test_the_figures_are_the_same_to_the_byte(made: Example, page: str) -> None:
