@@ -141,3 +141,7 @@ def _check(item: object, card: EvalCard) -> None:
     if strangers or not item.metrics:
         what = f"an item names {strangers[0]!r}, which the card does not" if strangers else "an item has no metric"
         raise HarnessError(card.id, what, "correct the harness or the card")
+    curved = next((m for m in item.metrics if card.metrics[m].curve is not None), None)
+    if curved is not None:
+        what = f"an item carries {curved!r}, which is the area under the curve of other metrics"
+        raise HarnessError(card.id, what, "let the items carry those, or remove `curve`")

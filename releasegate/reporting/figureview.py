@@ -55,6 +55,7 @@ class Heatmap:
     width: int
     rows: tuple[HeatRow, ...]
     hidden: int
+    hidden_columns: int
     legend: str
 
 

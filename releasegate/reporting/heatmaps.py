@@ -25,7 +25,9 @@ def heatmap(figure: HeatmapFigure, scene: Scene) -> Heatmap | None:
     if not grid:
         return None
     shared = _shared(grid)
-    columns = sorted({name for row in grid.values() for name in row}, key=natural)[:MOST_COLUMNS] if shared else []
+    every = sorted({name for row in grid.values() for name in row}, key=natural)
+    columns = every[:MOST_COLUMNS] if shared else []
+    longest = len(every) if shared else max(len(row) for row in grid.values())
     metric = card.metrics[figure.metric]
     sign = 1 if scene.high_is_bad(figure.metric) else -1
     worst = {
@@ -49,6 +51,7 @@ def heatmap(figure: HeatmapFigure, scene: Scene) -> Heatmap | None:
         width=max(len(row.cells) for row in rows),
         rows=rows,
         hidden=len(order) - len(rows),
+        hidden_columns=max(longest - MOST_COLUMNS, 0),
         legend="Stronger colour is higher.",
     )
 

@@ -7,6 +7,7 @@ from math import floor, log10
 
 from releasegate.decision.slices import is_threat
 from releasegate.figures import TradeoffFigure
+from releasegate.reporting.cuts import Cut
 from releasegate.reporting.dimensions import Part, natural
 from releasegate.reporting.figureview import Line, Standing, Tradeoff
 from releasegate.reporting.numbers import MOST_TITLE, share, shortened
@@ -24,7 +25,7 @@ def tradeoff(figure: TradeoffFigure, scene: Scene) -> Tradeoff | None:
     if pooled is None:
         return None
     lines = (pooled, *_worst(figure, scene))
-    card, cut = scene.card, scene.cut(figure.positives)
+    card = scene.card
     positives, negatives = (shortened(card.metrics[m].title, MOST_TITLE) for m in (figure.positives, figure.negatives))
     said = " ".join(f"Line {i}, {_said(line)}." for i, line in enumerate(lines, 1))
     smallest = min(
@@ -37,18 +38,24 @@ def tradeoff(figure: TradeoffFigure, scene: Scene) -> Tradeoff | None:
         description=f"{positives} against {negatives}, over every threshold. {said}",
         positives=positives,
         negatives=negatives,
-        threshold="no threshold was frozen"
-        if cut is None
-        else f"the diamonds are at the frozen threshold, a score of {cut.value:.4g}",
+        threshold=_threshold(scene.cut(figure.positives), scene.cut(figure.negatives)),
         floor=10.0 ** (floor(log10(smallest)) - (1 if log10(smallest).is_integer() else 0)),
         lines=lines,
     )
 
 
+def _threshold(positives: Cut | None, negatives: Cut | None) -> str:
+    if positives is None or negatives is None:
+        return "no threshold was frozen"
+    if positives.value != negatives.value:
+        values = f"{positives.value:.4g} and {negatives.value:.4g}"
+        return f"each kind has a threshold of its own, {values}: no point of the curve is theirs"
+    return f"the diamonds are at the frozen threshold, a score of {positives.value:.4g}"
+
+
 def _said(line: Line) -> str:
-    if line.mark is None:
-        return f"{line.label}: area {line.area}"
-    return f"{line.label}: {line.detected} and {line.flagged} at the frozen threshold, area {line.area}"
+    at = "" if line.mark is None else f"{line.detected} and {line.flagged} at the frozen threshold, "
+    return f"{line.label}: {at}area {line.area}"
 
 
 def _pooled(figure: TradeoffFigure, scene: Scene) -> Line | None:
@@ -103,7 +110,9 @@ def _line(label: str, standing: Standing, figure: TradeoffFigure, scene: Scene, 
     if area is None:
         return None
     rates = None
-    if positives.flagged is not None and negatives.flagged is not None:
+    cuts = [scene.cut(metric) for metric in (figure.positives, figure.negatives)]
+    frozen = cuts[0] is not None and cuts[1] is not None and cuts[0].value == cuts[1].value
+    if frozen and positives.flagged is not None and negatives.flagged is not None:
         rates = (negatives.flagged / negatives.scored, positives.flagged / positives.scored)
     return Line(
         label=label,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 
 from releasegate.errors import HarnessError
+from releasegate.evalcard import Curve, Metric
 from releasegate.evaluation.harness import Harness
 from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evidence import Item
@@ -165,3 +166,11 @@ def test_items_that_are_none_are_an_error_of_the_harness(make: Callable[..., obj
 def test_the_users_interrupt_is_no_error_of_the_harness() -> None:
     with pytest.raises(KeyboardInterrupt):
         planned_items(harness(raising(KeyboardInterrupt())), CARD, "gate", 10, ONE)
+
+
+def test_an_item_that_carries_the_area_under_a_curve_is_an_error_of_the_harness() -> None:
+    curve = Curve(positives="legible", negatives="legible")
+    area = Metric(title="Area", type="report_only", unit="area", range=(0, 1), better="higher", curve=curve)
+    curved = CARD.model_copy(update={"metrics": {**CARD.metrics, "auc": area}})
+    with pytest.raises(HarnessError, match="carries 'auc', which is the area under the curve"):
+        planned_items(harness(lambda params, rng: [Item(("legible", "auc"))] * 10), curved, "gate", 10, ONE)

@@ -76,6 +76,8 @@ class Shape:
         limit: of the requirement.
         timelines: the JSON document of the first clips of the splice.
         speaker: a label.
+        metric: title of the metric of marked clips.
+        clean: a second requirement, on clean clips.
         extra: bytes and extension of one more output of each marked clip under an attack.
     """
 
@@ -86,6 +88,8 @@ class Shape:
     speaker: str = "ann"
     title: str = "A watermark in sound"
     extra: tuple[bytes, str] | None = None
+    metric: str = "Marked clips detected"
+    clean: Mapping[str, Any] | None = None
     means: Mapping[tuple[str, str | None], float] = field(default_factory=lambda: MEANS)
 
 
@@ -96,7 +100,8 @@ def labels_of(attack: str, strength: str | None, speaker: str) -> dict[str, str]
 
 def audio_card(shape: Shape) -> EvalCard:
     items = {"kind": "generated", "n": 1000, "calibration": 200, "source": "made"}
-    changes: dict[str, Any] = {"metrics": METRICS, "items": items, "slices": SLICES, "shard": 10_000}
+    metrics = {**METRICS, "tpr": {**METRICS["tpr"], "title": shape.metric}}
+    changes: dict[str, Any] = {"metrics": metrics, "items": items, "slices": SLICES, "shard": 10_000}
     if shape.figures is not None:
         changes["figures"] = shape.figures
     return card("watermark", "tpr", **changes | {"title": shape.title})
@@ -105,7 +110,10 @@ def audio_card(shape: Shape) -> EvalCard:
 def audio_plan(shape: Shape) -> Plan:
     asked = {"at_least": shape.limit, "enforced_by": "weights", "slices": ["attack"]}
     asked |= {"values": {"attack": ["none", "noise"]}, **shape.keys}
-    of = policy(capability("cloning", safeguards={"watermark": [requirement("marked", "watermark/tpr", **asked)]}))
+    listed = [requirement("marked", "watermark/tpr", **asked)]
+    if shape.clean is not None:
+        listed.append(requirement("clean", "watermark/fpr", enforced_by="weights", **shape.clean))
+    of = policy(capability("cloning", safeguards={"watermark": listed}))
     gate = []
     for speaker in (shape.speaker, "bob"):
         for attack, strength in ATTACKS:

@@ -11,6 +11,7 @@ import pytest
 
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, starter
+from tests.reporting.audio_run import Shape, audio_run
 from tests.reporting.example_run import Words, example
 from tests.reporting.test_report import HOSTILE
 
@@ -70,3 +71,69 @@ def test_outputs_are_blurred_until_asked(page: Any) -> None:
 def test_nothing_sticks_out_sideways(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# A page with figures and sounds, of a capability that is withheld.
+
+
+@pytest.fixture(scope="module")
+def heard(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    made = audio_run(tmp_path_factory.mktemp("audio") / "run", Shape(limit=0.999, speaker="y" * 200))
+    path = write_report(made.run, GateRepository(starter()), made.decision, made.plan, None)
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.said = []
+    opened.on("console", lambda m: opened.said.append(m.text))
+    opened.on("pageerror", lambda e: opened.said.append(str(e)))
+    opened.goto(path.as_uri())
+    yield opened
+    opened.close()
+
+
+def tabbed(page: Any) -> list[str]:
+    """What the keyboard reaches after the box that lifts the veil."""
+    page.focus("#sounds-watermark-reveal")
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.tagName"))
+    return reached
+
+
+def test_a_sound_cannot_be_played_until_it_is_asked_for(heard: Any) -> None:
+    player = heard.locator("audio").first
+    assert not player.is_visible()
+    assert "AUDIO" not in tabbed(heard)
+    heard.check("#sounds-watermark-reveal")
+    assert player.is_visible()
+    assert "AUDIO" in tabbed(heard)
+    heard.uncheck("#sounds-watermark-reveal")
+    assert not player.is_visible()
+
+
+def test_a_sound_is_allowed_by_the_content_policy_and_plays(heard: Any) -> None:
+    heard.check("#sounds-watermark-reveal")
+    length = heard.evaluate(
+        """() => new Promise((done) => {
+             const player = document.querySelector("audio");
+             player.onloadedmetadata = () => done(player.duration);
+             player.onerror = () => done(player.error.message);
+             player.load(); player.preload = "auto";
+           })"""
+    )
+    assert length == pytest.approx(0.05, abs=0.01)
+    assert heard.said == []
+    heard.uncheck("#sounds-watermark-reveal")
+
+
+@pytest.mark.parametrize("width", [1280, 375, 320])
+def test_no_figure_sticks_out_sideways(heard: Any, width: int) -> None:
+    heard.set_viewport_size({"width": width, "height": 800})
+    assert heard.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_player_and_drawing_has_a_name(heard: Any) -> None:
+    nameless = (
+        "[...document.querySelectorAll('audio, svg[role=img]')].filter((e) => !e.getAttribute('aria-label')).length"
+    )
+    assert heard.evaluate(nameless) == 0
+    assert heard.locator("audio").count() > 0
