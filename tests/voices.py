@@ -11,7 +11,7 @@ from torch.nn import functional
 SYLLABLE = 0.24
 """Seconds a syllable lasts: about four a second, as people talk."""
 PAUSED = 5
-"""Every so many syllables one is left out."""
+"""One syllable in so many is left out."""
 BREATH = 3e-4
 """Rms of the noise under everything, about 45 dB below the voice."""
 FORMANTS = ((250.0, 850.0, 60.0), (850.0, 2300.0, 100.0), (2300.0, 3000.0, 160.0), (3300.0, 3900.0, 250.0))
@@ -33,14 +33,16 @@ def voice(seconds: float, seed: int, rate: int = 16000) -> Tensor:
     number = clock.long()
     spoken = (number % PAUSED != int(4 * dice[0, 0]) + 1).float()
     loudness = spoken * (0.4 + 0.6 * dice[1, number]) * torch.sin(pi * within).clamp_min(0) ** 0.7
-    voiced = loudness * (within > 0.25).float() * torch.sin(pi * (within - 0.25).clamp_min(0) / 0.75).clamp_min(0) ** 0.5
+    voiced = (
+        loudness * (within > 0.25).float() * torch.sin(pi * (within - 0.25).clamp_min(0) / 0.75).clamp_min(0) ** 0.5
+    )
     pitch = (100 + 110 * dice[0, 1]) * (0.8 + 0.4 * _glide(dice[2], clock))
     sound = voiced * _buzz(pitch, [_glide(row, clock) for row in dice[4:]], rate)
     hissing = loudness * (within < 0.3).float() * (dice[3, number] > 0.4).float()
     hiss = hissing * functional.pad(noise[0].diff(), (1, 0)) * 0.15 * sound.abs().max()
     mixed = sound + hiss
     quiet = mixed + BREATH * noise[1] * mixed.abs().max() / 0.5
-    return (0.5 * quiet / quiet.abs().max()).float()
+    return (0.5 * quiet / quiet.abs().max().clamp_min(1e-9)).float()
 
 
 def voices(count: int, seconds: float, rate: int = 16000) -> Tensor:
