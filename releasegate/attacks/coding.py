@@ -129,7 +129,7 @@ def _coded(name: str, given: Given, strength: float) -> Tensor:
     standard = STANDARDS[name]
     if standard.strengths is not None and strength not in standard.strengths:
         known = ", ".join(f"{own:g}" for own in standard.strengths)
-        raise UsageError(f"{name} at {strength:g} kbit/s", "the codec has no such bit rate", f"use one of {known}")
+        raise UsageError(f"attack {name}", f"the codec has no bit rate of {strength:g} kbit/s", f"give one of {known}")
     delay = delay_of(name, given.rate, strength)
     came = _through(standard, given.audio, given.rate, strength)
     samples = given.audio.shape[1]

@@ -157,7 +157,7 @@ def test_mu_law_gives_the_levels_that_libsndfile_gives():
 
 @pytest.mark.parametrize(("name", "strength", "fix"), [("mp3", 50, "48, 56"), ("amr", 5, "4.75, 5.15")])
 def test_a_bit_rate_that_a_codec_does_not_have_is_refused_with_those_that_it_has(name, strength, fix):
-    with pytest.raises(UsageError, match=f"{name} at {strength} kbit/s: the codec has no such bit rate") as raised:
+    with pytest.raises(UsageError, match=f"attack {name}: the codec has no bit rate of {strength} kbit/s") as raised:
         through(name, voice(0.1, 0)[None], strength)
     assert fix in raised.value.problems[0].fix
 
