@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +21,7 @@ from releasegate.checkpoint.load import load_module
 from releasegate.errors import CheckpointError, UsageError
 from releasegate.records import Record
 from releasegate.subjects import Detection, Lending
+from releasegate.subjects.configuration import read_configuration
 from releasegate.subjects.perth_net import PerthNet, sounding
 
 HEADROOM = 15.0
@@ -156,17 +157,13 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
     Raises:
         CheckpointError: the configuration is not Perth's, or the tensors do not fit it strictly.
     """
-    where = str(checkpoint.root / "config.json")
-    try:
-        config = PerthConfig.model_validate(dict(checkpoint.config))
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise CheckpointError(where, what, "export it again with examples/perth/export.py") from None
+    config = read_configuration(checkpoint, PerthConfig, "export it again with examples/perth/export.py")
     divisible = all(n * config.sample_rate % config.inner_rate == 0 for n in (config.n_fft // 2, config.hop))
     if not divisible or config.band > config.outer(config.n_fft // 2):
         what = f"has frames at {config.inner_rate} Hz that are no whole samples at {config.sample_rate} Hz"
-        raise CheckpointError(where, what, "give another sample_rate, such as 16000 or 32000")
+        raise CheckpointError(
+            str(checkpoint.root / "config.json"), what, "give another sample_rate, such as 16000 or 32000"
+        )
     with torch.device("meta"):
         net = PerthNet(config.band, config.hidden_size)
     net = load_module(checkpoint, net, device=device, dtype=dtype).requires_grad_(requires_grad=False)

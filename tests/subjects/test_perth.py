@@ -134,10 +134,10 @@ def test_a_clip_shorter_than_half_a_frame_is_refused(perth: Perth) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"window": "kaiser"}, "window: Input should be 'hann'"),
+        ({"window": "kaiser"}, "window: input should be 'hann'"),
         ({"sample_rate": 44100}, "has frames at 32000 Hz that are no whole samples at 44100 Hz"),
-        ({"hidden_size": 0}, "hidden_size: Input should be greater than 0"),
-        ({"extra": 1}, "extra: Extra inputs are not permitted"),
+        ({"hidden_size": 0}, "hidden_size: input should be greater than 0"),
+        ({"extra": 1}, "extra: extra inputs are not permitted"),
     ],
 )
 def test_a_configuration_that_is_not_perths_is_refused(tmp_path: Path, changes: dict[str, object], what: str) -> None:
