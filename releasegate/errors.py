@@ -41,6 +41,7 @@
     │   ├── GgufError             a GGUF file that is malformed
     │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
     ├── RecordingChanged          a recording of a pool of speech with other bytes than its list says
+    ├── NotScorable               a clip on which a measure of quality is not defined
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
     ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
@@ -249,6 +250,10 @@ class DistributedError(CheckpointError):
 
 class RecordingChanged(ReleaseGateError):
     """A recording has other bytes than the list of its pool says."""
+
+
+class NotScorable(ReleaseGateError):
+    """A measure of quality is not defined on a clip."""
 
 
 class RunError(ReleaseGateError):
