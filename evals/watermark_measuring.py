@@ -21,7 +21,7 @@ from torch import Tensor
 
 from releasegate.attacks import Given, find_attack
 from releasegate.attacks.splicing import segment
-from releasegate.errors import ReleaseGateError
+from releasegate.errors import NotScorable, ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import Detection, WatermarksAudio
@@ -184,10 +184,13 @@ class _Work:
         return Reading(item.number, values, {**detail, "message": f"message {truth}", "attributed_to": who})
 
     @torch.inference_mode()
-    def _heard(self, pair: tuple[Item, Tensor]) -> Reading:
+    def _heard(self, pair: tuple[Item, Tensor]) -> Reading | Failed:
         """What the ear, or what stands in for it, says of a clip."""
         item, audio = pair
-        return self._usable(item, audio) if item.content["do"] == "hear" else self._compared(item, audio)
+        try:
+            return self._usable(item, audio) if item.content["do"] == "hear" else self._compared(item, audio)
+        except NotScorable as error:
+            return Failed(item=item.number, metrics=item.metrics, error=str(error))
 
     def _compared(self, item: Item, audio: Tensor) -> Reading:
         """What the mark does to the sound, each measure against its floor."""
@@ -211,9 +214,11 @@ class _Work:
         """Whether anybody would still use the clip after the attack."""
         attack = find_attack(item.content["attack"])
         judged = usable(self._before(item), audio, RATE, aligned=attack.aligned, floors=self._params["usable"])
-        values = {"usable": float(judged.usable)}
-        values |= {name: judged.values[name] for name in item.metrics if name != "usable"}
-        return Reading(item.number, values, {"why": judged.why, **_of_clip(item)})
+        values = {"usable": float(judged.usable), **judged.values}
+        lacking = [name for name in item.metrics if name not in values]
+        if lacking:
+            raise NotScorable("an attacked clip", f"{', '.join(lacking)} is not defined", "leave the attack out")
+        return Reading(item.number, {n: values[n] for n in item.metrics}, {"why": judged.why, **_of_clip(item)})
 
     def _flac(self, audio: Tensor) -> str:
         return self._tools.write(encode_flac(audio.cpu(), RATE), "flac")
