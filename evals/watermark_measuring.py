@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from releasegate.audio.files import encode_flac
-from releasegate.audio.quality import compare, iou, usable
 from torch import Tensor
 
 from releasegate.attacks import Given, find_attack
 from releasegate.attacks.splicing import segment
+from releasegate.audio.files import encode_flac
+from releasegate.audio.quality import compare, iou, usable
 from releasegate.errors import NotScorable, ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
