@@ -1,9 +1,9 @@
 """Codecs: a clip is encoded and decoded again, as platforms, messengers and telephones do.
 
 Everything happens in memory, one clip a thread. A clip comes out as long as it went in, and in its place: what a codec puts
-in front is measured once a codec, rate and strength, with a sound of our own, and cut off. libav's versions do not agree on
-who cuts it, so no table of delays would hold. What a codec of speech makes is no copy of the wave: there the place is good
-to a fraction of a millisecond.
+in front is measured once a codec, rate and strength, with a sound of our own, and cut off. libav cuts some of it itself (MP3,
+most of Opus) and leaves the rest (AAC, AMR, G.722), so a table of the delays in the standards would not hold. What a codec of
+speech makes is no copy of the wave: there the place is good to half a millisecond.
 """
 
 from __future__ import annotations
