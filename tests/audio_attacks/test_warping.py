@@ -157,6 +157,12 @@ def test_a_stretch_is_the_same_at_any_sample_rate(rate):
     assert loudest_hz(middle(attacked), rate) == pytest.approx(440, rel=1e-4)
 
 
+@every
+def test_it_computes_on_the_device_of_the_audio(name):
+    """On `meta` nothing is computed, but what is made on another device cannot be combined with it."""
+    assert through(name, torch.zeros(2, 4000, device="meta"), SOME[name]).device.type == "meta"
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @every
