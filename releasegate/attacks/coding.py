@@ -1,9 +1,9 @@
 """Codecs: a clip is encoded and decoded again, as platforms, messengers and telephones do.
 
 Everything happens in memory, one clip a thread. A clip comes out as long as it went in, and in its place: what a codec puts
-in front is measured once a codec, rate and strength, with a sound of our own, and cut off. libav's versions do not agree on
-who cuts it, so no table of delays would hold. What a codec of speech makes is no copy of the wave: there the place is good
-to a fraction of a millisecond.
+in front is measured once a codec, rate and strength, with a sound of our own, and cut off. libav cuts some of it itself (MP3,
+most of Opus) and leaves the rest (AAC, AMR, G.722), so a table of the delays in the standards would not hold. What a codec of
+speech makes is no copy of the wave: there the place is good to half a millisecond.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ MP3 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256,
 AMR = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 """kbit/s, the modes of AMR narrow-band (3GPP TS 26.071)."""
 
+TAIL = 0.06
+"""Seconds of silence appended, so that a codec that holds back the end of what it is fed (G.722 does) gives all of the clip."""
+
 
 @dataclass(frozen=True)
 class Standard:
@@ -40,14 +43,12 @@ class Standard:
         through: a clip at one of them and the strength, to what came back.
         has: whether it has a strength at a rate.
         strengths: those that it has, in kbit/s; None for any.
-        tail: seconds of silence appended, so that the codec gives the end of the clip before it ends itself.
     """
 
     rates: tuple[int, ...]
     through: Callable[[Samples, int, float], Coded]
     has: Callable[[float, int], bool] = lambda strength, rate: True
     strengths: Sequence[float] | None = None
-    tail: float = 0.06
 
     def rate(self, rate: int, strength: float) -> int:
         """The rate to encode a clip of `rate` samples a second at: the lowest that loses nothing, else the highest there is.
@@ -92,13 +93,11 @@ STANDARDS: Mapping[str, Standard] = {
         through=partial(_libav, Codec("libmp3lame", "mp3float", "fltp")),
         has=_mp3_has,
         strengths=MP3,
-        tail=0.3,
     ),
     "aac": Standard(
         rates=(8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
         through=partial(_libav, Codec("aac", "aac", "fltp")),
         has=_aac_has,
-        tail=0.3,
     ),
     "opus": Standard(
         rates=(8000, 12000, 16000, 24000, 48000),
@@ -141,7 +140,7 @@ def _coded(name: str, given: Given, strength: float) -> Tensor:
 def _through(standard: Standard, audio: Tensor, rate: int, strength: float) -> Tensor:
     """float32 [n, t'], with the codec's delay in front and silence or its echo behind, at the rate of the clips."""
     own = standard.rate(rate, strength)
-    fed = resample(functional.pad(audio, (0, round(standard.tail * rate))), rate, own)  # [n, t at own rate]
+    fed = resample(functional.pad(audio, (0, round(TAIL * rate))), rate, own)  # [n, t at own rate]
     came_at: set[int] = set()
 
     def row(samples: Samples) -> Samples:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from releasegate.audio.libav import Coded
 
 _BLOCK = 8192  # libvorbis takes the block that it is given onto the stack
-_GSM_BYTES, _GSM_SAMPLES = 33, 160  # a frame (GSM 06.10, 1.7)
+_GSM_BYTES, _GSM_SAMPLES = 33, 160  # a frame: 260 bits (GSM 06.10, 1.7) behind four that mark it
 
 
 def gsm(soundfile: ModuleType, samples: NDArray[np.float32], rate: int) -> Coded:

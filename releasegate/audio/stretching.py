@@ -34,13 +34,14 @@ def _stretch(audio: Tensor, factor: Fraction, rate: int) -> Tensor:
     step = max(round(STEP * rate), 1)
     size = OVERLAP * step
     wanted = round(audio.shape[1] * factor)
-    laid = step * torch.arange(wanted // step + 2, device=audio.device)  # [f], centres in what comes out
-    taken = (2 * laid * factor.denominator + factor.numerator) // (2 * factor.numerator)  # [f], in what went in
+    laid = [step * frame for frame in range(wanted // step + 2)]  # centres in what comes out
+    taken = [(2 * place * factor.denominator + factor.numerator) // (2 * factor.numerator) for place in laid]
     window = torch.hann_window(size, dtype=audio.dtype, device=audio.device)
-    padded = functional.pad(audio, (size, size + step + max(int(taken[-1]) - audio.shape[1], 0)))
+    padded = functional.pad(audio, (size, size + step + max(taken[-1] - audio.shape[1], 0)))
+    centres = torch.tensor(taken, device=audio.device) + size // 2  # [f], in what went in
     frames = padded.unfold(1, size, 1)  # [n, t'', size]; frame i is centred on sample i - size / 2
-    now = torch.fft.rfft(frames[:, taken + size // 2] * window)  # [n, f, bins]
-    before = torch.fft.rfft(frames[:, taken + size // 2 - step] * window)
+    now = torch.fft.rfft(frames[:, centres] * window)  # [n, f, bins]
+    before = torch.fft.rfft(frames[:, centres - step] * window)
     turned = _continued(now, before)
     parts = torch.fft.irfft(turned, size) * window  # [n, f, size]
     return _added(parts, step)[:, :wanted] / _added((window**2).expand(1, len(laid), size), step)[:, :wanted]

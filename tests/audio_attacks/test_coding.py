@@ -155,6 +155,11 @@ def test_mu_law_gives_the_levels_that_libsndfile_gives():
     assert ours.numpy() == pytest.approx(expected, abs=1e-6)
 
 
+def test_mu_law_computes_on_the_device_of_the_audio():
+    """On `meta` nothing is computed, but what is made on another device cannot be combined with it."""
+    assert through("mulaw", torch.zeros(2, 4000, device="meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize(("name", "strength", "fix"), [("mp3", 50, "48, 56"), ("amr", 5, "4.75, 5.15")])
 def test_a_bit_rate_that_a_codec_does_not_have_is_refused_with_those_that_it_has(name, strength, fix):
     with pytest.raises(UsageError, match=f"attack {name}: the codec has no bit rate of {strength} kbit/s") as raised:

@@ -153,3 +153,14 @@ def test_a_missing_vocoder_is_named_with_its_remedy(monkeypatch):
     with pytest.raises(NotFound, match="package pyworld: pyworld is not installed") as raised:
         through("world", voice(0.1, 0)[None])
     assert raised.value.problems[0].fix == "pip install 'releasegate[audio]'"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@every
+def test_a_gpu_comes_as_near_to_the_magnitudes_as_a_cpu_does(name):
+    audio = voices(2, 1.0)
+    on_gpu = through(name, audio.cuda())
+    assert on_gpu.device.type == "cuda"
+    for one, other, clip in zip(on_gpu.cpu(), through(name, audio), audio, strict=True):
+        assert unlike_db(one, clip) == pytest.approx(unlike_db(other, clip), abs=1)

@@ -155,3 +155,19 @@ def test_a_stretch_is_the_same_at_any_sample_rate(rate):
     attacked = through("stretch", tone(440, 1.0, rate)[None], 1.2, rate)[0]
     assert len(attacked) == pytest.approx(1.2 * rate, abs=1)
     assert loudest_hz(middle(attacked), rate) == pytest.approx(440, rel=1e-4)
+
+
+@every
+def test_it_computes_on_the_device_of_the_audio(name):
+    """On `meta` nothing is computed, but what is made on another device cannot be combined with it."""
+    assert through(name, torch.zeros(2, 4000, device="meta"), SOME[name]).device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@every
+def test_a_gpu_computes_what_a_cpu_does(name):
+    audio = voices(2, 1.0)
+    on_gpu = through(name, audio.cuda(), SOME[name])
+    assert on_gpu.device.type == "cuda"
+    assert torch.allclose(on_gpu.cpu(), through(name, audio, SOME[name]), atol=1e-4)
