@@ -66,6 +66,7 @@ class Line:
     Attributes:
         points: false-alarm and detection rates, both rising.
         mark: the same at the frozen threshold; None without one.
+        apart: how well the two kinds are told apart: there the one rate less the other, else the area.
     """
 
     label: str
@@ -75,6 +76,7 @@ class Line:
     detected: str
     flagged: str
     area: str
+    apart: float
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _pooled(figure: TradeoffFigure, scene: Scene) -> Line | None:
 
 
 def _worst(figure: TradeoffFigure, scene: Scene) -> Iterator[Line]:
-    """The curves of the values that are detected least, of the threat set and outside of it."""
+    """The curves of the values under which the two kinds are told apart worst, of the threat set and outside of it."""
     dimension = scene.gathered.dimension.get(scene.card.id)
     if dimension is None:
         return
@@ -88,15 +88,10 @@ def _worst(figure: TradeoffFigure, scene: Scene) -> Iterator[Line]:
         for value in sorted(values, key=natural)
         if (line := _line(value, scene.standing(dimension, value), figure, scene, [((dimension, value),)])) is not None
     ]
-    found.sort(key=lambda line: (line.mark[1] if line.mark else 0.0, _detected_early(line)))
+    found.sort(key=lambda line: line.apart)
     kinds: tuple[Standing, ...] = ("gated", "outside", "")
     for kind in kinds:
         yield from [line for line in found if line.standing == kind][:MOST_WORST]
-
-
-def _detected_early(line: Line) -> float:
-    """Mean detection rate along the curve: low for the worst."""
-    return sum(rate for _, rate in line.points) / len(line.points)
 
 
 def _line(label: str, standing: Standing, figure: TradeoffFigure, scene: Scene, parts: list[Part]) -> Line | None:
@@ -122,6 +117,7 @@ def _line(label: str, standing: Standing, figure: TradeoffFigure, scene: Scene, 
         detected=_counted(positives),
         flagged=_counted(negatives),
         area=share(area.value) + (f" ± {area.slack:.3f}" if area.slack >= 0.0005 else ""),
+        apart=area.value if rates is None else rates[1] - rates[0],
     )
 
 

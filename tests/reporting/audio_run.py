@@ -78,6 +78,7 @@ class Shape:
         speaker: a label.
         metric: title of the metric of marked clips.
         clean: a second requirement, on clean clips.
+        means, clean_means: of the scores of marked and of clean clips, by attack and strength.
         extra: bytes and extension of one more output of each marked clip under an attack.
     """
 
@@ -91,6 +92,7 @@ class Shape:
     metric: str = "Marked clips detected"
     clean: Mapping[str, Any] | None = None
     means: Mapping[tuple[str, str | None], float] = field(default_factory=lambda: MEANS)
+    clean_means: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
 
 
 def labels_of(attack: str, strength: str | None, speaker: str) -> dict[str, str]:
@@ -154,7 +156,13 @@ def _samples(run: RunFolder, m: Measurement, shape: Shape) -> Iterator[Measured 
         for i in range(cell.n):
             values, outputs = {}, {}
             for metric in cell.metrics:
-                mean = {"tpr": shape.means.get(attack, 0.9), "pesq": 3.2, "iou": 0.7, "usable": 1.0}.get(metric, 0.1)
+                mean = {
+                    "tpr": shape.means.get(attack, 0.9),
+                    "fpr": shape.clean_means.get(attack, 0.1),
+                    "pesq": 3.2,
+                    "iou": 0.7,
+                    "usable": 1.0,
+                }.get(metric, 0.1)
                 values[metric] = 1.0 if metric == "usable" else float(np.clip(rng.normal(mean, 0.05), 0.0, 1e9))
                 if metric != "pesq":
                     values[metric] = min(values[metric], 1.0)

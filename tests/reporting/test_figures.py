@@ -275,3 +275,11 @@ def test_timelines_are_worst_first(view: ReportView, made: Example) -> None:
     values = {s.item: s.values["iou"] for s in samples(made, "iou")}
     assert [clip.item for clip in shown.clips] == sorted(values, key=values.__getitem__)[:4]
     assert shown.hidden == len(values) - 4
+
+
+def test_the_worst_curves_are_those_that_flag_clean_clips_too(tmp_path: Path) -> None:
+    """After a high-pass a detector may take clean clips for marked: its detection rate alone would hide that."""
+    made = audio_run(tmp_path / "run", Shape(clean_means={("none", None): 0.9}))
+    lines = figure(viewed(made), Tradeoff).lines
+    assert [line.label for line in lines if line.standing == "gated"] == ["the threat set, pooled", "none", "noise"]
+    assert flagged(made, "fpr", attack="none").startswith("60 of 60")
