@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -23,11 +24,16 @@ def messages(count: int, bits: int = 8) -> Tensor:
 def given(count: int, seconds: float, attack: Attack | None = None, subject: WatermarksAudio | None = None) -> Given:
     """Voices, marked unless the attack is on clean clips, with the seeds from 100."""
     subject = subject or SpreadSpectrum()
-    clean = voices(count, seconds)
+    clean = _voices(count, seconds).clone()
     seeds = list(range(100, 100 + count))
     if attack is not None and attack.target == "clean":
         return Given(clean, RATE, seeds, None, subject)
     return Given(subject.mark(clean, messages(count, subject.bits)), RATE, seeds, clean, subject)
+
+
+@lru_cache(maxsize=16)
+def _voices(count: int, seconds: float) -> Tensor:
+    return voices(count, seconds)
 
 
 def picked(of: Given, rows: list[int]) -> Given:

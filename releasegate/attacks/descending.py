@@ -17,8 +17,8 @@ from releasegate.attacks.requiring import detector
 from releasegate.attacks.seeding import normal
 from releasegate.subjects import WatermarksAudio
 
-STEPS = 50
-"""Steps along the gradient."""
+STEPS = 40
+"""Points that are tried from each of the two starts."""
 
 MOMENTUM = 0.75
 """Share of the last direction that goes into the next."""
@@ -30,6 +30,9 @@ AS_GOOD = 1e-3
 """Scores that differ by no more are as good: the later is taken, so that rounding, which differs between batches, does not
 choose."""
 
+WIDEST, WIDER, NARROWER = 10.0, 1.5, 0.75
+"""Where the gradient vanishes, the perturbation is made louder step by step, up to ten times, and quieter again after it."""
+
 Name = Literal["pgd_remove", "pgd_forge"]
 
 
@@ -37,9 +40,10 @@ def _pgd(given: Given, strength: float, name: Name) -> Tensor:
     """The clip with the perturbation, `strength` dB below it, under which the score was lowest, or highest to forge.
 
     Projected gradient descent (Madry et al., ICLR 2018, arXiv 1706.06083) on the L2 sphere, so that the signal-to-noise
-    ratio is exact, with normalised gradients and momentum (Dong et al., CVPR 2018, arXiv 1710.06081). It starts in a
-    seeded direction, and goes on in it while the gradient vanishes. Where the clip would leave [-1, 1] it is cut, and
-    moved less. It works under a caller's `inference_mode`, and on recurrent networks in evaluation mode.
+    ratio is exact, with normalised gradients and momentum (Dong et al., CVPR 2018, arXiv 1710.06081). Of two starts the
+    better is kept: along the gradient at the clip, and in a seeded direction, which leads out of places where a detector is
+    so sure that it has no gradient. Where the clip would leave [-1, 1] it is cut, and moved less. It works under a caller's
+    `inference_mode`, and on recurrent networks in evaluation mode.
     """
     subject = detector(given, name)
     sign = -1.0 if name == "pgd_remove" else 1.0
@@ -48,17 +52,46 @@ def _pgd(given: Given, strength: float, name: Name) -> Tensor:
         audio = given.audio.detach().clone()
         size = radius(audio, strength)  # [n, 1]
         noise = functional.normalize(normal(separate(given.seeds, name), audio.shape[1], audio), dim=1)
-        step = direction = noise
-        best, highest = audio, torch.full_like(size[:, 0], -torch.inf)
-        for number in range(STEPS + 1):
-            attacked = (audio + size * direction).clamp(-1, 1)
-            gain, gradient = _gradient(subject, attacked, sign)
-            best = torch.where((gain > highest - AS_GOOD)[:, None], attacked, best)
-            highest = torch.maximum(gain, highest)
-            step = MOMENTUM * step + torch.where(gradient.any(dim=1, keepdim=True), gradient, noise)
-            length = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (number / STEPS)
-            direction = functional.normalize(direction + length * functional.normalize(step, dim=1), dim=1)
-    return best
+        _, gradient = _gradient(subject, audio, sign)
+        best, gain = _descend(subject, audio, size, sign, gradient + 0.01 * noise, noise)
+        other, others_gain = _descend(subject, audio, size, sign, noise, noise)
+        return torch.where((others_gain > gain + AS_GOOD)[:, None], other, best)
+
+
+def _descend(
+    subject: WatermarksAudio, audio: Tensor, size: Tensor, sign: float, start: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The best of the perturbed clips on the way from one start, float [n, t], and how far each has come, float [n].
+
+    Where the gradient of the whole clip vanishes, since its score is cut at 0 or 1, say, it goes along the noise and on a
+    wider sphere until there is one, in the manner of DDN (Rony et al., CVPR 2019, arXiv 1811.09600). A score that is flat
+    there too defeats it, unless the subject lets gradients pass where it cuts.
+
+    Args:
+        subject: whose score is to rise or fall.
+        audio: float [n, t].
+        size: float [n, 1], the radius of the sphere.
+        sign: 1 to make scores rise, -1 to make them fall.
+        start: float [n, t], the direction to begin in, of any length.
+        noise: float [n, t], of length 1.
+    """
+    step = direction = functional.normalize(start, dim=1)
+    best, highest = audio, torch.full_like(size[:, 0], -torch.inf)
+    width = torch.ones_like(size)
+    for number in range(STEPS):
+        if number == STEPS - 1:
+            width = torch.ones_like(width)
+        attacked = (audio + width * size * direction).clamp(-1, 1)
+        gain, gradient = _gradient(subject, attacked, sign)
+        better = (gain > highest - AS_GOOD) & (width[:, 0] == 1)
+        best = torch.where(better[:, None], attacked, best)
+        highest = torch.where(better, torch.maximum(gain, highest), highest)
+        found = gradient.any(dim=1, keepdim=True)  # [n, 1]
+        width = torch.where(found, width * NARROWER, width * WIDER).clamp(1, WIDEST)
+        step = MOMENTUM * step + torch.where(found, gradient, noise)
+        length = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (number / STEPS)
+        direction = functional.normalize(direction + length * functional.normalize(step, dim=1), dim=1)
+    return best, highest
 
 
 def _gradient(subject: WatermarksAudio, audio: Tensor, sign: float) -> tuple[Tensor, Tensor]:
@@ -80,9 +113,12 @@ def _gradient(subject: WatermarksAudio, audio: Tensor, sign: float) -> tuple[Ten
 
 
 def _likelihood(presence: Tensor, sign: float) -> Tensor:
-    """The logarithm of `presence`, or of what it leaves to 1 where the mark shall go; never below that of one rounding."""
+    """The logarithm of `presence`, or of what it leaves to 1 where the mark shall go; never below that of one rounding.
+
+    Gradients pass where it is held there, since a detector that is sure may still have some.
+    """
     wanted = presence if sign > 0 else 1 - presence
-    return wanted.clamp(min=torch.finfo(wanted.dtype).eps / 2).log()
+    return (wanted + (wanted.clamp(min=torch.finfo(wanted.dtype).eps / 2) - wanted).detach()).log()
 
 
 def _attack(name: Name, title: str, target: Literal["marked", "clean"]) -> Attack:

@@ -76,7 +76,7 @@ def _proposed(signs: Tensor, draws: Tensor, share: float) -> Tensor:
     samples = signs.shape[1]
     length = max(round(share * samples), 1)
     place = torch.arange(samples, device=signs.device)  # [t]
-    start = (draws[:, 0:1].double() * (samples - length + 1)).long()  # [n, 1]
+    start = (draws[:, 0:1] * (samples - length + 1)).long().clamp(max=samples - length)  # [n, 1]
     half = LONGEST_HALF ** draws[:, 1:2]  # [n, 1], from 1 up, evenly over octaves
     half = half.long().clamp(min=1)
     phase = (draws[:, 2:3] * 2 * half).long()

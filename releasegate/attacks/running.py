@@ -98,8 +98,8 @@ def snr_db(before: Tensor, after: Tensor) -> float | None:
     >>> round(snr_db(torch.ones(100), torch.full((200,), 1.1)), 3), snr_db(torch.ones(9), torch.ones(9))
     (20.0, None)
     """
-    signal = before.double()
-    noise = after[: len(before)].double() - signal
+    signal = before.cpu().double()
+    noise = after[: len(before)].cpu().double() - signal
     powers = float(signal.square().sum()), float(noise.square().sum())
     if not all(powers):
         return None
