@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -158,7 +158,7 @@ class AudioSeal:
 
     def _marked(self, audio: Tensor, messages: Tensor) -> Tensor:
         given = audio[:, None].to(self._weight.dtype)  # [n, 1, t]
-        generator = self._networks.generator
+        generator: Any = self._networks.generator  # torch knows no types of submodules
         hidden = generator.msg_processor(generator.encoder.model(given), messages)  # [n, dimension, frames]
         watermark = generator.decoder.model(hidden)[:, 0, : audio.shape[1]].float()  # [n, t]
         envelope = self._config.envelope
@@ -176,8 +176,8 @@ class AudioSeal:
 
     def _found(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """float32 [n, t] and [n, bits], in [0, 1]."""
-        encoder = self._networks.detector.detector[0].model
-        hidden = encoder(audio[:, None].to(self._weight.dtype))  # [n, dimension, frames]
+        layers: Any = self._networks.detector.detector
+        hidden = layers[0].model(audio[:, None].to(self._weight.dtype))  # [n, dimension, frames]
         samples = audio.shape[1]
         return self._head.presence(hidden, samples), self._head.message(hidden, samples)
 

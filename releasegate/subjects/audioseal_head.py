@@ -8,6 +8,8 @@ those of the message only the mean over time: neither needs 32 channels at full 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from audioseal.models import AudioSealDetector
 from torch import Tensor
@@ -17,7 +19,8 @@ class Head:
     """What a detector says of the frames of its encoder."""
 
     def __init__(self, detector: AudioSealDetector) -> None:
-        encoder, last = detector.detector
+        layers: Any = detector.detector  # torch knows no types of submodules
+        encoder, last = layers
         spread, mix = encoder.reverse_convolution, last.weight[:, :, 0].detach().double()  # mix: [2 + bits, 32]
         kernels = torch.einsum("dch,oc->doh", spread.weight.detach().double(), mix)  # [dimension, 2 + bits, hop]
         bias = mix @ spread.bias.detach().double() + last.bias.detach().double()  # [2 + bits]
@@ -35,7 +38,8 @@ class Head:
             samples: of the audio that the encoder read.
         """
         spread = (hidden.transpose(1, 2) @ self._presence).flatten(1)[:, :samples]  # [n, frames * hop], cut
-        return (spread + self._presence_bias).float().sigmoid()
+        presence: Tensor = (spread + self._presence_bias).float().sigmoid()
+        return presence
 
     def message(self, hidden: Tensor, samples: int) -> Tensor:
         """float32 [n, bits] in [0, 1], how surely each bit is 1, from the mean over samples; arguments as of `presence`."""
@@ -43,4 +47,5 @@ class Head:
         total = hidden[:, :, :whole].sum(dim=2) @ self._message.sum(dim=2)  # [n, bits]
         if rest:
             total = total + hidden[:, :, whole] @ self._message[:, :, :rest].sum(dim=2)
-        return (total / samples + self._message_bias).float().sigmoid()
+        bits: Tensor = (total / samples + self._message_bias).float().sigmoid()
+        return bits

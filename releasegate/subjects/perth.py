@@ -123,7 +123,7 @@ class Perth:
         if audio.device.type != "cpu":
             return [audio]
         frames = audio.shape[1] // self._config.outer(self._config.hop) + 1
-        return audio.split(max(1, FRAMES // frames))
+        return list(audio.split(max(1, FRAMES // frames)))
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         """complex64 [n, n_fft // 2 + 1, frames], at `inner_rate`."""

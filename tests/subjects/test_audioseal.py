@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +204,19 @@ def test_a_folder_is_a_checkpoint_like_any_other(root: Path) -> None:
     checkpoint = open_checkpoint(root)
     assert checkpoint.layout == "audioseal-hf"
     assert json.loads((root / "config.json").read_text()) == checkpoint.config
+
+
+def test_an_envelope_is_that_of_the_example_that_trains_with_it() -> None:
+    path = Path(__file__).parents[2] / "examples/mini_audioseal/envelope.py"
+    if not path.is_file():
+        pytest.skip("the example is not there")
+    spec = spec_from_file_location("example_envelope", path)
+    assert spec is not None
+    assert spec.loader is not None
+    example = module_from_spec(spec)
+    spec.loader.exec_module(example)
+    speech, watermark = noise(4), noise(4).flip(0)
+    speech[0, :2000], watermark[1, 1000:1900] = 0, 0
+    expected = example.embed(speech[:, None], watermark[:, None], 24.0, 640)[:, 0]
+    ours = speech + Envelope(snr_db=24.0, window=640).fitted(watermark, speech)
+    assert torch.allclose(ours, expected, atol=1e-7)
