@@ -42,10 +42,11 @@ layers: $(VENV)/.installed
 slow: $(VENV)/.installed  ## simulations and long property tests
 	$(BIN)/python -m pytest -q -m slow
 
-bench: $(VENV)/.installed  ## speed and memory
+bench: $(VENV)/.installed  ## speed and memory; the last needs `make speech` and ffmpeg
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
+	$(BIN)/python benchmarks/bench_watermark.py
 
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
