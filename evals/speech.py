@@ -70,7 +70,7 @@ def clips(split: Split) -> list[Clip]:
 
     >>> from collections import Counter
     >>> sorted(Counter(clip.speaker for clip in clips("gate")).items())
-    [('carlo_it', 46), ('ivr_ru', 46), ('june_fr', 46), ('novy_cs', 46)]
+    [('carlo_it', 52), ('ivr_ru', 52), ('june_fr', 52), ('novy_cs', 52)]
     """
     return [clip for clip in _listed(LIST) if clip.split == split]
 

@@ -34,7 +34,7 @@ COARSE = 2000  # samples a second at which recordings are compared
 LONGEST = 16  # seconds of a recording that are compared
 SAME = 0.8  # correlation of a cut with some place of another recording, from which both hold the same sound
 NO_SPEECH = ("silence/", "beep", "tt-monkeys", "ascending", "descending", "tone")
-MEASURED: dict[Split, int] = {"gate": 46, "calibration": 24, "rehearsal": 34}
+MEASURED: dict[Split, int] = {"gate": 52, "calibration": 24, "rehearsal": 28}
 
 
 @dataclass(frozen=True)
