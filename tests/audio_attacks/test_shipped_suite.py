@@ -25,6 +25,8 @@ SUITE = parse_suite(FILE.read_text(), FILE.name).record
 CELLS = list(SUITE.cells())
 REMADE = {"world", "griffin_lim", "pitch"}
 """Attacks after which every sound is in its place, and no wave is."""
+TELEPHONES = {"amr", "gsm"}
+"""Coders of speech at 8 kHz, where a sample of 16 kHz is half of one: they place a wave no more exactly than that."""
 
 
 def loudness(audio: Tensor) -> Tensor:
@@ -60,4 +62,5 @@ def test_it_changes_speech_and_leaves_speech(attack, strength):
             continue
         similarity = float(torch.corrcoef(torch.stack([before, kept]))[0, 1])
         assert abs(similarity) > 0.3, row
-        assert lag(before, kept if similarity > 0 else -kept) == 0, row
+        late = lag(before, kept if similarity > 0 else -kept)
+        assert abs(late) <= (1 if attack.name in TELEPHONES else 0), row
