@@ -65,12 +65,13 @@ def transformed(weight: Tensor, block: int = BLOCK) -> Tensor:
     return torch.einsum("pk,oik->pio", matrix, weight.double()).to(weight.dtype).contiguous()
 
 
-def convolve(hidden: Tensor, points: Tensor, kernel: int, block: int = BLOCK) -> Tensor:
-    """[n, frames, channels_out], what `conv1d` with `padding=kernel // 2` gives, with channels last.
+def convolve(hidden: Tensor, points: Tensor, bias: Tensor, kernel: int, block: int = BLOCK) -> Tensor:
+    """[n, frames, channels_out], what `conv1d` with `padding=kernel // 2` gives, with channels last; not contiguous.
 
     Args:
         hidden: [n, frames, channels_in].
         points: what `transformed` gives for the kernels, with the same `block`.
+        bias: [channels_out].
         kernel: frames of the kernels, an odd number.
         block: frames of a block.
     """
@@ -84,5 +85,6 @@ def convolve(hidden: Tensor, points: Tensor, kernel: int, block: int = BLOCK) ->
     cut = padded.unfold(1, block, fresh).transpose(2, 3).reshape(n * blocks, block, channels)
     at = into.expand(n * blocks, -1, -1).bmm(cut)  # [n * blocks, points, channels_in]
     products = at.transpose(0, 1).bmm(points).transpose(0, 1)  # [n * blocks, points, channels_out]
+    products[:, 0] += bias * block  # at frequency 0 a constant is a number: cheaper than adding it to every frame
     out = out_of.expand(n * blocks, -1, -1).bmm(products)  # [n * blocks, fresh, channels_out]
     return out.reshape(n, blocks * fresh, -1)[:, :frames]

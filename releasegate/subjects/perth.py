@@ -22,7 +22,7 @@ from releasegate.errors import CheckpointError, UsageError
 from releasegate.records import Record
 from releasegate.subjects import Detection, Lending
 from releasegate.subjects.configuration import read_configuration
-from releasegate.subjects.perth_net import PerthNet, sounding
+from releasegate.subjects.perth_net import QUIET, PerthNet, sounding
 
 HEADROOM = 15.0
 """Decibels above 0 that a scaled magnitude of 1 stands for."""
@@ -93,8 +93,9 @@ class Perth:
         return torch.cat([self._marked(part) for part in self._parts(audio)])
 
     def _marked(self, audio: Tensor) -> Tensor:
-        spectrum = self._spectrum(audio)
-        low, kept = self._low(spectrum)
+        inner = self._inner(audio)
+        spectrum = self._spectrum(inner)
+        low, kept = self._low(spectrum, inner)
         residual = self._net.encoder(low.to(self._weight.dtype), kept).float()  # [n, band, frames]
         gain = torch.exp(residual * (self._scale / (2 * _DECIBELS)))
         added = spectrum[:, : self._config.band] * (gain - 1)
@@ -114,7 +115,8 @@ class Perth:
 
     def _confidence(self, audio: Tensor) -> Tensor:
         """float32 [n], not clipped."""
-        low, kept = self._low(self._spectrum(audio))
+        inner = self._inner(audio)
+        low, kept = self._low(self._spectrum(inner), inner)
         confidence: Tensor = self._net.decoder(low.to(self._weight.dtype), kept)
         return confidence
 
@@ -125,23 +127,51 @@ class Perth:
         frames = audio.shape[1] // self._config.outer(self._config.hop) + 1
         return list(audio.split(max(1, FRAMES // frames)))
 
-    def _spectrum(self, audio: Tensor) -> Tensor:
-        """complex64 [n, n_fft // 2 + 1, frames], at `inner_rate`."""
-        config = self._config
-        needed = config.outer(config.n_fft // 2) + 1
+    def _inner(self, audio: Tensor) -> Tensor:
+        """float32 [n, t * inner_rate / sample_rate], the clips at `inner_rate`."""
+        needed = self._config.outer(self._config.n_fft // 2) + 1
         if audio.shape[1] < needed:
             what = f"has clips of {audio.shape[1]:,} samples, and Perth needs {needed:,} ({needed / self.rate:.3f} s)"
             raise UsageError("audio", what, "pad them, or leave them out")
-        inner = resample(audio.float(), config.sample_rate, config.inner_rate)  # [n, t * inner_rate / sample_rate]
-        return torch.stft(inner, config.n_fft, config.hop, window=self._window, pad_mode="reflect", return_complex=True)
+        return resample(audio.float(), self._config.sample_rate, self._config.inner_rate)
 
-    def _low(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-        """float32 [n, band, frames], the scaled magnitudes of the low bins; bool [n, frames], frames that sound."""
+    def _spectrum(self, inner: Tensor) -> Tensor:
+        """complex64 [n, n_fft // 2 + 1, frames] of clips at `inner_rate`."""
+        n_fft, hop = self._config.n_fft, self._config.hop
+        return torch.stft(inner, n_fft, hop, window=self._window, pad_mode="reflect", return_complex=True)
+
+    def _low(self, spectrum: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """float32 [n, band, frames], the scaled magnitudes of the low bins; bool [n, frames], frames that sound.
+
+        Args:
+            spectrum: complex64 [n, bins, frames].
+            audio: float32 [n, t], what it is the spectrum of.
+        """
+        band = self._config.band
+        low = self._above(spectrum[:, :band])
+        sums = low.detach().sum(dim=1)  # [n, frames], of the low bins
+        if bool((sums.amin(dim=1) > 1.01 * QUIET * self._most(audio)).all()):
+            kept = torch.ones_like(sums, dtype=torch.bool)  # no frame is silent, whatever stands in its other bins
+        else:
+            kept = sounding(sums + self._above(spectrum[:, band:].detach()).sum(dim=1))
+        return low * (_DECIBELS / self._scale), kept
+
+    def _above(self, spectrum: Tensor) -> Tensor:
+        """float32 [n, bins, frames], the logarithm of the power over that of the floor; exactly 0 where there is silence."""
         real, imaginary = spectrum.real, spectrum.imag
-        power = (real * real).addcmul(imaginary, imaginary) * self._config.magnitude_floor**-2  # [n, bins, frames]
-        above = power.clamp(min=1).log()  # in a silent frame exactly 0
-        scaled = above[:, : self._config.band] * (_DECIBELS / self._scale)
-        return scaled, sounding(above.detach().sum(dim=1))
+        power = (real * real).addcmul(imaginary, imaginary) * self._config.magnitude_floor**-2
+        return power.clamp(min=1).log()
+
+    def _most(self, audio: Tensor) -> Tensor:
+        """float32 [n], which no sum of `_above` over all bins of a frame exceeds.
+
+        A mean of logarithms is at most the logarithm of the mean, and by Parseval's theorem the powers of a frame come to
+        n_fft times those of its samples.
+        """
+        bins = self._config.n_fft // 2 + 1
+        energy = self._window.square().sum() * audio.detach().abs().amax(dim=1).square()  # of a frame
+        mean = self._config.n_fft * energy * self._config.magnitude_floor**-2 / bins
+        return bins * mean.log1p()
 
     def _sound(self, low: Tensor, samples: int) -> Tensor:
         """float32 [n, samples] at `sample_rate`, the sound of the low bins of spectra at `inner_rate`."""

@@ -58,8 +58,8 @@ class Layer(nn.Module):
             hidden = functional.linear(hidden, self.conv.weight[:, :, 0], self.conv.bias)
         else:
             points = transformed(self.conv.weight) if self.points is None else self.points
-            hidden = convolve(hidden, points, kernel) + self.conv.bias
-        return functional.leaky_relu(hidden) if self._rectified else hidden
+            hidden = convolve(hidden, points, self.conv.bias, kernel)
+        return functional.leaky_relu_(hidden) if self._rectified else hidden
 
 
 def _stack(channels_in: int, hidden: int, channels_out: int) -> nn.Sequential:

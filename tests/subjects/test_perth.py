@@ -55,6 +55,15 @@ def test_rows_do_not_depend_on_the_batch(perth: Perth, samples: int) -> None:
         assert torch.allclose(perth.mark(alone, NO_MESSAGE)[0], marked[row], atol=1e-5)
 
 
+def test_a_nearly_silent_part_counts_the_same_beside_a_silent_clip(perth: Perth) -> None:
+    audio = noise(8)
+    audio[:, 3000:6000] *= torch.logspace(-3, -10, 8)[:, None]
+    together = perth.detect(torch.cat([audio, torch.zeros(1, 8000)])).score[:8]  # for which all bins are looked at
+    alone = torch.cat([perth.detect(clip[None]).score for clip in audio])
+    assert alone.tolist() == pytest.approx(together.tolist(), abs=1e-5)
+    assert alone[0] != pytest.approx(alone[7], abs=1e-3)
+
+
 def test_what_a_mark_adds_lies_below_2_khz(perth: Perth) -> None:
     audio = noise(2, 16000)
     added = perth.mark(audio, NO_MESSAGE.expand(2, 0)) - audio

@@ -56,7 +56,7 @@ def test_they_are_inspected(
 ) -> None:
     assert run(["inspect", "-q", "--format", "json", str(save(tmp_path / "model"))]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["layout"] == f"{subject}-hf"
+    assert (found["layout"], found["sound"]) == (f"{subject}-hf", True)
 
 
 def test_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
