@@ -26,12 +26,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for evals/, which is no installed package
 
 import torch
-from evals.watermark_items import read_suite
-from evals.watermark_measuring import measure
-from releasegate.subjects.perth import Perth, open_subject
 from watermark_loops import CODERS, RATE, PerthPackage, Wave, attacked, encodes
 
 from evals.speech import Clip, clips, read
+from evals.watermark_items import read_suite
+from evals.watermark_measuring import measure
 from releasegate.attacks import Attack
 from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import ReleaseGateError
@@ -39,6 +38,7 @@ from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Item, Reading
 from releasegate.repository import GateRepository
 from releasegate.subjects import Detection
+from releasegate.subjects.perth import Perth, open_subject
 
 TOP = Path(__file__).parents[1]
 EVAL = "audio_watermark"
