@@ -7,6 +7,7 @@ MARKS   = runs/watermark
 
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
+export OMP_WAIT_POLICY = passive
 
 .PHONY: demo test check lint types layers slow bench watermark speech schemas reports train clean
 

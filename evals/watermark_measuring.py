@@ -7,10 +7,10 @@ read from a clip depends on that clip, its seed and its attack alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,6 +27,9 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import Detection, WatermarksAudio
 
 from .speech import RATE, Clip, read
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 SILENT = 1e-3
 """Share of its loudness (rms) below which an attack left nothing of a clip: -60 dB."""
@@ -97,12 +100,34 @@ class _Work:
                 yield Failed(item=item.number, metrics=item.metrics, error=reason)
             else:
                 (listened if item.content["do"] in ("hear", "compare") else detected).append((item, audio))
-        with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
-            yield from pool.map(self._heard, listened)
-        for part in self._by_length(detected):
-            found = self._subject.detect(torch.stack([audio for _, audio in part]))
-            for place, (item, audio) in enumerate(part):
-                yield self._detected(item, audio, Detection(*(value[place] for value in found)))
+        yield from self._side_by_side(self._heard, listened)
+        for readings in self._side_by_side(self._judged, list(self._by_length(detected))):
+            yield from readings
+
+    def _side_by_side(self, work: Callable[[T], R], parts: Sequence[T]) -> Iterator[R]:
+        """What `work` gives for each part, in order: on a processor in as many threads as torch would use inside an operation.
+
+        Small operations gain little from threads of their own, and two of them at once gain twice.
+        """
+        threads = torch.get_num_threads() if self._tools.device.type == "cpu" else 1
+        if threads == 1:
+            yield from map(work, parts)
+            return
+        torch.set_num_threads(1)  # threads that start from now on have it
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                yield from pool.map(work, parts)
+        finally:
+            torch.set_num_threads(threads)
+
+    @torch.inference_mode()
+    def _judged(self, part: list[tuple[Item, Tensor]]) -> list[Reading | Failed]:
+        """What the detector says of clips of one length."""
+        found = self._subject.detect(torch.stack([audio for _, audio in part]))
+        return [
+            self._detected(item, audio, Detection(*(value[place] for value in found)))
+            for place, (item, audio) in enumerate(part)
+        ]
 
     def _by_length(self, heard: list[tuple[Item, Tensor]]) -> Iterator[list[tuple[Item, Tensor]]]:
         """Batches of clips of exactly one length: padding would change scores."""

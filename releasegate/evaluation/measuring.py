@@ -14,6 +14,7 @@ import torch
 from releasegate.checkpoint import Checkpoint, read_manifest
 from releasegate.decision.settled import may_stop
 from releasegate.errors import HarnessError, RunError, UsageError
+from releasegate.evaluation.allocator import keep_freed_memory
 from releasegate.evaluation.harness import Harness, load_harness
 from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evaluation.opening import open_subject
@@ -83,6 +84,7 @@ def measure(bench: Bench, target: Target) -> None:
         RunError: the code in the repository is not what the plan was opened with.
         CheckpointError: the model does not load.
     """
+    keep_freed_memory()
     planned = [m for m in bench.plan.measurements if m.checkpoint == target.name]
     done = bench.run.evidence.done()
     subject = _LazySubject(bench, target)
