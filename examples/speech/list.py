@@ -32,7 +32,8 @@ LOG = logging.getLogger(__name__)
 SEED = "releasegate/speech/v1"
 COARSE = 2000  # samples a second at which recordings are compared
 LONGEST = 16  # seconds of a recording that are compared
-SAME = 0.8  # correlation of a cut with some place of another recording, from which both hold the same sound
+SAME = 0.8  # correlation of a second with some place of another recording, from which both hold the same sound
+FAINT = 0.3  # seconds this much quieter than the loudest of their clip say nothing
 NO_SPEECH = ("silence/", "beep", "tt-monkeys", "ascending", "descending", "tone")
 MEASURED: dict[Split, int] = {"gate": 52, "calibration": 24, "rehearsal": 28}
 
@@ -92,26 +93,29 @@ class Kept:
 
     Attributes:
         wholes: float32 [k, LONGEST * COARSE], zeros after the end.
-        clips: float32 [k, 3 * COARSE], what is cut from each.
+        pieces: float32 [m, COARSE], the seconds of the clips that are cut from them.
     """
 
     wholes: Tensor
-    clips: Tensor
+    pieces: Tensor
 
     def takes(self, path: str, audio: Tensor) -> bool:
-        """Whether no recording here holds sound of this one, nor the reverse; if so it is kept from now on."""
+        """Whether no recording here holds sound of this one's clip, nor the reverse; if so it is kept from now on."""
         short = resample(audio[None, : LONGEST * RATE], RATE, COARSE)  # [1, t]
         whole = functional.pad(short, (0, LONGEST * COARSE - short.shape[1]))
-        clip = resample(cut(audio, path)[None], RATE, COARSE)
-        fits = _likeness(clip, self.wholes).max() < SAME and _likeness(self.clips, whole).max() < SAME
-        if fits:
-            self.wholes, self.clips = torch.cat([self.wholes, whole]), torch.cat([self.clips, clip])
-        return bool(fits)
+        seconds = resample(cut(audio, path)[None], RATE, COARSE).reshape(-1, COARSE)  # [3, COARSE]
+        loud = seconds.norm(dim=1)
+        pieces = seconds[loud >= FAINT * loud.max()]
+        known = any(bool((_likeness(piece[None], self.wholes) >= SAME).any()) for piece in pieces)
+        if known or bool((_likeness(self.pieces, whole) >= SAME).any()):
+            return False
+        self.wholes, self.pieces = torch.cat([self.wholes, whole]), torch.cat([self.pieces, pieces])
+        return True
 
 
 def nothing() -> Kept:
     """Silence alone, which is like nothing."""
-    return Kept(torch.zeros(1, LONGEST * COARSE), torch.zeros(1, 3 * COARSE))
+    return Kept(torch.zeros(1, LONGEST * COARSE), torch.zeros(1, COARSE))
 
 
 def _likeness(clips: Tensor, wholes: Tensor) -> Tensor:
