@@ -286,7 +286,7 @@ def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
         presence: float [t]. truth: bool [t]. audio: float [t].
     """
     frames = -(-len(audio) // HOP)
-    padded = torch.nn.functional.pad(audio.abs(), (0, frames * HOP - len(audio)))
+    outline = torch.nn.functional.pad(audio, (0, frames * HOP - len(audio))).reshape(frames, HOP)
     edges = torch.diff(
         truth.int(), prepend=torch.zeros(1, device=truth.device), append=torch.zeros(1, device=truth.device)
     )
@@ -296,7 +296,7 @@ def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
         "hop": HOP,
         "score": [round(v, 4) for v in presence[::HOP].tolist()],
         "truth": [[round(a / RATE, 4), round(b / RATE, 4)] for a, b in zip(starts, ends, strict=True)],
-        "wave": [round(v, 4) for v in padded.reshape(frames, HOP).amax(1).tolist()],
+        "wave": [[round(v, 4) for v in pair] for pair in torch.stack(outline.aminmax(dim=1), 1).tolist()],
     }
     return json.dumps(data, separators=(",", ":")).encode()
 
