@@ -15,7 +15,7 @@ from releasegate.evidence import Cell, Collector, Columns, Evidence, Failed, Mea
 from releasegate.manifest import FileEntry, Manifest
 from releasegate.plan import SOURCE, EvalCode, Measurement, Plan, PlannedModel, Role, SubjectRef, items_of, make_plan
 from releasegate.policy import Policy
-from releasegate.policytest import Case, Cells, Outcome, StatedCell, outcomes
+from releasegate.policytest import Case, Cells, Outcome, PolicyTest, StatedCell, outcomes, whole_case
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
 from releasegate.records import digest_of
 
@@ -39,14 +39,16 @@ class Trial:
         return not self.differences
 
 
-def try_case(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Trial:
-    """The decision on a case that fits its policy (`policytest.problems` finds nothing), and how it differs.
+def try_case(policy: Policy, cards: Mapping[str, EvalCard], test: PolicyTest, number: int) -> Trial:
+    """The decision on one case of a test that fits its policy (`policytestcheck.problems` finds nothing), and how it differs.
 
     The stripped checkpoint is looked at where the gate would look at it: when something comes to strip.
 
     Args:
         cards: of every eval that the policy names.
+        number: of the case, from 0.
     """
+    case = whole_case(test, number)
     plan = _plan(policy, cards, case)
     today = OPENED + timedelta(days=case.age_days)
     decision = decide(policy, plan, _evidence(plan, case, None), None, today)

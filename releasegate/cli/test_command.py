@@ -13,7 +13,8 @@ from releasegate.documents import Located
 from releasegate.errors import DocumentError, Exit, NotFound, Problem, nearest
 from releasegate.evalcard import EvalCard
 from releasegate.policy import Policy
-from releasegate.policytest import PolicyTest, parse_policy_test, problems
+from releasegate.policytest import PolicyTest, parse_policy_test
+from releasegate.policytestcheck import problems
 from releasegate.policytrial import Trial, try_case
 from releasegate.repository import GateRepository
 
@@ -103,12 +104,15 @@ def _read(file: Path) -> _Ready:
 
 
 def _try(ready: _Ready) -> list[_Tried]:
+    test = ready.located.record
     return [
         _Tried(
-            ready.located.parsed.where(("cases", number)), case.title, try_case(ready.policy, ready.cards, case)
+            ready.located.parsed.where(("cases", number)),
+            case.title,
+            try_case(ready.policy, ready.cards, test, number),
         )
-        for number, case in enumerate(ready.located.record.cases)
-    ]  # fmt: skip
+        for number, case in enumerate(test.cases)
+    ]
 
 
 def _show(case: _Tried) -> None:

