@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from releasegate.decision import Finding
+from releasegate.errors import DocumentError
 from releasegate.evalcard import Metric
 from releasegate.policy import Policy
 from releasegate.policytest import StatedCell, outcomes, parse_policy_test, stated_cells
@@ -74,8 +75,7 @@ def hits_by_digit(trial: Trial) -> dict[str, int | None]:
 
 
 def test_each_combination_is_a_cell_of_its_own() -> None:
-    stated = {"each": {"digit": ["1", "2"], "ink": ["red", "blue"]}, "labels": {}, "n": 3}
-    (cell,) = [StatedCell.model_validate_json(json.dumps(stated))]
+    cell = StatedCell(each={"digit": ("1", "2"), "ink": ("red", "blue")}, n=3)
     assert [one.labels for one in cell.apart()] == [
         {"digit": digit, "ink": ink} for digit in ("1", "2") for ink in ("red", "blue")
     ]
@@ -178,11 +178,12 @@ def test_a_mistake_in_what_many_cells_share_is_said_once_and_where_it_stands(
     assert found == [(what, fix)]
 
 
-def test_no_combination_at_all_is_refused() -> None:
-    for each in ({}, {"digit": []}):
-        text = a_test({}, {"source": {"drawing": [{"each": each, "n": 1, "hits": {"legible": 0}}]}})
-        with pytest.raises(Exception, match="each"):
-            parse_policy_test(text, "t.yaml")
+@pytest.mark.parametrize("each", [{}, {"digit": []}], ids=["no dimension", "no value"])
+def test_no_combination_at_all_is_refused(each: Any) -> None:
+    text = a_test({}, {"source": {"drawing": [{"each": each, "n": 1, "hits": {"legible": 0}}]}})
+    with pytest.raises(DocumentError) as caught:
+        parse_policy_test(text, "t.yaml")
+    assert all("evidence.source.drawing.0.each" in p.what for p in caught.value.problems)
 
 
 def test_hits_of_a_score_are_the_ends_of_its_range() -> None:

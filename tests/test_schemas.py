@@ -66,7 +66,7 @@ def test_a_key_without_a_value_is_marked(empty: str) -> None:
 )
 def test_a_mistake_in_a_policy_test_is_marked(before: str) -> None:
     place = "policies/tests/policytest.schema.json"
-    text = DOCUMENTS[place][0].read_text()
+    text = next(path for path in DOCUMENTS[place] if path.stem == "mini-chameleon").read_text()
     assert text.count(before) > 0
     assert not schema(place).is_valid(data(text.replace(before, before.replace(":", "s:", 1), 1)))
 
