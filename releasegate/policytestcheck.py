@@ -32,6 +32,7 @@ class _Checking:
     ) -> None:
         self._located, self._policy, self._cards, self._number = located, policy, cards, number
         self._case = located.record.cases[number]
+        self._source = stated_cells(located.record, number, "source")
         self._gated: dict[str, dict[str, str]] = {}
         self._kept: set[str] = set()
         for capability in policy.capabilities:
@@ -132,7 +133,7 @@ class _Checking:
 
     def _beside_source(self, cell: StatedCell, card: EvalCard, at: Path) -> Iterator[Problem]:
         """The items of the stripped checkpoint are those of the source."""
-        listed = stated_cells(self._located.record, self._number, "source").get(card.id, [])
+        listed = self._source.get(card.id, [])
         beside = next((other.cell for other in listed if other.cell.labels == cell.labels), None)
         paired = {*cell.losses, *cell.gains}
         if beside is None:

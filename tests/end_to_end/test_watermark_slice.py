@@ -188,7 +188,7 @@ def test_the_first_screen_says_that_a_highpass_makes_perth_flag_clean_speech(per
     assert {s.labels["attack"] for s in outside} == {HIGHPASS}
     flagged, heard = (sum(getattr(s.estimate, name) or 0 for s in outside) for name in ("hits", "scored"))
     assert heard == DETECTED * len(outside) > 0
-    assert flagged > 0.7 * heard
+    assert flagged > 0.6 * heard
     assert f"{flagged} of {heard}" in told
     found = next(f for f in findings(decided(perth)).values() if f.metric.endswith("/tpr"))
     assert all(s.status == "met" for s in found.outside), (
