@@ -60,15 +60,21 @@ def gate_items(suite: Suite, split: Split, params: Mapping[str, Any], rng: Gener
 
 
 def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Unattacked clips, clean and marked, that freeze the threshold; and attacked ones that show what an attack ruins."""
+    """Clips, clean and marked, that freeze the threshold; and attacked ones that show what an attack ruins.
+
+    A threshold that is to serve files as they come is frozen on clips that went through what files go through.
+    """
     book = int(rng.integers(2**62))
     drawn = draw("calibration", params, rng)
+    through = {a.label(s): (a, s) for a, s in suite.cells()}
     made: list[Item] = []
     for d in drawn:
-        for number in range(int(params["calibrating"])):
-            content = _content(d, number, book)
-            made.append(Item(("clean_score",), {"speaker": d.speaker}, {**content, "do": "detect", "marked": False}))
-            made.append(Item(("marked_score",), {"speaker": d.speaker}, {**content, "do": "detect", "marked": True}))
+        for label in params["calibrated_through"]:
+            at = _attack_content(*through[label])
+            for number in range(int(params["calibrating"])):
+                content = {**_content(d, number, book), **at, "do": "detect"}
+                made.append(Item(("clean_score",), {"speaker": d.speaker}, {**content, "marked": False}))
+                made.append(Item(("marked_score",), {"speaker": d.speaker}, {**content, "marked": True}))
         for attack, strength in _usable_after(suite):
             carried = ("usable", "pesq", "stoi", "si_snr") if attack.aligned else ("usable",)
             for number in range(int(params["judging"])):

@@ -119,9 +119,9 @@ def threshold(scores: ArrayLike, rate: float, side: Side, alpha: float, failed: 
 def frozen_threshold(negatives: ArrayLike, positives: ArrayLike, rate: float, side: Side) -> Threshold:
     """The threshold half-way between calibration negatives and positives: frozen, and known for nothing.
 
-    At most `rate` of the negatives lie above it, and no more positives below it than that costs; of the scores that do as
-    well it is the middle. Nothing follows from it for other items: what is flagged of either kind is to be judged on fresh
-    ones, which had no part in the choice, each at the full alpha.
+    Half-way between the medians of the two kinds, which a few odd clips do not move; higher if more than `rate` of the negatives
+    lie above that. Nothing follows from it for other items: what is flagged of either kind is to be judged on fresh ones, which
+    had no part in the choice, each at the full alpha.
 
     Args:
         negatives, positives: scores, in any order; higher is more like what is detected.
@@ -131,8 +131,10 @@ def frozen_threshold(negatives: ArrayLike, positives: ArrayLike, rate: float, si
     Raises:
         ValueError: there are no scores of one kind, or a score is not a number.
 
-    >>> frozen_threshold([0, .1, .2], [.6, .9], .01, "at_least").value
-    0.4
+    >>> frozen_threshold([0, .1, .2], [.7, .9, .9], .01, "at_least").value
+    0.5
+    >>> frozen_threshold([0, .1, .8], [.7, .9, .9], .01, "at_least").value
+    0.8
     """
     below, above = np.sort(_numbers(negatives))[::-1], _numbers(positives)
     if not len(below) or not len(above) or not 0 < rate < 1:
@@ -140,10 +142,8 @@ def frozen_threshold(negatives: ArrayLike, positives: ArrayLike, rate: float, si
             f"no threshold between {len(below)} negatives and {len(above)} positives at a rate of {rate:g}"
         )
     rank = int(rate * len(below)) + 1
-    floor = float(below[rank - 1])
-    over = above[above > floor]
-    value = (floor + float(over.min())) / 2 if len(over) else floor
-    return Threshold(value, rank, len(below), side)
+    middle = (float(np.median(below)) + float(np.median(above))) / 2
+    return Threshold(max(middle, float(below[rank - 1])), rank, len(below), side)
 
 
 def _numbers(scores: ArrayLike) -> NDArray[np.float64]:

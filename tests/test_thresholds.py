@@ -115,23 +115,24 @@ SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 
 @given(SCORES, SCORES, st.sampled_from([0.01, 0.05, 0.2]))
-def test_a_frozen_threshold_lets_few_negatives_pass_and_no_other_such_threshold_catches_more_positives(
+def test_a_frozen_threshold_lets_few_negatives_pass_and_lies_no_higher_than_that_or_the_middle_asks(
     negatives: list[float], positives: list[float], rate: float
 ) -> None:
     cut = frozen_threshold(negatives, positives, rate, "at_least").value
-    passing = [sum(score > at for score in negatives) <= rate * len(negatives) for at in (cut, *negatives, *positives)]
-    caught = [sum(score > at for score in positives) for at in (cut, *negatives, *positives)]
-    assert passing[0]
-    assert caught[0] == max(n for n, fits in zip(caught, passing, strict=True) if fits)
+    middle = (float(np.median(negatives)) + float(np.median(positives))) / 2
+    assert sum(score > cut for score in negatives) <= rate * len(negatives)
+    assert cut == middle or (cut > middle and cut in negatives)
 
 
 @pytest.mark.parametrize(
     ("negatives", "positives", "expected"),
     [
-        ([0.0, 0.2], [0.6, 1.0], 0.4),
+        ([0.0, 0.2], [0.6, 1.0], 0.45),
         ([0.5], [0.5], 0.5),
         ([0.9], [0.1], 0.9),
         ([*[0.0] * 99, 0.9], [0.8], 0.4),
+        ([*[0.0] * 98, 0.9, 0.9], [0.8], 0.9),
+        ([0.0] * 9, [*[1.0] * 8, 0.3], 0.5),
     ],
 )
 def test_where_a_frozen_threshold_stands(negatives: list[float], positives: list[float], expected: float) -> None:

@@ -153,6 +153,7 @@ class WatermarkGate:
             "clips": gate,
             "rehearsal_clips": {**gate, "thorough": 4},
             "calibrating": 4,
+            "calibrated_through": ["none"],
             "judging": 2,
             "thorough": ["none", "white_noise_30dB"],
             "messages": ["none"],

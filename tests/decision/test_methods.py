@@ -476,16 +476,16 @@ def frozen(gate: list[float], negatives: list[Outcome], positives: list[Outcome]
 
 
 def test_a_frozen_threshold_stands_between_the_two_kinds_and_takes_no_alpha() -> None:
-    trial = frozen([5.1] * 45, [1.0, 2.0, 3.0], [7.0, 8.0])
+    trial = frozen([5.1] * 45, [1.0, 2.0, 3.0], [7.0, 8.0, 9.0])
     assert trial.found.slices[0].threshold == 5.0
     assert estimate(trial).alpha == ALPHA
     assert trial.found.status == "met"
-    assert frozen([4.9] * 45, [1.0, 2.0, 3.0], [7.0, 8.0]).found.status == "violated"
+    assert frozen([4.9] * 45, [1.0, 2.0, 3.0], [7.0, 8.0, 9.0]).found.status == "violated"
 
 
 def test_what_is_flagged_wrongly_is_judged_at_the_same_frozen_threshold() -> None:
     for score, status in ((4.9, "met"), (5.1, "violated")):
-        trial = frozen([score] * 45, [1.0, 2.0, 3.0], [7.0, 8.0], at_most=0.1)
+        trial = frozen([score] * 45, [1.0, 2.0, 3.0], [7.0, 8.0, 9.0], at_most=0.1)
         assert trial.found.slices[0].threshold == 5.0
         assert trial.found.status == status
 
