@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger
 	  --ledger $(DEMO)/ledger.jsonl --out $(DEMO)/run
 
 test: $(VENV)/.installed  ## the fast tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: lint types layers test  ## what a change must pass
 
@@ -65,9 +65,11 @@ watermark: speech  ## the gates of both watermarks, each with a ledger and a run
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
 
-reports: demo  ## the rendered example of each policy
+reports: demo watermark  ## the rendered examples of the policies
 	@mkdir -p reports/examples
 	cp $(DEMO)/run/report.html reports/examples/mini-chameleon.html
+	cp $(MARKS)/audioseal/report.html reports/examples/audioseal.html
+	cp $(MARKS)/perth/report.html reports/examples/perth.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint
