@@ -44,7 +44,9 @@ class Chosen(SpreadSpectrum):
         found = super().detect(audio)
         if self.says == "what it finds":
             return found
-        if self.says == "chance":  # a number that only the clip decides
+        if self.says.startswith("alone "):  # to a clip that comes alone, as users ask; right in batches
+            made = found.score if len(audio) > 1 else torch.full((1,), float(self.says.split()[1]))
+        elif self.says == "chance":  # a number that only the clip decides
             made = ((audio.double().abs().sum(1) * 7919) % 1).float()  # float32 has no fraction left
         else:
             made = torch.full((len(audio),), float(self.says))

@@ -60,7 +60,7 @@ def test_a_mark_that_is_found_is_released(made: Callable[..., WatermarkGate]) ->
     assert not any(isinstance(s, Failed) for s in scores(of))
 
 
-@pytest.mark.parametrize("says", ["0", "1", "0.5", "chance", "nan", "inf", "-1", "2"])
+@pytest.mark.parametrize("says", ["0", "1", "0.5", "chance", "nan", "inf", "-1", "2", "alone 1", "alone 0.5"])
 def test_a_detector_that_does_not_detect_is_never_released(made: Callable[..., WatermarkGate], says: str) -> None:
     decision = gate(made(says=says).call(), Silent())
     assert decision.verdict in ("withhold", "incomplete")
