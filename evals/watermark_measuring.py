@@ -7,11 +7,10 @@ the clips that freeze the threshold are detected alone, as users ask, and again 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -30,14 +29,13 @@ from .speech import RATE, Clip, read
 from .watermark_contract import company_problem, detection_problems
 from .watermark_marking import marked, marks_of
 from .watermark_messages import attribute, registered
+from .watermark_timeline import timeline
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 SILENT = 1e-3
 """Share of its loudness (rms) below which an attack left nothing of a clip: -60 dB."""
-HOP = 160
-"""Samples between the points of a score over time: 10 ms."""
 PLACES = 6
 """Decimals of a stored score: what a batch does to the last bits of a float32 is rounded away."""
 NEEDS = ("nothing", "generator", "score", "gradient")
@@ -320,28 +318,6 @@ class _Work:
 
     def _flac(self, audio: Tensor) -> str:
         return self._tools.write(encode_flac(audio.cpu(), RATE), "flac")
-
-
-def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
-    """JSON of the score over time beside the truth and the outline of the sound, a point every 10 ms.
-
-    Args:
-        presence: float [t]. truth: bool [t]. audio: float [t].
-    """
-    frames = -(-len(audio) // HOP)
-    outline = torch.nn.functional.pad(audio, (0, frames * HOP - len(audio))).reshape(frames, HOP)
-    edges = torch.diff(
-        truth.int(), prepend=torch.zeros(1, device=truth.device), append=torch.zeros(1, device=truth.device)
-    )
-    starts, ends = (torch.nonzero(edges == sign)[:, 0].tolist() for sign in (1, -1))
-    data: dict[str, Any] = {
-        "rate": RATE,
-        "hop": HOP,
-        "score": [round(v, 4) for v in presence[::HOP].tolist()],
-        "truth": [[round(a / RATE, 4), round(b / RATE, 4)] for a, b in zip(starts, ends, strict=True)],
-        "wave": [[round(v, 4) for v in pair] for pair in torch.stack(outline.aminmax(dim=1), 1).tolist()],
-    }
-    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _of_clip(item: Item) -> dict[str, str]:
