@@ -1,7 +1,9 @@
 """What the audio watermark evals measure: which clips of which speakers go through which attacks.
 
-Clips are drawn by the nonce from the pool of a split. The same clips go through every attack, marked and unmarked, so that
-attacks can be compared; how many do is the card's to say, attack by attack.
+The same clips go through every attack, marked and unmarked, so that attacks can be compared; how many do is the card's to
+say, attack by attack. The nonce decides in which order the clips of a split are used, their messages, and the random numbers
+of the attacks. It decides which clips only where the list has more of a speaker than are used: the shipped one has exactly
+as many as the thoroughly measured attacks take, so that there every attempt has the same clips.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from releasegate.evidence import Item
 from .speech import Clip, Split, clips
 
 KEPT_CLIPS = 2
-"""Clips of each speaker and attack whose sound is kept, for people to listen to."""
+"""Clips of each speaker and attack whose sound is kept, for people to listen to: the first, whatever comes of them."""
 SPLICES = "splicing"
 QUALITIES = ("pesq_kept", "stoi_kept", "si_snr_kept", "dnsmos_kept")
+MEASURES = ("pesq", "stoi", "si_snr")
 MESSAGE = ("bit_accuracy", "attributed", "misattributed")
 
 
@@ -62,7 +65,8 @@ def gate_items(suite: Suite, split: Split, params: Mapping[str, Any], rng: Gener
 def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Clips, clean and marked, that freeze the threshold; and attacked ones that show what an attack ruins.
 
-    A threshold that is to serve files as they come is frozen on clips that went through what files go through.
+    A threshold that is to serve files as they come is frozen on clips that went through what files go through. They are detected
+    one by one, as users of a detector ask it.
     """
     book = int(rng.integers(2**62))
     drawn = draw("calibration", params, rng)
@@ -72,16 +76,27 @@ def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -
         for label in params["calibrated_through"]:
             at = _attack_content(*through[label])
             for number in range(int(params["calibrating"])):
-                content = {**_content(d, number, book), **at, "do": "detect"}
+                content = {**_content(d, number, book), **at, "do": "detect", "alone": True}
                 made.append(Item(("clean_score",), {"speaker": d.speaker}, {**content, "marked": False}))
                 made.append(Item(("marked_score",), {"speaker": d.speaker}, {**content, "marked": True}))
-        for attack, strength in _usable_after(suite):
-            carried = ("usable", "pesq", "stoi", "si_snr") if attack.aligned else ("usable",)
-            for number in range(int(params["judging"])):
-                content = {**_content(d, number, book), "do": "hear", "marked": True}
-                labels = _labels(attack, strength)
-                made.append(Item(carried, labels, content | _attack_content(attack, strength)))
+        made.extend(_remains(suite, d, book, params))
     return made
+
+
+def _remains(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
+    """Marked clips after each attack that may ruin them: whether they are of use, and what is left in numbers.
+
+    They are items of their own, since a clip of which nothing is left is of no use, and has no PESQ.
+    """
+    for attack, strength in _usable_after(suite):
+        labels = {**_labels(attack, strength), "speaker": d.speaker}
+        asked: list[tuple[tuple[str, ...], str, int]] = [(("usable",), "hear", int(params["judging"]))]
+        if attack.aligned:
+            asked.append((MEASURES, "gauge", int(params["measuring"])))
+        for metrics, do, count in asked:
+            for number in range(count):
+                content = {**_content(d, number, book), **_attack_content(attack, strength)}
+                yield Item(metrics, labels, {**content, "do": do, "marked": True})
 
 
 def draw(split: Split, params: Mapping[str, Any], rng: Generator) -> list[Draw]:
@@ -108,7 +123,7 @@ def _detections(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> 
             if attack.family == SPLICES:
                 yield Item(("localisation_iou",), labels, {**content, "do": "locate", "marked": True})
                 continue
-            if attack.target != "clean":
+            if attack.target != "clean" and not attack.marks:
                 yield Item(("tpr",), labels, {**content, "do": "detect", "marked": True})
             if attack.target != "marked":
                 yield Item(("fpr",), labels, {**content, "do": "detect", "marked": False})
@@ -123,13 +138,18 @@ def _clips_of(attack: Attack, label: str, params: Mapping[str, Any]) -> int:
 
 
 def _messages(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
-    """Marked clips after the attacks through which the message is to be read."""
+    """Clips after the attacks through which the message is to be read: marked ones, and clean ones that carry none.
+
+    What is only done to marked clips is done to no clean one: after `overwrite`, say, it would not be clean.
+    """
     for attack, strength in suite.cells():
         labels = {**_labels(attack, strength), "speaker": d.speaker}
         if labels["attack"] in params["messages"]:
             for number in range(int(params["clips"]["messages"])):
                 content = {**_content(d, number, book), **_attack_content(attack, strength)}
                 yield Item(MESSAGE, labels, {**content, "do": "read", "marked": True})
+                if attack.target != "marked":
+                    yield Item(("named_unmarked",), labels, {**content, "do": "read", "marked": False})
 
 
 def _qualities(d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:

@@ -1,58 +1,78 @@
 """Marking, attacking and detecting in batches.
 
 A clip is marked once, alone, and goes through all its attacks; then everything of one length is detected together. What is
-read from a clip depends on that clip, its seed and its attack alone.
+read from a clip depends on that clip, its seed and its attack alone. That a detector keeps to this is not taken on trust:
+the clips that freeze the threshold are detected alone, as users ask, and again in company; what differs is a failure.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from releasegate.attacks import Given, find_attack
+from releasegate.attacks import Attack, Given, find_attack
 from releasegate.attacks.splicing import segment
 from releasegate.audio.files import encode_flac
-from releasegate.audio.quality import compare, iou, usable
+from releasegate.audio.quality import compare, iou, pesq_wb, si_snr, stoi, usable
 from releasegate.errors import NotScorable, ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import Detection, WatermarksAudio
 
 from .speech import RATE, Clip, read
+from .watermark_contract import company_problem, detection_problems
+from .watermark_marking import marked, marks_of
+from .watermark_messages import attribute, registered
+from .watermark_timeline import timeline
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 SILENT = 1e-3
 """Share of its loudness (rms) below which an attack left nothing of a clip: -60 dB."""
-HOP = 160
-"""Samples between the points of a score over time: 10 ms."""
 PLACES = 6
 """Decimals of a stored score: what a batch does to the last bits of a float32 is rounded away."""
+NEEDS = ("nothing", "generator", "score", "gradient")
+"""What attacks need of a watermark, in the order in which they are made: what asks much of it may raise, and comes last."""
+BY_EAR = ("hear", "gauge", "compare")
+UNCHANGED = "the attack changed nothing: that the mark survives it says nothing"
+SILENCED = "the attack left no sound: that a mark is not found in silence says nothing"
 
-_MARKED: WeakKeyDictionary[object, dict[tuple[Clip, tuple[int, ...]], Tensor]] = WeakKeyDictionary()
+Heard = tuple[Item, Tensor]
+"""An item, and its clip after the attack: float [t]."""
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
-    """One reading an item; items of one attack are attacked in one batch, then all that are of one length detected in some."""
+    """One reading an item; items of one attack are attacked in one batch, then all that are of one length detected in some.
+
+    All readings of attacks that need less of the watermark are yielded before the next kind is begun, so that what a detector
+    raises under an attack that asks for its score or its gradient takes nothing else with it.
+    """
     work = _Work(cast(WatermarksAudio, subject), tools)
     with torch.inference_mode():
-        heard: list[tuple[Item, Tensor]] = []
-        for batch in _alike(items):
-            attacked = work.attacked(batch)
-            if isinstance(attacked, str):
-                yield from (Failed(item=i.number, metrics=i.metrics, error=attacked) for i in batch)
-                continue
-            heard += zip(batch, attacked, strict=True)
-        yield from work.readings(heard)
+        for needs in NEEDS:
+            heard: list[Heard] = []
+            for batch in _alike([item for item in items if _attack_of(item).needs == needs]):
+                for item, after in work.attacked(batch):
+                    if isinstance(after, str):
+                        yield _failed(item, after)
+                    else:
+                        heard.append((item, after))
+            yield from work.readings(heard)
+
+
+def _attack_of(item: Item) -> Attack:
+    return find_attack(item.content.get("attack", "none"))
+
+
+def _failed(item: Item, error: str) -> Failed:
+    return Failed(item=item.number, metrics=item.metrics, error=error)
 
 
 def _alike(items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -74,35 +94,46 @@ class _Work:
         self._subject = subject
         self._tools = tools
         self._params = tools.params
+        self._marks = marks_of(subject)
         if subject.rate != RATE:
             what = f"takes audio of {subject.rate} samples a second, and the clips have {RATE}"
             raise ReleaseGateError("the subject", what, "resample inside the subject, and state the rate of the clips")
 
-    def attacked(self, batch: list[Item]) -> list[Tensor] | str:
-        """The clips after the attack, or why it could not be carried out."""
-        content = batch[0].content
-        attack, strength = find_attack(content.get("attack", "none")), content.get("strength")
-        clean = torch.stack([self._clean(item) for item in batch])  # [n, t]
-        audio = torch.stack([self._before(item) for item in batch])  # [n, t]
-        given = Given(audio, RATE, [item.seed for item in batch], clean, self._subject)
+    def attacked(self, batch: list[Item]) -> list[tuple[Item, Tensor | str]]:
+        """Each clip after the attack, or why there is none, or none that says anything."""
+        began = [(item, self._before(item)) for item in batch]
+        lost: list[tuple[Item, Tensor | str]] = [(item, reason) for item, reason in began if isinstance(reason, str)]
+        sound = [(item, audio) for item, audio in began if not isinstance(audio, str)]
+        if not sound:
+            return lost
+        items = [item for item, _ in sound]
+        attack, strength = _attack_of(items[0]), items[0].content.get("strength")
+        clean = torch.stack([self._clean(item) for item in items])  # [n, t]
+        audio = torch.stack([before for _, before in sound])  # [n, t]
+        given = Given(audio, RATE, [item.seed for item in items], clean, self._subject)
         try:
-            return list(attack.apply(given, 0.0 if strength is None else float(strength)))
+            made = attack.apply(given, 0.0 if strength is None else float(strength))
         except ReleaseGateError as error:
-            return str(error)
+            return lost + [(item, str(error)) for item in items]
+        return lost + [
+            (item, UNCHANGED if attack.name != "none" and torch.equal(before, after) else after)
+            for (item, before), after in zip(sound, made, strict=True)
+        ]
 
-    def readings(self, heard: list[tuple[Item, Tensor]]) -> Iterator[Reading | Failed]:
-        """A reading of each attacked clip: by ear for some, by the detector for the others."""
-        listened: list[tuple[Item, Tensor]] = []
-        detected: list[tuple[Item, Tensor]] = []
+    def readings(self, heard: list[Heard]) -> Iterator[Reading | Failed]:
+        """A reading of each attacked clip: by ear for some, by the detector for the others, alone or in batches."""
+        sorts: dict[str, list[Heard]] = {"ear": [], "alone": [], "batches": []}
         for item, audio in heard:
             reason = self._lost(item, audio)
             if reason:
-                yield Failed(item=item.number, metrics=item.metrics, error=reason)
-            else:
-                (listened if item.content["do"] in ("hear", "compare") else detected).append((item, audio))
-        yield from self._side_by_side(self._heard, listened)
-        for readings in self._side_by_side(self._judged, list(self._by_length(detected))):
-            yield from readings
+                yield _failed(item, reason)
+                continue
+            detected = "alone" if item.content.get("alone") else "batches"
+            sorts["ear" if item.content["do"] in BY_EAR else detected].append((item, audio))
+        yield from self._side_by_side(self._heard, sorts["ear"])
+        for work, how in ((self._judged, "batches"), (self._judged_alone, "alone")):
+            for readings in self._side_by_side(work, list(self._by_length(sorts[how]))):
+                yield from readings
 
     def _side_by_side(self, work: Callable[[T], R], parts: Sequence[T]) -> Iterator[R]:
         """What `work` gives for each part, in order: on a processor in as many threads as torch would use inside an operation.
@@ -121,15 +152,38 @@ class _Work:
             torch.set_num_threads(threads)
 
     @torch.inference_mode()
-    def _judged(self, part: list[tuple[Item, Tensor]]) -> list[Reading | Failed]:
+    def _judged(self, part: list[Heard]) -> list[Reading | Failed]:
         """What the detector says of clips of one length."""
-        found = self._subject.detect(torch.stack([audio for _, audio in part]))
         return [
-            self._detected(item, audio, Detection(*(value[place] for value in found)))
-            for place, (item, audio) in enumerate(part)
+            _failed(item, found) if isinstance(found, str) else self._detected(item, audio, found)
+            for (item, audio), found in zip(part, self._detections([audio for _, audio in part]), strict=True)
         ]
 
-    def _by_length(self, heard: list[tuple[Item, Tensor]]) -> Iterator[list[tuple[Item, Tensor]]]:
+    @torch.inference_mode()
+    def _judged_alone(self, part: list[Heard]) -> list[Reading | Failed]:
+        """What the detector says of clips, a call a clip, if it says the same of them in company."""
+        audios = [audio for _, audio in part]
+        company = self._detections(audios if len(audios) > 1 else 2 * audios)[: len(audios)]
+        return [self._alone(pair, together) for pair, together in zip(part, company, strict=True)]
+
+    def _alone(self, pair: Heard, together: Detection | str) -> Reading | Failed:
+        item, audio = pair
+        found = self._detections([audio])[0]
+        for answer in (found, together):
+            if isinstance(answer, str):
+                return _failed(item, answer)
+        assert not isinstance(found, str), "returned above"
+        assert not isinstance(together, str), "returned above"
+        problem = company_problem(found, together)
+        return _failed(item, problem) if problem else self._detected(item, audio, found)
+
+    def _detections(self, audios: list[Tensor]) -> list[Detection | str]:
+        """What the detector says of each of some clips of one length, in one call; or why nothing can be read from it."""
+        found = self._subject.detect(torch.stack(audios))
+        problems = detection_problems(found, len(audios), len(audios[0]), self._subject.bits)
+        return [problem or Detection(*(value[row] for value in found)) for row, problem in enumerate(problems)]
+
+    def _by_length(self, heard: list[Heard]) -> Iterator[list[Heard]]:
         """Batches of clips of exactly one length: padding would change scores."""
         size = int(self._params["batch"])
         ordered = sorted(heard, key=lambda pair: (len(pair[1]), pair[0].number))
@@ -140,31 +194,35 @@ class _Work:
     def _clean(self, item: Item) -> Tensor:
         return read(item.content["clip"]).to(self._tools.device)
 
-    def _before(self, item: Item) -> Tensor:
-        """The clip as whoever attacks it gets it: marked once, alone, so that its batch cannot matter."""
+    def _before(self, item: Item) -> Tensor | str:
+        """The clip as whoever attacks it gets it, marked where the item says so; or why there is no marked one."""
+        clean = self._clean(item)
         if not item.content["marked"]:
-            return self._clean(item)
-        message = tuple(self._book(item)[int(item.content["message"])])
-        known = _MARKED.setdefault(self._subject, {})
-        key = (item.content["clip"], message)
-        if key not in known:
-            bits = torch.tensor([message], dtype=torch.int64, device=self._tools.device).reshape(1, len(message))
-            known[key] = self._subject.mark(self._clean(item)[None], bits)[0]
-        return known[key]
+            return clean
+        message = tuple(self._book(item)[self._message(item)])
+        return marked(self._subject, self._marks, item.content["clip"], clean, message)
+
+    def _sound_before(self, item: Item) -> Tensor:
+        """The same, of an item that was attacked."""
+        before = self._before(item)
+        assert not isinstance(before, str), "nothing else is attacked"
+        return before
 
     def _book(self, item: Item) -> list[list[int]]:
         """The registered messages, each different, of as many bits as the watermark carries."""
         return registered(int(item.content["book"]), int(self._params["registered"]), self._subject.bits)
 
+    def _message(self, item: Item) -> int:
+        """Which of them the clip carries; items are made before anybody knows how few there may be."""
+        return int(item.content["message"]) % len(self._book(item))
+
     def _lost(self, item: Item, audio: Tensor) -> str | None:
         """Why nothing can be read from an attacked clip."""
         if not bool(torch.isfinite(audio).all()):
             return "the attack, or the mark, gave samples that are not numbers"
-        before = self._before(item)
-        if float(audio.square().mean().sqrt()) <= SILENT * float(before.square().mean().sqrt()):
-            silenced = item.content["do"] != "hear"
-            return "the attack left no sound: that a mark is not found in silence says nothing" if silenced else None
-        return None
+        before = self._sound_before(item)
+        silent = float(audio.square().mean().sqrt()) <= SILENT * float(before.square().mean().sqrt())
+        return SILENCED if silent and item.content["do"] != "hear" else None
 
     def _detected(self, item: Item, audio: Tensor, found: Detection) -> Reading | Failed:
         score = float(found.score)
@@ -175,7 +233,7 @@ class _Work:
             return self._read(item, found, detail)
         outputs = {}
         if item.content["keep"] and "speaker" in item.labels and "attack" in item.labels:
-            outputs = {"before": self._flac(self._before(item)), "after": self._flac(audio)}
+            outputs = {"before": self._flac(self._sound_before(item)), "after": self._flac(audio)}
         return Reading(item.number, {item.metrics[0]: round(score, PLACES)}, detail, outputs)
 
     def _located(self, item: Item, audio: Tensor, found: Detection, detail: dict[str, str]) -> Reading:
@@ -193,29 +251,31 @@ class _Work:
     def _read(self, item: Item, found: Detection, detail: dict[str, str]) -> Reading | Failed:
         """The message: its bits, and whose it is among the registered ones."""
         if not self._subject.bits:
-            return Failed(item=item.number, metrics=item.metrics, error="the watermark carries no message")
+            return _failed(item, "the watermark carries no message")
         book = np.asarray(self._book(item))  # [messages, bits]
-        if not bool(torch.isfinite(found.bits).all()):
-            return Failed(item=item.number, metrics=item.metrics, error="the detector's bits are not numbers")
         bits = (found.bits.cpu().numpy() >= 0.5).astype(np.int64)
-        truth, wrong = int(item.content["message"]), (book != bits).sum(1)  # [messages]
+        wrong = (book != bits).sum(1)  # [messages]
         named = attribute(wrong, int(self._params["wrong_bits"]))
+        who = {"attributed_to": "nobody" if named is None else f"message {named} of {len(book)}"}
+        if not item.content["marked"]:
+            return Reading(item.number, {"named_unmarked": float(named is not None)}, {**detail, **who})
+        truth = self._message(item)
         values = {
             "bit_accuracy": float((bits == book[truth]).mean()),
             "attributed": float(named == truth),
             "misattributed": float(named not in (truth, None)),
         }
-        who = "nobody" if named is None else f"message {named}"
-        return Reading(item.number, values, {**detail, "message": f"message {truth}", "attributed_to": who})
+        return Reading(item.number, values, {**detail, "message": f"message {truth} of {len(book)}", **who})
 
     @torch.inference_mode()
-    def _heard(self, pair: tuple[Item, Tensor]) -> Reading | Failed:
+    def _heard(self, pair: Heard) -> Reading | Failed:
         """What the ear, or what stands in for it, says of a clip."""
         item, audio = pair
+        listen = {"hear": self._usable, "gauge": self._gauged, "compare": self._compared}[item.content["do"]]
         try:
-            return self._usable(item, audio) if item.content["do"] == "hear" else self._compared(item, audio)
+            return listen(item, audio)
         except NotScorable as error:
-            return Failed(item=item.number, metrics=item.metrics, error=str(error))
+            return _failed(item, str(error))
 
     def _compared(self, item: Item, audio: Tensor) -> Reading:
         """What the mark does to the sound, each measure against its floor."""
@@ -237,68 +297,27 @@ class _Work:
 
     def _usable(self, item: Item, audio: Tensor) -> Reading:
         """Whether anybody would still use the clip after the attack."""
-        attack = find_attack(item.content["attack"])
-        judged = usable(self._before(item), audio, RATE, aligned=attack.aligned, floors=self._params["usable"])
-        values = {"usable": float(judged.usable), **judged.values}
-        lacking = [name for name in item.metrics if name not in values]
+        aligned, floors = _attack_of(item).aligned, self._params["usable"]
+        judged = usable(self._sound_before(item), audio, RATE, aligned=aligned, floors=floors)
+        return Reading(item.number, {"usable": float(judged.usable)}, {"why": judged.why, **_of_clip(item)})
+
+    def _gauged(self, item: Item, audio: Tensor) -> Reading:
+        """What an attack that keeps time leaves of a clip, in the measures that compare sample by sample."""
+        before = self._sound_before(item)[None]
+        after = audio[None, : before.shape[1]]
+        values = {
+            "pesq": pesq_wb(before, after, RATE)[0],
+            "stoi": stoi(before, after, RATE)[0],
+            "si_snr": float(si_snr(before, after, zero_mean=True)),
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        lacking = ", ".join(sorted(values.keys() - known.keys()))
         if lacking:
-            raise NotScorable("an attacked clip", f"{', '.join(lacking)} is not defined", "leave the attack out")
-        return Reading(item.number, {n: values[n] for n in item.metrics}, {"why": judged.why, **_of_clip(item)})
+            raise NotScorable("an attacked clip", f"{lacking} is not defined", "leave the attack out")
+        return Reading(item.number, known, _of_clip(item))
 
     def _flac(self, audio: Tensor) -> str:
         return self._tools.write(encode_flac(audio.cpu(), RATE), "flac")
-
-
-def registered(seed: int, count: int, bits: int) -> list[list[int]]:
-    """`count` messages of so many bits, no two the same, drawn by `seed`; empty ones where no bits are carried.
-
-    Raises:
-        ReleaseGateError: there are not so many messages of that length.
-    """
-    if not bits:
-        return [[] for _ in range(count)]
-    if count > 2**bits:
-        what = f"carries {bits} bits: there are no {count} messages"
-        raise ReleaseGateError("the watermark", what, "register fewer: `registered` in the card")
-    rng = np.random.default_rng(seed)
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < count:
-        found.setdefault(tuple(rng.integers(2, size=bits).tolist()))
-    return [list(message) for message in found]
-
-
-def attribute(wrong: np.ndarray, most: int) -> int | None:
-    """The message that differs in the fewest bits; None, an abstention, if two are as near, or none near enough.
-
-    >>> attribute(np.array([3, 1, 4]), 1), attribute(np.array([1, 1, 4]), 1), attribute(np.array([3, 2, 4]), 1)
-    (1, None, None)
-    """
-    best = int(wrong.argmin())
-    if int(wrong[best]) > most or int((wrong == wrong[best]).sum()) > 1:
-        return None
-    return best
-
-
-def timeline(presence: Tensor, truth: Tensor, audio: Tensor) -> bytes:
-    """JSON of the score over time beside the truth and the outline of the sound, a point every 10 ms.
-
-    Args:
-        presence: float [t]. truth: bool [t]. audio: float [t].
-    """
-    frames = -(-len(audio) // HOP)
-    outline = torch.nn.functional.pad(audio, (0, frames * HOP - len(audio))).reshape(frames, HOP)
-    edges = torch.diff(
-        truth.int(), prepend=torch.zeros(1, device=truth.device), append=torch.zeros(1, device=truth.device)
-    )
-    starts, ends = (torch.nonzero(edges == sign)[:, 0].tolist() for sign in (1, -1))
-    data: dict[str, Any] = {
-        "rate": RATE,
-        "hop": HOP,
-        "score": [round(v, 4) for v in presence[::HOP].tolist()],
-        "truth": [[round(a / RATE, 4), round(b / RATE, 4)] for a, b in zip(starts, ends, strict=True)],
-        "wave": [[round(v, 4) for v in pair] for pair in torch.stack(outline.aminmax(dim=1), 1).tolist()],
-    }
-    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _of_clip(item: Item) -> dict[str, str]:

@@ -44,8 +44,10 @@ class Chosen(SpreadSpectrum):
         found = super().detect(audio)
         if self.says == "what it finds":
             return found
-        if self.says == "chance":  # a number that only the clip decides
-            made = (audio.abs().sum(1) * 7919) % 1
+        if self.says.startswith("alone "):  # to a clip that comes alone, as users ask; right in batches
+            made = found.score if len(audio) > 1 else torch.full((1,), float(self.says.split()[1]))
+        elif self.says == "chance":  # a number that only the clip decides
+            made = ((audio.double().abs().sum(1) * 7919) % 1).float()  # float32 has no fraction left
         else:
             made = torch.full((len(audio),), float(self.says))
         return Detection(made, made[:, None].expand_as(audio), found.bits)
@@ -155,11 +157,15 @@ class WatermarkGate:
             "calibrating": 4,
             "calibrated_through": ["none"],
             "judging": 2,
+            "measuring": 1,
             "thorough": ["none", "white_noise_30dB"],
             "messages": ["none"],
             **params,
         }
-        cells = 2 * (2 * 2 * 8 + 2 * 2 + 2 + 1)  # speakers x (attacks x kinds x clips; a glance; messages; quality)
-        card["items"] |= {"n": cells, "calibration": 2 * (2 * 4 + 3 * 2), "rehearsal": 2 * (2 * 2 * 4 + 2 * 2 + 2 + 1)}
+        more = 2 * 2 + 2 + 2 + 1  # a glance at polarity; messages of marked clips, and of clean ones; quality
+        calibration = 2 * (2 * 4 + 3 * 2 + 3 * 1)  # speakers x (kinds x clips; attacks x clips judged, and measured)
+        detected = {"n": 2 * 8, "rehearsal": 2 * 4}  # attacks x clips, of each kind and speaker
+        card["items"] |= {name: 2 * (2 * clips + more) for name, clips in detected.items()}
+        card["items"] |= {"calibration": calibration}
         card["shard"] = 16
         path.write_text(json.dumps(card))

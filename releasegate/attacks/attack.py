@@ -51,6 +51,7 @@ class Attack:
         target: which audio it is for.
         needs: what it needs of the watermark under attack: nothing, its generator, its detector's score, or its gradient.
         domain: the lowest and the highest strength that make sense.
+        marks: whether it puts a mark in itself, so that a clip's being marked says nothing of the one that was there.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Attack:
     domain: tuple[float, float]
     target: Target = "any"
     needs: Literal["nothing", "generator", "score", "gradient"] = "nothing"
+    marks: bool = False
 
     def label(self, strength: float | None) -> str:
         """The name of the attack at a strength, as items are labelled: letters, digits, `_`, `.`, `-` and `+`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from releasegate.attacks.messages import separate
 from releasegate.attacks.perturbing import DOMAIN, radius
 from releasegate.attacks.requiring import detector
 from releasegate.attacks.seeding import normal
+from releasegate.errors import UsageError
 from releasegate.subjects import WatermarksAudio
 
 STEPS = 40
@@ -36,6 +37,20 @@ WIDEST, WIDER, NARROWER = 10.0, 1.5, 0.75
 Name = Literal["pgd_remove", "pgd_forge"]
 
 
+class Way(NamedTuple):
+    """What was tried from one start.
+
+    Attributes:
+        audio: float [n, t], the best of each clip.
+        gain: float [n], its score times the sign.
+        followed: bool [n], whether a gradient was there at any step.
+    """
+
+    audio: Tensor
+    gain: Tensor
+    followed: Tensor
+
+
 def _pgd(given: Given, strength: float, name: Name) -> Tensor:
     """The clip with the perturbation, `strength` dB below it, under which the score was lowest, or highest to forge.
 
@@ -44,6 +59,11 @@ def _pgd(given: Given, strength: float, name: Name) -> Tensor:
     better is kept: along the gradient at the clip, and in a seeded direction, which leads out of places where a detector is
     so sure that it has no gradient. Where the clip would leave [-1, 1] it is cut, and moved less. It works under a caller's
     `inference_mode`, and on recurrent networks in evaluation mode.
+
+    A clip for which no step has a gradient comes back as it was: nothing was followed, and noise is another attack.
+
+    Raises:
+        UsageError: that is so of every clip, or the detector lets no gradient be taken. That a mark survives this says nothing.
     """
     subject = detector(given, name)
     sign = -1.0 if name == "pgd_remove" else 1.0
@@ -53,15 +73,17 @@ def _pgd(given: Given, strength: float, name: Name) -> Tensor:
         size = radius(audio, strength)  # [n, 1]
         noise = functional.normalize(normal(separate(given.seeds, name), audio.shape[1], audio), dim=1)
         _, gradient = _gradient(subject, audio, sign)
-        best, gain = _descend(subject, audio, size, sign, gradient + 0.01 * noise, noise)
-        other, others_gain = _descend(subject, audio, size, sign, noise, noise)
-        return torch.where((others_gain > gain + AS_GOOD)[:, None], other, best)
+        one = _descend(subject, audio, size, sign, gradient + 0.01 * noise, noise)
+        other = _descend(subject, audio, size, sign, noise, noise)
+        followed = gradient.any(dim=1) | one.followed | other.followed  # [n]
+        if len(audio) and not bool(followed.any()):
+            raise _no_gradient("it is 0, or no number, wherever it was asked for")
+        best = torch.where((other.gain > one.gain + AS_GOOD)[:, None], other.audio, one.audio)
+        return torch.where(followed[:, None], best, audio)
 
 
-def _descend(
-    subject: WatermarksAudio, audio: Tensor, size: Tensor, sign: float, start: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The best of the perturbed clips on the way from one start, float [n, t], and how far each has come, float [n].
+def _descend(subject: WatermarksAudio, audio: Tensor, size: Tensor, sign: float, start: Tensor, noise: Tensor) -> Way:
+    """The way from one start: the best of the perturbed clips on it, and how far each has come.
 
     Where the gradient of the whole clip vanishes, since its score is cut at 0 or 1, say, it goes along the noise and on a
     wider sphere until there is one, in the manner of DDN (Rony et al., CVPR 2019, arXiv 1811.09600). A score that is flat
@@ -77,6 +99,7 @@ def _descend(
     """
     step = direction = functional.normalize(start, dim=1)
     best, highest = audio, torch.full_like(size[:, 0], -torch.inf)
+    followed = torch.zeros_like(highest, dtype=torch.bool)
     width = torch.ones_like(size)
     for number in range(STEPS):
         if number == STEPS - 1:
@@ -87,11 +110,12 @@ def _descend(
         best = torch.where(better[:, None], attacked, best)
         highest = torch.where(better, torch.maximum(gain, highest), highest)
         found = gradient.any(dim=1, keepdim=True)  # [n, 1]
+        followed |= found[:, 0]
         width = torch.where(found, width * NARROWER, width * WIDER).clamp(1, WIDEST)
         step = MOMENTUM * step + torch.where(found, gradient, noise)
         length = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (number / STEPS)
         direction = functional.normalize(direction + length * functional.normalize(step, dim=1), dim=1)
-    return best, highest
+    return Way(best, highest, followed)
 
 
 def _gradient(subject: WatermarksAudio, audio: Tensor, sign: float) -> tuple[Tensor, Tensor]:
@@ -100,16 +124,29 @@ def _gradient(subject: WatermarksAudio, audio: Tensor, sign: float) -> tuple[Ten
     The direction is the gradient of the log-likelihood of what is wanted, of the score and of the presence at each sample:
     that of the score alone vanishes where a detector is sure, and those are the places to work on. It has length 1, or 0
     where there is no gradient. A score that is no number counts as worse than every other.
+
+    Raises:
+        UsageError: torch cannot take it: the detector cuts it off, say, or leaves torch on its way.
     """
     variable = audio.detach().requires_grad_()
-    found = subject.detect(variable)
-    wanted = _likelihood(found.score, sign) + _likelihood(found.presence, sign).mean(dim=1)  # [n]
-    (gradient,) = torch.autograd.grad(wanted.sum(), variable)
+    try:
+        found = subject.detect(variable)
+        wanted = _likelihood(found.score, sign) + _likelihood(found.presence, sign).mean(dim=1)  # [n]
+        (gradient,) = torch.autograd.grad(wanted.sum(), variable)
+    except RuntimeError as error:  # what autograd raises, in the detector or behind it
+        raise _no_gradient(str(error).partition("\n")[0]) from error
     sound = found.score.isfinite() & gradient.isfinite().all(dim=1)
     gradient = torch.where(sound[:, None], gradient, torch.zeros_like(gradient))
     peak = gradient.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(gradient.dtype).tiny)
     unit = functional.normalize(gradient / peak, dim=1)  # by the peak first: squares of a tiny gradient are 0
     return torch.where(sound, sign * found.score.detach(), -torch.inf), unit
+
+
+def _no_gradient(why: str) -> UsageError:
+    what = f"no gradient of the detector's score could be followed: {why}"
+    return UsageError(
+        "the subject", what, "let gradients flow from the score to the audio: see `WatermarksAudio.detect`"
+    )
 
 
 def _likelihood(presence: Tensor, sign: float) -> Tensor:

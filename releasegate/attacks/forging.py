@@ -104,6 +104,7 @@ ATTACKS: Mapping[str, Attack] = {
         domain=(0.0, 0.0),
         target="marked",
         needs="generator",
+        marks=True,
     ),
     "average_removal": Attack(
         name="average_removal",

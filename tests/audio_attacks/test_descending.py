@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from releasegate.attacks.descending import ATTACKS, STEPS
+from releasegate.errors import UsageError
 from releasegate.subjects import Detection
 from tests.spread_spectrum import SpreadSpectrum
 from tests.watermarked import assert_rows_are_their_own, assert_stands_odd_clips, given, snr
@@ -122,6 +123,52 @@ def test_a_score_that_is_no_number_spoils_its_own_clip_alone():
     assert torch.equal(made[0], clips.audio[0])
     other = REMOVE.apply(given(2, 0.5, REMOVE), 28)
     torch.testing.assert_close(made[1], other[1], atol=1e-5, rtol=0)
+
+
+class Flat(SpreadSpectrum):
+    """Answers as another would, with a gradient that is 0 for the first clips."""
+
+    def __init__(self, flat: int) -> None:
+        super().__init__()
+        self.flat = flat
+
+    def detect(self, audio: Tensor) -> Detection:
+        found = super().detect(audio)
+        flat = torch.arange(len(audio)) < self.flat
+        score = torch.where(flat, found.score.detach() + 0 * found.score, found.score)
+        presence = torch.where(flat[:, None], found.presence.detach(), found.presence)
+        return Detection(score, presence, found.bits)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_without_a_gradient_at_any_step_it_is_no_attack(name):
+    clips = given(2, 0.3, ATTACKS[name], Flat(2))
+    with pytest.raises(UsageError, match=r"it is 0, or no number, wherever it was asked for"):
+        ATTACKS[name].apply(clips, 25)
+
+
+def test_a_clip_without_a_gradient_comes_back_as_it_was_and_others_do_not():
+    clips = given(2, 0.5, REMOVE, Flat(1))
+    made = REMOVE.apply(clips, 28)
+    assert torch.equal(made[0], clips.audio[0])
+    torch.testing.assert_close(made[1], REMOVE.apply(given(2, 0.5, REMOVE), 28)[1], atol=1e-5, rtol=0)
+
+
+class Cut(SpreadSpectrum):
+    @torch.no_grad()
+    def detect(self, audio: Tensor) -> Detection:
+        return super().detect(audio)
+
+
+class Leaves(SpreadSpectrum):
+    def detect(self, audio: Tensor) -> Detection:
+        return super().detect(torch.from_numpy(audio.numpy()))
+
+
+@pytest.mark.parametrize("subject", [Cut(), Leaves()])
+def test_a_detector_of_which_torch_can_take_no_gradient_is_refused(subject):
+    with pytest.raises(UsageError, match="no gradient of the detector's score could be followed"):
+        REMOVE.apply(given(2, 0.3, REMOVE, subject), 25)
 
 
 class Network(torch.nn.Module):

@@ -60,7 +60,7 @@ def test_a_mark_that_is_found_is_released(made: Callable[..., WatermarkGate]) ->
     assert not any(isinstance(s, Failed) for s in scores(of))
 
 
-@pytest.mark.parametrize("says", ["0", "1", "0.5", "chance", "nan", "inf", "-1", "2"])
+@pytest.mark.parametrize("says", ["0", "1", "0.5", "chance", "nan", "inf", "-1", "2", "alone 1", "alone 0.5"])
 def test_a_detector_that_does_not_detect_is_never_released(made: Callable[..., WatermarkGate], says: str) -> None:
     decision = gate(made(says=says).call(), Silent())
     assert decision.verdict in ("withhold", "incomplete")
@@ -226,10 +226,3 @@ def _measuring() -> Any:
 
     harness: Any = import_file(TOP / "evals" / "audio_watermark" / "harness.py")
     return sys.modules[harness.measure.__module__]
-
-
-def test_more_messages_than_bits_can_tell_apart_are_refused() -> None:
-    from releasegate.errors import ReleaseGateError
-
-    with pytest.raises(ReleaseGateError, match="carries 3 bits: there are no 16 messages"):
-        _measuring().registered(0, 16, 3)
