@@ -112,10 +112,10 @@ ONE = "{negatives: other, positives: marked, rate: 0.01}"
         "{negatives: other, rate: 0.01}",
     ],
 )
-@pytest.mark.parametrize("swapped", [False, True])
-def test_scores_of_one_detector_are_frozen_at_one_threshold(second: str, swapped: bool) -> None:
+@pytest.mark.parametrize("place", [0, 1])
+def test_scores_of_one_detector_are_frozen_at_one_threshold(second: str, place: int) -> None:
     """Random scores would be met on both sides: most flagged where few negatives are looked at, few where many are."""
-    thresholds = (second, ONE) if swapped else (ONE, second)
+    thresholds = (ONE, second)[:: 1 - 2 * place]
     text = MARKED + metric("found", thresholds[0]) + metric("flagged", thresholds[1])
     with pytest.raises(DocumentError) as caught:
         parse_card(HEAD + text, "eval.yaml")
@@ -128,7 +128,7 @@ def test_scores_of_one_detector_are_frozen_at_one_threshold(second: str, swapped
 
 def test_two_thresholds_of_one_detector_are_told_once_though_a_curve_shares_them() -> None:
     text = MARKED + metric("found", ONE) + metric("flagged", ONE.replace("0.01", "0.97"))
-    curve = "  area: {title: A, type: report_only, unit: s, range: [0, 1], better: higher, curve: {positives: found, negatives: flagged}}\n"
+    curve = (AUC % "flagged").replace("positives: tpr", "positives: found")
     figure = "figures: [{kind: tradeoff, positives: found, negatives: flagged}]\n"
     assert problems(text + curve + figure) == [
         "metrics.flagged.threshold: is set on other like that of found, and differs from it"
