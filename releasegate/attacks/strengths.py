@@ -1,7 +1,10 @@
-"""What a strength comes to in samples, and the ones that an attack cannot be given for the clips at hand."""
+"""What a strength comes to in samples, and what an attack cannot be given for the clips at hand."""
 
 from __future__ import annotations
 
+from torch import Tensor
+
+from releasegate.audio.resampling import resample
 from releasegate.errors import UsageError
 
 
@@ -52,3 +55,19 @@ def leaves_sound(attack: str, removed: int, most: int, rate: int) -> int:
         what = f"it would take {removed / rate:g} s of clips where at most {most / rate:g} s can go"
         raise UsageError(f"attack {attack}", what, "give a smaller strength, or longer clips")
     return removed
+
+
+def at_rate(attack: str, audio: Tensor, rate: int, to: int) -> Tensor:
+    """float32 [n, ceil(t * to / rate)], clips of `rate` samples a second at the rate that an attack needs; see `resample`.
+
+    Args:
+        audio: float32 [n, t].
+
+    Raises:
+        UsageError: the two rates have no small ratio.
+    """
+    try:
+        return resample(audio, rate, to)
+    except ValueError as error:
+        fix = f"give clips at a usual rate, such as {min((8000, 16000, 48000), key=lambda usual: abs(usual - rate))} Hz"
+        raise UsageError(f"attack {attack}", str(error), fix) from error
