@@ -51,6 +51,8 @@ class Attack:
         target: which audio it is for.
         needs: what it needs of the watermark under attack: nothing, its generator, its detector's score, or its gradient.
         domain: the lowest and the highest strength that make sense.
+        wanted: what a strength within the domain must be that the given one is not, such as `a whole number`; None if it is
+            that. What clips cannot take is told when they are attacked.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Attack:
     domain: tuple[float, float]
     target: Target = "any"
     needs: Literal["nothing", "generator", "score", "gradient"] = "nothing"
+    wanted: Callable[[float], str | None] = lambda strength: None
 
     def label(self, strength: float | None) -> str:
         """The name of the attack at a strength, as items are labelled: letters, digits, `_`, `.`, `-` and `+`.

@@ -125,16 +125,23 @@ def _coded(name: str, given: Given, strength: float) -> Tensor:
         NotFound: the package of the codec is not installed.
         UsageError: the codec has no such bit rate, or the clips a rate from which its own cannot be reached.
     """
-    standard = STANDARDS[name]
-    if standard.strengths is not None and strength not in standard.strengths:
-        known = ", ".join(f"{own:g}" for own in standard.strengths)
-        raise UsageError(f"attack {name}", f"the codec has no bit rate of {strength:g} kbit/s", f"give one of {known}")
+    wanted = _wanted(name, strength)
+    if wanted is not None:
+        raise UsageError(f"attack {name}", f"the codec has no bit rate of {strength:g} kbit/s", f"give {wanted}")
     delay = delay_of(name, given.rate, strength)
     came = _through(name, given.audio, given.rate, strength)
     samples = given.audio.shape[1]
     inside = came[:, max(delay, 0) : max(delay, 0) + samples]
     before = max(-delay, 0)
     return functional.pad(inside, (before, samples - inside.shape[1]))[:, :samples].clamp(-1, 1)
+
+
+def _wanted(name: str, strength: float) -> str | None:
+    """The bit rates of a codec that has no other than these; None if this is one, or it has any."""
+    strengths = STANDARDS[name].strengths if name in STANDARDS else None
+    if strengths is None or strength in strengths:
+        return None
+    return f"one of {', '.join(f'{own:g}' for own in strengths)}"
 
 
 def _through(name: str, audio: Tensor, rate: int, strength: float) -> Tensor:
@@ -193,6 +200,7 @@ def _attack(name: str, title: str, low: float = 0.0, high: float = 0.0) -> Attac
         apply=partial(_coded, name) if name in STANDARDS else _mulaw,
         aligned=True,
         domain=(low, high),
+        wanted=partial(_wanted, name),
     )
 
 

@@ -23,11 +23,24 @@ def whole(attack: str, strength: float, *, odd: bool = False) -> int:
     Raises:
         UsageError: it is no whole number, or not an odd one where it must be.
     """
-    count = round(strength)
-    if count != strength or (odd and count % 2 == 0):
-        kind = "an odd whole number" if odd else "a whole number"
+    kind = not_odd(strength) if odd else not_whole(strength)
+    if kind is not None:
         raise UsageError(f"attack {attack}", f"its strength must be {kind}; got {strength:g}", f"give {kind}")
-    return count
+    return round(strength)
+
+
+def not_whole(strength: float) -> str | None:
+    """What a strength that is counted must be; None if it is that."""
+    return None if round(strength) == strength else "a whole number"
+
+
+def not_odd(strength: float) -> str | None:
+    """What a strength that is counted around a middle must be; None if it is that.
+
+    >>> not_odd(5), not_odd(4), not_odd(4.5)
+    (None, 'an odd whole number', 'an odd whole number')
+    """
+    return None if round(strength) == strength and round(strength) % 2 else "an odd whole number"
 
 
 def below_nyquist(attack: str, cut: float, rate: int) -> float:
