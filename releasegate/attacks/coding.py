@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from releasegate.attacks.attack import Attack, Given
-from releasegate.attacks.packages import package
 from releasegate.attacks.rowwise import Samples, each_row
 from releasegate.attacks.strengths import at_rate
 from releasegate.audio.companding import mu_law
 from releasegate.audio.libav import Codec, Coded, code
+from releasegate.audio.packages import package
 from releasegate.audio.sndfile import gsm, nominal, vorbis
 from releasegate.errors import UsageError
 
