@@ -15,10 +15,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -27,11 +28,12 @@ from releasegate.errors import DocumentError, NotFound, Problem, RecordingChange
 
 from .recordings import RATE, cut, decode, trim
 
-__all__ = ["RATE", "Clip", "Split", "clips", "read"]
+__all__ = ["RATE", "Clip", "Split", "by_speaker", "clips", "read"]
 
 Split = Literal["gate", "calibration", "rehearsal", "development"]
 
 LIST = Path(__file__).with_suffix(".csv")
+DIGEST = re.compile("[0-9a-f]{64}")
 VARIABLE = "RELEASEGATE_SPEECH"
 FETCHED = Path("runs/speech")  # where `make speech` puts them
 
@@ -66,13 +68,36 @@ def clips(split: Split) -> list[Clip]:
     Needs no audio.
 
     Raises:
-        DocumentError: the list has other columns, an unknown split, or a recording twice.
+        NotFound: there is no list.
+        DocumentError: it is not UTF-8, has other columns, an unknown split, a value that is none, or a recording twice.
 
     >>> from collections import Counter
     >>> sorted(Counter(clip.speaker for clip in clips("gate")).items())
     [('carlo_it', 52), ('ivr_ru', 52), ('june_fr', 52), ('novy_cs', 52)]
     """
     return [clip for clip in _listed(LIST) if clip.split == split]
+
+
+def by_speaker(split: Split, least: int) -> dict[str, list[Clip]]:
+    """The recordings of one split by speaker, speakers sorted, each with at least `least`.
+
+    Args:
+        least: how many an eval uses of each speaker.
+
+    Raises:
+        NotFound, DocumentError: as of `clips`; or a speaker has too few, or the split has none at all.
+    """
+    pool: dict[str, list[Clip]] = {}
+    for clip in clips(split):
+        pool.setdefault(clip.speaker, []).append(clip)
+    if not pool:
+        raise DocumentError([Problem(LIST.name, f"no recording is for {split}", f"list some whose split is {split}")])
+    few = [name for name in sorted(pool) if len(pool[name]) < least]
+    if few:
+        fix = f"list {least} of each speaker, or lower the numbers of clips in the card's `params`"
+        what = "{} has {} recordings for {}, and the card asks for {}"
+        raise DocumentError([Problem(LIST.name, what.format(name, len(pool[name]), split, least), fix) for name in few])
+    return {name: pool[name] for name in sorted(pool)}
 
 
 def read(clip: Clip) -> Tensor:
@@ -129,13 +154,28 @@ def _read(clip: Clip) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _listed(file: Path) -> tuple[Clip, ...]:
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
+    rows = csv.DictReader(_text(file).splitlines(), strict=True)
+    try:
         if tuple(rows.fieldnames or ()) != COLUMNS:
             fix = f"its first line must be {','.join(COLUMNS)}"
             raise DocumentError([Problem(f"{file.name}:1", f"columns are {rows.fieldnames}", fix)])
-        found = list(_parsed(rows, file.name))
-    return tuple(found)
+        return tuple(_parsed(rows, file.name))
+    except csv.Error as error:
+        raise DocumentError(
+            [Problem(f"{file.name}:{rows.line_num}", f"is no CSV: {error}", "write the line again")]
+        ) from None
+
+
+def _text(file: Path) -> str:
+    """What the list holds."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        fix = f"write it: a first line of {','.join(COLUMNS)}, and one line a recording"
+        raise NotFound(file.name, "no list of recordings", fix) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DocumentError([Problem(f"{file.name}:{line}", "is not UTF-8", "save it as UTF-8")]) from None
 
 
 def _parsed(rows: csv.DictReader[str], name: str) -> Iterator[Clip]:
@@ -152,8 +192,26 @@ def _parsed(rows: csv.DictReader[str], name: str) -> Iterator[Clip]:
         if row["split"] not in get_args(Split):
             what = f"split is {row['split']!r}"
             raise DocumentError([Problem(where, what, f"use one of {', '.join(get_args(Split))}")])
+        refusal = next(filter(None, (_refusal(column, row[column]) for column in COLUMNS)), None)
+        if refusal is not None:
+            raise DocumentError([Problem(where, *refusal)])
         if row["sha256"] in seen:
             what = f"the same bytes as in line {seen[row['sha256']]}"
             raise DocumentError([Problem(where, what, "list a recording once: twice, it could stand in two splits")])
         seen[row["sha256"]] = rows.line_num
         yield Clip(**row)  # type: ignore[arg-type]  # the split was checked
+
+
+def _refusal(column: str, value: str) -> tuple[str, str] | None:
+    """What is wrong with the value of a column, and the remedy; None if nothing is."""
+    if column == "sha256":
+        if DIGEST.fullmatch(value):
+            return None
+        return f"sha256 is {value!r}", "write the 64 digits that sha256sum prints: 0 to 9, a to f"
+    if not value or value != value.strip():
+        return f"{column} is {value!r}", "write it without spaces around it" if value else "fill it in"
+    if column in ("package", "path"):
+        parts = PurePosixPath(value.replace("\\", "/")).parts
+        if parts[:1] == ("/",) or ".." in parts or PureWindowsPath(value).drive or "\0" in value:
+            return f"{column} is {value!r}, which leads out of the folder of recordings", "give a place below it"
+    return None

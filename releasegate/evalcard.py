@@ -63,7 +63,7 @@ class Metric(Record):
     judged_by: Identifier | None = None
     """The instrument that says yes or no to an item: its errors move the limits of requirements on this metric."""
     threshold: Threshold | None = None
-    """Of a `thresholded` metric."""
+    """Of a `thresholded` metric. Metrics that share a curve, a trade-off, or the negatives of a frozen threshold have one."""
     curve: Curve | None = None
     """Of a `report_only` metric that no item carries: it is the area under the ROC curve of these two."""
     instead: str | None = None
@@ -164,6 +164,7 @@ def parse_card(text: str | bytes, source: str) -> Located[EvalCard]:
     problems = [p for name, metric in card.metrics.items() for p in _metric_problems(located, card, name, metric)]
     problems += [p for name, metric in card.metrics.items() for p in _curve_problems(located, card, name, metric)]
     problems += _figure_problems(located, card)
+    problems += _one_threshold_problems(located, card)
     if card.clusters is not None and card.clusters.key not in card.slices:
         problems.append(located.problem(("clusters", "key"), "no such dimension", "name one of `slices`"))
     if problems:
@@ -226,6 +227,40 @@ def _threshold_problems(
         yield located.problem(
             ("metrics", name, "threshold", "positives"), "is the metric of the negatives", "name another, or remove it"
         )
+
+
+def _one_threshold_problems(located: Located[EvalCard], card: EvalCard) -> Iterator[Problem]:
+    """Scores of one detector that become yes or no at two thresholds: each could be met where no single one meets both.
+
+    Only thresholds that are set by negatives alone stand for themselves, since the rate among all negatives is known of each.
+    """
+    thresholds = {name: m.threshold for name, m in card.metrics.items() if m.threshold is not None}
+    told = set()
+    for name, own in thresholds.items():
+        for first, other in thresholds.items():
+            if first == name:
+                break
+            if other != own and other.negatives == own.negatives and (own.positives or other.positives):
+                told.add(frozenset((first, name)))
+                what = f"is set on {own.negatives} like that of {first}, and differs from it"
+                fix = f"write what {first} has: the two are judged at one threshold"
+                yield located.problem(("metrics", name, "threshold"), what, fix)
+                break
+    for at, positives, negatives in _scored_together(card):
+        one, two = thresholds.get(positives), thresholds.get(negatives)
+        if one is not None and two is not None and one != two and frozenset((positives, negatives)) not in told:
+            what = f"{negatives} has another threshold than {positives}"
+            yield located.problem((*at, "negatives"), what, "give both metrics the same `threshold`")
+
+
+def _scored_together(card: EvalCard) -> Iterator[tuple[Path, str, str]]:
+    """Every curve and trade-off: its place, and the metrics of its positives and negatives."""
+    for name, metric in card.metrics.items():
+        if metric.curve is not None:
+            yield ("metrics", name, "curve"), metric.curve.positives, metric.curve.negatives
+    for number, figure in enumerate(card.figures or ()):
+        if isinstance(figure, TradeoffFigure):
+            yield ("figures", number), figure.positives, figure.negatives
 
 
 def _curve_problems(located: Located[EvalCard], card: EvalCard, name: str, metric: Metric) -> Iterator[Problem]:

@@ -88,3 +88,61 @@ def test_a_figure_that_cannot_be_drawn_is_refused(figure: str, what: str) -> Non
 )
 def test_a_curve_of_anything_but_two_kinds_of_scores_is_refused(line: str, what: str) -> None:
     assert problems(line) == [what]
+
+
+def metric(name: str, threshold: str) -> str:
+    return (
+        f"  {name}: {{title: T, type: thresholded, unit: s, range: [0, 1], better: higher, threshold: {threshold}}}\n"
+    )
+
+
+MARKED = (
+    "  marked: {title: Marked, type: report_only, unit: score, range: [0, 1], better: higher}\n"
+    "  faint: {title: Faint, type: report_only, unit: score, range: [0, 1], better: higher}\n"
+    "  other: {title: Clean too, type: report_only, unit: score, range: [0, 1], better: higher}\n"
+)
+ONE = "{negatives: other, positives: marked, rate: 0.01}"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "{negatives: other, positives: marked, rate: 0.97}",
+        "{negatives: other, positives: faint, rate: 0.01}",
+        "{negatives: other, rate: 0.01}",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_scores_of_one_detector_are_frozen_at_one_threshold(second: str, place: int) -> None:
+    """Random scores would be met on both sides: most flagged where few negatives are looked at, few where many are."""
+    thresholds = (ONE, second)[:: 1 - 2 * place]
+    text = MARKED + metric("found", thresholds[0]) + metric("flagged", thresholds[1])
+    with pytest.raises(DocumentError) as caught:
+        parse_card(HEAD + text, "eval.yaml")
+    (problem,) = caught.value.problems
+    assert problem.what == "metrics.flagged.threshold: is set on other like that of found, and differs from it"
+    assert problem.fix == "write what found has: the two are judged at one threshold"
+    line = (HEAD + text).splitlines().index(metric("flagged", thresholds[1]).rstrip()) + 1
+    assert problem.where.startswith(f"eval.yaml:{line}:")
+
+
+def test_two_thresholds_of_one_detector_are_told_once_though_a_curve_shares_them() -> None:
+    text = MARKED + metric("found", ONE) + metric("flagged", ONE.replace("0.01", "0.97"))
+    curve = (AUC % "flagged").replace("positives: tpr", "positives: found")
+    figure = "figures: [{kind: tradeoff, positives: found, negatives: flagged}]\n"
+    assert problems(text + curve + figure) == [
+        "metrics.flagged.threshold: is set on other like that of found, and differs from it"
+    ]
+
+
+def test_a_curve_or_a_trade_off_of_two_thresholds_is_refused_whatever_negatives_they_are_set_on() -> None:
+    text = MARKED + metric("other_fpr", "{negatives: other, rate: 0.1}")
+    refused = "negatives: other_fpr has another threshold than tpr"
+    assert problems(text + AUC % "other_fpr") == [f"metrics.auc.curve.{refused}"]
+    figure = "figures: [{kind: tradeoff, positives: tpr, negatives: other_fpr}]\n"
+    assert problems(text + figure) == [f"figures.0.{refused}"]
+
+
+def test_thresholds_of_known_rates_and_equal_frozen_ones_stand_beside_each_other() -> None:
+    text = MARKED + metric("strict", "{negatives: clean, rate: 0.01}") + metric("found", ONE) + metric("flagged", ONE)
+    assert parse_card(HEAD + text, "eval.yaml").record.metrics["strict"].threshold is not None

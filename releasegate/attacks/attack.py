@@ -52,6 +52,8 @@ class Attack:
         needs: what it needs of the watermark under attack: nothing, its generator, its detector's score, or its gradient.
         domain: the lowest and the highest strength that make sense.
         marks: whether it puts a mark in itself, so that a clip's being marked says nothing of the one that was there.
+        wanted: what a strength within the domain must be that the given one is not, such as `a whole number`; None if it is
+            that. What clips cannot take is told when they are attacked.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Attack:
     target: Target = "any"
     needs: Literal["nothing", "generator", "score", "gradient"] = "nothing"
     marks: bool = False
+    wanted: Callable[[float], str | None] = lambda strength: None
 
     def label(self, strength: float | None) -> str:
         """The name of the attack at a strength, as items are labelled: letters, digits, `_`, `.`, `-` and `+`.

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from releasegate.attacks.attack import Attack, Given
-from releasegate.attacks.packages import package
 from releasegate.attacks.rowwise import Samples, each_row
+from releasegate.attacks.strengths import at_rate
 from releasegate.audio.companding import mu_law
 from releasegate.audio.libav import Codec, Coded, code
-from releasegate.audio.resampling import resample
+from releasegate.audio.packages import package
 from releasegate.audio.sndfile import gsm, nominal, vorbis
 from releasegate.errors import UsageError
 
@@ -123,24 +123,32 @@ def _coded(name: str, given: Given, strength: float) -> Tensor:
 
     Raises:
         NotFound: the package of the codec is not installed.
-        UsageError: the codec has no such bit rate.
+        UsageError: the codec has no such bit rate, or the clips a rate from which its own cannot be reached.
     """
-    standard = STANDARDS[name]
-    if standard.strengths is not None and strength not in standard.strengths:
-        known = ", ".join(f"{own:g}" for own in standard.strengths)
-        raise UsageError(f"attack {name}", f"the codec has no bit rate of {strength:g} kbit/s", f"give one of {known}")
+    wanted = _wanted(name, strength)
+    if wanted is not None:
+        raise UsageError(f"attack {name}", f"the codec has no bit rate of {strength:g} kbit/s", f"give {wanted}")
     delay = delay_of(name, given.rate, strength)
-    came = _through(standard, given.audio, given.rate, strength)
+    came = _through(name, given.audio, given.rate, strength)
     samples = given.audio.shape[1]
     inside = came[:, max(delay, 0) : max(delay, 0) + samples]
     before = max(-delay, 0)
     return functional.pad(inside, (before, samples - inside.shape[1]))[:, :samples].clamp(-1, 1)
 
 
-def _through(standard: Standard, audio: Tensor, rate: int, strength: float) -> Tensor:
+def _wanted(name: str, strength: float) -> str | None:
+    """The bit rates of a codec that has no other than these; None if this is one, or it has any."""
+    strengths = STANDARDS[name].strengths if name in STANDARDS else None
+    if strengths is None or strength in strengths:
+        return None
+    return f"one of {', '.join(f'{own:g}' for own in strengths)}"
+
+
+def _through(name: str, audio: Tensor, rate: int, strength: float) -> Tensor:
     """float32 [n, t'], with the codec's delay in front and silence or its echo behind, at the rate of the clips."""
+    standard = STANDARDS[name]
     own = standard.rate(rate, strength)
-    fed = resample(functional.pad(audio, (0, round(TAIL * rate))), rate, own)  # [n, t at own rate]
+    fed = at_rate(name, functional.pad(audio, (0, round(TAIL * rate))), rate, own)  # [n, t at own rate]
     came_at: set[int] = set()
 
     def row(samples: Samples) -> Samples:
@@ -149,14 +157,14 @@ def _through(standard: Standard, audio: Tensor, rate: int, strength: float) -> T
         return coded.samples
 
     came = each_row(row, fed)
-    return resample(came, came_at.pop(), rate)
+    return at_rate(name, came, came_at.pop(), rate)
 
 
 @lru_cache(maxsize=256)
 def delay_of(name: str, rate: int, strength: float) -> int:
     """Samples at `rate` by which what comes back from a codec is late: where its cross-correlation with what went in peaks."""
     sound = _glides(rate)
-    came = _through(STANDARDS[name], sound[None], rate, strength)[0]
+    came = _through(name, sound[None], rate, strength)[0]
     size = 2 * max(len(came), len(sound))
     product = torch.fft.rfft(came.double(), size) * torch.fft.rfft(sound.double(), size).conj()
     lag = int(torch.fft.irfft(product, size).argmax())
@@ -179,8 +187,8 @@ def _glides(rate: int) -> Tensor:
 
 def _mulaw(given: Given, strength: float) -> Tensor:
     """float32 [n, t], through a telephone line of 8,000 samples a second at 8 bits each."""
-    line = mu_law(resample(given.audio, given.rate, 8000))
-    return resample(line, 8000, given.rate)[:, : given.audio.shape[1]].clamp(-1, 1)
+    line = mu_law(at_rate("mulaw", given.audio, given.rate, 8000))
+    return at_rate("mulaw", line, 8000, given.rate)[:, : given.audio.shape[1]].clamp(-1, 1)
 
 
 def _attack(name: str, title: str, low: float = 0.0, high: float = 0.0) -> Attack:
@@ -192,6 +200,7 @@ def _attack(name: str, title: str, low: float = 0.0, high: float = 0.0) -> Attac
         apply=partial(_coded, name) if name in STANDARDS else _mulaw,
         aligned=True,
         domain=(low, high),
+        wanted=partial(_wanted, name),
     )
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.seeding import uniform
-from releasegate.attacks.strengths import below_nyquist, whole
+from releasegate.attacks.strengths import below_nyquist, not_odd, not_whole, whole
 from releasegate.audio.filters import filter_by_gain, highpass_gain, lowpass_gain
 from releasegate.audio.levels import fitted
 
@@ -122,6 +122,7 @@ ATTACKS: Mapping[str, Attack] = {
             apply=_smooth,
             aligned=True,
             domain=(2.0, 50.0),
+            wanted=not_whole,
         ),
         Attack(
             name="median",
@@ -131,6 +132,7 @@ ATTACKS: Mapping[str, Attack] = {
             apply=_median,
             aligned=True,
             domain=(3.0, 51.0),
+            wanted=not_odd,
         ),
     )
 }

@@ -12,7 +12,7 @@ from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import messages, separate
 from releasegate.attacks.requiring import generator
 from releasegate.attacks.seeding import uniform
-from releasegate.errors import UsageError
+from releasegate.attacks.strengths import not_whole, whole
 from releasegate.subjects import WatermarksAudio
 
 
@@ -60,9 +60,7 @@ def _average_removal(given: Given, strength: float) -> Tensor:
     the clip's own spectrum and level, so that a generator that goes by them marks as strongly.
     """
     subject = generator(given, "average_removal")
-    count = round(strength)
-    if count != strength:
-        raise UsageError("attack average_removal", f"needs a whole number of carriers; got {strength:g}", "give one")
+    count = whole("average_removal", strength)
     total = torch.zeros_like(given.audio)
     for number in range(count):
         purpose = f"average_removal: {number}"
@@ -114,6 +112,7 @@ ATTACKS: Mapping[str, Attack] = {
         apply=_average_removal,
         aligned=True,
         domain=(1.0, 256.0),
+        wanted=not_whole,
         target="marked",
         needs="generator",
     ),

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from releasegate.attacks.attack import Attack, Given
-from releasegate.attacks.packages import package
 from releasegate.attacks.rowwise import Samples, each_row
 from releasegate.attacks.seeding import uniform
+from releasegate.audio.packages import package
 
 SHORTEST = 0.2
 """Seconds that WORLD is given at least: with less it finds no pitch, and with next to nothing it reads past the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from releasegate.attacks.attack import Attack, Given
 from releasegate.attacks.messages import messages, separate
+from releasegate.errors import UsageError
 from releasegate.subjects import WatermarksAudio
 from releasegate.yamltext import LARGEST_INTEGER
 
@@ -87,13 +89,17 @@ def attack_one(target: Target, attack: Attack, strength: float | None) -> Outcom
     before = target.marked.audio if target.marked is not None and on_marked else target.audio
     clean = target.audio[None] if on_marked else None
     given = Given(before[None], target.rate, [seed], clean, target.subject)
-    return Outcome(attack.apply(given, strength or 0.0)[0], before, seed, on_marked)
+    audio = attack.apply(given, strength or 0.0)[0]  # [t']
+    if not torch.isfinite(audio).all():
+        what = "what came of it is not finite: it cannot be made on this sound"
+        raise UsageError(f"attack {attack.name}", what, "give another sound, or leave the attack out")
+    return Outcome(audio, before, seed, on_marked)
 
 
 def snr_db(before: Tensor, after: Tensor) -> float | None:
     """The signal-to-noise ratio in dB: the power of `before` over that of what was added to it.
 
-    None where either is nothing. What `after` goes on with beyond the end of `before` does not count.
+    None where either is nothing, or is no finite number. What `after` goes on with beyond the end of `before` does not count.
 
     >>> round(snr_db(torch.ones(100), torch.full((200,), 1.1)), 3), snr_db(torch.ones(9), torch.ones(9))
     (20.0, None)
@@ -101,9 +107,9 @@ def snr_db(before: Tensor, after: Tensor) -> float | None:
     signal = before.cpu().double()
     noise = after[: len(before)].cpu().double() - signal
     powers = float(signal.square().sum()), float(noise.square().sum())
-    if not all(powers):
+    if not all(0 < power < math.inf for power in powers):
         return None
-    return float(10 * torch.tensor(powers[0] / powers[1], dtype=torch.float64).log10())
+    return 10 * (math.log10(powers[0]) - math.log10(powers[1]))
 
 
 def _seed(seed: int, name: str, purpose: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from releasegate.attacks.attack import Attack, Given
-from releasegate.attacks.strengths import whole
+from releasegate.attacks.strengths import not_whole, whole
 from releasegate.audio.levels import QUIETEST, peak
 from releasegate.audio.resampling import resample
 from releasegate.errors import UsageError
@@ -41,6 +41,7 @@ ATTACKS: Mapping[str, Attack] = {
             apply=_resample,
             aligned=True,
             domain=(2000.0, 96000.0),
+            wanted=not_whole,
         ),
         Attack(
             name="requantise",
@@ -50,6 +51,7 @@ ATTACKS: Mapping[str, Attack] = {
             apply=_requantise,
             aligned=True,
             domain=(2.0, 16.0),
+            wanted=not_whole,
         ),
     )
 }

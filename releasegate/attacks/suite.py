@@ -58,7 +58,7 @@ def parse_suite(text: str | bytes, source: str) -> Located[Suite]:
 
     Raises:
         DocumentError: every problem of form; or every attack that there is not or that stands twice, and every strength that
-            is missing, out of place, outside what its attack takes, or there already.
+            is missing, out of place, none that its attack takes, or there already.
     """
     located = parse_document(Suite, text, source)
     problems = [problem for place in range(len(located.record.attacks)) for problem in _problems(located, place)]
@@ -99,6 +99,9 @@ def _problems_of_strengths(
         if not low <= strength <= high:
             what = f"{attack.name} takes {low:g} to {high:g}{_unit(attack)}; got {strength:g}"
             yield located.problem(path, what, "choose a strength in that range")
+        elif (wanted := attack.wanted(strength)) is not None:
+            what = f"{attack.name} takes {wanted}; got {strength:g}"
+            yield located.problem(path, what, "choose a strength that it takes")
         elif labels[number] in labels[:number]:
             what = f"{attack.strength_label(strength)} stands in the list already"
             yield located.problem(path, what, "keep one; strengths are told apart by six digits")

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from releasegate.audio.measures import measure_package
+from releasegate.audio.packages import MEASURE, package
 from releasegate.audio.resampling import resample
 from releasegate.errors import NotFound
 
@@ -73,10 +73,10 @@ def windows(wave: NDArray[np.float32]) -> NDArray[np.float32]:
 @lru_cache(maxsize=1)
 def _session() -> Any:
     """The network, on one thread: callers run several clips at once, and the sums are always in one order."""
-    runtime = measure_package("onnxruntime")
+    runtime = package("onnxruntime", MEASURE)
     found = find_spec("speechmos")  # its modules need more than its networks do
     if found is None or not found.submodule_search_locations:
-        what = "speechmos is not installed, and this measure of quality needs it"
+        what = f"speechmos is not installed, and {MEASURE} needs it"
         raise NotFound("package speechmos", what, "pip install 'releasegate[audio]'")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

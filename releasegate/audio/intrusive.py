@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from releasegate.audio.measures import measure_package
+from releasegate.audio.packages import MEASURE, package
 from releasegate.audio.resampling import resample
 
 PESQ_RATE = 16000
@@ -38,9 +38,9 @@ def pesq_wb(reference: Tensor, degraded: Tensor, rate: int) -> list[float | None
         NotFound: the package `pesq` is not installed.
         ValueError: shapes differ, or a sample is no finite number.
     """
-    package = measure_package("pesq")
+    pesq_package = package("pesq", MEASURE)
     rows = zip(*_waves(reference, degraded, rate, PESQ_RATE), strict=True)
-    return [_pesq(package, signal, other) for signal, other in rows]
+    return [_pesq(pesq_package, signal, other) for signal, other in rows]
 
 
 def stoi(reference: Tensor, degraded: Tensor, rate: int) -> list[float | None]:
@@ -58,10 +58,9 @@ def stoi(reference: Tensor, degraded: Tensor, rate: int) -> list[float | None]:
         NotFound: the package `pystoi` is not installed.
         ValueError: shapes differ, or a sample is no finite number.
     """
-    package = measure_package("pystoi")
-    resampler = measure_package("pystoi.utils")
+    stoi_package, resampler = package("pystoi", MEASURE), package("pystoi.utils", MEASURE)
     rows = zip(*_waves(reference, degraded, rate, rate), strict=True)
-    return [_stoi(package, resampler, signal, other, rate) for signal, other in rows]
+    return [_stoi(stoi_package, resampler, signal, other, rate) for signal, other in rows]
 
 
 def _pesq(package: Any, signal: NDArray[np.float32], other: NDArray[np.float32]) -> float | None:

@@ -27,6 +27,10 @@ from releasegate.subjects import SUBJECTS, WatermarksAudio
 RECORD = "attacks.json"
 """The file that says what was done."""
 
+RATES = (4000, 768_000)
+"""Samples a second. Fewer hold no speech, and vocoders read past the end of what they then take for a frame; what has more is
+a file with a wrong header, whose filters would be as long."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -90,7 +94,7 @@ def attack_all(sounds: Sequence[Read], suite: Suite, seed: int, weapon: Weapon, 
     """What was done: each attack of the suite on each sound; the files and the record of it lie in the new folder `out`.
 
     Raises:
-        UsageError: no attack could be made, or the watermark takes another sample rate than a sound has.
+        UsageError: no attack could be made, or a sound has a sample rate that no attack, or not the watermark, takes.
     """
     _require_rate(sounds, weapon.subject)
     cells = list(suite.cells())
@@ -128,6 +132,10 @@ def attack_all(sounds: Sequence[Read], suite: Suite, seed: int, weapon: Weapon, 
 
 def _require_rate(sounds: Sequence[Read], subject: WatermarksAudio | None) -> None:
     for one in sounds:
+        low, high = RATES
+        if not low <= one.sound.rate <= high:
+            what = f"has {one.sound.rate} samples a second, and attacks are made on {low} to {high}"
+            raise UsageError(str(one.path), what, "convert it to a usual rate, such as 16000 Hz")
         if subject is not None and one.sound.rate != subject.rate:
             what = f"has {one.sound.rate} samples a second, and the watermark takes {subject.rate}"
             raise UsageError(

@@ -22,12 +22,14 @@ class Concern:
     Attributes:
         order: its metrics, gated ones first.
         hits_first: by metric, whether a hit speaks against the release; else a miss does.
+        lost_high: the metrics of which an item that failed counts as a hit, or as a high value.
         metrics: of the card.
         cuts: frozen thresholds.
     """
 
     order: tuple[str, ...]
     hits_first: Mapping[str, bool]
+    lost_high: frozenset[str] = frozenset()
     eval: str = ""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
@@ -39,6 +41,10 @@ class Concern:
     def hit_matters(self, metric: str) -> bool:
         """Whether a hit of the metric speaks against the release, rather than a miss."""
         return self.hits_first.get(metric, False)
+
+    def lost_as_hit(self, metric: str) -> bool:
+        """Whether an item without a value counts as a hit of the metric, or a high value: where that hurts, as in a decision."""
+        return metric in self.lost_high
 
     def rank(self, sample: Measured | Failed) -> Rank:
         """How much a sample matters."""
@@ -81,8 +87,30 @@ def concern_of(policy: Policy, card: EvalCard, cuts: Cuts) -> Concern:
     default = next(iter(sides.values()), False)
     for positives, negatives in scale_pairs(card):
         sides.setdefault(negatives, not sides.get(positives, default))
+    lost = frozenset(name for name, metric in card.metrics.items() if _lost_high(policy, card, name, metric, sides))
     order = tuple(sides) + tuple(name for name in card.metrics if name not in sides)
-    return Concern(order, {name: sides.get(name, default) for name in order}, card.id, card.metrics, cuts)
+    return Concern(order, {name: sides.get(name, default) for name in order}, lost, card.id, card.metrics, cuts)
+
+
+def _lost_high(policy: Policy, card: EvalCard, name: str, metric: Metric, sides: Mapping[str, bool]) -> bool:
+    """Whether a lost item counts as a hit, or a high value, of a metric.
+
+    As a requirement on it says, one that it excuses, or its partner on one scale. Else by which values are better: as of the
+    first metric that a requirement names, turned round where the two differ. An instrument is for the release, whatever it
+    judges.
+    """
+    if name in sides:
+        return sides[name]
+    for capability in policy.capabilities:
+        for _, _, requirement in capability.sections():
+            excuse = requirement.excused
+            if excuse is not None and excuse.metric == f"{card.id}/{name}":
+                return excuse.stated[0] == "at_most"
+    low_is_better = metric.better == "lower"
+    named = next((known for known in sides if known in card.metrics), None)
+    if metric.of_instrument is not None or named is None:
+        return low_is_better
+    return sides[named] != (metric.better != card.metrics[named].better)
 
 
 def _better(card: EvalCard, metric: str) -> str:

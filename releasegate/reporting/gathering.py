@@ -236,11 +236,11 @@ def _count(found: Gathered, place: Place, sample: Measured | Failed, asked: _Ask
     for metric in metrics_of(sample):
         known, cut = asked.card.metrics.get(metric), found.cuts.get(f"{asked.card.id}/{metric}")
         for part in parts:
-            tally = found.tallies.setdefault((place, metric, part), Tally())
+            tally = found.tallies.setdefault((place, metric, part), Tally(asked.concern.lost_as_hit(metric)))
             if isinstance(sample, Measured):
                 tally.score(sample.values[metric], known, cut)
             else:
-                tally.fail(sample.error)
+                tally.fail(sample.error, known, cut)
 
 
 def metrics_of(sample: Measured | Failed) -> tuple[str, ...]:

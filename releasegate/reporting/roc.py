@@ -51,7 +51,7 @@ def curve_of(
 
     Args:
         positives, negatives: as of `area_under`, both with items.
-        span: range of the scores.
+        span: from where the lowest bin begins to where the highest ends.
     """
     low, high = span
     flagged = [np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (negatives, positives)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import floor, log10
 
 from releasegate.decision.slices import is_threat
+from releasegate.evalcard import Metric
 from releasegate.figures import TradeoffFigure
 from releasegate.reporting.cuts import Cut
 from releasegate.reporting.dimensions import Part, natural
@@ -13,14 +14,14 @@ from releasegate.reporting.figureview import Line, Standing, Tradeoff
 from releasegate.reporting.numbers import MOST_TITLE, share, shortened
 from releasegate.reporting.roc import area_under, curve_of
 from releasegate.reporting.standing import Scene
-from releasegate.reporting.tallying import Tally
+from releasegate.reporting.tallying import Tally, wider
 
 MOST_WORST = 2
 """Curves of single values that are drawn of the threat set, and again of what lies outside."""
 
 
 def tradeoff(figure: TradeoffFigure, scene: Scene) -> Tradeoff | None:
-    """The trade-off on one checkpoint; None where no item of one kind was scored."""
+    """The trade-off on one checkpoint; None where there was no item of one kind."""
     pooled = _pooled(figure, scene)
     if pooled is None:
         return None
@@ -95,46 +96,45 @@ def _worst(figure: TradeoffFigure, scene: Scene) -> Iterator[Line]:
 
 
 def _line(label: str, standing: Standing, figure: TradeoffFigure, scene: Scene, parts: list[Part]) -> Line | None:
-    """The curve of some parts together; None where no item of one kind was scored."""
-    span = scene.card.metrics[figure.positives].range
-    tallies = [_sum(scene, metric, parts) for metric in (figure.positives, figure.negatives)]
-    positives, negatives = tallies
-    if positives is None or negatives is None or positives.bins is None or negatives.bins is None:
+    """The curve of some parts together, failed items counted against the release; None without an item of one kind."""
+    of = [scene.card.metrics[name] for name in (figure.positives, figure.negatives)]
+    positives, negatives = (_sum(scene, name, parts) for name in (figure.positives, figure.negatives))
+    bins = [tally.histogram(metric) for tally, metric in zip((positives, negatives), of, strict=True)]
+    if bins[0] is None or bins[1] is None:
         return None
-    area = area_under(positives.bins, negatives.bins)
+    area = area_under(bins[0], bins[1])
     if area is None:
         return None
     rates = None
     cuts = [scene.cut(metric) for metric in (figure.positives, figure.negatives)]
     frozen = cuts[0] is not None and cuts[1] is not None and cuts[0].value == cuts[1].value
-    if frozen and positives.flagged is not None and negatives.flagged is not None:
-        rates = (negatives.flagged / negatives.scored, positives.flagged / positives.scored)
+    detected, flagged = positives.hits(of[0]), negatives.hits(of[1])
+    if frozen and detected is not None and flagged is not None:
+        rates = (flagged / negatives.n, detected / positives.n)
     return Line(
         label=label,
         standing=standing,
-        points=tuple((false, true) for false, true, _ in curve_of(positives.bins, negatives.bins, span)),
+        points=tuple((false, true) for false, true, _ in curve_of(bins[0], bins[1], wider(of[0].range))),
         mark=rates,
-        detected=_counted(positives),
-        flagged=_counted(negatives),
+        detected=_counted(positives, of[0]),
+        flagged=_counted(negatives, of[1]),
         area=share(area.value) + (f" ± {area.slack:.3f}" if area.slack >= 0.0005 else ""),
         apart=area.value if rates is None else rates[1] - rates[0],
     )
 
 
-def _counted(tally: Tally) -> str:
-    if tally.flagged is None:
-        return f"{tally.scored} items"
-    return f"{share(tally.flagged / tally.scored)} ({tally.flagged} of {tally.scored})"
+def _counted(tally: Tally, metric: Metric) -> str:
+    hits, failed = tally.hits(metric), tally.said_of_failed(metric)
+    if hits is None:
+        return f"{tally.n} items{failed}"
+    return f"{share(hits / tally.n)} ({hits} of {tally.n}{failed})"
 
 
-def _sum(scene: Scene, metric: str, parts: list[Part]) -> Tally | None:
-    """The tallies of parts without items in common, as one; None without a score."""
+def _sum(scene: Scene, metric: str, parts: list[Part]) -> Tally:
+    """The tallies of parts without items in common, as one."""
     tallies = scene.gathered.tallies
-    found = [tally for part in parts if (tally := tallies.get((scene.gate, metric, part))) is not None and tally.scored]
-    if not found:
-        return None
-    total = Tally()
-    for tally in found:
+    total = Tally(scene.concern.lost_as_hit(metric))
+    for tally in (tallies[key] for part in parts if (key := (scene.gate, metric, part)) in tallies):
         total.scored += tally.scored
         total.failed += tally.failed
         total.total += tally.total

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from releasegate.evalcard import EvalCard, Metric
+from releasegate.evalcard import Curve, EvalCard, Metric
 from releasegate.intervals import clopper_pearson
 from releasegate.reporting.dimensions import Part
 from releasegate.reporting.gathering import Place
 from releasegate.reporting.numbers import NONE, plural, share
-from releasegate.reporting.roc import area_under
+from releasegate.reporting.roc import Area, area_under
 from releasegate.reporting.tallying import Tally
 
 TWO_SIDED = 0.025
@@ -24,12 +24,12 @@ class Valued:
     """A share, a mean, the mean of scores, or an area.
 
     Attributes:
-        value: None if nothing was scored.
+        value: None if there is none; failed items count against the release, as `Tally` says.
         text: the value for people.
-        low, high: an exact 95 % interval of a share over the scored items, as text; `none` for what is not a share.
+        low, high: an exact 95 % interval of a share over the items, as text; `none` for what is not a share.
         counted: how many items it rests on.
         kind: what a value is called where it is no share of items: `score` or empty.
-        n: items that were scored; of an area, its positives.
+        n: items that it rests on; of an area, its positives.
     """
 
     value: float | None
@@ -50,7 +50,9 @@ def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part
     metric = card.metrics[name]
     if metric.curve is not None:
         ends = [tallies.get((place, end, part)) for end in (metric.curve.positives, metric.curve.negatives)]
-        return _area(ends[0], ends[1]) if ends[0] is not None and ends[1] is not None else None
+        if ends[0] is None or ends[1] is None:
+            return None
+        return _area(ends[0], ends[1], card, metric.curve)
     tally = tallies.get((place, name, part))
     return None if tally is None else of_tally(tally, metric)
 
@@ -58,30 +60,38 @@ def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part
 def of_tally(tally: Tally, metric: Metric) -> Valued:
     """The value of a metric that items carry."""
     hits = tally.hits(metric)
-    failed = f", {tally.failed} failed" if tally.failed else ""
+    failed = tally.said_of_failed(metric)
     kind = "score" if metric.type == "thresholded" and hits is None else ""
-    if not tally.scored:
+    mean = tally.mean(metric)
+    if mean is None:
         return Valued(None, NONE, NONE, NONE, failed.removeprefix(", "), "", 0)
     if hits is None:
-        of = f"mean score of {plural(tally.scored, 'item')}" if kind else plural(tally.scored, "item")
-        mean = tally.total / tally.scored
+        n = tally.scored if metric.type == "report_only" else tally.n
+        of = f"mean score of {plural(n, 'item')}" if kind else plural(n, "item")
         text = f"score {share(mean)}" if kind else share(mean)
-        return Valued(mean, text, NONE, NONE, of + failed, kind, tally.scored)
-    bounds = clopper_pearson(hits, tally.scored, TWO_SIDED)
-    value = hits / tally.scored
-    counted = f"{hits} of {tally.scored}{failed}"
-    return Valued(value, share(value), share(bounds.low), share(bounds.high), counted, kind, tally.scored)
+        return Valued(mean, text, NONE, NONE, of + failed, kind, n)
+    bounds = clopper_pearson(hits, tally.n, TWO_SIDED)
+    value = hits / tally.n
+    counted = f"{hits} of {tally.n}{failed}"
+    return Valued(value, share(value), share(bounds.low), share(bounds.high), counted, kind, tally.n)
 
 
-def _area(positives: Tally, negatives: Tally) -> Valued:
+def area_of(positives: Tally, negatives: Tally, card: EvalCard, curve: Curve) -> Area | None:
+    """The area under the curve, where failed items rank as those that are told apart worst; None without items of a kind."""
+    bins = [
+        tally.histogram(card.metrics[name])
+        for tally, name in ((positives, curve.positives), (negatives, curve.negatives))
+    ]
+    return area_under(bins[0], bins[1]) if bins[0] is not None and bins[1] is not None else None
+
+
+def _area(positives: Tally, negatives: Tally, card: EvalCard, curve: Curve) -> Valued:
     failed = positives.failed + negatives.failed
-    counted = f"{positives.scored} against {negatives.scored} items" + (f", {failed} failed" if failed else "")
-    found = (
-        area_under(positives.bins, negatives.bins)
-        if positives.bins is not None and negatives.bins is not None
-        else None
+    counted = f"{positives.n} against {negatives.n} items" + (
+        f", {failed} failed, counted as told apart wrongly" if failed else ""
     )
+    found = area_of(positives, negatives, card, curve)
     if found is None:
         return Valued(None, NONE, NONE, NONE, counted, "", 0)
     slack = f" ± {found.slack:.3f}" if found.slack >= 0.0005 else ""
-    return Valued(found.value, share(found.value) + slack, NONE, NONE, counted, "", positives.scored)
+    return Valued(found.value, share(found.value) + slack, NONE, NONE, counted, "", positives.n)

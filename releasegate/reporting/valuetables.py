@@ -16,7 +16,8 @@ MOST_ROWS = 120
 def value_table(figure: TableFigure, scene: Scene) -> ValueTable | None:
     """The table on one checkpoint; None where nothing was planned for it.
 
-    Lines are ordered by the first metric, worst first; those without a value of it come last.
+    Lines are ordered by the first metric, worst first; those of which all items failed come before all others, and those
+    without an item of it last.
     """
     card = scene.card
     values = {
@@ -33,8 +34,9 @@ def value_table(figure: TableFigure, scene: Scene) -> ValueTable | None:
 
     def worst(value: str) -> tuple[bool, float, object]:
         cell = found[value][0]
-        number = cell.value if cell is not None else None
-        return number is None, 0.0 if number is None else sign * number, natural(value)
+        if cell is None:
+            return True, 0.0, natural(value)
+        return False, float("-inf") if cell.value is None else sign * cell.value, natural(value)
 
     order = sorted(found, key=worst)
     return ValueTable(

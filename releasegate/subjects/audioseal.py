@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from math import prod
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from releasegate.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ from releasegate.checkpoint.load import load_module
 from releasegate.errors import UsageError
 from releasegate.records import Record
 from releasegate.subjects import Detection, Lending
-from releasegate.subjects.configuration import read_configuration
+from releasegate.subjects.configuration import contradiction, made_of, read_configuration
 from releasegate.subjects.envelope import Envelope
 
 os.environ.setdefault("NO_TORCH_COMPILE", "1")  # read at the first import of the package; compiling takes minutes
@@ -45,8 +46,21 @@ STRENGTH = 1.0
 SAMPLES = 200_000
 """Samples, of all clips together, that are worked on at once on a processor: its caches hold their states."""
 
-Size = Annotated[int, Field(gt=0, le=1 << 16)]
-Few = Annotated[int, Field(ge=0, le=16)]
+Size = Annotated[int, Field(gt=0, le=4096)]
+Kernel = Annotated[int, Field(gt=0, le=64)]
+Few = Annotated[int, Field(ge=0, le=10)]
+WIDEST = 4096
+"""Channels of the widest layer; the published models have 512."""
+LONGEST_HOP = 1 << 14
+"""Samples that a frame of the encoder may stand for; the published models' stands for 320."""
+FARTHEST = 1 << 14
+"""Samples that a dilated kernel may reach over: each clip is padded by as many, in every channel."""
+
+
+class Elu(Record):
+    """The parameters of the activation."""
+
+    alpha: Annotated[float, Field(gt=0, le=10)] = 1.0
 
 
 class SEANet(Record):
@@ -56,16 +70,16 @@ class SEANet(Record):
     dimension: Size
     n_filters: Size
     n_residual_layers: Few
-    ratios: Annotated[tuple[Size, ...], Field(min_length=1, max_length=16)]
+    ratios: Annotated[tuple[Kernel, ...], Field(min_length=1, max_length=8)]
     activation: Literal["ELU"]
-    activation_params: dict[str, float]
+    activation_params: Elu
     norm: Literal["none"]
     """Weights are stored as they are used: weight norm has been merged into them."""
-    norm_params: dict[str, float]
-    kernel_size: Size
-    last_kernel_size: Size
-    residual_kernel_size: Size
-    dilation_base: Size
+    norm_params: Annotated[dict[str, float], Field(max_length=16)]
+    kernel_size: Kernel
+    last_kernel_size: Kernel
+    residual_kernel_size: Kernel
+    dilation_base: Kernel
     causal: bool
     pad_mode: Literal["constant", "reflect", "replicate"]
     true_skip: bool
@@ -73,12 +87,30 @@ class SEANet(Record):
     lstm: Few
     disable_norm_outer_blocks: Few
 
+    @model_validator(mode="after")
+    def _sizes(self) -> SEANet:
+        widest = self.n_filters << len(self.ratios)
+        if widest > WIDEST:
+            raise contradiction(f"n_filters and ratios come to {widest} channels, of at most {WIDEST}")
+        if prod(self.ratios) > LONGEST_HOP:
+            raise contradiction(f"ratios come to {prod(self.ratios)} samples a frame, of at most {LONGEST_HOP}")
+        reach = (self.residual_kernel_size - 1) * self.dilation_base ** max(self.n_residual_layers - 1, 0)
+        if reach > FARTHEST:
+            raise contradiction(f"the residual layers reach over {reach} samples, of at most {FARTHEST}")
+        if self.compress > self.n_filters:
+            raise contradiction(f"compress is {self.compress}, and would leave nothing of {self.n_filters} n_filters")
+        if self.disable_norm_outer_blocks > len(self.ratios) + 2:
+            blocks = len(self.ratios) + 2
+            raise contradiction(f"disable_norm_outer_blocks is {self.disable_norm_outer_blocks}, of {blocks} blocks")
+        return self
+
 
 class DecoderPart(Record):
     """What the generator's decoder has besides."""
 
     final_activation: Literal["Tanh"] | None = None
-    final_activation_params: dict[str, float] | None = None
+    final_activation_params: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    """Tanh has none."""
     trim_right_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
 
 
@@ -87,6 +119,12 @@ class GeneratorPart(Record):
 
     seanet: SEANet
     decoder: DecoderPart
+
+    @model_validator(mode="after")
+    def _trimmed(self) -> GeneratorPart:
+        if not self.seanet.causal and self.decoder.trim_right_ratio != 1:
+            raise contradiction("only a causal decoder has a trim_right_ratio other than 1")
+        return self
 
 
 class DetectorPart(Record):
@@ -101,7 +139,7 @@ class AudioSealConfig(Record):
     """What stands in `config.json`."""
 
     model_type: Literal["audioseal"]
-    sample_rate: Size
+    sample_rate: Annotated[int, Field(ge=4000, le=192_000)]
     """Samples a second of the audio that it takes."""
     nbits: Annotated[int, Field(gt=0, le=64)]
     """Bits of the message."""
@@ -197,6 +235,6 @@ def open_subject(
     fix = "convert the published files with examples/audioseal/convert.py, or compare with examples/mini_audioseal"
     config = read_configuration(checkpoint, AudioSealConfig, fix)
     with torch.device("meta"):  # nothing is drawn for weights that are about to be replaced
-        networks = Networks(config)
-    networks = load_module(checkpoint, networks, device=device, dtype=dtype)
-    return AudioSeal(config, networks.requires_grad_(requires_grad=False))
+        networks = made_of(checkpoint, lambda: Networks(config), fix)
+    networks = load_module(checkpoint, networks, device=device, dtype=dtype).requires_grad_(requires_grad=False)
+    return made_of(checkpoint, lambda: AudioSeal(config, networks), fix)

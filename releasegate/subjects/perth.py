@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from math import gcd
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from releasegate.audio.resampling import resample
+from releasegate.audio.resampling import MOST, resample
 from releasegate.checkpoint import Checkpoint
 from releasegate.checkpoint.load import load_module
 from releasegate.errors import CheckpointError, UsageError
 from releasegate.records import Record
 from releasegate.subjects import Detection, Lending
-from releasegate.subjects.configuration import read_configuration
+from releasegate.subjects.configuration import contradiction, made_of, read_configuration
 from releasegate.subjects.perth_net import QUIET, PerthNet, sounding
 
 HEADROOM = 15.0
@@ -31,28 +32,44 @@ FRAMES = 2500
 _DECIBELS = 10 / math.log(10)
 """Decibels of a power p, over log(p)."""
 
-Count = Annotated[int, Field(gt=0, le=1 << 20)]
+Rate = Annotated[int, Field(ge=4000, le=192_000)]
+Count = Annotated[int, Field(gt=0, le=1 << 16)]
+OVERLAP = (2, 64)
+"""Frames that a sample lies in, at least and at most: with fewer no sound comes of the frames, and each takes its memory."""
 
 
 class PerthConfig(Record):
     """What stands in `config.json`."""
 
     model_type: Literal["perth"]
-    sample_rate: Count
+    sample_rate: Rate
     """Samples a second of the audio that it takes."""
-    inner_rate: Count
+    inner_rate: Rate
     """Samples a second of the audio that the network was made for."""
-    n_fft: Count
+    n_fft: Annotated[int, Field(ge=16, le=1 << 16, multiple_of=2)]
     """Samples of a frame, and of its window, at `inner_rate`."""
     hop: Count
     """Samples from one frame to the next, at `inner_rate`."""
     window: Literal["hann"]
-    max_wmark_freq: Annotated[float, Field(gt=0)]
+    max_wmark_freq: Annotated[float, Field(gt=0, le=96_000)]
     """Hertz up to which bins are changed and read."""
-    hidden_size: Count
+    hidden_size: Annotated[int, Field(gt=0, le=4096)]
     """Channels of the convolutions."""
-    magnitude_floor: Annotated[float, Field(gt=0, lt=1)]
+    magnitude_floor: Annotated[float, Field(ge=1e-15, lt=1)]
     """Lower magnitudes count as this one."""
+
+    @model_validator(mode="after")
+    def _frames(self) -> PerthConfig:
+        fewest, most = OVERLAP
+        if not fewest * self.hop <= self.n_fft <= most * self.hop:
+            raise contradiction(f"n_fft must be {fewest} to {most} times hop; got {self.n_fft} and {self.hop}")
+        if not 0 < self.band <= self.n_fft // 2 + 1:
+            what = f"max_wmark_freq of {self.max_wmark_freq:g} Hz takes in {self.band} of {self.n_fft // 2 + 1} bins"
+            raise contradiction(what)
+        common = gcd(self.sample_rate, self.inner_rate)
+        if max(self.sample_rate, self.inner_rate) > MOST * common:
+            raise contradiction(f"sample_rate and inner_rate have no ratio of numbers up to {MOST}")
+        return self
 
     @property
     def band(self) -> int:
@@ -187,7 +204,8 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
     Raises:
         CheckpointError: the configuration is not Perth's, or the tensors do not fit it strictly.
     """
-    config = read_configuration(checkpoint, PerthConfig, "export it again with examples/perth/export.py")
+    fix = "export it again with examples/perth/export.py"
+    config = read_configuration(checkpoint, PerthConfig, fix)
     divisible = all(n * config.sample_rate % config.inner_rate == 0 for n in (config.n_fft // 2, config.hop))
     if not divisible or config.band > config.outer(config.n_fft // 2):
         what = f"has frames at {config.inner_rate} Hz that are no whole samples at {config.sample_rate} Hz"
@@ -195,7 +213,7 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
             str(checkpoint.root / "config.json"), what, "give another sample_rate, such as 16000 or 32000"
         )
     with torch.device("meta"):
-        net = PerthNet(config.band, config.hidden_size)
+        net = made_of(checkpoint, lambda: PerthNet(config.band, config.hidden_size), fix)
     net = load_module(checkpoint, net, device=device, dtype=dtype).requires_grad_(requires_grad=False)
     net.settle()
-    return Perth(config, net)
+    return made_of(checkpoint, lambda: Perth(config, net), fix)

@@ -148,5 +148,5 @@ def test_without_a_watermark_there_is_nothing_to_attack(name):
 
 
 def test_a_part_of_a_carrier_is_refused():
-    with pytest.raises(UsageError, match=r"needs a whole number of carriers; got 1\.5"):
+    with pytest.raises(UsageError, match=r"its strength must be a whole number; got 1\.5"):
         ATTACKS["average_removal"].apply(given(1, 0.1), 1.5)

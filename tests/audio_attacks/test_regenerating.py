@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from releasegate.attacks import FAMILIES, Given, find_attack
-from releasegate.attacks.packages import package
 from releasegate.attacks.regenerating import ATTACKS
+from releasegate.audio.packages import package
 from releasegate.errors import NotFound
 from tests.measured_sound import lag, level_db, snr_db, tone
 from tests.voices import voice, voices

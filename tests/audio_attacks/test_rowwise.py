@@ -3,8 +3,8 @@ import threading
 import pytest
 import torch
 
-from releasegate.attacks.packages import package
 from releasegate.attacks.rowwise import each_row
+from releasegate.audio.packages import package
 from releasegate.errors import NotFound
 
 

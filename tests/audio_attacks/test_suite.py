@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from releasegate.attacks import FAMILIES, find_attack
+from releasegate.attacks import FAMILIES, Given, find_attack
 from releasegate.attacks.suite import NAMES, Suite, SuiteAttack, parse_suite, takes_strength
-from releasegate.errors import DocumentError
+from releasegate.errors import DocumentError, UsageError
+from tests.spread_spectrum import SpreadSpectrum
 
 SUITE = """\
 schema: releasegate/suite/v1
@@ -154,3 +156,34 @@ def test_an_attack_says_itself_which_strengths_make_sense(name):
 
 def test_every_attack_stands_in_one_family():
     assert len(set(NAMES)) == len(NAMES) > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "wanted"),
+    [
+        ("smooth", 2.5, "a whole number"),
+        ("median", 4, "an odd whole number"),
+        ("resample", 8000.5, "a whole number"),
+        ("requantise", 7.5, "a whole number"),
+        ("average_removal", 1.5, "a whole number"),
+        ("mp3", 33, "one of 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320"),
+        ("amr", 5, "one of 4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2"),
+    ],
+)
+def test_a_strength_that_its_attack_would_refuse_is_refused_with_its_place(name, strength, wanted):
+    listed = f"  - {{attack: {name}, strengths: [{strength}]}}\n"
+    (problem,) = problems(SUITE.split("  - ")[0] + listed)
+    assert problem.startswith("s.yaml:5:")
+    assert problem.endswith(
+        f"attacks.0.strengths.0: {name} takes {wanted}; got {strength:g} | choose a strength that it takes"
+    )
+    attack = find_attack(name)
+    given = Given(torch.zeros(1, 1600), 16000, [1], torch.zeros(1, 1600), SpreadSpectrum())
+    with pytest.raises(UsageError):
+        attack.apply(given, strength)
+
+
+def test_every_attack_takes_both_ends_of_its_domain():
+    for name in NAMES:
+        attack = find_attack(name)
+        assert [attack.wanted(end) for end in attack.domain if takes_strength(attack)] in ([], [None, None])

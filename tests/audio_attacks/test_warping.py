@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from releasegate.attacks import FAMILIES, Given, find_attack
-from releasegate.attacks.packages import package
 from releasegate.attacks.warping import ATTACKS, ratio
+from releasegate.audio.packages import package
 from releasegate.audio.stretching import stretch
 from tests.measured_sound import lag, level_db, loudest_hz, tone
 from tests.voices import voice, voices

@@ -223,3 +223,65 @@ def test_a_sound_of_one_sample_is_attacked(place: Path):
     (place / "c.wav").write_bytes(encode_wav(torch.tensor([0.3]), 16000))
     record = attacked("c.wav", *WATERMARK)
     assert [one.samples for one in record.attacked] == 6 * [1]
+
+
+@pytest.mark.parametrize("rate", [1, 100, 3999, 768_001, 10**9])
+def test_a_sound_at_a_rate_that_holds_no_speech_is_refused_by_name(
+    place: Path, capsys: pytest.CaptureFixture[str], rate: int
+) -> None:
+    (place / "odd.wav").write_bytes(encode_wav(voice(0.2, 1), rate))
+    told = refused(capsys, "odd.wav", "--out", "out")
+    assert told.endswith(f"odd.wav: has {rate} samples a second, and attacks are made on 4000 to 768000")
+
+
+@pytest.mark.parametrize("rate", [44101, 655_350])
+def test_codecs_leave_a_sound_at_an_odd_rate_out_and_the_rest_is_made(place: Path, rate: int) -> None:
+    pytest.importorskip("av")
+    listed = "".join(
+        f"  - {{attack: {name}}}\n" for name in ("none", "gsm", "g722", "mulaw", "mp3, strengths: [64]", "polarity")
+    )
+    Path("evals/audio_watermark/suite.yaml").write_text(SUITE.split("  - ")[0] + listed)
+    (place / "odd.wav").write_bytes(encode_wav(voice(0.2, 1), rate))
+    record = attacked("odd.wav")
+    assert [one.attack for one in record.attacked] == ["none", "polarity"]
+    assert [one.attack for one in record.skipped] == ["gsm", "g722", "mulaw", "mp3"]
+    assert all(f"cannot resample from {rate} to " in one.why for one in record.skipped)
+    assert {one.fix for one in record.skipped} == {"give clips at a usual rate, such as 48000 Hz"}
+
+
+def test_a_codec_alone_at_an_odd_rate_is_a_wrong_call_and_leaves_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("evals/audio_watermark/suite.yaml").write_text(SUITE.split("  - ")[0] + "  - {attack: mulaw}\n")
+    (place / "odd.wav").write_bytes(encode_wav(voice(0.2, 1), 44101))
+    told = refused(capsys, "odd.wav", "--out", "out")
+    assert told.endswith(
+        "attack mulaw: no attack could be made: cannot resample from 44101 to 8000: "
+        "8000/44101 is no fraction of numbers up to 2000"
+    )
+
+
+def test_an_attack_that_makes_no_finite_sound_is_left_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a watermark whose generator gives NaN; no attack of the package does on a sound that is one."""
+    subject = SUBJECT.replace("return SpreadSpectrum", "return Broken").replace(
+        "\n\n\ndef",
+        "\n\n\nclass Broken(SpreadSpectrum):\n    made = 0\n\n    def mark(self, audio, messages):\n"
+        "        self.made += 1\n        return super().mark(audio, messages) * (1 if self.made == 1 else float('nan'))"
+        "\n\n\ndef",
+        1,
+    )
+    Path("evals/spread/subject.py").write_text(subject)
+    record = attacked("a.wav", *WATERMARK, "--only", "overwrite", "--only", "none")
+    assert [one.attack for one in record.attacked] == ["none"]
+    assert [one.why for one in record.skipped] == ["what came of it is not finite: it cannot be made on this sound"]
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), 1e30])
+def test_a_ratio_is_a_finite_number_or_absent(odd: float) -> None:
+    from releasegate.attacks.running import snr_db
+
+    before = torch.full((9,), 0.5)
+    for one, other in ((before, before * odd), (before * odd, before), (before * odd, before * odd)):
+        found = snr_db(one, other)
+        assert found is None or abs(found) < 1e4
+    assert snr_db(before, before * float("nan")) is None

@@ -16,11 +16,13 @@ import torch
 
 from evals import speech
 from evals.recordings import LENGTH, QUIET, RATE, SPOKEN, at_level, cut, decode, spoken_shares, trim
-from evals.speech import Clip, Split, clips, find, read
+from evals.speech import Clip, Split, by_speaker, clips, find, read
 from releasegate.errors import DocumentError, NotFound, RecordingChanged
 
 ROOT = Path(__file__).parents[2]
 MEASURED = {"june_fr", "carlo_it", "ivr_ru", "novy_cs"}
+ONE = "0a" * 32
+OUT = ", which leads out of the folder of recordings"
 EVERY = [clip for split in get_args(Split) for clip in clips(split)]
 
 
@@ -88,7 +90,21 @@ def test_no_package_that_is_reserved_is_listed() -> None:
     [
         ("speaker,path\n", "list.csv:1", "columns are ['speaker', 'path']"),
         ("{columns}\na,en,test,p,x,00\n", "list.csv:2", "split is 'test'"),
-        ("{columns}\na,en,gate,p,x,00\na,en,calibration,p,y,00\n", "list.csv:3", "the same bytes as in line 2"),
+        ("{columns}\na,en,gate,p,x,{one}\na,en,calibration,p,y,{one}\n", "list.csv:3", "the same bytes as in line 2"),
+        ("{columns}\na,en,gate,p,x,\n", "list.csv:2", "sha256 is ''"),
+        ("{columns}\na,en,gate,p,x,{ONE}\n", "list.csv:2", "sha256 is '{ONE}'"),
+        ("{columns}\na,en,gate,p,x, {one}\n", "list.csv:2", "sha256 is ' {one}'"),
+        ("{columns}\na,en,gate,p,x,{one}0\n", "list.csv:2", "sha256 is '{one}0'"),
+        ("{columns}\n,en,gate,p,x,{one}\n", "list.csv:2", "speaker is ''"),
+        ("{columns}\na ,en,gate,p,x,{one}\n", "list.csv:2", "speaker is 'a '"),
+        ("{columns}\na,,gate,p,x,{one}\n", "list.csv:2", "language is ''"),
+        ("{columns}\na,en,gate,,x,{one}\n", "list.csv:2", "package is ''"),
+        ("{columns}\na,en,gate,p,,{one}\n", "list.csv:2", "path is ''"),
+        ("{columns}\na,en,gate,p,/etc/passwd,{one}\n", "list.csv:2", "path is '/etc/passwd'" + OUT),
+        ("{columns}\na,en,gate,p,../../etc/passwd,{one}\n", "list.csv:2", "path is '../../etc/passwd'" + OUT),
+        ("{columns}\na,en,gate,p,a/../b,{one}\n", "list.csv:2", "path is 'a/../b'" + OUT),
+        ("{columns}\na,en,gate,..,x,{one}\n", "list.csv:2", "package is '..'" + OUT),
+        ("{columns}\na,en,gate,p,C:/x,{one}\n", "list.csv:2", "path is 'C:/x'" + OUT),
         ("{columns}\na,en,gate,p\n", "list.csv:2", "other columns than the first line"),
     ],
 )
@@ -96,11 +112,58 @@ def test_a_list_that_is_malformed_is_refused_at_its_line(
     rows: str, where: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "list.csv"
-    file.write_text(rows.format(columns=",".join(speech.COLUMNS)))
+    names = {"columns": ",".join(speech.COLUMNS), "one": ONE, "ONE": ONE.upper()}
+    file.write_text(rows.format(**names))
     monkeypatch.setattr(speech, "LIST", file)
     with pytest.raises(DocumentError) as raised:
         clips("gate")
-    assert (raised.value.problems[0].where, raised.value.problems[0].what) == (where, what)
+    assert (raised.value.problems[0].where, raised.value.problems[0].what) == (where, what.format(**names))
+
+
+def test_a_list_that_is_missing_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "LIST", tmp_path / "none.csv")
+    with pytest.raises(NotFound) as raised:
+        clips("gate")
+    assert (raised.value.problems[0].where, raised.value.problems[0].what) == ("none.csv", "no list of recordings")
+
+
+def test_a_list_that_is_not_utf_8_is_told_by_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes(b"speaker\n\xff\xfe")
+    monkeypatch.setattr(speech, "LIST", file)
+    with pytest.raises(DocumentError) as raised:
+        clips("gate")
+    assert (raised.value.problems[0].where, raised.value.problems[0].what) == ("list.csv:2", "is not UTF-8")
+
+
+def test_speakers_with_too_few_recordings_are_named_with_what_the_card_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "list.csv"
+    rows = [
+        f"{name},en,gate,p,{name}{i},{hash_of(name + str(i))}" for name, n in (("b", 3), ("a", 5)) for i in range(n)
+    ]
+    file.write_text("\n".join([",".join(speech.COLUMNS), *rows]))
+    monkeypatch.setattr(speech, "LIST", file)
+    found = by_speaker("gate", 3)
+    assert {name: [clip.path for clip in of] for name, of in found.items()} == {
+        "a": ["a0", "a1", "a2", "a3", "a4"],
+        "b": ["b0", "b1", "b2"],
+    }
+    assert list(found) == ["a", "b"]
+    with pytest.raises(DocumentError) as raised:
+        by_speaker("gate", 6)
+    assert [problem.what for problem in raised.value.problems] == [
+        "a has 5 recordings for gate, and the card asks for 6",
+        "b has 3 recordings for gate, and the card asks for 6",
+    ]
+    with pytest.raises(DocumentError) as raised:
+        by_speaker("calibration", 1)
+    assert raised.value.problems[0].what == "no recording is for calibration"
+
+
+def hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # The files.

@@ -79,6 +79,7 @@ class Shape:
         metric: title of the metric of marked clips.
         clean: a second requirement, on clean clips.
         means, clean_means: of the scores of marked and of clean clips, by attack and strength.
+        failed: of each speaker's clips of a metric and an attack, how many fail, the first ones.
         extra: bytes and extension of one more output of each marked clip under an attack.
     """
 
@@ -93,6 +94,7 @@ class Shape:
     clean: Mapping[str, Any] | None = None
     means: Mapping[tuple[str, str | None], float] = field(default_factory=lambda: MEANS)
     clean_means: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+    failed: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def labels_of(attack: str, strength: str | None, speaker: str) -> dict[str, str]:
@@ -153,7 +155,12 @@ def _samples(run: RunFolder, m: Measurement, shape: Shape) -> Iterator[Measured 
     item = 0
     for cell in m.cells:
         attack = (cell.labels.get("attack", ""), cell.labels.get("strength"))
+        failing = max((shape.failed.get((metric, attack[0]), 0) for metric in cell.metrics), default=0)
         for i in range(cell.n):
+            if i < failing:
+                yield Failed(item=item, labels=cell.labels, metrics=cell.metrics, error="the clip was lost")
+                item += 1
+                continue
             values, outputs = {}, {}
             for metric in cell.metrics:
                 mean = {
