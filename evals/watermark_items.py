@@ -19,7 +19,7 @@ from releasegate.attacks import Attack
 from releasegate.attacks.suite import Suite, parse_suite
 from releasegate.evidence import Item
 
-from .speech import Clip, Split, clips
+from .speech import Clip, Split, by_speaker
 
 KEPT_CLIPS = 2
 """Clips of each speaker and attack whose sound is kept, for people to listen to: the first, whatever comes of them."""
@@ -50,7 +50,7 @@ def read_suite(file: Path) -> Suite:
 def gate_items(suite: Suite, split: Split, params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Detection, localisation, messages and what the mark does to the sound, in this order."""
     book = int(rng.integers(2**62))
-    drawn = draw(split, params, rng)
+    drawn = draw(split, max(map(int, params["clips"].values())), params, rng)
     return [
         item
         for d in drawn
@@ -69,7 +69,8 @@ def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -
     one by one, as users of a detector ask it.
     """
     book = int(rng.integers(2**62))
-    drawn = draw("calibration", params, rng)
+    asked = max(int(params[key]) for key in ("calibrating", "judging", "measuring"))
+    drawn = draw("calibration", asked, params, rng)
     through = {a.label(s): (a, s) for a, s in suite.cells()}
     made: list[Item] = []
     for d in drawn:
@@ -99,14 +100,16 @@ def _remains(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Ite
                 yield Item(metrics, labels, {**content, "do": do, "marked": True})
 
 
-def draw(split: Split, params: Mapping[str, Any], rng: Generator) -> list[Draw]:
-    """The clips of a split, by speaker, in an order that `rng` decides."""
-    pool: dict[str, list[Clip]] = {}
-    for clip in clips(split):
-        pool.setdefault(clip.speaker, []).append(clip)
+def draw(split: Split, least: int, params: Mapping[str, Any], rng: Generator) -> list[Draw]:
+    """The clips of a split, by speaker, in an order that `rng` decides.
+
+    Raises:
+        DocumentError: the list has fewer than `least` of a speaker.
+    """
+    pool = by_speaker(split, least)
     registered = int(params["registered"])
     drawn = []
-    for speaker in sorted(pool):
+    for speaker in pool:
         order = rng.permutation(len(pool[speaker]))
         chosen = tuple(pool[speaker][i] for i in order)
         drawn.append(Draw(speaker, chosen, tuple(rng.integers(registered, size=len(chosen)).tolist())))

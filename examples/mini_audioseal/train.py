@@ -24,7 +24,7 @@ from augment import ATTACKS, Draw, without_rumble
 from crops import Crops
 from envelope import embed, local_rms
 from loss import audible_loss, detection_loss, likeness_loss, message_loss
-from model import SNR_DB, WINDOW, build, make_config, write_checkpoint
+from model import WINDOW, build, make_config, write_checkpoint
 from speech import TRAINING, join, read_voice
 from torch import Tensor, nn
 
@@ -46,6 +46,7 @@ class Recipe:
     warm_up: int = 100  # steps
     generator_rate: float = 0.5  # of `rate`; a faster generator forgets the message before the detector reads it
     decay_from: float = 0.5  # share; from there the rate falls to a fiftieth as a cosine
+    snr_db: float = 23.0  # of the mark at the end: 2 dB louder than what `config.json` states, as a margin
     louder_db: float = 14.0  # of the mark at the start
     louder_until: float = 0.3  # share
     attacks_from: float = 0.06  # share
@@ -138,7 +139,7 @@ class Trainer:
         _, rows, length = next(size for size in reversed(recipe.sizes) if share >= size[0])
         clean = self.crops.draw(rows, length)  # [n, 1, t]
         message = torch.randint(0, 2, (rows, self.config["nbits"]), generator=self.random)
-        snr = SNR_DB - recipe.louder_db * max(0.0, 1 - share / recipe.louder_until)
+        snr = recipe.snr_db - recipe.louder_db * max(0.0, 1 - share / recipe.louder_until)
         marked = embed(clean, self.networks[0].get_watermark(clean, message=message), snr, WINDOW)
         change, excess = audible_loss(marked, clean)
         parts = {

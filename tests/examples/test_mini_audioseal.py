@@ -122,7 +122,6 @@ def test_the_committed_detector_tells_marked_from_clean() -> None:
     assert float(found.min()) > float(clean.max()) + 0.3
 
 
-@pytest.mark.xfail(strict=True, reason="the interim weights carry no message; see the card")
 def test_the_committed_detector_reads_the_message() -> None:
     _, _, bits, message = marked_and_clean()
     assert float(((bits > 0.5) == message.bool()).float().mean()) > 0.8
