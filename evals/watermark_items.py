@@ -17,6 +17,7 @@ from numpy.random import Generator
 
 from releasegate.attacks import Attack
 from releasegate.attacks.suite import Suite, parse_suite
+from releasegate.errors import DocumentError, Problem
 from releasegate.evidence import Item
 
 from .speech import Clip, Split, by_speaker
@@ -72,6 +73,10 @@ def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -
     asked = max(int(params[key]) for key in ("calibrating", "judging", "measuring"))
     drawn = draw("calibration", asked, params, rng)
     through = {a.label(s): (a, s) for a, s in suite.cells()}
+    strange = [label for label in params["calibrated_through"] if label not in through]
+    if strange:
+        what = f"calibrates through {strange[0]}, which is not in its suite"
+        raise DocumentError([Problem("eval.yaml", what, "name attacks of the suite in `calibrated_through`")])
     made: list[Item] = []
     for d in drawn:
         for label in params["calibrated_through"]:
