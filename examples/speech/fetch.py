@@ -71,6 +71,7 @@ def main(out: Path) -> None:
         what = f"{', '.join(absent)} is not here: the recordings are in Debian packages"
         raise click.ClickException(f"{what}; fix: run this on Debian or Ubuntu, and copy {out}")
     out.mkdir(parents=True, exist_ok=True)
+    out = out.resolve()  # the packages are unpacked from folders of their own
     for package in wanted:
         LOG.info("fetching %s", package)
         fetch(package, out)

@@ -305,7 +305,8 @@ def test_a_silenced_clip_is_of_no_use_and_has_no_measures(bench: Bench, monkeypa
 
     silent = replace(levelling.ATTACKS["polarity"], apply=lambda given, strength: given.audio * 1e-5)
     monkeypatch.setitem(levelling.ATTACKS, "polarity", silent)  # type: ignore[index]
-    items = [i for i in bench.items({"attack": "polarity"}, role="calibration") if i.content["do"] in ("hear", "gauge")]
+    made = bench.items(NONE, {"attack": "polarity"}, role="calibration")
+    items = [i for i in made if i.labels.get("attack") == "polarity"]
     assert {i.metrics for i in items} == {("usable",), ("pesq", "stoi", "si_snr")}
     for item, reading in bench.measured(SpreadSpectrum(), items):
         if item.metrics == ("usable",):
@@ -317,7 +318,8 @@ def test_a_silenced_clip_is_of_no_use_and_has_no_measures(bench: Bench, monkeypa
 
 def test_what_an_attack_leaves_is_measured_where_it_keeps_time(bench: Bench) -> None:
     attacks = {"attack": "white_noise", "strengths": [20]}, {"attack": "speed", "strengths": [1.1]}
-    items = [i for i in bench.items(*attacks, role="calibration", measuring=2) if i.content["do"] == "gauge"]
+    made = bench.items(NONE, *attacks, role="calibration", measuring=2)
+    items = [i for i in made if i.content["do"] == "gauge" and i.labels["attack"] != "none"]
     assert [i.labels["attack"] for i in items] == ["white_noise_20dB"] * 2 * len(SPEAKERS)
     for _, reading in bench.measured(SpreadSpectrum(), items):
         assert isinstance(reading, Reading)
