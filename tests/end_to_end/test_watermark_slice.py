@@ -117,7 +117,8 @@ class Slice:
         path = folder / "eval.yaml"
         card: dict[str, Any] = parse_yaml(path.read_text(), path.name).data
         shares = {"thorough": DETECTED, "glance": DETECTED, "limits": 0, "messages": 0, "quality": HEARD}
-        card["params"] |= {"clips": shares, "calibrating": CALIBRATING, "judging": 0, "measuring": 0, "messages": []}
+        card["params"] |= {"clips": shares, "calibrating": CALIBRATING, "calibrated_through": ["none"]}
+        card["params"] |= {"judging": 0, "measuring": 0, "messages": []}
         of_speaker = 3 * 2 * DETECTED + (len(attacks) - 3) * DETECTED + HEARD  # a splice is marked alone
         speakers = len({clip.speaker for clip in clips("gate")})
         card["items"] |= {"n": speakers * of_speaker, "calibration": speakers * 2 * CALIBRATING}
