@@ -250,4 +250,4 @@ def test_mini_audioseal_is_found_and_placed(tmp_path: Path) -> None:
     assert found["tpr"].status == "met", found["tpr"].sentence
     assert found["localisation_iou"].status == "met", found["localisation_iou"].sentence
     assert {s.labels["attack"] for s in found["localisation_iou"].slices} == {"splice_marked_1000ms"}
-    assert all(part.estimate.scored == part.estimate.planned for f in found.values() for part in f.slices)
+    assert not any(part.estimate.failed for f in found.values() for part in f.slices)
