@@ -52,15 +52,15 @@ bench: $(VENV)/.installed  ## speed and memory; the last needs `make speech` and
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
 
-watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own
+watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own; a sound no is no failure
 	@rm -rf $(MARKS)
 	$(BIN)/python examples/perth/export.py --out $(MARKS)/perth-checkpoint
 	$(BIN)/releasegate ledger init perth --ledger $(MARKS)/perth.jsonl
 	$(BIN)/releasegate ledger init audioseal --ledger $(MARKS)/audioseal.jsonl
 	$(BIN)/releasegate gate policies/audioseal.yaml --model examples/mini_audioseal/checkpoint \
-	  --ledger $(MARKS)/audioseal.jsonl --out $(MARKS)/audioseal
+	  --ledger $(MARKS)/audioseal.jsonl --out $(MARKS)/audioseal || [ $$? -eq 1 ]
 	$(BIN)/releasegate gate policies/perth.yaml --model $(MARKS)/perth-checkpoint \
-	  --ledger $(MARKS)/perth.jsonl --out $(MARKS)/perth
+	  --ledger $(MARKS)/perth.jsonl --out $(MARKS)/perth || [ $$? -eq 1 ]
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas

@@ -46,7 +46,7 @@ SEANET = SEANetConfig(
     disable_norm_outer_blocks=0,
 )
 DECODER = DecoderConfig(final_activation=None, final_activation_params=None, trim_right_ratio=1.0)
-SNR_DB, WINDOW = 27.0, 640  # of the envelope
+SNR_DB, WINDOW = 25.0, 640  # of the envelope
 MESSAGE_SCALE = 0.7  # of the embeddings at the start, so that the message outweighs the speech
 
 

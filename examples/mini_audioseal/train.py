@@ -46,7 +46,7 @@ class Recipe:
     warm_up: int = 100  # steps
     generator_rate: float = 0.5  # of `rate`; a faster generator forgets the message before the detector reads it
     decay_from: float = 0.5  # share; from there the rate falls to a fiftieth as a cosine
-    snr_db: float = 23.0  # of the mark at the end: 4 dB louder than what `config.json` states, as a margin
+    snr_db: float = 23.0  # of the mark at the end: 2 dB louder than what `config.json` states, as a margin
     louder_db: float = 14.0  # of the mark at the start
     louder_until: float = 0.3  # share
     attacks_from: float = 0.06  # share
