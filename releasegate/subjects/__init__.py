@@ -87,6 +87,39 @@ class Detection(NamedTuple):
     bits: Tensor
 
 
+class Utterance(NamedTuple):
+    """What a cloned voice is to say: in writing, and as somebody else said it.
+
+    Attributes:
+        text: the words.
+        audio: float32 [t] in [-1, 1], another person saying them, at the `rate` of the subject that is asked.
+        language: of the words, ISO 639-1.
+    """
+
+    text: str
+    audio: Tensor
+    language: str
+
+
+class ClonesVoice(Protocol):
+    """Says given words in the voice of a prompt. Audio is mono, float32 in [-1, 1], at `rate`."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of the audio that it takes and gives."""
+
+    def clone(self, words: Sequence[Utterance], prompts: Sequence[Tensor], seeds: Sequence[int]) -> list[Tensor]:
+        """One clone a row, float32 [t_i]: each depends on its own words, prompt and seed alone.
+
+        What speaks text reads the text of the words; what converts a voice listens to their audio.
+
+        Args:
+            words: what is to be said.
+            prompts: float32 [t_i], as many: the voice that is to say it.
+            seeds: as many, of all that is drawn at random.
+        """
+
+
 class WatermarksAudio(Protocol):
     """Puts a watermark into audio, and finds it again. Audio is mono, float32 [n, t] in [-1, 1], at `rate`."""
 
