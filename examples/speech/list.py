@@ -21,19 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no in
 
 import click
 import torch
+from sameness import Kept, seconds_of
 from torch import Tensor
-from torch.nn import functional
 
-from evals.recordings import RATE, SPOKEN, cut, decode, spoken_shares, trim
+from evals.recordings import SPOKEN, cut, decode, spoken_shares, trim
 from evals.speech import COLUMNS, Clip, Split
-from releasegate.audio.resampling import resample
 
 LOG = logging.getLogger(__name__)
 SEED = "releasegate/speech/v1"
-COARSE = 2000  # samples a second at which recordings are compared
-LONGEST = 16  # seconds of a recording that are compared
-SAME = 0.8  # correlation of a second with some place of another recording, from which both hold the same sound
-FAINT = 0.3  # seconds this much quieter than the loudest of their clip say nothing
 NO_SPEECH = ("silence/", "beep", "tt-monkeys", "ascending", "descending", "tone")
 MEASURED: dict[Split, int] = {"gate": 52, "calibration": 24, "rehearsal": 28}
 
@@ -87,58 +82,10 @@ def usable(speech: Path, speaker: Speaker) -> Iterator[tuple[str, Tensor]]:
             yield path, audio
 
 
-@dataclass
-class Kept:
-    """The recordings taken so far, at `COARSE` samples a second, to be compared with the next.
-
-    Attributes:
-        wholes: float32 [k, LONGEST * COARSE], zeros after the end.
-        pieces: float32 [m, COARSE], the seconds of the clips that are cut from them.
-    """
-
-    wholes: Tensor
-    pieces: Tensor
-
-    def takes(self, path: str, audio: Tensor) -> bool:
-        """Whether no recording here holds sound of this one's clip, nor the reverse; if so it is kept from now on."""
-        short = resample(audio[None, : LONGEST * RATE], RATE, COARSE)  # [1, t]
-        whole = functional.pad(short, (0, LONGEST * COARSE - short.shape[1]))
-        seconds = resample(cut(audio, path)[None], RATE, COARSE).reshape(-1, COARSE)  # [3, COARSE]
-        loud = seconds.norm(dim=1)
-        pieces = seconds[loud >= FAINT * loud.max()]
-        known = any(bool((_likeness(piece[None], self.wholes) >= SAME).any()) for piece in pieces)
-        if known or bool((_likeness(self.pieces, whole) >= SAME).any()):
-            return False
-        self.wholes, self.pieces = torch.cat([self.wholes, whole]), torch.cat([self.pieces, pieces])
-        return True
-
-
-def nothing() -> Kept:
-    """Silence alone, which is like nothing."""
-    return Kept(torch.zeros(1, LONGEST * COARSE), torch.zeros(1, COARSE))
-
-
-def _likeness(clips: Tensor, wholes: Tensor) -> Tensor:
-    """How well a clip correlates with the place of a recording that it fits best: float32 [n] in [0, 1], in either polarity.
-
-    Args:
-        clips: float32 [n or 1, length].
-        wholes: float32 [n or 1, samples], longer than the clips.
-    """
-    length, size = clips.shape[1], wholes.shape[1] + clips.shape[1]
-    spectra = torch.fft.rfft(wholes, n=size) * torch.fft.rfft(clips, n=size).conj()
-    found = torch.fft.irfft(spectra, n=size)[:, : wholes.shape[1] - length + 1].abs()  # [n, places]
-    power = functional.pad(wholes.double().square().cumsum(1), (1, 0))
-    energy = (
-        (power[:, length:] - power[:, :-length]).clamp(min=1e-3).sqrt()
-    )  # [n or 1, places], of the length from each
-    return (found / energy / clips.norm(dim=1, keepdim=True).clamp(min=1e-3)).amax(dim=1)
-
-
 def drawn(speech: Path, speaker: Speaker) -> Iterator[Clip]:
     """The speaker's clips, split by split."""
-    kept = nothing()
-    distinct = (path for path, audio in usable(speech, speaker) if kept.takes(path, audio))
+    kept = Kept(longest=16)
+    distinct = (path for path, audio in usable(speech, speaker) if kept.takes(seconds_of(cut(audio, path)), audio))
     for split, count in speaker.counts.items():
         for path in islice(distinct, count):
             digest = _digest(speech / speaker.package / path)
