@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from evals.speech import VARIABLE, clips, places
+from evals.recording_list import VARIABLE, places
+from evals.speech import clips
 from releasegate.decision import Decision, Finding
 from releasegate.repository import RunFolder
 from releasegate.yamltext import parse_yaml
