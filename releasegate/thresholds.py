@@ -26,8 +26,7 @@ class Threshold(NamedTuple):
         value: a score.
         rank: it is the rank-th largest, from 1, failed negatives counted where they hurt.
         n: independent negatives, failed ones included.
-        side: of the requirement on what is flagged. `at_least`: flagged is what scores above the value; `at_most`: what
-            scores the value or above. A score that ties with it counts against the release.
+        side: of the requirement on what is flagged, which decides what a tie is.
     """
 
     value: float
@@ -41,8 +40,25 @@ class Threshold(NamedTuple):
         Raises:
             ValueError: a score is not a number.
         """
-        given = _numbers(scores)
-        return given > self.value if self.side == "at_least" else given >= self.value
+        return flagged(scores, self.value, self.side)
+
+
+def flagged(scores: ArrayLike, value: float, side: Side) -> NDArray[np.bool_]:
+    """Whether each score is flagged at a threshold; one that ties with it counts against the release.
+
+    Args:
+        scores: any shape; higher is more like what is detected.
+        value: the threshold.
+        side: of the requirement on what is flagged.
+
+    Raises:
+        ValueError: a score is not a number.
+
+    >>> flagged([0.4, 0.5, 0.6], 0.5, "at_least").tolist(), flagged([0.4, 0.5, 0.6], 0.5, "at_most").tolist()
+    ([False, False, True], [False, True, True])
+    """
+    given = _numbers(scores)
+    return given > value if side == "at_least" else given >= value
 
 
 def rank_of(n: int, rate: float, side: Side, alpha: float) -> int:

@@ -10,6 +10,7 @@ from releasegate.evalcard import EvalCard, Metric
 from releasegate.figures import TradeoffFigure
 from releasegate.intervals import Side
 from releasegate.plan import Plan
+from releasegate.thresholds import flagged
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Cut:
         >>> Cut(0.5, "at_least").flags(0.5), Cut(0.5, "at_most").flags(0.5)
         (False, True)
         """
-        return score > self.value if self.side == "at_least" else score >= self.value
+        return bool(flagged(score, self.value, self.side))
 
 
 Cuts = Mapping[str, Cut]
