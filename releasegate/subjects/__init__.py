@@ -101,6 +101,16 @@ class Utterance(NamedTuple):
     language: str
 
 
+class NoClone(NamedTuple):
+    """What stands in the place of a clone that was not made.
+
+    Attributes:
+        why: a sentence for the evidence, where the item is a failed one.
+    """
+
+    why: str
+
+
 class ClonesVoice(Protocol):
     """Says given words in the voice of a prompt. Audio is mono, float32 in [-1, 1], at `rate`."""
 
@@ -108,10 +118,13 @@ class ClonesVoice(Protocol):
     def rate(self) -> int:
         """Samples a second of the audio that it takes and gives."""
 
-    def clone(self, words: Sequence[Utterance], prompts: Sequence[Tensor], seeds: Sequence[int]) -> list[Tensor]:
+    def clone(
+        self, words: Sequence[Utterance], prompts: Sequence[Tensor], seeds: Sequence[int]
+    ) -> Sequence[Tensor | NoClone]:
         """One clone a row, float32 [t_i]: each depends on its own words, prompt and seed alone.
 
-        What speaks text reads the text of the words; what converts a voice listens to their audio.
+        What speaks text reads the text of the words; what converts a voice listens to their audio. A row that came to nothing
+        while others did not is a `NoClone`.
 
         Args:
             words: what is to be said.
