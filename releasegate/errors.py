@@ -41,6 +41,7 @@
     │   ├── GgufError             a GGUF file that is malformed
     │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
     ├── RecordingChanged          a recording of a pool of speech with other bytes than its list says
+    ├── InstrumentChanged         weights of an instrument with other bytes than were pinned
     ├── NotScorable               a clip on which a measure of quality is not defined
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
@@ -250,6 +251,10 @@ class DistributedError(CheckpointError):
 
 class RecordingChanged(ReleaseGateError):
     """A recording has other bytes than the list of its pool says."""
+
+
+class InstrumentChanged(ReleaseGateError):
+    """The weights of an instrument have other bytes than those that were pinned."""
 
 
 class NotScorable(ReleaseGateError):
