@@ -18,12 +18,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for evals/, which is no installed package
 
 import torch
-from releasegate.subjects.mini_voice import open_subject
 from torch import Tensor
 
 from evals.voices import by_speaker, clips, prompt, read
 from releasegate.checkpoint import open_checkpoint
 from releasegate.subjects import ClonesVoice, Utterance
+from releasegate.subjects.mini_voice import open_subject
 
 TOP = Path(__file__).parents[1]
 WANTED = 2.0

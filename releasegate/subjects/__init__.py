@@ -219,4 +219,9 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         provides=frozenset({"WatermarksAudio"}),
         deterministic=True,
     ),
+    "mini_voice": SubjectKind(
+        module="releasegate.subjects.mini_voice",
+        provides=frozenset({"ClonesVoice", "WatermarksAudio"}),
+        deterministic=True,
+    ),
 }
