@@ -1,8 +1,8 @@
-"""Marked clips: each is marked once, alone, so that its batch cannot matter, and remembered as long as its subject lives."""
+"""Marked clips: each is marked once, alone, so that its batch cannot matter; what a subject made is remembered while it lives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from weakref import ref
 
 import torch
@@ -10,18 +10,17 @@ from torch import Tensor
 
 from releasegate.subjects import WatermarksAudio
 
-from .speech import Clip
 from .watermark_contract import mark_problem
 
-Marked = dict[tuple[Clip, tuple[int, ...]], Tensor | str]
-"""What marking a clip with a message gave, or why that is no marked clip."""
+Made = dict[Hashable, Tensor | str]
+"""What a subject made, by what it was asked for: a sound, float [t], or why what it gave is none."""
 
-_REMEMBERED: dict[int, tuple[ref[object], Marked]] = {}
+_REMEMBERED: dict[int, tuple[ref[object], Made]] = {}
 """By the identity of a subject: subjects that compare equal, or that have no hash, each have their own."""
 
 
-def marks_of(subject: object) -> Marked:
-    """The clips that this very subject marked; what they take goes with the subject.
+def made_by(subject: object) -> Made:
+    """The sounds that this very subject made; what they take goes with the subject.
 
     A subject that cannot be referred to weakly gets an empty memory at each call.
     """
@@ -33,7 +32,7 @@ def marks_of(subject: object) -> Marked:
         weak = ref(subject, _forgets(key))
     except TypeError:
         return {}
-    made: Marked = {}
+    made: Made = {}
     _REMEMBERED[key] = (weak, made)
     return made
 
@@ -47,18 +46,20 @@ def _forgets(key: int) -> Callable[[ref[object]], None]:
 
 
 def marked(
-    subject: WatermarksAudio, known: Marked, clip: Clip, clean: Tensor, message: tuple[int, ...]
+    subject: WatermarksAudio, known: Made, clip: Hashable, clean: Tensor, message: tuple[int, ...]
 ) -> Tensor | str:
     """The clip with the message: [t] in [-1, 1], of the dtype of `clean`; or why what `mark` gave cannot be that.
 
     Args:
-        known: clips that were marked before; gets this one.
+        known: what was made before; gets this clip.
+        clip: which it is.
         clean: float32 [t], the clip's sound.
         message: the bits.
     """
-    if (clip, message) not in known:
+    key = ("marked", clip, message)
+    if key not in known:
         bits = torch.tensor([message], dtype=torch.int64, device=clean.device).reshape(1, len(message))
         made = subject.mark(clean[None], bits)
         problem = mark_problem(made, 1, len(clean))
-        known[clip, message] = problem or made[0].to(clean).clamp(-1, 1)
-    return known[clip, message]
+        known[key] = problem or made[0].to(clean).clamp(-1, 1)
+    return known[key]

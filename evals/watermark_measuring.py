@@ -19,16 +19,17 @@ from torch import Tensor
 from releasegate.attacks import Attack, Given, find_attack
 from releasegate.attacks.splicing import segment
 from releasegate.audio.files import encode_flac
-from releasegate.audio.quality import compare, iou, pesq_wb, si_snr, stoi, usable
+from releasegate.audio.quality import iou, usable
 from releasegate.errors import NotScorable, ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import Detection, WatermarksAudio
 
-from .speech import RATE, Clip, read
+from .recordings import RATE
 from .watermark_contract import company_problem, detection_problems
-from .watermark_marking import marked, marks_of
+from .watermark_hearing import aligned, kept
 from .watermark_messages import attribute, registered
+from .watermark_sounds import OpensSounds, Recordings
 from .watermark_timeline import timeline
 
 T = TypeVar("T")
@@ -48,13 +49,18 @@ Heard = tuple[Item, Tensor]
 """An item, and its clip after the attack: float [t]."""
 
 
-def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
+def measure(
+    subject: object, items: Sequence[Item], tools: Tools, sounds: OpensSounds = Recordings
+) -> Iterator[Reading | Failed]:
     """One reading an item; items of one attack are attacked in one batch, then all that are of one length detected in some.
 
     All readings of attacks that need less of the watermark are yielded before the next kind is begun, so that what a detector
     raises under an attack that asks for its score or its gradient takes nothing else with it.
+
+    Args:
+        sounds: where the sounds of the items come from.
     """
-    work = _Work(cast(WatermarksAudio, subject), tools)
+    work = _Work(cast(WatermarksAudio, subject), tools, sounds)
     with torch.inference_mode():
         for needs in NEEDS:
             heard: list[Heard] = []
@@ -90,35 +96,41 @@ def _alike(items: Sequence[Item]) -> Iterator[list[Item]]:
 class _Work:
     """One watermark, measured with one set of tools."""
 
-    def __init__(self, subject: WatermarksAudio, tools: Tools) -> None:
+    def __init__(self, subject: WatermarksAudio, tools: Tools, sounds: OpensSounds) -> None:
         self._subject = subject
         self._tools = tools
         self._params = tools.params
-        self._marks = marks_of(subject)
+        self._sounds = sounds(subject, tools.device)
         if subject.rate != RATE:
             what = f"takes audio of {subject.rate} samples a second, and the clips have {RATE}"
             raise ReleaseGateError("the subject", what, "resample inside the subject, and state the rate of the clips")
 
-    def attacked(self, batch: list[Item]) -> list[tuple[Item, Tensor | str]]:
-        """Each clip after the attack, or why there is none, or none that says anything."""
-        began = [(item, self._before(item)) for item in batch]
-        lost: list[tuple[Item, Tensor | str]] = [(item, reason) for item, reason in began if isinstance(reason, str)]
-        sound = [(item, audio) for item, audio in began if not isinstance(audio, str)]
-        if not sound:
-            return lost
+    def attacked(self, batch: list[Item]) -> Iterator[tuple[Item, Tensor | str]]:
+        """Each clip after the attack, or why there is none, or none that says anything; those of one length in one batch."""
+        sound: dict[int, list[Heard]] = {}
+        for item in batch:
+            before = self._before(item)
+            if isinstance(before, str):
+                yield item, before
+            else:
+                sound.setdefault(len(before), []).append((item, before))
+        for length in sorted(sound):
+            yield from self._attacked(sound[length])
+
+    def _attacked(self, sound: list[Heard]) -> Iterator[tuple[Item, Tensor | str]]:
+        """The same of clips of one length, all of which are there."""
         items = [item for item, _ in sound]
         attack, strength = _attack_of(items[0]), items[0].content.get("strength")
-        clean = torch.stack([self._clean(item) for item in items])  # [n, t]
         audio = torch.stack([before for _, before in sound])  # [n, t]
-        given = Given(audio, RATE, [item.seed for item in items], clean, self._subject)
+        given = Given(audio, RATE, [item.seed for item in items], self._clean_of(items), self._subject)
         try:
             made = attack.apply(given, 0.0 if strength is None else float(strength))
         except ReleaseGateError as error:
-            return lost + [(item, str(error)) for item in items]
-        return lost + [
-            (item, UNCHANGED if attack.name != "none" and torch.equal(before, after) else after)
-            for (item, before), after in zip(sound, made, strict=True)
-        ]
+            yield from ((item, str(error)) for item in items)
+            return
+        for (item, before), after in zip(sound, made, strict=True):
+            unchanged = attack.name != "none" and torch.equal(before, after)
+            yield item, UNCHANGED if unchanged else after
 
     def readings(self, heard: list[Heard]) -> Iterator[Reading | Failed]:
         """A reading of each attacked clip: by ear for some, by the detector for the others, alone or in batches."""
@@ -192,15 +204,21 @@ class _Work:
             yield from (alike[start : start + size] for start in range(0, len(alike), size))
 
     def _clean(self, item: Item) -> Tensor:
-        return read(item.content["clip"]).to(self._tools.device)
+        """What the clip is without a mark; asked only where that is known."""
+        clean = self._sounds.unmarked(item)
+        assert not isinstance(clean, str), "nothing else is compared with it"
+        return clean
+
+    def _clean_of(self, items: list[Item]) -> Tensor | None:
+        """The same of several clips of one length, [n, t]; None where it is not known of all."""
+        known = [clean for clean in map(self._sounds.unmarked, items) if not isinstance(clean, str)]
+        return torch.stack(known) if len(known) == len(items) else None
 
     def _before(self, item: Item) -> Tensor | str:
-        """The clip as whoever attacks it gets it, marked where the item says so; or why there is no marked one."""
-        clean = self._clean(item)
+        """The clip as whoever attacks it gets it, marked where the item says so; or why there is no such clip."""
         if not item.content["marked"]:
-            return clean
-        message = tuple(self._book(item)[self._message(item)])
-        return marked(self._subject, self._marks, item.content["clip"], clean, message)
+            return self._sounds.unmarked(item)
+        return self._sounds.marked(item, self._book(item)[self._message(item)])
 
     def _sound_before(self, item: Item) -> Tensor:
         """The same, of an item that was attacked."""
@@ -208,7 +226,7 @@ class _Work:
         assert not isinstance(before, str), "nothing else is attacked"
         return before
 
-    def _book(self, item: Item) -> list[list[int]]:
+    def _book(self, item: Item) -> tuple[tuple[int, ...], ...]:
         """The registered messages, each different, of as many bits as the watermark carries."""
         return registered(int(item.content["book"]), int(self._params["registered"]), self._subject.bits)
 
@@ -226,7 +244,7 @@ class _Work:
 
     def _detected(self, item: Item, audio: Tensor, found: Detection) -> Reading | Failed:
         score = float(found.score)
-        detail = {"score": f"{score:.4f}", "rule": self._subject.rule, **_of_clip(item)}
+        detail = {"score": f"{score:.4f}", "rule": self._subject.rule, **self._sounds.about(item)}
         if item.content["do"] == "locate":
             return self._located(item, audio, found, detail)
         if item.content["do"] == "read":
@@ -238,7 +256,7 @@ class _Work:
 
     def _located(self, item: Item, audio: Tensor, found: Detection, detail: dict[str, str]) -> Reading:
         """How well the marked part of a spliced clip is found: intersection over union, by samples."""
-        given = Given(audio[None], RATE, [item.seed], self._clean(item)[None], self._subject)
+        given = Given(audio[None], RATE, [item.seed], self._clean_of([item]), self._subject)
         truth = segment(given, float(item.content["strength"]), item.content["attack"])[0]
         said = found.presence >= float(self._params["present"])
         value = float(iou(said[None], truth[None])[0])
@@ -279,47 +297,18 @@ class _Work:
 
     def _compared(self, item: Item, audio: Tensor) -> Reading:
         """What the mark does to the sound, each measure against its floor."""
-        floors = self._params["floors"]
-        heard = compare(self._clean(item), audio, RATE)
-        values = {
-            "pesq_kept": float(heard.pesq >= floors["pesq"]),
-            "stoi_kept": float(heard.stoi >= floors["stoi"]),
-            "si_snr_kept": float(heard.si_snr >= floors["si_snr_db"]),
-            "dnsmos_kept": float(heard.dnsmos_drop <= floors["dnsmos_drop"]),
-        }
-        said = {
-            "pesq": f"{heard.pesq:.2f}",
-            "stoi": f"{heard.stoi:.3f}",
-            "si_snr_db": f"{heard.si_snr:.1f}, means removed",
-            "dnsmos": f"{heard.dnsmos:.2f}, {heard.dnsmos_drop:+.2f} below the unmarked clip",
-        }
-        return Reading(item.number, values, {**said, **_of_clip(item)})
+        values, said = kept(item.metrics, self._clean(item), audio, self._params["floors"])
+        return Reading(item.number, values, {**said, **self._sounds.about(item)})
 
     def _usable(self, item: Item, audio: Tensor) -> Reading:
         """Whether anybody would still use the clip after the attack."""
-        aligned, floors = _attack_of(item).aligned, self._params["usable"]
-        judged = usable(self._sound_before(item), audio, RATE, aligned=aligned, floors=floors)
-        return Reading(item.number, {"usable": float(judged.usable)}, {"why": judged.why, **_of_clip(item)})
+        keeps_time, floors = _attack_of(item).aligned, self._params["usable"]
+        judged = usable(self._sound_before(item), audio, RATE, aligned=keeps_time, floors=floors)
+        return Reading(item.number, {"usable": float(judged.usable)}, {"why": judged.why, **self._sounds.about(item)})
 
     def _gauged(self, item: Item, audio: Tensor) -> Reading:
         """What an attack that keeps time leaves of a clip, in the measures that compare sample by sample."""
-        before = self._sound_before(item)[None]
-        after = audio[None, : before.shape[1]]
-        values = {
-            "pesq": pesq_wb(before, after, RATE)[0],
-            "stoi": stoi(before, after, RATE)[0],
-            "si_snr": float(si_snr(before, after, zero_mean=True)),
-        }
-        known = {name: value for name, value in values.items() if value is not None}
-        lacking = ", ".join(sorted(values.keys() - known.keys()))
-        if lacking:
-            raise NotScorable("an attacked clip", f"{lacking} is not defined", "leave the attack out")
-        return Reading(item.number, known, _of_clip(item))
+        return Reading(item.number, aligned(self._sound_before(item), audio), self._sounds.about(item))
 
     def _flac(self, audio: Tensor) -> str:
         return self._tools.write(encode_flac(audio.cpu(), RATE), "flac")
-
-
-def _of_clip(item: Item) -> dict[str, str]:
-    clip: Clip = item.content["clip"]
-    return {"clip": clip.path.rpartition("/")[2], "language": clip.language}

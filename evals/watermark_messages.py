@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 
-def registered(seed: int, count: int, bits: int) -> list[list[int]]:
+@lru_cache(maxsize=16)
+def registered(seed: int, count: int, bits: int) -> tuple[tuple[int, ...], ...]:
     """Messages of so many bits, no two the same, drawn by `seed`: `count`, or all that there are if those are fewer.
 
     Where no bits are carried, they are `count` empty ones.
 
     >>> len(registered(0, 16, 8)), len(registered(0, 16, 3)), registered(0, 2, 0)
-    (16, 8, [[], []])
+    (16, 8, ((), ()))
     """
     if not bits:
-        return [[] for _ in range(count)]
+        return ((),) * count
     there_are = 2 ** min(bits, 62)  # more than anybody registers
     rng = np.random.default_rng(seed)
     found: dict[tuple[int, ...], None] = {}
     while len(found) < min(count, there_are):
         found.setdefault(tuple(rng.integers(2, size=bits).tolist()))
-    return [list(message) for message in found]
+    return tuple(found)
 
 
 def attribute(wrong: np.ndarray, most: int) -> int | None:
