@@ -91,7 +91,7 @@ def open_model(path: Path, policy: Policy, progress: Progress) -> Checkpoint:
         RunError: its layout is not the policy's.
     """
     with progress.reading(path) as watch:
-        checkpoint = open_checkpoint(path, watch)
+        checkpoint = open_checkpoint(path, watch, runs=policy.model.runs)
     if checkpoint.layout != policy.model.layout:
         what = f"has layout {checkpoint.layout}, and policy {policy.id} is about {policy.model.layout}"
         raise RunError(str(path), what, "choose the policy of that layout")

@@ -66,7 +66,13 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
     names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
     evals = {
         name: eval_code(
-            repository, policy, name, attempt.dtype, used=view.used(name, before=number), rehearsal=attempt.rehearsal
+            repository,
+            policy,
+            name,
+            attempt.dtype,
+            used=view.used(name, before=number),
+            rehearsal=attempt.rehearsal,
+            configuration=checkpoint.config,
         )
         for name in sorted(names)
     }

@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints
 
 from releasegate.documents import Located, parse_document
 from releasegate.intervals import effective_alpha
+from releasegate.manifest import RelativePath
 from releasegate.recipe import RecipeId
-from releasegate.records import Document, Identifier, Record
+from releasegate.records import Digest, Document, Identifier, Record
 from releasegate.trust import Trust
 
 Channel = Literal["open_weights", "gated_weights", "api", "none"]
@@ -41,6 +42,8 @@ class ModelSpec(Record):
     """How the checkpoint is laid out, such as `chameleon-hf`."""
     subject: Identifier
     """The subject that runs it."""
+    runs: Annotated[dict[RelativePath, Digest], Field(min_length=1, max_length=10_000)] | None = None
+    """Files of the checkpoint that may run code on this machine, with the digest of each; of layout `command` alone."""
 
 
 class ReleaseSpec(Record):

@@ -11,7 +11,7 @@ from releasegate.errors import Problem, nearest
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
-from releasegate.releasecheck import release_problems, restriction_problems
+from releasegate.releasecheck import model_problems, release_problems, restriction_problems
 from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
 
@@ -73,6 +73,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             here = (*at, *path)
             yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))
             yield from _requirement(located, requirement, section, here, beside)
+    yield from model_problems(located)
     yield from release_problems(located)
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
     if len(stripping) > MOST_STRIPS:

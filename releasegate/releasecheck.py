@@ -9,6 +9,17 @@ from releasegate.errors import Problem
 from releasegate.policy import CHECKPOINTS, Capability, Policy, narrower
 from releasegate.yamltext import Path
 
+PROGRAM = "command"
+"""The layout of a model that is a program."""
+
+
+def model_problems(located: Located[Policy]) -> Iterator[Problem]:
+    """What is wrong with what `model` lets run."""
+    model = located.record.model
+    if model.runs is not None and model.layout != PROGRAM:
+        what = f"lets files of a checkpoint run, and nothing of layout {model.layout} is run"
+        yield located.problem(("model", "runs"), what, f"take it out; it is for layout {PROGRAM} alone")
+
 
 def release_problems(located: Located[Policy]) -> Iterator[Problem]:
     """What is wrong with `release`, and with the artefacts that capabilities name."""

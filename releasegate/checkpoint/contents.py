@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
 from releasegate.checkpoint.headers import Header
-from releasegate.checkpoint.layouts import find_form
+from releasegate.checkpoint.layouts import find_form, is_program
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.checkpoint.weights import Place, read_stored, read_weights
@@ -60,13 +60,17 @@ class Contents:
 C = TypeVar("C", bound=Contents)
 
 
-def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = False) -> Contents:
+def read_contents(
+    root: Path, names: list[str] | None = None, *, strict: bool = False, program: bool = False
+) -> Contents:
     """What the folder `root` holds.
 
     Args:
         names: its files, if they were listed before.
         strict: whether to refuse what no published checkpoint may hold, weights in pickles and keys that ask for code
             included.
+        program: whether a folder that is a program may hold such files all the same: whoever says so asks for consent to
+            each of them.
 
     Raises:
         NotFound: there is no such folder.
@@ -75,7 +79,7 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
     """
     names = list_files(root) if names is None else names
     foreign = foreign_files(root, names)
-    if strict:
+    if strict and not (program and is_program(root, names)):
         for name, what in foreign.items():
             fix = "take it out of the folder; weights belong in safetensors files"
             raise ForeignFile(str(root / name), f"is {what}", fix)
@@ -96,7 +100,7 @@ def read_contents(root: Path, names: list[str] | None = None, *, strict: bool = 
         siblings=weights.siblings,
         index=weights.index,
         index_file=weights.index_file,
-        vocabulary=read_vocabulary(root, names, form.config, config),
+        vocabulary=read_vocabulary(root, names, form.config, config) if form.weights else {},
         sizes={name: os.stat(root / name, follow_symlinks=False).st_size for name in names},
         foreign={name: what for name, what in foreign.items() if name not in weights.shards},
         code=code,

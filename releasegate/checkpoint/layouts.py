@@ -17,6 +17,9 @@ PARAMS = "params.json"
 INDEXED = "model.safetensors.index.json"
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 
+PROGRAM = "command"
+"""The layout of a model that is a program, and its `model_type`. What its weights are is the program's affair."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -25,7 +28,8 @@ class Form:
     Attributes:
         layout: its name.
         config: the file of its configuration; `None` where there is none.
-        weights: patterns of the files that form the model; the first that matches any file counts.
+        weights: patterns of the files that form the model; the first that matches any file counts. Without patterns no file
+            does: the folder is a program, and its tensors, if any, lie beside it.
         indexes: names of an index of the shards; the first that is there counts, before `weights`.
         sign: whether files and configuration are those of this layout.
     """
@@ -77,6 +81,8 @@ def find_form(root: Path, names: list[str]) -> Form:
     """
     configs = {name: read_json_object(root / name) for name in (CONFIG, PARAMS) if name in names}
     kind = configs.get(CONFIG, {}).get("model_type")
+    if kind == PROGRAM:
+        return Form(PROGRAM, CONFIG, ())
     if isinstance(kind, str) and kind:
         return Form(f"{kind}-hf", CONFIG, ("model.safetensors", "pytorch_model.bin"), indexes=(INDEXED, PICKLE_INDEX))
     for form in FORMS:
@@ -88,3 +94,8 @@ def find_form(root: Path, names: list[str]) -> Form:
         what = f"has no {CONFIG}, so that its layout is unknown"
         raise LayoutUnknown(str(root), what, "give a checkpoint in Hugging Face's layout, or convert it")
     raise LayoutUnknown(str(root / CONFIG), "has no model_type, so that its layout is unknown", "add the model_type")
+
+
+def is_program(root: Path, names: list[str]) -> bool:
+    """Whether the folder `root`, which holds the files `names`, says that it is a program."""
+    return CONFIG in names and read_json_object(root / CONFIG).get("model_type") == PROGRAM

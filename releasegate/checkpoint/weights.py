@@ -61,6 +61,8 @@ def read_weights(root: Path, names: list[str], form: Form) -> Weights:
         CheckpointError: there are no weights, or index and shards do not agree.
     """
     stored = [name for name in names if name.lower().endswith(".safetensors")]
+    if not form.weights:
+        return Weights({}, {}, {name: read_header(root / name) for name in stored}, None, None)
     index_file = next((name for name in form.indexes if name in names), None)
     _refuse_other_indexes(root, names, index_file or INDEX)
     index = read_json_object(root / index_file) if index_file else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,18 +25,21 @@ def eval_code(
     *,
     used: frozenset[str] = frozenset(),
     rehearsal: bool = False,
+    configuration: Mapping[str, object] | None = None,
 ) -> EvalCode:
     """An eval as the plan binds it. Code that does not load is not an error here: it is failed evidence.
 
     Args:
         used: the items of its private pool that earlier attempts drew.
         rehearsal: plan rehearsal items.
+        configuration: of the checkpoint, which may say whether it is deterministic.
 
     Raises:
         NotFound: the eval or the subject does not exist.
     """
     folder = repository.read_eval(eval_id)
-    subject, problem = _subject(repository, policy.model.subject, dtype)
+    declared = (configuration or {}).get("deterministic") is True
+    subject, problem = _subject(repository, policy.model.subject, dtype, declared=declared)
     cells: dict[Role, tuple[Cell, ...]] = {}
     try:
         n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal)
@@ -64,8 +67,11 @@ def problem_of(repository: GateRepository, error: HarnessError) -> str:
     return f"{repository.shown(place) if place.is_absolute() else place}: {first.what}"
 
 
-def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[SubjectRef, str | None]:
+def _subject(repository: GateRepository, name: str, dtype: str, *, declared: bool) -> tuple[SubjectRef, str | None]:
     """The subject as a measurement names it, and why it does not load, if it does not.
+
+    Args:
+        declared: whether the checkpoint says that it is deterministic.
 
     Raises:
         NotFound: neither releasegate nor the repository has it.
@@ -73,7 +79,8 @@ def _subject(repository: GateRepository, name: str, dtype: str) -> tuple[Subject
     code = subject_code(repository, name)
     if name in SUBJECTS:
         kind = SUBJECTS[name]
-        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=kind.deterministic), None
+        deterministic = declared if kind.deterministic is None else kind.deterministic
+        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=deterministic), None
     file = repository.subject_file(name)
     if file is None or code is None:
         raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")

@@ -195,12 +195,13 @@ class SubjectKind:
     Attributes:
         module: where its `open_subject` is.
         provides: names of the interfaces that it has.
-        deterministic: whether the same items give the same samples on one machine.
+        deterministic: whether the same items give the same samples on one machine; None where the checkpoint's configuration
+            says so, as `deterministic`.
     """
 
     module: str
     provides: frozenset[str]
-    deterministic: bool
+    deterministic: bool | None
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -223,5 +224,10 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.mini_voice",
         provides=frozenset({"ClonesVoice", "WatermarksAudio"}),
         deterministic=True,
+    ),
+    "command": SubjectKind(
+        module="releasegate.subjects.command",
+        provides=frozenset({"ClonesVoice"}),
+        deterministic=None,
     ),
 }
