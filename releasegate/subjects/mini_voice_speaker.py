@@ -20,8 +20,8 @@ STEP = 77
 """Frames from one window to the next."""
 COVERED = 0.75
 """Share of the last window that must be speech for it to count."""
-LEVEL = 10 ** (-30 / 20)
-"""Root mean square that each clip is set to: -30 dB below full scale."""
+LEVEL = 10 ** (-23 / 20)
+"""Root mean square that each clip is set to: -23 dB below full scale."""
 FAINT = 1e-8
 """What a norm or a level is taken to be at least."""
 

@@ -77,7 +77,7 @@ class Vocoder(nn.Module):
         """complex64 [n, frames, BINS], pulses and noise through the envelope, whose logarithm is float32 [n, frames, BINS]."""
         frames = pitch.shape[1]
         rough = torch.where((pitch > 0)[..., None], _aperiodicity(roughness), 1.0)  # [n, frames, BINS]
-        steady = (1 - rough.square()).clamp(min=0).sqrt()
+        steady = (1 - rough.square()).clamp(min=1e-6).sqrt()  # a root of 0 has no gradient
         voiced, breath = spectrum(pulses(pitch), SIZE, frames), spectrum(noise, SIZE, frames)
         return minimum_phase(log) * (voiced * steady + breath * rough)
 
