@@ -86,7 +86,9 @@ class Corpus:
 
     def statistics(self) -> tuple[Tensor, Tensor, Tensor]:
         """Spread of each channel of the states, and means over speakers of the means and spreads of cepstra."""
-        spread = torch.cat([clip.states[0].float() - clip.states[0].float().mean(dim=0) for clip in self.clips]).std(dim=0)
+        spread = torch.cat([clip.states[0].float() - clip.states[0].float().mean(dim=0) for clip in self.clips]).std(
+            dim=0
+        )
         mean = torch.stack([voice.mean[0] for voice in self._whole]).mean(dim=0)
         return spread + 1e-3, mean, torch.stack([voice.spread[0] for voice in self._whole]).mean(dim=0)
 
@@ -109,7 +111,9 @@ class Corpus:
                 found.append(self._whole[speaker])
             else:
                 clips = self._of[speaker]
-                found.append(average([clips[i] for i in self._random.integers(len(clips), size=self._random.integers(1, 6))]))
+                found.append(
+                    average([clips[i] for i in self._random.integers(len(clips), size=self._random.integers(1, 6))])
+                )
         return Voice(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
     def centre(self, speakers: list[int]) -> Tensor:

@@ -52,7 +52,9 @@ def disguised(pitch: Wave, envelope: Wave, aperiodicity: Wave, random: np.random
     if random.random() < 0.4:
         shape = shape - np.clip((bins / bins[-1] * RATE / 2 - random.uniform(3200, 4200)) / 200, 0, 10)
     moved = pitch * np.exp(random.uniform(-0.5, 0.5))
-    wave = analysis.pyworld.synthesize(moved, np.ascontiguousarray(np.exp(log + shape)), aperiodicity, RATE, analysis.PERIOD)
+    wave = analysis.pyworld.synthesize(
+        moved, np.ascontiguousarray(np.exp(log + shape)), aperiodicity, RATE, analysis.PERIOD
+    )
     return torch.from_numpy(wave.astype(np.float32))
 
 

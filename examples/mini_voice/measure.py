@@ -61,9 +61,13 @@ def quality(clips: Sequence[Tensor]) -> float:
     return float(np.mean([dnsmos.run(clip.clamp(-1, 1).numpy(), voices.RATE)["ovrl_mos"] for clip in clips]))
 
 
-def cloned(model: MiniVoice, target: str, seconds: float, sentences: int) -> tuple[list[Tensor], list[Utterance], list[Tensor]]:
+def cloned(
+    model: MiniVoice, target: str, seconds: float, sentences: int
+) -> tuple[list[Tensor], list[Utterance], list[Tensor]]:
     """Clones, what they say, and the prompts, each of which begins with another recording."""
-    said = [Utterance(clip.text, voices.read(clip), clip.language) for clip in voices.clips("source_rehearsal")[:sentences]]
+    said = [
+        Utterance(clip.text, voices.read(clip), clip.language) for clip in voices.clips("source_rehearsal")[:sentences]
+    ]
     given = voices.clips("rehearsal", target)
     prompts = [voices.prompt(given[row % len(given) :] + given, seconds) for row in range(len(said))]
     return model.clone(said, prompts, list(range(len(said)))), said, prompts
@@ -77,7 +81,11 @@ def figures(model: MiniVoice, target: str, seconds: float, sentences: int, *, he
     for name in ENCODERS:
         near = embedded(name, clones) @ enrolled(name, target)
         limit = cut(name, target, channel)
-        found[name] = {"mean": round(float(near.mean()), 3), "cut": round(limit, 3), "accepted": int((near > limit).sum())}
+        found[name] = {
+            "mean": round(float(near.mean()), 3),
+            "cut": round(limit, 3),
+            "accepted": int((near > limit).sum()),
+        }
     reasons = [fault(clone, each.audio, prompt) for clone, each, prompt in zip(clones, said, prompts, strict=True)]
     found["faults"] = [reason for reason in reasons if reason is not None]
     if heard:

@@ -43,7 +43,7 @@ def listed() -> Iterator[Take]:
     """The recordings of the pool that are for training."""
     for voice in voices.clips("training"):
         audio = voices.read(voice)
-        if SHORTEST <= len(audio) / RATE:
+        if len(audio) / RATE >= SHORTEST:
             yield Take(voice.speaker, audio[: int(LONGEST * RATE)])
 
 

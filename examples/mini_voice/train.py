@@ -169,7 +169,9 @@ def train_envelopes(trainer: Trainer, steps: int, minutes: float | None, state: 
         losses, cepstra, _, said = trainer.reconstructed(crops, own)
         if share > 0.25:
             half = slice(rows // 2)
-            crossed, _ = trainer.trained.converter.speak(said[half], crops.moved_prosody[half], theirs, crops.mask[half])
+            crossed, _ = trainer.trained.converter.speak(
+                said[half], crops.moved_prosody[half], theirs, crops.mask[half]
+            )
             real, made = trainer.normal(crops.cepstra), trainer.normal(torch.cat([cepstra, crossed]))
             of = torch.cat([crops.speakers, torch.tensor(others)])
             blame = critic_loss(trainer.envelopes, real, crops.speakers, made, of)
@@ -201,7 +203,9 @@ def train_sound(trainer: Trainer, steps: int, minutes: float | None, state: Path
         losses, cepstra, roughness, said = trainer.reconstructed(crops, own)
         crossed, rough = trainer.trained.converter.speak(said, crops.moved_prosody, theirs, crops.mask)
         pitch = torch.cat([crops.pitch, crops.moved_pitch])
-        condition = trainer.trained.converter.condition(Voice(*(torch.cat(two) for two in zip(own, theirs, strict=True))))
+        condition = trainer.trained.converter.condition(
+            Voice(*(torch.cat(two) for two in zip(own, theirs, strict=True)))
+        )
         mask = crops.mask.repeat_interleave(2, dim=1).repeat(2, 1, 1)
         noise = torch.randn(2 * rows, 2 * frames * HOP)
         all_cepstra = torch.cat([cepstra, crossed])
@@ -239,12 +243,16 @@ def _report(done: int, begun: float, losses: dict[str, Tensor], state: Path, tra
 @click.command(help=__doc__)
 @click.option("--features", type=click.Path(path_type=Path, exists=True), multiple=True, required=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The checkpoint to write.")
-@click.option("--state", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to keep the critics.")
+@click.option(
+    "--state", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to keep the critics."
+)
 @click.option("--stage", type=click.Choice(["envelopes", "sound", "both"]), default="both")
 @click.option("--steps", type=int, default=1600, help="Of the first stage; the second has half as many.")
 @click.option("--minutes", type=float, help="Of each stage.")
 @click.option("--seed", type=int, default=0)
-def main(features: tuple[Path, ...], out: Path, state: Path, stage: str, steps: int, minutes: float | None, seed: int) -> None:
+def main(
+    features: tuple[Path, ...], out: Path, state: Path, stage: str, steps: int, minutes: float | None, seed: int
+) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     trainer = Trainer(Corpus(list(features), seed), seed, state if stage == "sound" else None)
