@@ -48,4 +48,25 @@ class TableFigure(Record):
     """The metrics; the first one orders the lines."""
 
 
-Figure = Annotated[HeatmapFigure | TradeoffFigure | TimelineFigure | TableFigure, Discriminator("kind")]
+class CurveFigure(Record):
+    """Metrics over the values of a dimension that rise, such as lengths: a line a metric, or a line a value of another one."""
+
+    kind: Literal["curve"]
+    metrics: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=8)]
+    """Each is a line; one alone where `by` draws the lines."""
+    along: Identifier
+    """The dimension that is walked along, its values in the order of the numbers in them."""
+    by: Identifier | None = None
+    """The dimension whose values are the lines, beside that of all of them together."""
+
+
+class SpreadFigure(Record):
+    """How the values of several metrics of one range lie, side by side: of clones, of the person, of strangers."""
+
+    kind: Literal["spread"]
+    metrics: Annotated[tuple[Identifier, ...], Field(min_length=2, max_length=8)]
+
+
+Figure = Annotated[
+    HeatmapFigure | TradeoffFigure | TimelineFigure | TableFigure | CurveFigure | SpreadFigure, Discriminator("kind")
+]

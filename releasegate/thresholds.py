@@ -68,6 +68,10 @@ def rank_of(n: int, rate: float, side: Side, alpha: float) -> int:
     with P(false-positive rate > rate) <= alpha / 2. For misuse (an acceptance rate `at_most` so high, at a false-match rate
     of no less than `rate`) it is the highest with P(false-match rate < rate) <= alpha / 2.
 
+    On either side there must be so many negatives that, but for a probability of alpha / 2, one of them lies beyond the threshold
+    of that very rate. Of fewer a threshold for misuse could be had too, on the safe side, but at a rate that has little to do
+    with the one that stands beside it.
+
     Args:
         n: independent negatives: clips of named speakers, but speakers where speakers are sampled.
         rate: the wanted rate among negatives, in (0, 1).
@@ -87,21 +91,22 @@ def rank_of(n: int, rate: float, side: Side, alpha: float) -> int:
         fit = ranks[bdtr(ranks - 1, n, rate) <= alpha / 2]
     else:
         fit = ranks[bdtrc(ranks - 1, n, rate) <= alpha / 2]
-    if n < 1 or not len(fit):
-        raise ValueError(
-            f"{n} negatives cannot support a rate of {rate:g}: needs {negatives_needed(rate, side, alpha)}"
-        )
+    needed = negatives_needed(rate, side, alpha)
+    if n < needed:
+        raise ValueError(f"{n} negatives cannot support a rate of {rate:g}: needs {needed}")
     return int(fit[-1] if side == "at_least" else fit[0])
 
 
 def negatives_needed(rate: float, side: Side, alpha: float) -> int:
     """The fewest independent negatives that can support a rate.
 
-    >>> negatives_needed(.01, "at_least", .05), negatives_needed(.5, "at_most", .05)
-    (368, 6)
+    >>> negatives_needed(.01, "at_least", .05), negatives_needed(.01, "at_most", .05)
+    (368, 368)
+    >>> negatives_needed(.9, "at_least", .05), negatives_needed(.9, "at_most", .05)
+    (2, 36)
     """
-    # At least one negative beyond the threshold (a safeguard), or not all of them (misuse).
-    miss = 1 - rate if side == "at_least" else rate
+    # Not all of them below the threshold of that rate; for misuse, where the rate is high, not all of them above it either.
+    miss = 1 - rate if side == "at_least" else max(rate, 1 - rate)
     n = max(1, int(np.ceil(np.log(alpha / 2) / np.log(miss))))
     return n if miss**n <= alpha / 2 else n + 1
 

@@ -22,7 +22,8 @@ from releasegate.attacks.suite import Suite, parse_suite
 from releasegate.cli import COMMANDS, cli
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
-from releasegate.evalcard import EvalCard, parse_card
+from releasegate.cardcheck import parse_card
+from releasegate.evalcard import EvalCard
 from releasegate.evidence import Done, Failed, Measured, Started
 from releasegate.inspection import Inspection
 from releasegate.ledger import Closed, NonceDrawn, Opened, Used

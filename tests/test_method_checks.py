@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from releasegate.errors import DocumentError
-from releasegate.evalcard import EvalCard, parse_card
+from releasegate.cardcheck import parse_card
+from releasegate.evalcard import EvalCard
 from releasegate.policy import parse_policy
 from releasegate.policycheck import Surroundings, problems
 from releasegate.recipe import Recipe

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from releasegate.evalcard import GATEABLE, EvalCard, parse_card
+from releasegate.cardcheck import parse_card
+from releasegate.evalcard import GATEABLE, EvalCard
 from releasegate.policy import parse_policy
 from releasegate.policycheck import Surroundings, problems, unused
 from releasegate.recipe import Recipe

@@ -31,12 +31,13 @@ def test_the_rate_is_on_the_wrong_side_with_probability_at_most_half_of_alpha(
     n: int, rate: float, alpha: float
 ) -> None:
     """The rate above the r-th largest of n is Beta(r, n - r + 1); the next rank would do for neither side."""
-    try:
-        rank = rank_of(n, rate, "at_least", alpha)
-    except ValueError:
-        assert (1 - rate) ** n > alpha / 2
-    else:
-        assert stats.beta.sf(rate, rank, n - rank + 1) <= alpha / 2 < stats.beta.sf(rate, rank + 1, n - rank)
+    if (1 - rate) ** n > alpha / 2:
+        for side in SIDES:
+            with pytest.raises(ValueError, match="cannot support"):
+                rank_of(n, rate, side, alpha)
+        return
+    rank = rank_of(n, rate, "at_least", alpha)
+    assert stats.beta.sf(rate, rank, n - rank + 1) <= alpha / 2 < stats.beta.sf(rate, rank + 1, n - rank)
     rank = rank_of(n, rate, "at_most", alpha)
     assert stats.beta.cdf(rate, rank, n - rank + 1) <= alpha / 2 < stats.beta.cdf(rate, rank - 1, n - rank + 2)
 
@@ -89,12 +90,21 @@ def test_too_many_failed_negatives_leave_no_threshold() -> None:
 @pytest.mark.parametrize("alpha", [0.05, 0.0101])
 def test_so_few_negatives_are_refused_and_no_more_than_these(side: Side, rate: float, alpha: float) -> None:
     n = negatives_needed(rate, side, alpha)
-    assert rank_of(n, rate, side, alpha) == (1 if side == "at_least" else n)
+    rank = rank_of(n, rate, side, alpha)
+    assert rank == 1 if side == "at_least" else stats.beta.cdf(rate, rank, n - rank + 1) <= alpha / 2
     if n > 1:
         with pytest.raises(ValueError, match=f"{n - 1} negatives cannot support a rate of {rate:g}: needs {n}"):
             rank_of(n - 1, rate, side, alpha)
     with pytest.raises(ValueError, match="0 negatives cannot support"):
         rank_of(0, rate, side, alpha)
+
+
+def test_a_rate_that_misuse_is_judged_at_is_refused_where_so_few_strangers_say_nothing_of_it() -> None:
+    """Forty strangers have a second highest score, and nobody knows whether one in a thousand reaches it, or one in ten."""
+    for rate, needed in ((0.001, 5286), (0.01, 527), (0.05, 104)):
+        with pytest.raises(ValueError, match=f"40 negatives cannot support a rate of {rate:g}: needs {needed}"):
+            threshold(np.arange(40), rate, "at_most", 0.0101)
+    assert threshold(np.arange(40), 0.2, "at_most", 0.0101).n == 40
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])

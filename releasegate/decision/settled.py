@@ -59,12 +59,12 @@ def stopped_early(bench: Bench) -> tuple[SettledEval, ...]:
 def may_stop(policy: Policy, plan: Plan, measurement: Measurement) -> bool:
     """Whether a measurement may end before its last item.
 
-    Not calibration, which says how good an instrument is, and not the baseline of what a strip must keep: the stripped
+    Not where the card wants all items; not calibration, which says how good an instrument is, and not the baseline of what a strip must keep: the stripped
     checkpoint is compared with it item by item. Nor where a claim about new clusters is judged: each is one number, which
     wants all of its items.
     """
     judged = list(_judged_on(policy, plan, measurement))
-    if measurement.role != "gate" or not judged:
+    if measurement.role != "gate" or not judged or plan.cards[measurement.eval].items.whole:
         return False
     able = {name for strip in plan.strips for name in strip.capabilities}
     kept = {r.eval for c in policy.capabilities if c.id in able for r in c.keep or ()}

@@ -145,3 +145,7 @@ def _check(item: object, card: EvalCard) -> None:
     if curved is not None:
         what = f"an item carries {curved!r}, which is the area under the curve of other metrics"
         raise HarnessError(card.id, what, "let the items carry those, or remove `curve`")
+    divided = next((m for m in item.metrics if card.metrics[m].quotient is not None), None)
+    if divided is not None:
+        what = f"an item carries {divided!r}, which is a quotient of other metrics"
+        raise HarnessError(card.id, what, "let the items carry those, or remove `quotient`")

@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import assert_never
 
 from releasegate.decision import Decision
-from releasegate.figures import Figure, HeatmapFigure, TableFigure, TimelineFigure, TradeoffFigure
+from releasegate.figures import (
+    CurveFigure,
+    Figure,
+    HeatmapFigure,
+    SpreadFigure,
+    TableFigure,
+    TimelineFigure,
+    TradeoffFigure,
+)
 from releasegate.plan import SOURCE, Plan
+from releasegate.reporting.curves import curve
 from releasegate.reporting.figureview import FigureGroup, FigureView
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.heatmaps import heatmap
 from releasegate.reporting.numbers import MOST_TITLE, shortened
+from releasegate.reporting.spreads import spread
 from releasegate.reporting.standing import Scene, scene_of
 from releasegate.reporting.timelines import timeline
 from releasegate.reporting.tradeoffs import tradeoff
@@ -46,5 +56,9 @@ def _drawn(figure: Figure, scene: Scene, outputs: Path) -> FigureView | None:
             return timeline(figure, scene, outputs)
         case TableFigure():
             return value_table(figure, scene)
+        case CurveFigure():
+            return curve(figure, scene)
+        case SpreadFigure():
+            return spread(figure, scene)
         case _:
             assert_never(figure)

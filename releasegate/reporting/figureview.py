@@ -174,7 +174,91 @@ class ValueTable:
     hidden: int
 
 
-FigureView = Heatmap | Tradeoff | Timeline | ValueTable
+@dataclass(frozen=True)
+class Step:
+    """One point of a curve.
+
+    Attributes:
+        value: None where nothing was scored.
+        bounds: lower and upper end of its interval; None without one.
+    """
+
+    value: float | None
+    bounds: tuple[float, float] | None
+    text: str
+    interval: str
+    counted: str
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One line of a curve; None where no item has the value of the dimension."""
+
+    label: str
+    steps: tuple[Step | None, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Metrics along the values of a dimension.
+
+    Attributes:
+        columns: the values, rising.
+        domain: lowest and highest number of the axis.
+        means: whether the lines are means and not shares.
+    """
+
+    kind: Literal["curve"]
+    title: str
+    where: str
+    description: str
+    along: str
+    lines_title: str
+    unit: str
+    columns: tuple[str, ...]
+    domain: tuple[float, float]
+    means: bool
+    lines: tuple[Walk, ...]
+    hidden: int
+    hidden_columns: int
+
+
+@dataclass(frozen=True)
+class Lying:
+    """How the values of one metric lie.
+
+    Attributes:
+        heights: how many values lie in each of the bins of the spread, beside the fullest one.
+        marks: 5 %, 25 %, 50 %, 75 % and 95 % of the values lie at or below these; empty without values.
+    """
+
+    label: str
+    heights: tuple[float, ...]
+    marks: tuple[float, ...]
+    texts: tuple[str, ...]
+    counted: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The values of several metrics side by side.
+
+    Attributes:
+        domain: where the first bin begins and the last one ends.
+        cuts: thresholds that one of the metrics set, with their texts.
+    """
+
+    kind: Literal["spread"]
+    title: str
+    where: str
+    description: str
+    unit: str
+    domain: tuple[float, float]
+    rows: tuple[Lying, ...]
+    cuts: tuple[tuple[float, str], ...]
+
+
+FigureView = Heatmap | Tradeoff | Timeline | ValueTable | Curve | Spread
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Failed, Measured
-from releasegate.figures import HeatmapFigure, TimelineFigure
+from releasegate.figures import CurveFigure, HeatmapFigure, SpreadFigure, TimelineFigure
 from releasegate.plan import Plan
 from releasegate.records import digest_of_bytes
 from releasegate.reporting.concern import Concern, Rank, concern_of
@@ -121,6 +121,7 @@ class _Asked:
 
     Attributes:
         parts: dimensions along which items are tallied together, beside each by itself.
+        spread: metrics of which a figure shows how their values lie.
     """
 
     card: EvalCard
@@ -128,6 +129,7 @@ class _Asked:
     parts: tuple[tuple[str, ...], ...]
     dimension: str | None
     timelines: tuple[str, ...]
+    spread: frozenset[str]
 
 
 def gather(run: RunFolder, plan: Plan, decision: Decision | None = None) -> Gathered:
@@ -164,12 +166,14 @@ def _asked(card: EvalCard, plan: Plan, decision: Decision | None, cuts: Cuts) ->
     findings = list(findings_of(decision)) if decision is not None else []
     sets = [tuple(sorted(f.values)) for f in findings if f.values and f.metric.split("/")[0] == card.id]
     drawn = [tuple(sorted((f.rows, f.columns))) for f in card.figures or () if isinstance(f, HeatmapFigure)]
+    drawn += [tuple(sorted((f.along, f.by))) for f in card.figures or () if isinstance(f, CurveFigure) and f.by]
     return _Asked(
         card=card,
         concern=concern_of(plan.policy, card, cuts),
         parts=tuple(dict.fromkeys((*sets, *drawn))),
         dimension=main_dimension(card, findings),
         timelines=tuple(f.output for f in card.figures or () if isinstance(f, TimelineFigure)),
+        spread=frozenset(m for f in card.figures or () if isinstance(f, SpreadFigure) for m in f.metrics),
     )
 
 
@@ -236,7 +240,8 @@ def _count(found: Gathered, place: Place, sample: Measured | Failed, asked: _Ask
     for metric in metrics_of(sample):
         known, cut = asked.card.metrics.get(metric), found.cuts.get(f"{asked.card.id}/{metric}")
         for part in parts:
-            tally = found.tallies.setdefault((place, metric, part), Tally(asked.concern.lost_as_hit(metric)))
+            binned = not part and metric in asked.spread
+            tally = found.tallies.setdefault((place, metric, part), Tally(asked.concern.lost_as_hit(metric), binned))
             if isinstance(sample, Measured):
                 tally.score(sample.values[metric], known, cut)
             else:

@@ -59,7 +59,7 @@ def heatmap(figure: HeatmapFigure, scene: Scene) -> Heatmap | None:
 def _grid(figure: HeatmapFigure, scene: Scene) -> Grid:
     """By row and column, what was measured there on the gate's items; if they do not carry the metric, on calibration items."""
     metric = scene.card.metrics[figure.metric]
-    carried = metric.curve.positives if metric.curve is not None else figure.metric
+    carried = metric.rests_on or figure.metric
     found: Grid = {}
     for place in scene.places:
         for (where, name, part), _ in scene.gathered.tallies.items():

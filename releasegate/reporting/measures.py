@@ -76,7 +76,7 @@ def _measure(gathered: Gathered, place: Place, name: str, card: EvalCard, found:
 def slices(gathered: Gathered, place: Place, name: str, card: EvalCard) -> tuple[SliceView, ...]:
     """The slices of one metric, lowest value first where more is better, highest first where it is not."""
     metric = card.metrics[name]
-    carried = metric.curve.positives if metric.curve is not None else name
+    carried = metric.rests_on or name
     labels = {part[0] for p, m, part in gathered.tallies if (p, m) == (place, carried) and len(part) == 1}
     sign = 1 if metric.better == "higher" else -1
     found = {label: valued(gathered.tallies, place, card, name, (label,)) for label in labels}

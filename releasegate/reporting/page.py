@@ -13,8 +13,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from releasegate.errors import DocumentError, Problem
-from releasegate.reporting.figureview import Track, Tradeoff
+from releasegate.reporting.curve_chart import curve_chart
+from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
 from releasegate.reporting.forest import NARROW, WIDE, forest
+from releasegate.reporting.spread_chart import spread_chart
 from releasegate.reporting.track_chart import track_chart
 from releasegate.reporting.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.view import Chart, ReportView
@@ -67,21 +69,24 @@ def content_policy(style: str) -> str:
     )
 
 
+Drawable = Chart | Tradeoff | Track | Curve | Spread
+
+
 class _Drawer:
     """Draws charts for the templates."""
 
     def __init__(self, theme: Mapping[str, Any]) -> None:
         self._theme = theme
 
-    def wide(self, chart: Chart | Tradeoff | Track) -> Markup:
+    def wide(self, chart: Drawable) -> Markup:
         """For a desk."""
         return self._drawn(chart, WIDE)
 
-    def narrow(self, chart: Chart | Tradeoff | Track) -> Markup:
+    def narrow(self, chart: Drawable) -> Markup:
         """For a phone."""
         return self._drawn(chart, NARROW)
 
-    def _drawn(self, chart: Chart | Tradeoff | Track, width: int) -> Markup:
+    def _drawn(self, chart: Drawable, width: int) -> Markup:
         match chart:
             case Chart():
                 return forest(chart, width, self._theme)
@@ -89,6 +94,10 @@ class _Drawer:
                 return tradeoff_chart(chart, width, self._theme)
             case Track():
                 return track_chart(chart, width, self._theme)
+            case Curve():
+                return curve_chart(chart, width, self._theme)
+            case Spread():
+                return spread_chart(chart, width, self._theme)
             case _:
                 assert_never(chart)
 

@@ -51,8 +51,7 @@ class Scene:
 
     def high_is_bad(self, metric: str) -> bool:
         """Whether a high value speaks against the release."""
-        curve = self.card.metrics[metric].curve
-        return self.concern.hit_matters(curve.positives if curve is not None else metric)
+        return self.concern.hit_matters(self.card.metrics[metric].rests_on or metric)
 
     def cut(self, metric: str) -> Cut | None:
         """The frozen threshold of a metric."""

@@ -25,16 +25,19 @@ class Tally:
     Attributes:
         high_hurts: whether a high value speaks against the release; None to go by what the card calls better.
         scored, failed: items with a value, and without one.
-        total: sum of the values: of a bernoulli metric, its hits.
+        total, squares: sum of the values (of a bernoulli metric, its hits), and of their squares.
         error: the first failure.
         flagged: of scores with a frozen threshold, how many it flags, failed items apart; None without one.
+        binned: whether a histogram is kept of values that are no scores.
         bins: int64 [BINS], the histogram of scores; None of other metrics.
     """
 
     high_hurts: bool | None = None
+    binned: bool = False
     scored: int = 0
     failed: int = 0
     total: float = 0.0
+    squares: float = 0.0
     error: str = ""
     flagged: int | None = None
     bins: NDArray[np.int64] | None = None
@@ -48,9 +51,10 @@ class Tally:
         """
         self.scored += 1
         self.total += value
-        if metric is None or metric.type != "thresholded":
+        self.squares += value * value
+        if metric is None or not (self.binned or metric.type == "thresholded"):
             return
-        if cut is not None:
+        if cut is not None and metric.type == "thresholded":
             self.flagged = (self.flagged or 0) + cut.flags(value)
         if self.bins is None:
             self.bins = np.zeros(BINS, dtype=np.int64)

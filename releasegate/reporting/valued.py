@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from releasegate.evalcard import Curve, EvalCard, Metric
-from releasegate.intervals import clopper_pearson
+from releasegate.intervals import Bounds, clopper_pearson
 from releasegate.reporting.dimensions import Part
 from releasegate.reporting.gathering import Place
 from releasegate.reporting.numbers import NONE, plural, share
@@ -30,6 +30,7 @@ class Valued:
         counted: how many items it rests on.
         kind: what a value is called where it is no share of items: `score` or empty.
         n: items that it rests on; of an area, its positives.
+        bounds: `low` and `high` as numbers, where there are some.
     """
 
     value: float | None
@@ -39,13 +40,14 @@ class Valued:
     counted: str
     kind: str
     n: int
+    bounds: Bounds | None = None
 
 
 def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part) -> Valued | None:
     """The value of a metric in a part; None if no planned item of it carries the metric.
 
     A thresholded metric is the share of items that its frozen threshold flags; without one, its mean score. A metric with a
-    curve is the area under it.
+    curve is the area under it, and one with a quotient that of two sums.
     """
     metric = card.metrics[name]
     if metric.curve is not None:
@@ -53,6 +55,9 @@ def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part
         if ends[0] is None or ends[1] is None:
             return None
         return _area(ends[0], ends[1], card, metric.curve)
+    if metric.quotient is not None:
+        sums = [tallies.get((place, end, part)) for end in (metric.quotient.of, metric.quotient.by)]
+        return None if sums[0] is None or sums[1] is None else _quotient(sums[0], sums[1], metric)
     tally = tallies.get((place, name, part))
     return None if tally is None else of_tally(tally, metric)
 
@@ -73,7 +78,16 @@ def of_tally(tally: Tally, metric: Metric) -> Valued:
     bounds = clopper_pearson(hits, tally.n, TWO_SIDED)
     value = hits / tally.n
     counted = f"{hits} of {tally.n}{failed}"
-    return Valued(value, share(value), share(bounds.low), share(bounds.high), counted, kind, tally.n)
+    return Valued(value, share(value), share(bounds.low), share(bounds.high), counted, kind, tally.n, bounds)
+
+
+def _quotient(of: Tally, by: Tally, metric: Metric) -> Valued:
+    """One sum over another, of the items that have both; those that failed have neither."""
+    failed = of.said_of_failed(metric)
+    if not by.total:
+        return Valued(None, NONE, NONE, NONE, failed.removeprefix(", "), "", 0)
+    value = of.total / by.total
+    return Valued(value, share(value), NONE, NONE, f"{of.total:g} of {by.total:g}{failed}", "", of.scored)
 
 
 def area_of(positives: Tally, negatives: Tally, card: EvalCard, curve: Curve) -> Area | None:

@@ -111,7 +111,7 @@ class GateRepository:
         return {eval_id: self._card(eval_id) for eval_id in self.eval_ids()}
 
     def _card(self, eval_id: str) -> EvalCard:
-        from releasegate.evalcard import parse_card
+        from releasegate.cardcheck import parse_card
 
         path = self.root / "evals" / eval_id / "eval.yaml"
         located = parse_card(read_file(path, "eval card", "add it"), self.shown(path))

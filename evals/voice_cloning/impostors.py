@@ -1,0 +1,52 @@
+"""Strangers who set the threshold of false accepts: other people, recorded and coded as the person was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numpy.random import Generator
+
+from releasegate.errors import DocumentError, Problem
+
+from .. import voices
+from ..voices import Split, Voice
+
+SPLITS: tuple[Split, ...] = ("calibration", "real", "detector")
+"""Where their recordings come from: of no split that clones or persons are known by."""
+
+
+def strangers(people: Sequence[str], each: int, rng: Generator) -> dict[str, list[Voice]]:
+    """`each` recordings of strangers for every person, of the channel of that person; no recording serves for two.
+
+    The strangers of one person take turns, whoever has most recordings left, so that many voices are among them.
+
+    Args:
+        people: the persons, each with a recording in `prompt`.
+
+    Raises:
+        NotFound, DocumentError: as of `voices.clips`; or a channel has too few recordings.
+    """
+    dealt: dict[str, list[Voice]] = {}
+    channels = {speaker: voices.clips("prompt", speaker)[0].channel for speaker in people}
+    for channel in sorted(set(channels.values())):
+        here = [speaker for speaker in people if channels[speaker] == channel]
+        dealt |= _dealt(here, channel, each, rng)
+    return dealt
+
+
+def _dealt(people: Sequence[str], channel: str, each: int, rng: Generator) -> dict[str, list[Voice]]:
+    """The recordings of one channel, one to each person in turn."""
+    left: dict[str, list[Voice]] = {}
+    for voice in (voice for split in SPLITS for voice in voices.clips(split) if voice.channel == channel):
+        left.setdefault(voice.speaker, []).append(voice)
+    left = {name: [of[place] for place in rng.permutation(len(of))] for name, of in sorted(left.items())}
+    dealt: dict[str, list[Voice]] = {speaker: [] for speaker in people}
+    for _ in range(each):
+        for speaker in people:
+            most = max((name for name in left if name != speaker and left[name]), key=lambda n: len(left[n]), default=None)
+            if most is None:
+                what = f"{speaker} has {len(dealt[speaker])} recordings of strangers of channel {channel}, and the card asks for {each}"
+                fix = "list more for calibration, or lower `impostors` in the card's `params`"
+                raise DocumentError([Problem("voices.csv", what, fix)])
+            dealt[speaker].append(left[most].pop())
+    return dealt
