@@ -1,8 +1,8 @@
 """Clones for any eval: what is asked of a cloner, what it gave, and why something that it gave is no clone.
 
 A clone is asked for once, and whatever comes is what is measured: there is no second try, and nobody chooses. What a clone is
-depends on its own words, prompt and seed alone; that a cloner keeps to this is not taken on trust: the first clone of every batch is
-made once more, alone.
+depends on its own words, prompt and seed alone. That a cloner keeps to this is not taken on trust: the first clone of every
+batch is made once more, alone.
 """
 
 from __future__ import annotations
@@ -244,5 +244,7 @@ class _Cloner:
     @staticmethod
     def _judged(asked: _Asked, made: Made) -> Made:
         """The clone, if it is one to the ear."""
-        return made if isinstance(made, str) else fault(made, asked.said, asked.prompt) or made
-
+        if isinstance(made, str):
+            return made
+        why = fault(made, asked.said, asked.prompt)
+        return made if why is None else f"the clone {why}"

@@ -79,7 +79,9 @@ class Metric(Record):
     @property
     def rests_on(self) -> str | None:
         """The metric whose items it is worked out from; None if items carry it themselves."""
-        return self.curve.positives if self.curve is not None else self.quotient.of if self.quotient is not None else None
+        return (
+            self.curve.positives if self.curve is not None else self.quotient.of if self.quotient is not None else None
+        )
 
     @property
     def gated_range(self) -> tuple[float, float]:

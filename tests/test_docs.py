@@ -19,10 +19,10 @@ import pytest
 
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import Suite, parse_suite
+from releasegate.cardcheck import parse_card
 from releasegate.cli import COMMANDS, cli
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
-from releasegate.cardcheck import parse_card
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Done, Failed, Measured, Started
 from releasegate.inspection import Inspection

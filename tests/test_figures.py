@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from releasegate.errors import DocumentError
 from releasegate.cardcheck import parse_card
+from releasegate.errors import DocumentError
 from releasegate.evalcard import EvalCard
-from releasegate.figures import HeatmapFigure, TableFigure, TimelineFigure, TradeoffFigure
+from releasegate.figures import (
+    CurveFigure,
+    HeatmapFigure,
+    SpreadFigure,
+    TableFigure,
+    TimelineFigure,
+    TradeoffFigure,
+)
 
 HEAD = """\
 schema: releasegate/eval/v1
@@ -22,6 +29,8 @@ metrics:
   fpr: {title: Flagged, type: thresholded, unit: score, range: [0, 1], better: higher, threshold: {negatives: clean, rate: 0.1}}
   wide: {title: Wide, type: thresholded, unit: score, range: [0, 9], better: higher, threshold: {negatives: clean, rate: 0.1}}
   clean: {title: Clean, type: report_only, unit: score, range: [0, 1], better: higher}
+  loud: {title: Loud, type: report_only, unit: dB, range: [-90, 9], better: higher}
+  part: {title: Part, type: report_only, unit: share, range: [0, 1], better: higher, quotient: {of: wide, by: clean}}
 """
 AUC = "  auc: {title: Area, type: report_only, unit: s, range: [0, 1], better: higher, curve: {positives: tpr, negatives: %s}}\n"
 
@@ -40,9 +49,12 @@ def test_every_kind_of_figure_is_read() -> None:
         "  - {kind: tradeoff, positives: tpr, negatives: fpr}\n"
         "  - {kind: timeline, output: timeline}\n"
         "  - {kind: table, rows: attack, columns: [tpr, auc]}\n"
+        "  - {kind: curve, metrics: [tpr, auc], along: strength}\n"
+        "  - {kind: curve, metrics: [tpr], along: strength, by: attack}\n"
+        "  - {kind: spread, metrics: [tpr, fpr, clean]}\n"
     )
     card = parse_card(HEAD + text, "eval.yaml").record
-    kinds = (HeatmapFigure, TradeoffFigure, TimelineFigure, TableFigure)
+    kinds = (HeatmapFigure, TradeoffFigure, TimelineFigure, TableFigure, CurveFigure, CurveFigure, SpreadFigure)
     assert tuple(type(figure) for figure in card.figures or ()) == kinds
     assert EvalCard.from_text(card.text()) == card
 
@@ -67,7 +79,25 @@ def test_a_card_without_figures_or_curve_keeps_its_digest() -> None:
         ("{kind: table, rows: attack, columns: [tpr, gone]}", "figures.0.columns: no metric 'gone'"),
         ("{kind: table, rows: attack, columns: []}", "figures.0.columns: must not be empty"),
         ("{kind: table, rows: attack, columns: [tpr], sort: up}", "figures.0.sort: unknown key"),
-        ("{kind: pie, rows: attack}", 'figures.0: kind: must be one of heatmap, tradeoff, timeline, table; got "pie"'),
+        ("{kind: curve, metrics: [gone], along: strength}", "figures.0.metrics: no metric 'gone'"),
+        ("{kind: curve, metrics: [tpr], along: ink}", "figures.0.along: no dimension 'ink'"),
+        ("{kind: curve, metrics: [tpr], along: strength, by: ink}", "figures.0.by: no dimension 'ink'"),
+        ("{kind: curve, metrics: [tpr], along: strength, by: strength}", "figures.0.by: is the dimension that is walked along"),
+        (
+            "{kind: curve, metrics: [tpr, fpr], along: strength, by: attack}",
+            "figures.0.metrics: `by` draws the lines of one metric",
+        ),
+        ("{kind: curve, metrics: [tpr, tpr], along: strength}", "figures.0.metrics: names a metric twice"),
+        ("{kind: curve, metrics: [tpr, loud], along: strength}", "figures.0.metrics: have different ranges"),
+        ("{kind: curve, metrics: [], along: strength}", "figures.0.metrics: must not be empty"),
+        ("{kind: spread, metrics: [tpr, gone]}", "figures.0.metrics: no metric 'gone'"),
+        ("{kind: spread, metrics: [tpr, tpr]}", "figures.0.metrics: names a metric twice"),
+        ("{kind: spread, metrics: [tpr, wide]}", "figures.0.metrics: have different ranges"),
+        ("{kind: spread, metrics: [tpr, part]}", "figures.0.metrics: no item carries part"),
+        (
+            "{kind: pie, rows: attack}",
+            'figures.0: kind: must be one of heatmap, tradeoff, timeline, table, curve, spread; got "pie"',
+        ),
         ("{rows: attack}", "figures.0: kind: missing"),
     ],
 )  # fmt: skip
@@ -147,3 +177,21 @@ def test_a_curve_or_a_trade_off_of_two_thresholds_is_refused_whatever_negatives_
 def test_thresholds_of_known_rates_and_equal_frozen_ones_stand_beside_each_other() -> None:
     text = MARKED + metric("strict", "{negatives: clean, rate: 0.01}") + metric("found", ONE) + metric("flagged", ONE)
     assert parse_card(HEAD + text, "eval.yaml").record.metrics["strict"].threshold is not None
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("{type: report_only, quotient: {of: gone, by: clean}}", "quotient.of: no metric 'gone'"),
+        ("{type: report_only, quotient: {of: clean, by: part}}", "quotient.by: is carried by no item"),
+        ("{type: report_only, quotient: {of: clean, by: loud}}", "quotient.by: may be negative"),
+        ("{type: bounded_mean, quotient: {of: clean, by: wide}}", "quotient: only a report_only metric is a quotient of sums"),
+        (
+            "{type: report_only, quotient: {of: clean, by: wide}, curve: {positives: tpr, negatives: fpr}}",
+            "quotient: is the area under a curve already",
+        ),
+    ],
+)  # fmt: skip
+def test_a_quotient_of_anything_but_two_counts_is_refused(metric: str, what: str) -> None:
+    line = "  share: " + metric.replace("{type", "{title: T, unit: s, range: [0, 1], better: higher, type", 1) + "\n"
+    assert problems(line) == [f"metrics.share.{what}"]

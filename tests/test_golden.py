@@ -16,9 +16,9 @@ import pytest
 
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
+from releasegate.cardcheck import parse_card
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
-from releasegate.cardcheck import parse_card
 from releasegate.plan import Plan
 from releasegate.policy import parse_policy
 from releasegate.policytest import parse_policy_test

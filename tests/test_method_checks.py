@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from releasegate.errors import DocumentError
 from releasegate.cardcheck import parse_card
+from releasegate.errors import DocumentError
 from releasegate.evalcard import EvalCard
 from releasegate.policy import parse_policy
 from releasegate.policycheck import Surroundings, problems

@@ -121,13 +121,19 @@ def _sounds(item: Item, clip: Made, tools: Tools) -> dict[str, str]:
     if not item.content["keep"] or isinstance(clip, str):
         return {}
     prompt = item.content["request"].prompt()
-    return {name: tools.write(encode_flac(audio, RATE), "flac") for name, audio in (("prompt", prompt), ("clone", clip))}
+    return {
+        name: tools.write(encode_flac(audio, RATE), "flac") for name, audio in (("prompt", prompt), ("clone", clip))
+    }
 
 
 def _of_request(item: Item) -> dict[str, str]:
     """What a clone was made from, in words."""
     request: Request = item.content["request"]
-    return {"said": request.words.text, "words_of": request.words.speaker, "prompt_begins_with": _name(request.prompts[0])}
+    return {
+        "said": request.words.text,
+        "words_of": request.words.speaker,
+        "prompt_begins_with": _name(request.prompts[0]),
+    }
 
 
 def _name(voice: voices.Voice) -> str:

@@ -43,9 +43,12 @@ def _dealt(people: Sequence[str], channel: str, each: int, rng: Generator) -> di
     dealt: dict[str, list[Voice]] = {speaker: [] for speaker in people}
     for _ in range(each):
         for speaker in people:
-            most = max((name for name in left if name != speaker and left[name]), key=lambda n: len(left[n]), default=None)
+            most = max(
+                (name for name in left if name != speaker and left[name]), key=lambda n: len(left[n]), default=None
+            )
             if most is None:
-                what = f"{speaker} has {len(dealt[speaker])} recordings of strangers of channel {channel}, and the card asks for {each}"
+                has = f"{len(dealt[speaker])} recordings of strangers of channel {channel}"
+                what = f"{speaker} has {has}, and the card asks for {each}"
                 fix = "list more for calibration, or lower `impostors` in the card's `params`"
                 raise DocumentError([Problem("voices.csv", what, fix)])
             dealt[speaker].append(left[most].pop())

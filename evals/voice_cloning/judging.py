@@ -63,7 +63,10 @@ class Judge:
         ]
 
     def _found(
-        self, asked: Asked, similarity: dict[str, float] | str, heard: tuple[str | NotScorable, float | NotScorable] | None
+        self,
+        asked: Asked,
+        similarity: dict[str, float] | str,
+        heard: tuple[str | NotScorable, float | NotScorable] | None,
     ) -> Found | str:
         if isinstance(similarity, str):
             return similarity
@@ -71,7 +74,11 @@ class Judge:
         detail: dict[str, str] = {}
         for name, value in similarity.items():
             floor = float(self._params["similar"][name])
-            values |= {f"false_accept_{name}": value, f"similarity_{name}": value, f"similar_{name}": float(value >= floor)}
+            values |= {
+                f"false_accept_{name}": value,
+                f"similarity_{name}": value,
+                f"similar_{name}": float(value >= floor),
+            }
             detail[f"similarity_{name}"] = f"{value:.3f}"
         if heard is None:
             return values, detail
@@ -88,7 +95,12 @@ class Judge:
             "dnsmos": round(mos, PLACES),
             "natural": float(mos >= float(self._params["natural"])),
         }
-        return values, {**detail, "heard": normalised(text), "words": f"{wrong} of {said} wrong", "dnsmos": f"{mos:.2f}"}
+        return values, {
+            **detail,
+            "heard": normalised(text),
+            "words": f"{wrong} of {said} wrong",
+            "dnsmos": f"{mos:.2f}",
+        }
 
     def _similar(self, clips: Sequence[Tensor], speakers: Sequence[str]) -> list[dict[str, float] | str]:
         """The cosine of each clip with what a verifier knows its person by, for every encoder."""

@@ -59,9 +59,9 @@ def stopped_early(bench: Bench) -> tuple[SettledEval, ...]:
 def may_stop(policy: Policy, plan: Plan, measurement: Measurement) -> bool:
     """Whether a measurement may end before its last item.
 
-    Not where the card wants all items; not calibration, which says how good an instrument is, and not the baseline of what a strip must keep: the stripped
-    checkpoint is compared with it item by item. Nor where a claim about new clusters is judged: each is one number, which
-    wants all of its items.
+    Not where the card wants all items; not calibration, which says how good an instrument is; and not the baseline of what a
+    strip must keep: the stripped checkpoint is compared with it item by item. Nor where a claim about new clusters is judged:
+    each is one number, which wants all of its items.
     """
     judged = list(_judged_on(policy, plan, measurement))
     if measurement.role != "gate" or not judged or plan.cards[measurement.eval].items.whole:

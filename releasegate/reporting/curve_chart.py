@@ -29,25 +29,28 @@ def curve_chart(view: Curve, width: int, theme: Mapping[str, Any]) -> Markup:
     """
     import altair
 
-    names = [f"{i + 1}. {visible(column)}" for i, column in enumerate(view.columns)]
     x = altair.X(
         "place:O",
-        scale=altair.Scale(domain=list(range(len(names)))),
+        scale=altair.Scale(domain=list(range(len(view.columns)))),
         axis=altair.Axis(title=_short(view.along), labels=False, ticks=False, titlePadding=26),
     )
     scale = altair.Scale(domain=list(view.domain), nice=False, zero=False)
-    y = altair.Y("value:Q", scale=scale, axis=altair.Axis(title=_short(view.unit), tickCount=5, titleAnchor="end"))
-    parts = [_names(altair, view, x)]
+    axis = altair.Axis(title=_short(view.unit), tickCount=5, titleAnchor="end")
+
+    def y(field: str) -> Any:
+        return altair.Y(f"{field}:Q", scale=scale, axis=axis)
+
+    height = 300 if width == WIDE else 240
+    parts = [_names(altair, view, x, height)]
     parts += [part for i, line in enumerate(view.lines) for part in _line(altair, i, line, view, x, y)]
-    size = {"width": width - 90, "height": 300 if width == WIDE else 240}
-    return drawn(altair.layer(*parts).properties(**size), view.description, theme)
+    return drawn(altair.layer(*parts).properties(width=width - 90, height=height), view.description, theme)
 
 
-def _names(altair: Any, view: Curve, x: Any) -> Any:
+def _names(altair: Any, view: Curve, x: Any, height: int) -> Any:
     """The values of the dimension below the axis: as marks, since labels of an axis are written by an expression."""
     rows = [{"place": i, "name": _short(column)} for i, column in enumerate(view.columns)]
     written = altair.Chart(altair.Data(values=rows)).mark_text(dy=14, color=sentinel("ink"), fontSize=11)
-    return written.encode(x=x, y=altair.value(300), text="name:N")
+    return written.encode(x=x, y=altair.value(height), text="name:N")
 
 
 def _line(altair: Any, number: int, line: Walk, view: Curve, x: Any, y: Any) -> list[Any]:
@@ -70,10 +73,10 @@ def _line(altair: Any, number: int, line: Walk, view: Curve, x: Any, y: Any) -> 
     last = altair.Chart(altair.Data(values=rows[-1:])).encode(x=x)
     end = last.mark_text(dx=9, dy=-9, color=sentinel("ink"), fontWeight="bold", **aside)
     return [
-        path.encode(y=y),
-        span.encode(y=altair.Y("low:Q", scale=y.scale, axis=y.axis), y2="high:Q"),
-        dot.encode(y=y),
-        end.encode(y=y, text="name:N"),
+        path.encode(y=y("value")),
+        span.encode(y=y("low"), y2="high:Q"),
+        dot.encode(y=y("value")),
+        end.encode(y=y("value"), text="name:N"),
     ]
 
 

@@ -69,33 +69,33 @@ def _values(figure: CurveFigure, scene: Scene, dimension: str) -> list[str]:
     found = {
         part[0][1]
         for place, metric, part in scene.gathered.tallies
-        if place == scene.gate and metric in carried and len(part) == 1 and part[0][0] == dimension
+        if place in scene.places and metric in carried and len(part) == 1 and part[0][0] == dimension
     }
     return sorted(found, key=natural)
 
 
-def _steps(
-    scene: Scene, metric: str, along: str, columns: list[str], fixed: dict[str, str]
-) -> tuple[Step | None, ...]:
+def _steps(scene: Scene, metric: str, along: str, columns: list[str], fixed: dict[str, str]) -> tuple[Step | None, ...]:
     labels = ({along: column, **fixed} for column in columns)
     return tuple(_step(scene, metric, part_of(of, of)) for of in labels)
 
 
 def _step(scene: Scene, name: str, part: Part) -> Step | None:
-    found = valued(scene.gathered.tallies, scene.gate, scene.card, name, part)
+    """On the gate's items; if they do not carry the metric, on calibration items."""
+    tallies = scene.gathered.tallies
+    place = next((p for p in scene.places if valued(tallies, p, scene.card, name, part) is not None), scene.gate)
+    found = valued(tallies, place, scene.card, name, part)
     if found is None:
         return None
-    bounds = _bounds(scene, name, part, found)
+    tally = tallies.get((place, name, part))
+    bounds = _bounds(scene.card.metrics[name], tally, found)
     interval = "" if bounds is None else "–".join(share(end) for end in bounds)
     return Step(found.value, bounds, found.text, interval, found.counted)
 
 
-def _bounds(scene: Scene, name: str, part: Part, found: Valued) -> tuple[float, float] | None:
+def _bounds(metric: Metric, tally: Tally | None, found: Valued) -> tuple[float, float] | None:
     """A 95 % interval: exact of a share, by Student's t of a mean of values that were measured."""
     if found.bounds is not None:
         return found.bounds.low, found.bounds.high
-    metric = scene.card.metrics[name]
-    tally = scene.gathered.tallies.get((scene.gate, name, part))
     return None if tally is None or metric.rests_on is not None else mean_interval(tally, metric)
 
 
@@ -152,4 +152,3 @@ def _domain(scene: Scene, figure: CurveFigure, lines: tuple[Walk, ...]) -> tuple
 def _said(line: Walk, columns: list[str]) -> str:
     steps = (f"{column} {step.text}" for column, step in zip(columns, line.steps, strict=True) if step is not None)
     return f"{line.label}: {', '.join(steps)}."
-

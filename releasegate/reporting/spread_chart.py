@@ -27,6 +27,10 @@ def spread_chart(view: Spread, width: int, theme: Mapping[str, Any]) -> Markup:
     """
     import altair
 
+    return drawn(_layers(altair, view, width), view.description, theme)
+
+
+def _layers(altair: Any, view: Spread, width: int) -> Any:
     rows = len(view.rows)
     x = {"scale": altair.Scale(domain=list(view.domain), nice=False, zero=False)}
     axis = altair.Axis(title=visible(view.unit), tickCount=5, titleAnchor="start")
@@ -39,12 +43,10 @@ def spread_chart(view: Spread, width: int, theme: Mapping[str, Any]) -> Markup:
             color=sentinel("limit"), strokeWidth=2, strokeDash=[6, 3]
         )
         parts.append(rule.encode(x=altair.X("at:Q", **x)))
-    return drawn(altair.layer(*parts).properties(width=width - 40, height=ROW * rows), view.description, theme)
+    return altair.layer(*parts).properties(width=width - 40, height=ROW * rows)
 
 
-def _hill(
-    altair: Any, base: int, row: Lying, view: Spread, x: Mapping[str, Any], y: Any, letters: int
-) -> list[Any]:
+def _hill(altair: Any, base: int, row: Lying, view: Spread, x: Mapping[str, Any], y: Any, letters: int) -> list[Any]:
     """One metric, from its base line upwards."""
     label = visible(row.label)
     short = label if len(label) <= letters else label[: letters - 1] + "…"
@@ -60,16 +62,30 @@ def _hill(
     outline = [{"x": low, "y": base + 0.18, "to": base + 0.18}]
     for i, height in enumerate(row.heights):
         top = base + 0.18 + HILL * height
-        outline += [{"x": low + i * step, "y": base + 0.18, "to": top}, {"x": low + (i + 1) * step, "y": base + 0.18, "to": top}]
+        outline += [
+            {"x": low + i * step, "y": base + 0.18, "to": top},
+            {"x": low + (i + 1) * step, "y": base + 0.18, "to": top},
+        ]
     area = altair.Chart(altair.Data(values=outline)).mark_area(
         color=sentinel("muted"), opacity=0.35, line={"color": sentinel("muted"), "strokeWidth": 1}
     )
-    span = [{"y": base + 0.09, "a": row.marks[0], "b": row.marks[4], "c": row.marks[1], "d": row.marks[3], "m": row.marks[2]}]
+    span = [
+        {
+            "y": base + 0.09,
+            "a": row.marks[0],
+            "b": row.marks[4],
+            "c": row.marks[1],
+            "d": row.marks[3],
+            "m": row.marks[2],
+        }
+    ]
     below = altair.Chart(altair.Data(values=span)).encode(y=altair.Y("y:Q", **vertical))
     return [
         *made,
         area.encode(x=altair.X("x:Q", **x), y=altair.Y("y:Q", **vertical), y2="to:Q"),
         below.mark_rule(color=sentinel("ink"), strokeWidth=1.5).encode(x=altair.X("a:Q", **x), x2="b:Q"),
         below.mark_rule(color=sentinel("ink"), strokeWidth=5).encode(x=altair.X("c:Q", **x), x2="d:Q"),
-        below.mark_point(color=sentinel("ink"), fill=sentinel("page"), opacity=1, size=60).encode(x=altair.X("m:Q", **x)),
+        below.mark_point(color=sentinel("ink"), fill=sentinel("page"), opacity=1, size=60).encode(
+            x=altair.X("m:Q", **x)
+        ),
     ]
