@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 class Area(NamedTuple):
-    """An area under the curve.
+    """An area under the curve, or where it meets the line of equal errors.
 
     Attributes:
         value: in [0, 1]; 0.5 tells nothing apart.
@@ -40,6 +40,29 @@ def area_under(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> Ar
     above = positives.sum() - np.cumsum(positives)  # [bins], positives in higher bins
     tied = float((positives.astype(float) * negatives).sum()) / 2
     return Area((float((negatives.astype(float) * above).sum()) + tied) / pairs, tied / pairs)
+
+
+def equal_error_rate(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> Area | None:
+    """The rate of misses and of false alarms where the two are equal; None without items of both kinds.
+
+    Between two thresholds the curve is a straight line.
+
+    Args:
+        positives, negatives: as of `area_under`.
+
+    >>> equal_error_rate(np.array([1, 0, 3]), np.array([2, 2, 0]))
+    Area(value=0.25, slack=0.0)
+    """
+    if not positives.sum() or not negatives.sum():
+        return None
+    alarms, found = (np.concatenate([[0], np.cumsum(counts[::-1])]) / counts.sum() for counts in (negatives, positives))
+    after = int(np.argmax(alarms + found >= 1))  # 0 flagged of both at first, all of both at last
+    before = max(after - 1, 0)
+    rise = alarms[after] + found[after] - alarms[before] - found[before]
+    share = (1 - alarms[before] - found[before]) / rise if rise else 0.0
+    value = float(alarms[before] + share * (alarms[after] - alarms[before]))
+    least, most = max(alarms[before], 1 - found[after]), min(alarms[after], 1 - found[before])
+    return Area(value, float(max(value - least, most - value, 0.0)))
 
 
 def curve_of(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from releasegate.evalcard import Metric
-from releasegate.reporting.roc import area_under, curve_of
+from releasegate.reporting.roc import area_under, curve_of, equal_error_rate
 from releasegate.reporting.tallying import BINS, Tally
 
 SCORE = Metric(title="Found", type="thresholded", unit="score", range=(-2.0, 3.0), better="higher")
@@ -92,3 +92,41 @@ def test_each_point_of_a_curve_is_what_its_threshold_flags() -> None:
     for false, true, cut in curve_of(histogram(positives), histogram(negatives), SCORE.range):
         assert true == sum(p >= cut - 1e-9 for p in positives) / 4
         assert false == sum(n >= cut - 1e-9 for n in negatives) / 3
+
+
+def errors_by_definition(positives: list[float], negatives: list[float]) -> float:
+    """Where misses equal false alarms, on straight lines between what every score gives as a threshold."""
+    points = [(0.0, 1.0)]
+    for cut in sorted({*positives, *negatives}, reverse=True):
+        alarms = sum(score >= cut for score in negatives) / len(negatives)
+        points.append((alarms, sum(score < cut for score in positives) / len(positives)))
+    for (a0, m0), (a1, m1) in pairwise(points):
+        if a1 >= m1:
+            return a0 + (m0 - a0) / (m0 - a0 + a1 - m1) * (a1 - a0)
+    raise AssertionError("at the last threshold all are flagged")
+
+
+@given(scores, scores)
+def test_the_equal_error_rate_differs_from_its_definition_by_its_slack_at_most(
+    positives: list[float], negatives: list[float]
+) -> None:
+    found = equal_error_rate(histogram(positives), histogram(negatives))
+    assert found is not None
+    assert abs(found.value - errors_by_definition(positives, negatives)) <= found.slack + 1e-9
+    assert 0 <= found.value <= 1
+
+
+def test_a_detector_that_says_the_same_of_everything_errs_half_of_the_time() -> None:
+    found = equal_error_rate(histogram([0.5] * 3), histogram([0.5] * 7))
+    assert found is not None
+    assert (found.value, found.slack) == (0.5, 0.5)
+
+
+def test_kinds_that_are_told_apart_have_no_equal_errors_and_swapped_ones_have_nothing_else() -> None:
+    low, high = histogram([0.0, 0.1]), histogram([0.9])
+    assert equal_error_rate(high, low) == (0.0, 0.0)
+    assert equal_error_rate(low, high) == (1.0, 0.0)
+
+
+def test_one_kind_alone_has_no_equal_error_rate() -> None:
+    assert equal_error_rate(histogram([0.2]), np.zeros(BINS, np.int64)) is None
