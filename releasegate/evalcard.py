@@ -32,12 +32,14 @@ class Threshold(Record):
 
 
 class Curve(Record):
-    """The scores that a metric is the area of: as one threshold after the other flags more of both."""
+    """The scores that a metric is of: as one threshold after the other flags more of both."""
 
     positives: Identifier
     """The thresholded metric of the items that are to be flagged."""
     negatives: Identifier
     """That of the items that are not; on the same scale."""
+    equal_errors: bool | None = None
+    """Whether the metric is the rate of misses and false alarms where the two are equal; else it is the area under the curve."""
 
 
 class Quotient(Record):

@@ -10,11 +10,12 @@ from typing import Any
 from numpy.random import Generator
 
 from releasegate.attacks import Attack
+from releasegate.errors import DocumentError, Problem
 from releasegate.evidence import Item
 
 from ..cloning import Request
-from ..voice_routes import ROUTES, Route
-from ..voices import Split, Voice, by_speaker
+from ..voice_routes import ROUTES
+from ..voices import Split, Voice, by_speaker, clips
 from ..watermark_items import read_suite
 
 SUITE = Path(__file__).with_name("suite.yaml")
@@ -65,15 +66,15 @@ class Made:
     seed: int
 
 
-def gate_items(splits: Splits, params: Mapping[str, Any], clips: Mapping[str, int], rng: Generator) -> list[Item]:
+def gate_items(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int], rng: Generator) -> list[Item]:
     """Every recording and every clone, through every codec."""
-    return [*recordings(splits, "fpr", int(clips["real"]), rng), *clones(splits, params, clips, rng)]
+    return [*recordings(splits, "fpr", int(counts["real"]), rng), *clones(splits, params, counts, rng)]
 
 
 def recordings(splits: Splits, metric: str, each: int, rng: Generator) -> list[Item]:
     """`each` recordings of each person through every codec: what is not to be flagged."""
     made = []
-    for speaker, pool in by_speaker(splits.real, each).items():
+    for speaker, pool in _pools(splits.real, each).items():
         for number, place in enumerate(rng.permutation(len(pool))[:each]):
             keep = number < KEPT_CLIPS
             content = {"recording": pool[place], "keep": keep}
@@ -81,42 +82,48 @@ def recordings(splits: Splits, metric: str, each: int, rng: Generator) -> list[I
     return made
 
 
-def clones(splits: Splits, params: Mapping[str, Any], clips: Mapping[str, int], rng: Generator) -> list[Item]:
+def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int], rng: Generator) -> list[Item]:
     """Clones of each person by the model under test and by each route, through every codec: what is to be flagged."""
     made = []
-    measured = by_speaker("real", 1)
-    most = max(int(clips["subject"]), int(clips["routes"]))
+    most = max(int(counts["subject"]), int(counts["routes"]))
     said = [voice for pool in by_speaker(splits.said, 1).values() for voice in pool]
-    for speaker in measured:
+    prompting, owned, known = (_pools(split, 1) for split in (splits.prompt, splits.own, KNOWN_BY))
+    for speaker in prompting:
         words = [said[place] for place in _cycled(rng.permutation(len(said)), most)]
-        prompts = by_speaker(splits.prompt, 1)[speaker]
+        prompts = prompting[speaker]
         order = rng.permutation(len(prompts))
         group = tuple(
             Request(words[number], _from(prompts, order, number), float(params["prompt_seconds"]), _seed(rng))
-            for number in range(int(clips["subject"]))
+            for number in range(int(counts["subject"]))
         )
         for number, request in enumerate(group):
             content = {"request": request, "group": group, "keep": number < KEPT_CLIPS}
             made += _through({"route": SUBJECT, "speaker": speaker}, content)
-        own = by_speaker(splits.own, 1)[speaker]
-        person = tuple(by_speaker(KNOWN_BY, 1)[speaker])
+        own, person = owned[speaker], tuple(known[speaker])
         for route in ROUTES.values():
-            for number in range(int(clips["routes"])):
+            for number in range(int(counts["routes"])):
                 voice = own[number % len(own)] if route.anew else words[number]
                 content = {"made": Made(route.name, voice, person, _seed(rng)), "keep": number < KEPT_CLIPS}
                 made += _through({"route": route.name, "speaker": speaker}, content)
     return made
 
 
-def scores(made: list[Item], metric: str) -> list[Item]:
-    """The same items under another metric."""
-    return [Item((metric,), item.labels, item.content) for item in made]
+def _pools(split: Split, least: int) -> dict[str, list[Voice]]:
+    """The recordings of one split of each person who is measured, who are those with recordings in `real`.
 
-
-def route_of(item: Item) -> Route | None:
-    """The route that made what an item is about; None of the model under test and of recordings."""
-    made: Made | None = item.content.get("made")
-    return None if made is None else ROUTES[made.route]
+    Raises:
+        DocumentError: somebody has fewer than `least`.
+    """
+    pools = {speaker: clips(split, speaker) for speaker in by_speaker("real", 1)}
+    fix = f"list {least} of each person, or lower the numbers of clips in the card's `params`"
+    problems = [
+        Problem("voices.csv", f"{speaker} has {len(pool)} recordings for {split}, and the card asks for {least}", fix)
+        for speaker, pool in pools.items()
+        if len(pool) < least
+    ]
+    if problems:
+        raise DocumentError(problems)
+    return pools
 
 
 def _through(labels: Mapping[str, str], content: Mapping[str, Any]) -> Iterator[Item]:

@@ -56,7 +56,7 @@ def train(heard: Sequence[Sound], rng: Generator, steps: int = STEPS) -> Detecto
         loss.backward()
         optimiser.step()
         schedule.step()
-        lost += (float(loss) - lost) / min(step + 1, 50)
+        lost += (float(loss.detach()) - lost) / min(step + 1, 50)
         if step % 50 == 49:
             LOG.info("step %d of %d: loss %.3f", step + 1, steps, lost)
     return detector.eval()

@@ -10,7 +10,7 @@ from releasegate.intervals import Bounds, clopper_pearson
 from releasegate.reporting.dimensions import Part
 from releasegate.reporting.gathering import Place
 from releasegate.reporting.numbers import NONE, plural, share
-from releasegate.reporting.roc import Area, area_under
+from releasegate.reporting.roc import Area, area_under, equal_error_rate
 from releasegate.reporting.tallying import Tally
 
 TWO_SIDED = 0.025
@@ -47,14 +47,13 @@ def valued(tallies: Tallies, place: Place, card: EvalCard, name: str, part: Part
     """The value of a metric in a part; None if no planned item of it carries the metric.
 
     A thresholded metric is the share of items that its frozen threshold flags; without one, its mean score. A metric with a
-    curve is the area under it, and one with a quotient that of two sums.
+    curve is the area under it or its equal errors, and one with a quotient that of two sums.
     """
     metric = card.metrics[name]
     if metric.curve is not None:
-        ends = [tallies.get((place, end, part)) for end in (metric.curve.positives, metric.curve.negatives)]
-        if ends[0] is None or ends[1] is None:
-            return None
-        return _area(ends[0], ends[1], card, metric.curve)
+        positives = tallies.get((place, metric.curve.positives, part))
+        negatives = tallies.get((place, metric.curve.negatives, _carried(tallies, place, metric.curve.negatives, part)))
+        return None if positives is None or negatives is None else _area(positives, negatives, card, metric.curve)
     if metric.quotient is not None:
         sums = [tallies.get((place, end, part)) for end in (metric.quotient.of, metric.quotient.by)]
         return None if sums[0] is None or sums[1] is None else _quotient(sums[0], sums[1], metric)
@@ -90,13 +89,27 @@ def _quotient(of: Tally, by: Tally, metric: Metric) -> Valued:
     return Valued(value, share(value), NONE, NONE, f"{of.total:g} of {by.total:g}{failed}", "", of.scored)
 
 
+def _carried(tallies: Tallies, place: Place, name: str, part: Part) -> Part:
+    """A part without the dimensions that no item with the metric has.
+
+    By route to a clone, say: recordings have none, so clones by each route are held against all of them.
+    """
+    dimensions = {label[0] for where, metric, labels in tallies if (where, metric) == (place, name) for label in labels}
+    return tuple(label for label in part if label[0] in dimensions)
+
+
 def area_of(positives: Tally, negatives: Tally, card: EvalCard, curve: Curve) -> Area | None:
-    """The area under the curve, where failed items rank as those that are told apart worst; None without items of a kind."""
+    """The area under the curve, or its equal errors; failed items rank as those that are told apart worst.
+
+    None without items of a kind.
+    """
     bins = [
         tally.histogram(card.metrics[name])
         for tally, name in ((positives, curve.positives), (negatives, curve.negatives))
     ]
-    return area_under(bins[0], bins[1]) if bins[0] is not None and bins[1] is not None else None
+    if bins[0] is None or bins[1] is None:
+        return None
+    return (equal_error_rate if curve.equal_errors else area_under)(bins[0], bins[1])
 
 
 def _area(positives: Tally, negatives: Tally, card: EvalCard, curve: Curve) -> Valued:

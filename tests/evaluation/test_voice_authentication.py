@@ -153,14 +153,14 @@ def test_each_clip_has_a_score_and_the_first_of_each_kind_a_sound(bench: Bench) 
         assert isinstance(reading, Reading), reading
         assert 0 <= reading.values[item.metrics[0]] <= 1
         assert bool(reading.outputs) == item.content["keep"]
-    assert subject.batches == [2, 1, 1, 1] * 2  # two and one of a person, the first of each once more, alone
+    assert subject.batches == [2, 1, 1] * 2  # two and one of a person, the first of each once more, alone
     assert set(bench.written) == {"flac"}
 
 
 def test_a_clip_scores_the_same_alone_and_with_the_others(bench: Bench) -> None:
     subject = Higher()
     items = [item for item in bench.items() if item.labels["codec"] in ("none", "gsm")]
-    together = dict((item.number, reading) for item, reading in bench.measured(subject, items))
+    together = {item.number: reading for item, reading in bench.measured(subject, items)}
     for item in items[::7]:
         ((_, alone),) = bench.measured(Higher(), [item])
         assert alone == together[item.number]
@@ -207,5 +207,9 @@ def test_the_card_plans_as_many_items_as_the_shipped_list_gives() -> None:
     root = Path(__file__).parents[2]
     harness: Any = import_file(root / "evals" / "voice_authentication" / "harness.py")
     card = GateRepository(root).read_eval("voice_authentication").card
-    for role, count in (("items", card.items.n), ("rehearsal", card.items.rehearsal), ("calibration", card.items.calibration)):
+    for role, count in (
+        ("items", card.items.n),
+        ("rehearsal", card.items.rehearsal),
+        ("calibration", card.items.calibration),
+    ):
         assert len(getattr(harness, role)(card.params, np.random.default_rng(0))) == count
