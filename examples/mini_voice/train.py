@@ -49,7 +49,7 @@ SIZES: dict[str, Any] = {
 
 def make_config() -> dict[str, Any]:
     """What `config.json` says."""
-    return SIZES | {"watermark": frozen.watermark()[0]}
+    return SIZES | {"watermark": frozen.watermark()}
 
 
 class Trainer:
