@@ -14,7 +14,7 @@ from releasegate.checkpoint.layouts import find_form, is_program
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.checkpoint.weights import Place, read_stored, read_weights
-from releasegate.errors import CodeRequested, ForeignFile
+from releasegate.errors import CheckpointError, CodeRequested, ForeignFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def read_contents(
     foreign = foreign_files(root, names)
     if strict and not (program and is_program(root, names)):
         for name, what in foreign.items():
-            fix = "take it out of the folder; weights belong in safetensors files"
+            fix = f"take it out of the folder; weights belong in safetensors files{_converter(root, names)}"
             raise ForeignFile(str(root / name), f"is {what}", fix)
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
@@ -115,3 +115,12 @@ def with_siblings(contents: C, names: Iterable[str]) -> C:
     """
     found = {name: read_stored(contents.root / name) for name in names if name not in contents.siblings}
     return replace(contents, siblings={**contents.siblings, **found}) if found else contents
+
+
+def _converter(root: Path, names: list[str]) -> str:
+    """What makes safetensors files of a published checkpoint of that layout, if releasegate comes with it."""
+    try:
+        layout = find_form(root, names).layout
+    except CheckpointError:
+        return ""
+    return "; examples/xtts/convert.py writes them" if layout == "xtts" else ""

@@ -65,7 +65,14 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     return model
 
 
-def load_module(checkpoint: Checkpoint, module: N, *, device: torch.device, dtype: torch.dtype) -> N:
+def load_module(
+    checkpoint: Checkpoint,
+    module: N,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> N:
     """The module, in evaluation mode, on `device`, with the checkpoint's tensors; each is used, and each is needed.
 
     Args:
@@ -73,11 +80,12 @@ def load_module(checkpoint: Checkpoint, module: N, *, device: torch.device, dtyp
         module: any module, of tensors without data too (made on the device `meta`); they are replaced.
         device: where the weights go.
         dtype: of the floating-point weights in memory.
+        tensors: those of the checkpoint under the module's own names, where they are stored under others; absent: as stored.
 
     Raises:
         CheckpointError: the module has tensors that the checkpoint lacks, or the other way round, or shapes differ.
     """
-    stored = load_tensors(checkpoint, ["*"])
+    stored = load_tensors(checkpoint, ["*"]) if tensors is None else dict(tensors)
     declared = module.state_dict()
     for kind, names in (("missing", declared.keys() - stored.keys()), ("unexpected", stored.keys() - declared.keys())):
         if names:

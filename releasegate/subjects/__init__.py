@@ -225,6 +225,11 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         provides=frozenset({"ClonesVoice", "WatermarksAudio"}),
         deterministic=True,
     ),
+    "xtts": SubjectKind(
+        module="releasegate.subjects.xtts",
+        provides=frozenset({"ClonesVoice"}),
+        deterministic=True,
+    ),
     "command": SubjectKind(
         module="releasegate.subjects.command",
         provides=frozenset({"ClonesVoice"}),
