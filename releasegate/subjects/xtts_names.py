@@ -41,7 +41,7 @@ def plain_names(stored: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     tensors = {name.removeprefix(PREFIX) if whole else name: tensor for name, tensor in stored.items()}
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        first = _first(name)
+        first = first_name(name)
         if first is not None:
             if first not in tensors or not torch.equal(tensors[first], tensor):
                 raise CheckpointError(where, f"has {name} with other values than {first}, which it repeats", _FIX)
@@ -56,7 +56,7 @@ def plain_names(stored: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     return found
 
 
-def _first(name: str) -> str | None:
+def first_name(name: str) -> str | None:
     """The name that `name` is a second one for, if it is."""
     if name == "gpt.gpt.wte.weight":
         return "gpt.mel_embedding.weight"
