@@ -3,9 +3,9 @@
     python examples/xtts/convert.py --model FOLDER --out FOLDER
 
 FOLDER has `model.pth` (or another file of weights, with `--weights`), `config.json` and `vocab.json`. What a trainer stored
-beside the model is left out, as is what training alone needs (`dvae.pth`, `mel_stats.pth`) and the stored speakers. A file that holds an
-object of some library beside the tensors, as the first published one does, is refused: where it can be trusted, save
-`{"model": torch.load("model.pth", weights_only=False)["model"]}` again.
+beside the model is left out, as is what training alone needs (`dvae.pth`, `mel_stats.pth`) and the stored speakers. A file
+that holds an object of some library beside the tensors, as the first published one does, is refused: where it can be
+trusted, save `{"model": torch.load("model.pth", weights_only=False)["model"]}` again.
 """
 
 from __future__ import annotations

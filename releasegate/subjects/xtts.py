@@ -100,23 +100,25 @@ class Xtts:
                 raise PartAbsent(f"{self._prefix}{name}", "holds zeros alone", "lend it, or give the whole checkpoint")
 
     def _together(self, rows: Sequence[tuple[Utterance, Tensor, int]], voices: _Voices) -> list[Tensor | NoClone]:
-        made: list[Tensor | NoClone] = []
-        prefixes: list[Tensor] = []
-        asked: list[tuple[int, Tensor, int]] = []  # place among the rows, speaker embedding, seed
-        for number, (said, prompt, seed) in enumerate(rows):
-            tokens = self._words.tokens(said.text, said.language)
-            voice = voices.of(prompt) if isinstance(tokens, list) else None
-            if isinstance(tokens, NoClone) or voice is None or isinstance(voice, NoClone):
-                made.append(tokens if isinstance(tokens, NoClone) else voice or NoClone("there is no voice"))
-                continue
-            made.append(NoClone("nothing was made of it"))
-            prefixes.append(self._networks.gpt.prefix(voice[0], tokens))
-            asked.append((number, voice[1], seed))
-        if prefixes:
-            states = self._sampling.said(self._networks.gpt, prefixes, [seed for *_, seed in asked])
-            for (number, voice_, _), one in zip(asked, states, strict=True):
-                made[number] = one if isinstance(one, NoClone) else self._sound(one, voice_)
+        found = [self._asked(said, prompt, voices) for said, prompt, _ in rows]
+        asked = [(number, one) for number, one in enumerate(found) if not isinstance(one, NoClone)]
+        made: list[Tensor | NoClone] = [
+            one if isinstance(one, NoClone) else NoClone("nothing came of it") for one in found
+        ]
+        if asked:
+            seeds = [rows[number][2] for number, _ in asked]
+            states = self._sampling.said(self._networks.gpt, [prefix for _, (prefix, _) in asked], seeds)
+            for (number, (_, voice)), one in zip(asked, states, strict=True):
+                made[number] = one if isinstance(one, NoClone) else self._sound(one, voice)
         return made
+
+    def _asked(self, said: Utterance, prompt: Tensor, voices: _Voices) -> tuple[Tensor, Tensor] | NoClone:
+        """What the audio tokens follow, and the speaker embedding; or why the model cannot be asked."""
+        tokens = self._words.tokens(said.text, said.language)
+        if isinstance(tokens, NoClone):
+            return tokens
+        heard = voices.of(prompt)
+        return heard if isinstance(heard, NoClone) else (self._networks.gpt.prefix(heard[0], tokens), heard[1])
 
     def _sound(self, states: Tensor, voice: Tensor) -> Tensor | NoClone:
         frames = frames_of(states.float(), self.rate / RATE).to(self._weight.dtype)

@@ -32,8 +32,10 @@ class Spectrogram(nn.Module):
 
     def forward(self, audio: Tensor, scale: Tensor) -> Tensor:
         """float32 [n, mels, frames] of `audio` float32 [n, t] at 22,050 Hz, t above 1,024; `scale` float [mels]."""
-        spectrum = torch.stft(audio, N_FFT, HOP, WINDOW, self.window.float(), pad_mode="reflect", return_complex=True)
-        mel = spectrum.abs().square().transpose(1, 2) @ self.bank.float()  # [n, frames, mels]
+        spectrum = torch.stft(
+            audio, N_FFT, HOP, WINDOW, self.get_buffer("window"), pad_mode="reflect", return_complex=True
+        )
+        mel = spectrum.abs().square().transpose(1, 2) @ self.get_buffer("bank")  # [n, frames, mels]
         return (mel.clamp(min=FLOOR).log() / scale.float()).transpose(1, 2)
 
 
@@ -64,8 +66,8 @@ class FrameAttention(nn.Module):
         parts = self.qkv(normal).view(n, self._heads, 3, width // self._heads, length)  # a head's three stand together
         query, key, value = parts.transpose(-1, -2).unbind(2)  # [n, heads, frames, width / heads]
         heard = functional.scaled_dot_product_attention(query, key, value)
-        added: Tensor = self.proj_out(heard.transpose(-1, -2).reshape(n, width, length))
-        return normal + added
+        out: Tensor = normal + self.proj_out(heard.transpose(-1, -2).reshape(n, width, length))
+        return out
 
 
 class ConditioningEncoder(nn.Module):
@@ -114,7 +116,8 @@ class _RootMeanSquare(nn.Module):
         self.gamma = nn.Parameter(torch.ones(width))
 
     def forward(self, states: Tensor) -> Tensor:
-        return functional.normalize(states, dim=-1) * states.shape[-1] ** 0.5 * self.gamma
+        scaled: Tensor = functional.normalize(states, dim=-1) * float(states.shape[-1]) ** 0.5 * self.gamma
+        return scaled
 
 
 class Perceiver(nn.Module):
