@@ -9,11 +9,12 @@ from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.charting import charts
 from releasegate.reporting.figures import figure_groups
-from releasegate.reporting.findings import anchor, finding_view, metric_title
+from releasegate.reporting.findings import anchor, finding_view
 from releasegate.reporting.gathering import Gathered
-from releasegate.reporting.measures import instruments, label_words
-from releasegate.reporting.numbers import MOST_PROSE, MOST_TITLE, beside, number, sentence, shortened
+from releasegate.reporting.measures import instruments
+from releasegate.reporting.numbers import MOST_PROSE, MOST_TITLE, number, sentence, shortened
 from releasegate.reporting.playing import listening
+from releasegate.reporting.reasons import reason
 from releasegate.reporting.resting import evidence_view
 from releasegate.reporting.showing import answers, galleries
 from releasegate.reporting.stripped import strip_view
@@ -26,7 +27,7 @@ from releasegate.reporting.view import (
     Pair,
     ReportView,
 )
-from releasegate.reporting.words import ARTEFACT, CAPABILITY, CHANNEL, OUTCOME, SIDE, VERDICT, checkpoint, route
+from releasegate.reporting.words import ARTEFACT, CAPABILITY, CHANNEL, VERDICT, route
 
 
 def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, outputs: Path) -> ReportView:
@@ -69,7 +70,10 @@ def _first(decision: Decision, plan: Plan, after: dict[str, tuple[Finding, ...]]
         artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
         capabilities=tuple(
             CapabilityLine(
-                f"capability-{c.id}", shortened(c.title, MOST_TITLE), CAPABILITY[c.verdict], _line(c, after[c.id], plan)
+                f"capability-{c.id}",
+                shortened(c.title, MOST_TITLE),
+                CAPABILITY[c.verdict],
+                reason(c, after[c.id], plan),
             )
             for c in decision.capabilities
         ),
@@ -118,46 +122,6 @@ def _facts(decision: Decision, plan: Plan) -> tuple[Pair, ...]:
         Pair(f"model, layout {plan.model.layout}", decision.model, code=True),
         Pair(f"policy {decision.policy}", decision.policy_digest, code=True),
         Pair("evidence", decision.evidence, code=True),
-    )
-
-
-def _line(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
-    """One sentence: what becomes of a capability, and the number that says so, on each checkpoint."""
-    if c.route == "unconditional":
-        return f"{OUTCOME[c.verdict]}, unconditionally."
-    shown = [_deciding(found) for found in (c.findings, after) if found]
-    numbers = " ".join(_numbers(same, plan) for same in _alike(shown))
-    return f"{OUTCOME[c.verdict]}. {numbers}".rstrip()
-
-
-def _deciding(findings: tuple[Finding, ...]) -> Finding:
-    """The finding that stands in the way, or the first."""
-    return next((f for f in findings if not f.holds), findings[0])
-
-
-def _alike(findings: list[Finding]) -> list[list[Finding]]:
-    """The findings, those of one metric and limit together."""
-    found: dict[tuple[str, str, float], list[Finding]] = {}
-    for f in findings:
-        found.setdefault((f.metric, f.side, f.limit), []).append(f)
-    return list(found.values())
-
-
-def _numbers(findings: list[Finding], plan: Plan) -> str:
-    """One metric on the checkpoints where it decides."""
-    first = findings[0]
-    title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
-    values = ", ".join(f"{_value(f, plan)} {checkpoint(f.checkpoint)}" for f in findings)
-    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}."
-
-
-def _value(finding: Finding, plan: Plan) -> str:
-    """The estimate of the worst slice, with its name if there is more than one."""
-    worst = finding.slices[0]
-    value = worst.estimate.value
-    text = "nothing scored" if value is None else beside(value, finding.limit)
-    return (
-        f"{text} ({label_words(plan.cards.get(finding.metric.split('/')[0]), worst.labels)})" if worst.labels else text
     )
 
 
