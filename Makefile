@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 DEMO    = runs/demo
 MARKS   = runs/watermark
+VOICE   = runs/voice
 
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test check lint types layers slow bench watermark speech schemas reports train clean
+.PHONY: demo test check lint types layers slow bench watermark voice speech schemas reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -61,6 +62,18 @@ watermark: speech  ## the gates of both watermarks, each with a ledger and a run
 	  --ledger $(MARKS)/audioseal.jsonl --out $(MARKS)/audioseal || [ $$? -eq 1 ]
 	$(BIN)/releasegate gate policies/perth.yaml --model $(MARKS)/perth-checkpoint \
 	  --ledger $(MARKS)/perth.jsonl --out $(MARKS)/perth || [ $$? -eq 1 ]
+
+voice: speech  ## the three gates of voice synthesis, each with a ledger and a run folder of its own; a sound no is no failure
+	@rm -rf $(VOICE)
+	$(BIN)/releasegate ledger init voice-synthesis --ledger $(VOICE)/unmarked.jsonl
+	$(BIN)/releasegate ledger init voice-synthesis-api --ledger $(VOICE)/api.jsonl
+	$(BIN)/releasegate ledger init voice-synthesis-open-watermarked --ledger $(VOICE)/open-watermarked.jsonl
+	$(BIN)/releasegate gate policies/voice-synthesis-api.yaml --model examples/mini_voice/checkpoint \
+	  --ledger $(VOICE)/api.jsonl --out $(VOICE)/api || [ $$? -eq 1 ]
+	$(BIN)/releasegate gate policies/voice-synthesis-open-watermarked.yaml --model examples/mini_voice/marked \
+	  --ledger $(VOICE)/open-watermarked.jsonl --out $(VOICE)/open-watermarked || [ $$? -eq 1 ]
+	$(BIN)/releasegate gate policies/voice-synthesis.yaml --model examples/mini_voice/checkpoint \
+	  --ledger $(VOICE)/unmarked.jsonl --out $(VOICE)/unmarked || [ $$? -eq 1 ]
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas

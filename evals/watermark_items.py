@@ -72,15 +72,11 @@ def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -
     book = int(rng.integers(2**62))
     asked = max(int(params[key]) for key in ("calibrating", "judging", "measuring"))
     drawn = draw("calibration", asked, params, rng)
-    through = {a.label(s): (a, s) for a, s in suite.cells()}
-    strange = [label for label in params["calibrated_through"] if label not in through]
-    if strange:
-        what = f"calibrates through {strange[0]}, which is not in its suite"
-        raise DocumentError([Problem("eval.yaml", what, "name attacks of the suite in `calibrated_through`")])
+    through = calibrating_attacks(suite, params)
     made: list[Item] = []
     for d in drawn:
-        for label in params["calibrated_through"]:
-            at = _attack_content(*through[label])
+        for attack, strength in through:
+            at = attack_content(attack, strength)
             for number in range(int(params["calibrating"])):
                 content = {**_content(d, number, book), **at, "do": "detect", "alone": True}
                 made.append(Item(("clean_score",), {"speaker": d.speaker}, {**content, "marked": False}))
@@ -89,19 +85,33 @@ def calibration_items(suite: Suite, params: Mapping[str, Any], rng: Generator) -
     return made
 
 
+def calibrating_attacks(suite: Suite, params: Mapping[str, Any]) -> list[tuple[Attack, float | None]]:
+    """What clips go through before they freeze the threshold.
+
+    Raises:
+        DocumentError: the card names an attack that is not in the suite.
+    """
+    through = {a.label(s): (a, s) for a, s in suite.cells()}
+    strange = [label for label in params["calibrated_through"] if label not in through]
+    if strange:
+        what = f"calibrates through {strange[0]}, which is not in its suite"
+        raise DocumentError([Problem("eval.yaml", what, "name attacks of the suite in `calibrated_through`")])
+    return [through[label] for label in params["calibrated_through"]]
+
+
 def _remains(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
     """Marked clips after each attack that may ruin them: whether they are of use, and what is left in numbers.
 
     They are items of their own, since a clip of which nothing is left is of no use, and has no PESQ.
     """
     for attack, strength in _usable_after(suite):
-        labels = {**_labels(attack, strength), "speaker": d.speaker}
+        labels = {**attack_labels(attack, strength), "speaker": d.speaker}
         asked: list[tuple[tuple[str, ...], str, int]] = [(("usable",), "hear", int(params["judging"]))]
         if attack.aligned:
             asked.append((MEASURES, "gauge", int(params["measuring"])))
         for metrics, do, count in asked:
             for number in range(count):
-                content = {**_content(d, number, book), **_attack_content(attack, strength)}
+                content = {**_content(d, number, book), **attack_content(attack, strength)}
                 yield Item(metrics, labels, {**content, "do": do, "marked": True})
 
 
@@ -124,8 +134,8 @@ def draw(split: Split, least: int, params: Mapping[str, Any], rng: Generator) ->
 def _detections(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> Iterator[Item]:
     """Scores of marked and clean clips after each attack; where marked speech lies in a spliced clip."""
     for attack, strength in suite.cells():
-        labels = {**_labels(attack, strength), "speaker": d.speaker}
-        at = _attack_content(attack, strength)
+        labels = {**attack_labels(attack, strength), "speaker": d.speaker}
+        at = attack_content(attack, strength)
         for number in range(_clips_of(attack, labels["attack"], params)):
             content = {**_content(d, number, book), **at}
             if attack.family == SPLICES:
@@ -151,10 +161,10 @@ def _messages(suite: Suite, d: Draw, book: int, params: Mapping[str, Any]) -> It
     What is only done to marked clips is done to no clean one: after `overwrite`, say, it would not be clean.
     """
     for attack, strength in suite.cells():
-        labels = {**_labels(attack, strength), "speaker": d.speaker}
+        labels = {**attack_labels(attack, strength), "speaker": d.speaker}
         if labels["attack"] in params["messages"]:
             for number in range(int(params["clips"]["messages"])):
-                content = {**_content(d, number, book), **_attack_content(attack, strength)}
+                content = {**_content(d, number, book), **attack_content(attack, strength)}
                 yield Item(MESSAGE, labels, {**content, "do": "read", "marked": True})
                 if attack.target != "marked":
                     yield Item(("named_unmarked",), labels, {**content, "do": "read", "marked": False})
@@ -173,7 +183,8 @@ def _usable_after(suite: Suite) -> Iterator[tuple[Attack, float | None]]:
             yield attack, strength
 
 
-def _labels(attack: Attack, strength: float | None) -> dict[str, str]:
+def attack_labels(attack: Attack, strength: float | None) -> dict[str, str]:
+    """How items of an attack are labelled."""
     return {
         "attack": attack.label(strength),
         "kind": attack.name,
@@ -185,7 +196,8 @@ def _content(d: Draw, number: int, book: int) -> dict[str, Any]:
     return {"clip": d.clips[number], "message": d.messages[number], "book": book, "keep": number < KEPT_CLIPS}
 
 
-def _attack_content(attack: Attack, strength: float | None) -> dict[str, Any]:
+def attack_content(attack: Attack, strength: float | None) -> dict[str, Any]:
+    """The attack, as the content of an item names it."""
     return {"attack": attack.name, "strength": strength}
 
 

@@ -1,6 +1,6 @@
-"""Where the sounds come from that a watermark is measured on: recordings, or clones that the subject makes of a person.
+"""Where the sounds come from that a watermark is measured on: recordings, or what else has these three answers.
 
-What is measured does not know: it asks for a clip without the mark, and for the same clip with it.
+What measures does not know: it asks for a clip without the mark, and for the same clip with it.
 """
 
 from __future__ import annotations

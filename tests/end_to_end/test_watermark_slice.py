@@ -6,10 +6,8 @@ The policies and the card are the shipped ones, cut down: few clips, and limits 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from evals.recording_list import VARIABLE, places
+from evals.recording_list import VARIABLE
 from evals.speech import clips
 from releasegate.decision import Decision, Finding
 from releasegate.repository import RunFolder
 from releasegate.yamltext import parse_yaml
+from tests import slicing
+from tests.slicing import TOP, folder_of
 
-TOP = Path(__file__).parents[2]
 MINI_AUDIOSEAL = TOP / "examples" / "mini_audioseal" / "checkpoint"
 SUITE = [{"attack": "none"}, {"attack": "mp3", "strengths": [32]}, {"attack": "highpass", "strengths": [1500]}]
 HIGHPASS = "highpass_1500Hz"
@@ -42,31 +41,17 @@ LIMITS: Mapping[str, dict[str, float]] = {
 AUDIO = ("av", "pesq", "pystoi", "soundfile", "speechmos")
 
 
-def recordings() -> Path | None:
-    """The folder that holds every recording that a gate needs; None where there is no such folder."""
-    needed = [*clips("gate"), *clips("calibration")]
-    return next((p for p in places() if all(_holds(p, c.package, c.path) for c in needed)), None)
-
-
-def _holds(place: Path, package: str, path: str) -> bool:
-    return (place / package / path).is_file() or (place / path).is_file()
-
-
-SPEECH = recordings()
+SPEECH = folder_of([*clips("gate"), *clips("calibration")])
 pytestmark = [
     pytest.mark.skipif(
         any(find_spec(name) is None for name in AUDIO), reason="the packages of the extra `audio` are not installed"
     ),
     pytest.mark.skipif(SPEECH is None, reason=f"no recordings at hand: `make speech`, or set {VARIABLE}"),
 ]
-ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive", VARIABLE: str(SPEECH)}
 
 
 def python(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", *map(str, arguments)]
-    path = os.pathsep.join([str(TOP), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**ENVIRONMENT, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+    return slicing.python(*arguments, cwd=cwd, speech=SPEECH)
 
 
 class Slice:
