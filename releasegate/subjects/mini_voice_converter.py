@@ -90,6 +90,10 @@ class Block(nn.Module):
 class Converter(nn.Module):
     """The network that is trained."""
 
+    content_spread: Tensor
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.register_buffer("content_spread", torch.ones(sizes.content))

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,7 +50,8 @@ def spectrum(audio: Tensor, size: int, frames: int) -> Tensor:
     window = torch.hann_window(size, device=audio.device)
     missing = max(0, (frames - 1) * HOP + size - audio.shape[1] - size // 2)
     around = functional.pad(audio, (size // 2, missing))
-    return torch.fft.rfft(around.unfold(1, size, HOP)[:, :frames] * window)
+    found: Tensor = torch.fft.rfft(around.unfold(1, size, HOP)[:, :frames] * window)
+    return found
 
 
 def sound(frames: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ def sound(frames: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _mel_filters(bands: int, size: int) -> np.ndarray:
+def _mel_filters(bands: int, size: int) -> NDArray[np.float32]:
     """float32 [size / 2 + 1, bands], triangles of equal area on Slaney's mel scale (linear to 1 kHz, then logarithmic)."""
     step, top = math.log(6.4) / 27, 15 + 27 * math.log(RATE / 2 / 1000) / math.log(6.4)
     mels = np.linspace(0, top, bands + 2)
@@ -71,7 +73,8 @@ def _mel_filters(bands: int, size: int) -> np.ndarray:
     bins = np.arange(size // 2 + 1) * RATE / size
     rising = (bins[:, None] - edges[None, :-2]) / np.diff(edges)[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / np.diff(edges)[None, 1:]
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
+    triangles: NDArray[np.float32] = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return triangles * (2 / (edges[2:] - edges[:-2])).astype(np.float32)
 
 
 def mel(audio: Tensor, frames: int, bands: int, size: int = 400) -> Tensor:

@@ -37,7 +37,7 @@ class Speaker(nn.Module):
     def forward(self, bands: Tensor) -> Tensor:
         """float32 [n, WIDTH], of norm 1 (or 0 where nothing is heard), of powers float32 [n, frames, BANDS]."""
         _, (last, _) = self.lstm(bands.to(self.linear.weight.dtype))
-        raw = functional.relu(self.linear(last[-1])).float()
+        raw: Tensor = functional.relu(self.linear(last[-1])).float()
         return raw / raw.norm(dim=1, keepdim=True).clamp(min=FAINT)
 
     def heard(self, audio: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class Speaker(nn.Module):
             bands = mel((clip * LEVEL / level)[None], starts[-1] + WINDOW, BANDS)[0]
             windows += [bands[start : start + WINDOW] for start in starts]
             counts.append(len(starts))
-        parts = self(torch.stack(windows)).split(counts)
+        parts: tuple[Tensor, ...] = self(torch.stack(windows)).split(counts)
         means = torch.stack([part.mean(dim=0) for part in parts])
         return means / means.norm(dim=1, keepdim=True).clamp(min=FAINT)
 

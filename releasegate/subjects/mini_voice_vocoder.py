@@ -40,6 +40,9 @@ class VocoderSizes(Record):
 class Vocoder(nn.Module):
     """Makes sound."""
 
+    decode: Tensor
+    floor: Tensor
+
     def __init__(self, sizes: VocoderSizes, condition: int) -> None:
         super().__init__()
         self.register_buffer(
