@@ -469,3 +469,13 @@ capabilities:
 
 def test_the_full_form_of_the_design_is_read() -> None:
     assert found(FULL) == []
+
+
+def test_only_a_program_is_let_run() -> None:
+    runs = f"runs: {{clone.py: sha256:{0:064}}}"
+    text = changed(("subject: tiny}", f"subject: tiny, {runs}}}"))
+    (problem,) = found(text)
+    assert "model.runs: lets files of a checkpoint run, and nothing of layout chameleon-hf is run" in problem
+    assert problem.endswith("| take it out; it is for layout command alone")
+    program = text.replace("layout: chameleon-hf", "layout: command")
+    assert not any("runs" in one for one in found(program))
