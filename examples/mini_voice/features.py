@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no installed package
@@ -91,15 +92,17 @@ def features(take: Take, content: Content, speaker: Speaker, random: np.random.G
 @click.option("--speech", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True,
               help="Unpacked packages of the volunteers; those of the pool are looked for where evals do.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--adaptation", is_flag=True, help="Of the recordings for adaptation, and of no others.")
 @click.option("--part", type=int, default=0, help="Which part to compute, of --parts.")
 @click.option("--parts", type=int, default=1)
-def main(speech: Path, out: Path, part: int, parts: int) -> None:
+def main(speech: Path, out: Path, part: int, parts: int, *, adaptation: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     content, speaker = encoders()
     found: dict[str, Tensor] = {}
     begin = time.perf_counter()
-    for place, take in enumerate([*listed(), *volunteers(speech)]):
+    takes = listed("adaptation") if adaptation else chain(listed(), volunteers(speech))
+    for place, take in enumerate(takes):
         if place % parts == part:
             made = features(take, content, speaker, np.random.default_rng(place))
             found |= {f"{take.speaker}/{place:04}/{name}": tensor.contiguous() for name, tensor in made.items()}

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -39,9 +40,9 @@ class Take:
         return len(self.audio) / RATE
 
 
-def listed() -> Iterator[Take]:
-    """The recordings of the pool that are for training."""
-    for voice in voices.clips("training"):
+def listed(split: Literal["training", "adaptation"] = "training") -> Iterator[Take]:
+    """The recordings of the pool that are for training, or for adaptation to one more voice."""
+    for voice in voices.clips(split):
         audio = voices.read(voice)
         if len(audio) / RATE >= SHORTEST:
             yield Take(voice.speaker, audio[: int(LONGEST * RATE)])
