@@ -1,7 +1,7 @@
-"""Adapts mini-voice to one more voice: `python examples/mini_voice/adapt.py --model FOLDER --features FILE --more FILE --out FOLDER`.
+"""Adapts mini-voice to one more voice: `python examples/mini_voice/adapt.py --model FOLDER --features FILE … --out FOLDER`.
 
-Two minutes of the person's speech (`features.py --adaptation`) beside what the model was trained on, for five minutes on one core:
-the person's recordings are put together again, and what others say is said in the person's voice.
+Two minutes of the person's speech (`features.py --adaptation`) beside what the model was trained on, for five minutes on one
+core: the person's recordings are put together again, and what others say is said in the person's voice.
 """
 
 from __future__ import annotations
