@@ -1,56 +1,88 @@
-"""Where in a clip somebody speaks, as a small published network hears it: Silero VAD (MIT), which faster-whisper 1.2.1 ships."""
+"""What tells speech from noise, hum and silence: pitch, pauses, and a timbre that changes. No model is needed for it.
+
+Music has all three, and whispering has no pitch: the one passes for speech here, the other for noise.
+"""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from releasegate.audio.packages import package
+from .recordings import RATE
 
-from .pinned_weights import PinnedWeights
-from .recordings import at_level
+FRAME, HOP = RATE // 25, RATE // 100
+"""Samples of a frame, 40 ms, and from one to the next, 10 ms."""
+HEARD = 35.0
+"""Frames that are this many decibels quieter than the loudest are pauses."""
+FLOOR = 50.0
+"""Decibels below the loudest frame from which on a frame counts as that quiet."""
+LOWEST, HIGHEST = RATE // 60, RATE // 450
+"""Samples between the pulses of the lowest and the highest voice: 60 and 450 Hz."""
+PERIODIC = 0.6
+"""Correlation of a frame with itself a pulse later, from which it is voiced."""
+BAND = 6
+"""Bins of 25 Hz that are one band of a timbre, of 100 to 4,000 Hz."""
+TOGETHER = 5
+"""Frames whose timbres are averaged: what noise changes at random evens out."""
+SHALLOW = 30.0
+"""Decibels below its strongest band from which on a band counts as that weak."""
 
-SILERO = PinnedWeights(
-    package="faster-whisper==1.2.1",
-    module="faster_whisper",
-    files={"assets/silero_vad_v6.onnx": "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2"},
-)
-CHUNK = 512
-"""Samples that are judged together: 32 ms at 16 kHz."""
-BEFORE = 64
-"""Samples before a chunk that are heard with it."""
+
+@dataclass(frozen=True)
+class Presence:
+    """What a clip has of speech.
+
+    Attributes:
+        seconds: how long it sounds, pauses left out.
+        voiced: which share of that has a pitch, in [0, 1].
+        liveliness: how far its loudness varies, pauses included: the standard deviation over frames, in dB.
+        change: how far its timbre varies: the same over bands and frames, each frame's mean taken out, in dB.
+    """
+
+    seconds: float
+    voiced: float
+    liveliness: float
+    change: float
 
 
-def speech_probabilities(clip: Tensor) -> Tensor:
-    """How likely it is that somebody speaks, for every 32 ms: float32 [ceil(t / 512)] in [0, 1].
-
-    The clip is brought to one level first, so that gain changes nothing.
+def presence(clip: Tensor) -> Presence:
+    """What the clip has of speech; gain changes nothing.
 
     Args:
         clip: float [t] at 16 kHz, finite and not silent.
-
-    Raises:
-        NotFound: the package faster-whisper or onnxruntime is not installed.
-        InstrumentChanged: the package has another network than the one pinned here.
     """
-    wave = at_level(clip.detach().cpu().float())
-    whole = functional.pad(wave, (BEFORE, -len(wave) % CHUNK))
-    heard = np.ascontiguousarray(whole.unfold(0, BEFORE + CHUNK, CHUNK).numpy())  # [chunks, 576]
-    state = np.zeros((1, 1, 128), dtype=np.float32)
-    found, _, _ = _session().run(None, {"input": heard, "h": state, "c": state})
-    return torch.from_numpy(np.asarray(found, dtype=np.float32).reshape(-1))
+    audio = clip.detach().cpu().double()
+    frames = functional.pad(audio, (0, max(0, FRAME - len(audio)))).unfold(0, FRAME, HOP)  # [frames, FRAME]
+    level = 10 * frames.square().mean(dim=1).clamp(min=1e-20).log10()
+    level = level.clamp(min=float(level.max()) - FLOOR)
+    sounding = frames[level > level.max() - HEARD]
+    sounding = sounding - sounding.mean(dim=1, keepdim=True)
+    return Presence(
+        seconds=len(sounding) * HOP / RATE,
+        voiced=float(_periodicity(sounding).ge(PERIODIC).double().mean()),
+        liveliness=float(level.std(correction=0)),
+        change=_change(sounding),
+    )
 
 
-@cache
-def _session() -> Any:
-    runtime = package("onnxruntime", "the search for speech")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    network = SILERO.read("assets/silero_vad_v6.onnx")
-    return runtime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+def _periodicity(frames: Tensor) -> Tensor:
+    """The best correlation of each frame with itself, one pulse of a voice later: float64 [frames] in about [-1, 1]."""
+    spectra = torch.fft.rfft(frames, n=2 * FRAME)
+    lags = torch.arange(HIGHEST, LOWEST + 1)
+    products = torch.fft.irfft(spectra.abs().square(), n=2 * FRAME)[:, lags]  # [frames, lags]
+    energy = frames.square().cumsum(dim=1)  # [frames, FRAME]
+    first, last = energy[:, FRAME - 1 - lags], energy[:, -1:] - energy[:, lags - 1]
+    return (products / (first * last).clamp(min=1e-20).sqrt()).amax(dim=1)
+
+
+def _change(frames: Tensor) -> float:
+    spectra = torch.fft.rfft(frames * torch.hann_window(FRAME, dtype=frames.dtype)).abs().square()
+    bands = functional.avg_pool1d(spectra[:, None, 4:160], BAND)[:, 0]  # [frames, 26]
+    whole = min(TOGETHER, len(bands))
+    timbres = 10 * functional.avg_pool1d(bands.T[None], whole, 1)[0].T.clamp(min=1e-20).log10()
+    timbres = timbres.clamp(min=timbres.amax(dim=1, keepdim=True) - SHALLOW)
+    shapes = timbres - timbres.mean(dim=1, keepdim=True)
+    return float((shapes - shapes.mean(dim=0)).square().mean().sqrt())
