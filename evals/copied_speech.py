@@ -23,7 +23,7 @@ WINDOW, HOP = COARSE // 2, COARSE // 4
 """Of the sound that is looked for: half a second, every quarter of a second."""
 EMPHASIS = 0.95
 """How much of each sample is taken from the next: low notes would fit anywhere."""
-FAINT = 0.3
+FAINT = 0.1
 """Windows this much quieter than the loudest say nothing."""
 QUIET = 0.15
 """Places this much quieter than the loudest are taken to be that loud, so that their noise does not fit everything."""

@@ -82,7 +82,10 @@ def test_nothing_heard_is_every_word_wrong_and_more_than_was_said_goes_beyond_1(
 
 
 def test_the_rate_of_many_weighs_by_words_not_by_texts() -> None:
-    assert word_error_rate([("one two three four five six seven", "one two three four five six seven"), ("a", "b")]) == 1 / 8
+    assert (
+        word_error_rate([("one two three four five six seven", "one two three four five six seven"), ("a", "b")])
+        == 1 / 8
+    )
 
 
 def test_a_reference_without_words_is_refused() -> None:
