@@ -101,7 +101,8 @@ def enrol(name: str, recordings: Sequence[Voice], rows: Tensor) -> None:
         others = torch.tensor([person(v) != known and v.channel == enrolled[0].channel for v in recordings])
         people = len({person(v) for v, other in zip(recordings, others.tolist(), strict=True) if other})
         LOG.info(
-            "%s, %s enrolled: own %d, mean %.3f, least %.3f; others of the channel %d of %d people, mean %.3f, most %.3f; EER %.1f %%",
+            "%s, %s enrolled: own %d, mean %.3f, least %.3f; "
+            "others of the channel %d of %d people, mean %.3f, most %.3f; EER %.1f %%",
             name,
             who,
             int(own.sum()),
