@@ -1,8 +1,9 @@
 """Trains mini-voice and writes its checkpoint: `python examples/mini_voice/train.py --features FILE --out FOLDER`.
 
-Two stages on one core of a CPU. First the envelopes: recordings are put together again from their content and their voice, and
+Three stages on one core of a CPU. First the envelopes: recordings are put together again from their content and their voice, and
 words are said in other voices, which a critic must believe. Then the sound: all of it is trained further through the vocoder,
-with critics of envelopes and of spectra, and with the speaker encoder, which must hear the voice that was wanted.
+with critics of envelopes and of spectra, and with the speaker encoder, which must hear the voice that was wanted; at last also
+with the content encoder, which must hear the words that were said.
 
 The seed and the steps fix the weights on one machine and versions; `--minutes` stops early, the schedule shortened to fit.
 """
@@ -184,10 +185,15 @@ def train_envelopes(trainer: Trainer, steps: int, minutes: float | None, state: 
         _report(trainer.done, begun, losses, state, trainer)
 
 
-def train_sound(trainer: Trainer, steps: int, minutes: float | None, state: Path) -> None:
-    """The second stage: 6 crops of 1.6 s a step put together again, and said in other voices."""
+def train_sound(trainer: Trainer, steps: int, minutes: float | None, state: Path, *, words: bool) -> None:
+    """The second stage: 6 crops of 1.6 s a step put together again, and said in other voices.
+
+    Args:
+        words: the third stage, in which the content encoder must hear the same words in what is said in other voices.
+    """
     rows, frames, begun = 6, 80, time.perf_counter()
-    _, speaker = encoders()
+    content, speaker = encoders()
+    ear = deepcopy(trainer.trained.converter).requires_grad_(requires_grad=False)
     speaker.train()  # for gradients through the LSTM; it has no dropout
     makers = optimiser(trainer.trained.parameters(), 4e-4)
     listeners = optimiser(trainer.listener.parameters(), 1e-3, 0.9)
@@ -212,20 +218,25 @@ def train_sound(trainer: Trainer, steps: int, minutes: float | None, state: Path
         audio = trainer.trained.vocoder(all_cepstra, torch.cat([roughness, rough]), pitch, noise, condition, mask)
         losses["likeness"] = 0.5 * likeness(audio[:rows], crops.audio)
         real, made = trainer.normal(crops.cepstra), trainer.normal(all_cepstra)
-        truth, sounds = log_spectrum(crops.audio), log_spectrum(audio)
+        real_sound, sounds = log_spectrum(crops.audio), log_spectrum(audio)
         of = torch.cat([crops.speakers, torch.tensor(others)])
         blame = critic_loss(trainer.envelopes, real, crops.speakers, made, of)
-        blame = blame + critic_loss(trainer.spectra, truth, crops.speakers, sounds, of)
+        blame = blame + critic_loss(trainer.spectra, real_sound, crops.speakers, sounds, of)
         update(blame, both, [critics])
         ramp = min(1.0, share / 0.1)
         for name, critic, right, wrong in (
-            ("envelope", trainer.envelopes, real, made), ("spectrum", trainer.spectra, truth, sounds)
+            ("envelope", trainer.envelopes, real, made), ("spectrum", trainer.spectra, real_sound, sounds)
         ):  # fmt: skip
             false, apart = deceit(critic, right, crops.speakers, wrong, of)
             weight = 1.0 if critic is trainer.envelopes else ramp
             losses |= {f"{name} deceit": 0.06 * weight * false, f"{name} apart": 0.15 * weight * apart}
         heard = speaker.heard(audio)
         centre = torch.cat([trainer.corpus.centre(speakers), trainer.corpus.centre(others)])
+        if words:
+            heard_states = content(audio[rows:], [2 * frames] * rows)
+            with torch.no_grad():
+                truth = ear.content(crops.states, crops.mask)
+            losses["words"] = ((ear.content(heard_states, crops.mask) - truth).abs() * crops.mask).mean()
         losses["voice"] = 0.5 * (1 - functional.cosine_similarity(heard, centre)).mean()
         update(torch.stack(list(losses.values())).sum(), trainer.trained, [makers, listeners])
         trainer.averaging()
@@ -246,8 +257,10 @@ def _report(done: int, begun: float, losses: dict[str, Tensor], state: Path, tra
 @click.option(
     "--state", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to keep the critics."
 )
-@click.option("--stage", type=click.Choice(["envelopes", "sound", "both"]), default="both")
-@click.option("--steps", type=int, default=1600, help="Of the first stage; the second has half as many.")
+@click.option("--stage", type=click.Choice(["envelopes", "sound", "words", "all"]), default="all")
+@click.option(
+    "--steps", type=int, default=3000, help="Of the first stage; the second has 1,200, the third 300 for as many."
+)
 @click.option("--minutes", type=float, help="Of each stage.")
 @click.option("--seed", type=int, default=0)
 def main(
@@ -255,14 +268,15 @@ def main(
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
-    trainer = Trainer(Corpus(list(features), seed), seed, state if stage == "sound" else None)
+    trainer = Trainer(Corpus(list(features), seed), seed, state if stage in ("sound", "words") else None)
     LOG.info("%d recordings of %s", len(trainer.corpus.clips), ", ".join(trainer.corpus.speakers))
-    if stage != "sound":
+    if stage in ("envelopes", "all"):
         train_envelopes(trainer, steps, minutes, state)
         trainer.save(state)
-    if stage != "envelopes":
-        train_sound(trainer, steps // 2, minutes, state)
-        trainer.save(state)
+    for name, share in (("sound", 0.4), ("words", 0.1)):
+        if stage in (name, "all"):
+            train_sound(trainer, round(steps * share), minutes, state, words=name == "words")
+            trainer.save(state)
     write_checkpoint(trainer.averaged, out)
 
 
