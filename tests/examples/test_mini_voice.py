@@ -19,6 +19,7 @@ if not all(map(importlib.util.find_spec, ("audioseal", "pyworld", "resemblyzer",
     pytest.skip("the extra `audio` is not installed", allow_module_level=True)
 
 from releasegate.checkpoint import open_checkpoint
+from releasegate.subjects import Utterance
 from releasegate.subjects.mini_voice import open_subject
 from releasegate.subjects.mini_voice_frames import HOP, RATE, frames_in, padded
 from tests.tiny_mini_voice import sung
@@ -27,7 +28,9 @@ from tests.tiny_mini_voice import sung
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mini_voice"
-MODULES = ("corpus", "critics", "features", "frozen", "measure", "spectra", "speech", "train")
+MODULES = (
+    "adapt", "corpus", "critics", "features", "frozen", "measure", "measure_mark", "spectra", "speech", "train", "train_mark",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,7 +161,73 @@ def test_the_gradient_of_the_listener_is_turned_round() -> None:
     torch.testing.assert_close(turned, -straight)
 
 
-def test_a_few_steps_of_both_stages_write_a_checkpoint_that_opens_and_speaks(features: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def untrained(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the example's sizes, before any training."""
+    train: Any = example("train")
+    folder = tmp_path_factory.mktemp("untrained") / "model"
+    train.write_checkpoint(train.Trainer(example("corpus").Corpus([features], 0), 0, None).trained, folder)
+    return folder
+
+
+def test_edits_keep_length_and_let_gradients_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark: Any = example("train_mark")
+    audio = torch.stack([sung(140, 1.0), sung(200, 1.0)])
+    monkeypatch.setattr(mark, "CLEAR", 0.0)
+    for name, strengths in mark.EDITS:
+        monkeypatch.setattr(mark, "EDITS", ((name, strengths[:1]),))
+        given = audio.clone().requires_grad_()
+        edited = mark.edited(given, np.random.default_rng(0))
+        assert edited.shape == audio.shape, name
+        assert not torch.equal(edited.detach(), audio), name
+        (gradient,) = torch.autograd.grad(edited.square().sum(), given)
+        assert bool(torch.isfinite(gradient).all()), name
+        assert float(gradient.abs().max()) > 0, name
+
+
+def test_marking_changes_the_vocoder_alone_and_raises_what_the_detector_says(
+    features: Path, untrained: Path, tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+
+    mark: Any = example("train_mark")
+    asked = ["--model", untrained, "--features", features, "--out", tmp_path / "marked", "--steps", "6", "--loud", "0"]
+    done = CliRunner().invoke(mark.main, list(map(str, asked)), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    before, after = (load_file(root / "model.safetensors") for root in (untrained, tmp_path / "marked"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("vocoder.") for name in changed)
+    scores = []
+    for root in (untrained, tmp_path / "marked"):
+        model = open_subject(open_checkpoint(root), None, torch.device("cpu"), torch.float32)
+        clones = model.clone([Utterance("la", sung(120, 1.0), "en")] * 3, [sung(200, 1.5)] * 3, [0, 1, 2])
+        scores.append(float(model.detect(torch.stack(clones)).score.mean()))
+    assert scores[1] > scores[0]
+
+
+def test_adapting_moves_the_weights_and_writes_a_checkpoint_that_opens(
+    features: Path, untrained: Path, tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+
+    more = {
+        name.replace("singer_0", "singer_2"): part for name, part in load_file(features).items() if "singer_0" in name
+    }
+    save_file(more, tmp_path / "more")
+    asked = ["--model", untrained, "--features", features, "--more", tmp_path / "more", "--speaker", "singer_2"]
+    done = CliRunner().invoke(
+        example("adapt").main,
+        list(map(str, [*asked, "--out", tmp_path / "adapted", "--steps", 2])),
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0, done.output
+    before, after = (load_file(root / "model.safetensors") for root in (untrained, tmp_path / "adapted"))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert open_checkpoint(tmp_path / "adapted").layout == "mini-voice-hf"
+
+
+def test_a_few_steps_of_all_stages_write_a_checkpoint_that_opens_and_speaks(features: Path, tmp_path: Path) -> None:
     train: Any = example("train")
     trainer = train.Trainer(example("corpus").Corpus([features], 0), 0, None)
     before = {name: value.clone() for name, value in trainer.trained.state_dict().items()}
@@ -175,8 +244,6 @@ def test_a_few_steps_of_both_stages_write_a_checkpoint_that_opens_and_speaks(fea
     for file in (tmp_path / "model").iterdir():
         assert file.stat().st_size < 8_000_000
     model = open_subject(open_checkpoint(tmp_path / "model"), None, torch.device("cpu"), torch.float32)
-    from releasegate.subjects import Utterance
-
     (clone,) = model.clone([Utterance("la", sung(120, 1.0), "en")], [sung(200, 1.5)], [0])
     assert len(clone) == RATE
     assert bool(torch.isfinite(clone).all())
