@@ -170,6 +170,18 @@ def test_sampled_clusters_are_never_settled_early() -> None:
     assert (trial.decide().settled, trial.found.reason) == ((), "want_of_evidence")
 
 
+def test_an_eval_whose_figures_want_all_items_is_never_settled_early() -> None:
+    made = policy(capability("drawing", misuse=[WEAK]))
+    plan = Gate(made).plan
+    cards = {
+        name: card.model_copy(update={"items": card.items.model_copy(update={"whole": True})})
+        for name, card in plan.cards.items()
+    }
+    (measurement,) = plan.measurements
+    assert may_stop(made, plan, measurement)
+    assert not may_stop(made, plan.model_copy(update={"cards": cards}), measurement)
+
+
 def test_what_nothing_is_judged_on_is_never_settled() -> None:
     made = policy(capability("drawing", misuse=[WEAK]), capability("marking", misuse=[{**WEAK, "id": "x"}]))
     other = policy(capability("drawing", misuse=[{**WEAK, "metric": "marking/found"}]))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 
 from releasegate.errors import HarnessError
-from releasegate.evalcard import Curve, Metric
+from releasegate.evalcard import Curve, Metric, Quotient
 from releasegate.evaluation.harness import Harness
 from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evidence import Item
@@ -174,3 +174,11 @@ def test_an_item_that_carries_the_area_under_a_curve_is_an_error_of_the_harness(
     curved = CARD.model_copy(update={"metrics": {**CARD.metrics, "auc": area}})
     with pytest.raises(HarnessError, match="carries 'auc', which is the area under the curve"):
         planned_items(harness(lambda params, rng: [Item(("legible", "auc"))] * 10), curved, "gate", 10, ONE)
+
+
+def test_an_item_that_carries_a_quotient_is_an_error_of_the_harness() -> None:
+    both = Quotient(of="legible", by="legible")
+    rate = Metric(title="Rate", type="report_only", unit="share", range=(0, 1), better="lower", quotient=both)
+    divided = CARD.model_copy(update={"metrics": {**CARD.metrics, "rate": rate}})
+    with pytest.raises(HarnessError, match="carries 'rate', which is a quotient of other metrics"):
+        planned_items(harness(lambda params, rng: [Item(("legible", "rate"))] * 10), divided, "gate", 10, ONE)

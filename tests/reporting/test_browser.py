@@ -14,6 +14,7 @@ from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import Shape, audio_run
 from tests.reporting.example_run import Words, example
 from tests.reporting.test_report import HOSTILE
+from tests.reporting.voice_run import Cast, voice_run
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -137,3 +138,14 @@ def test_every_player_and_drawing_has_a_name(heard: Any) -> None:
     )
     assert heard.evaluate(nameless) == 0
     assert heard.locator("audio").count() > 0
+
+
+@pytest.mark.parametrize("width", [1280, 375, 320])
+def test_no_curve_and_no_spread_sticks_out_sideways(browser: Any, tmp_path: Path, width: int) -> None:
+    made = voice_run(tmp_path / "run", Cast(person="y" * 150))
+    path = write_report(made.run, GateRepository(starter()), made.decision, made.plan, None)
+    opened = browser.new_page(viewport={"width": width, "height": 800})
+    opened.goto(path.as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.locator(".figure svg[role=img]").count() > 0
+    opened.close()
