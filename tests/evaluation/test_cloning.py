@@ -74,7 +74,7 @@ def test_a_cloner_of_another_rate_gets_and_gives_audio_of_that_rate(pool: Pool, 
         (lambda clip: clip / 0, "`clone` gave samples that are not numbers"),
         (lambda clip: clip * 4, "`clone` left [-1, 1]: a sample is 2, which no file can hold"),
         (silent, "the clone is silent"),
-        (lambda clip: clip[:800], "the clone lasts"),
+        (lambda clip: clip[:3200], "the clone lasts"),
     ],
 )
 def test_a_clone_that_is_none_says_why_and_leaves_the_others_alone(pool: Pool, spoil: Any, why: str) -> None:
@@ -83,6 +83,21 @@ def test_a_clone_that_is_none_says_why_and_leaves_the_others_alone(pool: Pool, s
     assert why in second
     assert isinstance(first, Tensor)
     assert isinstance(third, Tensor)
+
+
+def test_a_prompt_that_is_handed_back_is_no_clone(pool: Pool) -> None:
+    cloner = Spoilt(lambda seed, clip, said, prompt: prompt.repeat(4)[: len(clip)] if seed == SECOND else clip)
+    first, second, _ = made(pool, cloner)
+    assert isinstance(first, Tensor)
+    assert isinstance(second, str)
+    assert second.startswith("the clone ")
+
+
+def test_words_that_are_handed_back_in_the_voice_that_said_them_are_no_clone(pool: Pool) -> None:
+    cloner = Spoilt(lambda seed, clip, said, prompt: said / 2 if seed == SECOND else clip)
+    first, second, _ = made(pool, cloner)
+    assert isinstance(first, Tensor)
+    assert isinstance(second, str)
 
 
 @pytest.mark.parametrize("more", [-1, 1])
