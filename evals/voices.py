@@ -19,8 +19,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from releasegate.errors import DocumentError, Problem
+
 from .recording_list import Recording, RecordingList
 from .recordings import RATE, at_level
+from .spoken_texts import normalised
 
 __all__ = ["RATE", "Split", "Voice", "by_speaker", "clips", "prompt", "read"]
 
@@ -61,9 +64,9 @@ def clips(split: Split, speaker: str | None = None) -> list[Voice]:
     Needs no audio.
 
     Raises:
-        NotFound, DocumentError: as of `RecordingList.of`.
+        NotFound, DocumentError: as of `RecordingList.of`; or a source has no text with a word in it.
     """
-    return [voice for voice in _list().of(split) if speaker in (None, voice.speaker)]
+    return [voice for voice in _worded(_list().of(split)) if speaker in (None, voice.speaker)]
 
 
 def by_speaker(split: Split, least: int) -> dict[str, list[Voice]]:
@@ -73,9 +76,10 @@ def by_speaker(split: Split, least: int) -> dict[str, list[Voice]]:
         least: how many an eval uses of each speaker.
 
     Raises:
-        NotFound, DocumentError: as of `RecordingList.by_speaker`.
+        NotFound, DocumentError: as of `RecordingList.by_speaker`, and of `clips`.
     """
-    return _list().by_speaker(split, least)
+    pool = _list().by_speaker(split, least)
+    return {speaker: _worded(voices) for speaker, voices in pool.items()}
 
 
 def read(voice: Voice) -> Tensor:
@@ -111,6 +115,15 @@ def find(voice: Voice) -> Path:
         NotFound: there is none.
     """
     return _list().find(voice)
+
+
+def _worded(voices: list[Voice]) -> list[Voice]:
+    """The recordings; each source among them has a text: nothing else could say whether a clone's words are right."""
+    mute = [voice for voice in voices if voice.split.startswith("source") and not normalised(voice.text)]
+    if mute:
+        fix = "write down what is said in it, word for word"
+        raise DocumentError([Problem(LIST.name, f"{voice.path} is a source and has no text", fix) for voice in mute])
+    return voices
 
 
 def _list() -> RecordingList[Voice]:
