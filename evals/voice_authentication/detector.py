@@ -4,16 +4,20 @@ It knows no watermark and no speaker. A small convolutional network looks at two
 frequency moves about its mean over the window, so that a channel's colour tells it nothing, and at the group delay, which says
 how the energy of a pulse of the voice is spread in time: vocoders put all of it in one place, throats do not.
 
-An instrument, trained by `train_detector.py` on speakers whom no gate measures, and stored in `detector.safetensors`.
+Channels differ more than it can know. So it is asked beside recordings that the person is known by: a score says how much more
+like a program a clip sounds than those do.
+
+An instrument, trained by `train_detector.py`. Its file says whose recordings it learned from: of them it must not judge.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,15 +39,24 @@ FLOOR = 1e-6
 """Of the mean power of a window, what is added to each bin: what lies 60 dB below it is not looked at."""
 BANDS = POINTS // 4
 CHANNELS = 4  # power about its mean, group delay (cosine, sine), and how high the band is
+SCALE = 2.0
+"""Logits that a score's own logit is counted in, so that sure answers differ in the decimals that are kept."""
 PLACES = 6
 """Decimals of a score."""
+HEARD = "heard"
+"""The entry of a file's metadata that says whom a detector learned from, with commas."""
 
 
 class Detector(nn.Module):
-    """Windows of sound to how surely each was made by a program."""
+    """Windows of sound to how surely each was made by a program.
 
-    def __init__(self) -> None:
+    Attributes:
+        heard: the speakers whose recordings it learned from.
+    """
+
+    def __init__(self, heard: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        self.heard = heard
         self.stages = nn.Sequential(
             _stage(CHANNELS, 24, (5, 3)), _stage(24, 32, (3, 3)), _stage(32, 48, (3, 3)), _stage(48, 64, (3, 3))
         )  # bands and frames are halved by each
@@ -59,13 +72,11 @@ class Detector(nn.Module):
         return logits
 
     @torch.inference_mode()
-    def score(self, audio: Tensor) -> float:
-        """How surely a program made the clip: in [0, 1], to six decimals; the mean logit of its windows, through a sigmoid.
-
-        It depends on this clip alone.
+    def logit(self, audio: Tensor) -> float:
+        """How surely a program made the clip, as the mean logit of its windows; it depends on this clip alone.
 
         Args:
-            audio: float32 [t] at 16 kHz; of any level.
+            audio: float [t] at 16 kHz; of any level.
 
         Raises:
             NotScorable: the clip is no sound of one channel, has samples that are not numbers, is shorter than half a second, or
@@ -74,12 +85,12 @@ class Detector(nn.Module):
         windows = windows_of(audio)
         device = self.answer.weight.device
         logits = [self(pictures(part.to(device))) for part in windows.split(BATCH)]
-        return round(float(torch.cat(logits).double().mean().sigmoid()), PLACES)
+        return float(torch.cat(logits).double().mean())
 
     def write(self, path: Path) -> None:
-        """Writes the weights to a safetensors file, in half precision."""
+        """Writes the weights to a safetensors file, in half precision, and whom it learned from."""
         stored = {name: _stored(tensor) for name, tensor in self.state_dict().items()}
-        save_file(stored, path)
+        save_file(stored, path, {HEARD: ",".join(sorted(self.heard))})
 
     @classmethod
     def read(cls, path: Path, device: torch.device | str = "cpu") -> Detector:
@@ -89,17 +100,34 @@ class Detector(nn.Module):
             OSError: the file cannot be read.
             safetensors.SafetensorError: it is not a safetensors file.
             RuntimeError: it holds other tensors than a detector's.
+            KeyError: it does not say whom it learned from.
         """
-        detector = cls()
-        detector.load_state_dict({name: _loaded(tensor) for name, tensor in load_file(path).items()})
+        with safe_open(path, framework="pt") as file:
+            heard = (file.metadata() or {})[HEARD]
+            stored = {name: _loaded(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        detector = cls(frozenset(filter(None, heard.split(","))))
+        detector.load_state_dict(stored)
         return detector.eval().to(device)
+
+
+def score(beyond: Sequence[float]) -> float:
+    """How much more like a program a clip sounds than what the person is known by: in [0, 1], to six decimals.
+
+    Args:
+        beyond: by how much the logit of the clip lies above the mean of those recordings, by each detector; at least one.
+
+    >>> score([0.0]), score([3.0, 5.0])
+    (0.5, 0.880797)
+    """
+    mean = torch.tensor(sum(beyond) / len(beyond) / SCALE, dtype=torch.float64)
+    return round(float(mean.sigmoid()), PLACES)
 
 
 def windows_of(audio: Tensor) -> Tensor:
     """float32 [n, WINDOW], the clip cut into windows `HOP` apart, the last up to its end; silent ones are left out.
 
     Raises:
-        NotScorable: as of `Detector.score`.
+        NotScorable: as of `Detector.logit`.
     """
     if audio.ndim != 1 or not audio.is_floating_point():
         raise NotScorable("a clip", f"is {audio.dtype} {list(audio.shape)}, no sound of one channel", "give float [t]")
@@ -146,8 +174,3 @@ def _stored(tensor: Tensor) -> Tensor:
 
 def _loaded(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def state_of(detector: Detector) -> dict[str, Any]:
-    """A copy of the weights."""
-    return {name: tensor.clone() for name, tensor in detector.state_dict().items()}

@@ -22,7 +22,7 @@ from ..recordings import RATE, at_level, trim
 from ..voice_routes import ROUTES, Asked, cloned
 from ..voices import Voice, read
 from ..world_frames import spoken
-from .detector import Detector
+from .detector import Detector, score
 from .items import CALIBRATION, GATE, REHEARSAL, Made, gate_items, recordings
 from .subject_clones import SubjectClones
 
@@ -62,7 +62,7 @@ class _Work:
     def __init__(self, tools: Tools, made: SubjectClones) -> None:
         self.clones = made
         self._tools = tools
-        self._detector = _detector(tools.instruments[INSTRUMENT][0], str(tools.device))
+        self._detectors = [_detector(file, str(tools.device)) for file in tools.instruments[INSTRUMENT]]
 
     @torch.inference_mode()
     def reading(self, item: Item) -> Reading | Failed:
@@ -74,11 +74,20 @@ class _Work:
         given = Given(sound[None], RATE, [item.seed])
         try:
             heard = find_attack(item.content["codec"]).apply(given, 0.0 if strength is None else float(strength))[0]
-            score = self._detector.score(heard)
+            found = self._score(heard, item.content["known"])
         except ReleaseGateError as error:
             return _failed(item, str(error))
         outputs = {"clip": self._tools.write(encode_flac(heard, RATE), "flac")} if _kept(item) else {}
-        return Reading(item.number, {item.metrics[0]: score}, {"score": f"{score:.4f}", **_of(item)}, outputs)
+        return Reading(item.number, {item.metrics[0]: found}, {"score": f"{found:.4f}", **_of(item)}, outputs)
+
+    def _score(self, heard: Tensor, known: tuple[Voice, ...]) -> float:
+        """The score by all detectors that never heard the person, together."""
+        judges = [detector for detector in self._detectors if known[0].speaker not in detector.heard]
+        if not judges:
+            fix = "train one without this person's recordings: train_detector.py"
+            what = "every detector learned from recordings of this very person"
+            raise NotScorable(f"speaker {known[0].speaker}", what, fix)
+        return score([detector.logit(heard) - _known(detector, known) for detector in judges])
 
     def _sound(self, item: Item) -> Tensor | str:
         """The clip before the codec, float32 [t], without silence around it and at one level; or why there is none."""
@@ -107,7 +116,13 @@ def _by_route(made: Made) -> Tensor | str:
         return str(error)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=64)
+def _known(detector: Detector, voices: tuple[Voice, ...]) -> float:
+    """What a detector says of the recordings that a person is known by, on average."""
+    return sum(detector.logit(read(voice)) for voice in voices) / len(voices)
+
+
+@lru_cache(maxsize=8)
 def _detector(file: Path, device: str) -> Detector:
     return Detector.read(file, device)
 

@@ -46,7 +46,9 @@ GATE = Splits(real="real", own="prompt", prompt="prompt", said="source")
 REHEARSAL = Splits(real="rehearsal", own="rehearsal", prompt="rehearsal", said="source_rehearsal")
 CALIBRATION = Splits(real="calibration", own="calibration", prompt="calibration", said="source_rehearsal")
 KNOWN_BY: Split = "enrolment"
-"""What tells a route how the person sounds."""
+"""What the detector knows a person's own voice and channel by: no route is given it."""
+PERSON = 12
+"""Recordings that tell a route how the person sounds, at most."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,18 @@ def gate_items(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, i
 def recordings(splits: Splits, metric: str, each: int, rng: Generator) -> list[Item]:
     """`each` recordings of each person through every codec: what is not to be flagged."""
     made = []
+    known = _pools(KNOWN_BY, 1)
     for speaker, pool in _pools(splits.real, each).items():
         for number, place in enumerate(rng.permutation(len(pool))[:each]):
             keep = number < KEPT_CLIPS
-            content = {"recording": pool[place], "keep": keep}
+            content = {"recording": pool[place], "keep": keep, "known": tuple(known[speaker])}
             made += [Item((metric,), {**labels, "speaker": speaker}, {**content, **at}) for labels, at in _ways()]
     return made
 
 
 def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int], rng: Generator) -> list[Item]:
     """Clones of each person by the model under test and by each route, through every codec: what is to be flagged."""
-    made = []
+    made: list[Item] = []
     most = max(int(counts["subject"]), int(counts["routes"]))
     said = [voice for pool in by_speaker(splits.said, 1).values() for voice in pool]
     prompting, owned, known = (_pools(split, 1) for split in (splits.prompt, splits.own, KNOWN_BY))
@@ -97,13 +100,15 @@ def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int],
             for number in range(int(counts["subject"]))
         )
         for number, request in enumerate(group):
-            content = {"request": request, "group": group, "keep": number < KEPT_CLIPS}
+            content = {"request": request, "group": group, "keep": number < KEPT_CLIPS, "known": tuple(known[speaker])}
             made += _through({"route": SUBJECT, "speaker": speaker}, content)
-        own, person = owned[speaker], tuple(known[speaker])
+        own = owned[speaker]
+        person = tuple(own[place] for place in rng.permutation(len(own))[:PERSON])
         for route in ROUTES.values():
             for number in range(int(counts["routes"])):
                 voice = own[number % len(own)] if route.anew else words[number]
-                content = {"made": Made(route.name, voice, person, _seed(rng)), "keep": number < KEPT_CLIPS}
+                asked = Made(route.name, voice, person, _seed(rng))
+                content = {"made": asked, "keep": number < KEPT_CLIPS, "known": tuple(known[speaker])}
                 made += _through({"route": route.name, "speaker": speaker}, content)
     return made
 

@@ -1,11 +1,14 @@
-"""Trains the passive detector and writes `detector.safetensors`; run as `python -m evals.voice_authentication.train_detector`.
+"""Trains passive detectors and writes them; run as `python -m evals.voice_authentication.train_detector
+examples/mini_voice/checkpoint`.
 
-Nothing that a gate measures is heard: neither the targets' voices, nor the route that is kept apart, nor AMR.
+One for each person of the `detector` split whom a gate measures, which learned from everybody but that person: so nobody is
+judged by a detector that heard them, and each has heard the channel. The route that is kept apart is heard by none.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +19,18 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-from .detector import WINDOW, Detector, pictures
-from .training_sounds import Sound, sounds
+from releasegate.checkpoint import open_checkpoint
+from releasegate.subjects.mini_voice import open_subject
+
+from ..voices import by_speaker
+from .detector import RATE, WINDOW, Detector, pictures
+from .network_clones import network_clones
+from .training_sounds import Sound, measured, sounds
 
 LOG = logging.getLogger(__name__)
 
-STEPS = 1500
+STEPS = 600
+CYCLES = 2
 BATCH = 48
 """Windows in a step, half of them recorded."""
 RATE_OF_LEARNING = 2e-3
@@ -33,18 +42,36 @@ TILT_DB = 5.0
 """Deviation of a random colouring, between `NODES` places in frequency."""
 NOISY = 0.4
 SNR_DB = (12.0, 45.0)
+ROOMS = 0.3
+"""Share of windows that sound as in a room."""
+DIES_SECONDS = (0.02, 0.15)
+"""In which its echo dies down to 1 / e."""
+WET = (0.1, 0.6)
+"""Its power beside that of the voice itself."""
+CLONES = 40
+"""Clones by mini-voice of each speaker."""
 MASKED = 0.5
 """Share of windows in which a span of bands is hidden, and share in which the group delay is."""
 SEED = 0
 
+Pools = dict[str, dict[str, list[Sound]]]
+"""Sounds by route, then by speaker."""
 
-def train(heard: Sequence[Sound], rng: Generator, steps: int = STEPS) -> Detector:
-    """A detector that learned from these sounds, every route as often as any other; the mean of its last weights."""
+
+def train(heard: Sequence[Sound], rng: Generator, steps: int = STEPS, cycles: int = CYCLES) -> Detector:
+    """A detector that learned from these sounds, every route as often as any other."""
     torch.manual_seed(int(rng.integers(2**31)))
-    detector = Detector()
+    detector = Detector(frozenset().union(*(sound.heard for sound in heard)))
+    pools = _pools(heard)
+    for _ in range(cycles):
+        learn(detector, pools, rng, steps)
+    return detector.eval()
+
+
+def learn(detector: Detector, pools: Pools, rng: Generator, steps: int) -> None:
+    """Changes the weights, step by step; the rate of learning rises at first, and falls to nothing."""
     optimiser = torch.optim.AdamW(detector.parameters(), lr=RATE_OF_LEARNING, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE_OF_LEARNING, total_steps=steps, pct_start=0.1)
-    pools = _pools(heard)
     detector.train()
     lost = 0.0
     for step in range(steps):
@@ -59,18 +86,17 @@ def train(heard: Sequence[Sound], rng: Generator, steps: int = STEPS) -> Detecto
         lost += (float(loss.detach()) - lost) / min(step + 1, 50)
         if step % 50 == 49:
             LOG.info("step %d of %d: loss %.3f", step + 1, steps, lost)
-    return detector.eval()
 
 
-def _pools(heard: Sequence[Sound]) -> dict[str, dict[str, list[Sound]]]:
+def _pools(heard: Sequence[Sound]) -> Pools:
     """The sounds by route, then by speaker."""
-    pools: dict[str, dict[str, list[Sound]]] = defaultdict(lambda: defaultdict(list))
+    pools: Pools = defaultdict(lambda: defaultdict(list))
     for sound in heard:
         pools[sound.route][sound.speaker].append(sound)
     return pools
 
 
-def _batch(pools: dict[str, dict[str, list[Sound]]], rng: Generator) -> tuple[Tensor, Tensor]:
+def _batch(pools: Pools, rng: Generator) -> tuple[Tensor, Tensor]:
     """float32 [BATCH, WINDOW], and float32 [BATCH], 1 where a program made it."""
     routes = sorted(set(pools) - {"recorded"})
     drawn = []
@@ -92,17 +118,29 @@ def _window(audio: Tensor, rng: Generator) -> Tensor:
 
 
 def _disturbed(windows: Tensor, rng: Generator) -> Tensor:
-    """Each window coloured, and some in noise."""
+    """Each window coloured, some in a room, and some in noise."""
     count, samples = windows.shape
     bins = samples // 2 + 1
     nodes = torch.from_numpy(rng.normal(0, TILT_DB, (count, 1, NODES))).float()
     gains = functional.interpolate(nodes, bins, mode="linear", align_corners=True)[:, 0]
-    coloured = torch.fft.irfft(torch.fft.rfft(windows) * 10 ** (gains / 20), samples)
+    spectra = torch.fft.rfft(windows) * 10 ** (gains / 20) * _rooms(count, samples, rng)
+    coloured = torch.fft.irfft(spectra, samples)
     level = coloured.square().mean(1, keepdim=True).sqrt()
     ratio = torch.from_numpy(rng.uniform(*SNR_DB, (count, 1))).float()
     noisy = torch.from_numpy(rng.random((count, 1)) < NOISY).float()
     noise = torch.from_numpy(rng.standard_normal((count, samples), dtype=np.float32))
-    return coloured + noisy * level * 10 ** (-ratio / 20) * noise
+    disturbed: Tensor = coloured + noisy * level * 10 ** (-ratio / 20) * noise
+    return disturbed
+
+
+def _rooms(count: int, samples: int, rng: Generator) -> Tensor:
+    """complex64 [count, bins], what a room does to each window: for some nothing, for others noise that dies away."""
+    clock = torch.arange(samples) / RATE
+    dies = torch.from_numpy(rng.uniform(*DIES_SECONDS, (count, 1))).float()
+    echo = torch.from_numpy(rng.standard_normal((count, samples), dtype=np.float32)) * torch.exp(-clock / dies)
+    echo = echo / echo.square().sum(1, keepdim=True).sqrt()
+    wet = torch.from_numpy(rng.uniform(*WET, (count, 1)) * (rng.random((count, 1)) < ROOMS)).float()
+    return 1 + wet.sqrt() * torch.fft.rfft(echo)
 
 
 def _masked(seen: Tensor, rng: Generator) -> Tensor:
@@ -118,14 +156,27 @@ def _masked(seen: Tensor, rng: Generator) -> Tensor:
     return seen
 
 
-def main() -> None:
-    """Writes `detector.safetensors` beside this file."""
+def heard_without(person: str, heard: Sequence[Sound]) -> list[Sound]:
+    """The sounds that no recording of a person went into."""
+    return [sound for sound in heard if person not in sound.heard]
+
+
+def main(checkpoint: Path) -> None:
+    """Writes a detector for each person who is measured, beside this file.
+
+    Args:
+        checkpoint: of mini-voice, whose clones are learned from, too.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rng = np.random.default_rng(SEED)
-    heard = list(sounds(rng))
+    speakers = list(by_speaker("detector", 1))
+    subject = open_subject(open_checkpoint(checkpoint), None, torch.device("cpu"), torch.float32)
+    heard = [*sounds(rng, speakers), *network_clones(subject, speakers, CLONES, rng)]
     LOG.info("%d sounds", len(heard))
-    train(heard, rng).write(Path(__file__).with_name("detector.safetensors"))
+    for person in measured():
+        detector = train(heard_without(person, heard), rng)
+        detector.write(Path(__file__).with_name(f"without_{person}.safetensors"))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

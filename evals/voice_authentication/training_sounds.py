@@ -1,4 +1,4 @@
-"""What the passive detector learns from: recordings of speakers whom no gate measures, and the same voices cloned.
+"""What passive detectors learn from: recordings of the `detector` split, and the same voices cloned.
 
 Few people are at hand, so each is heard at several speeds: a recording played faster is of a shorter throat and a higher voice.
 Both kinds go through the same codecs, since else the codec would tell them apart.
@@ -6,7 +6,7 @@ Both kinds go through the same codecs, since else the codec would tell them apar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..world_frames import Spoken, analysed, synthesised
 
 SPEEDS = (0.8, 0.88, 1.0, 1.0, 1.1)
 EACH = 2
-"""Speeds at which each recording is heard."""
+"""Speeds at which each recording is heard; one of a person whom a gate measures."""
 LONGEST = 4 * RATE
 PERSON = 8
 """Recordings that tell a route how the person sounds."""
@@ -39,9 +39,10 @@ CODECS = (
     ("mulaw", None),
     ("mulaw", None),
     ("g722", None),
+    *(("amr", rate) for rate in (4.75, 7.4, 12.2)),
     ("resample", 8000.0),
 )
-"""What sounds go through on their way, one of them drawn. AMR is not among them."""
+"""What sounds go through on their way, two of them drawn."""
 SMOOTHED = "smoothed"
 """A way to make a voice's own words anew that no gate measures: WORLD, from cepstra that are smoothed over time, as networks
 give them."""
@@ -55,28 +56,31 @@ class Sound:
         audio: int16 [t] at 16 kHz.
         made: whether a program made the voice.
         route: how; `recorded` where nobody did.
-        speaker: who is heard.
+        speaker: whose voice it is to be.
+        heard: everybody whose recordings went into it.
     """
 
     audio: Tensor
     made: bool
     route: str
     speaker: str
+    heard: frozenset[str]
 
 
-def teachers() -> list[str]:
-    """The speakers to learn from: those with recordings for it whom no gate measures, sorted."""
-    measured = {voice.speaker for voice in clips("real")}
-    return [speaker for speaker in by_speaker("detector", 1) if speaker not in measured]
+def measured() -> list[str]:
+    """Who is measured in a gate, and has recordings to learn from: a detector that heard one of them judges others alone."""
+    real = {voice.speaker for voice in clips("real")}
+    return [speaker for speaker in by_speaker("detector", 1) if speaker in real]
 
 
-def sounds(rng: Generator) -> Iterator[Sound]:
-    """All there is to learn from, as it is and through a codec each."""
+def sounds(rng: Generator, speakers: Sequence[str]) -> Iterator[Sound]:
+    """All there is to learn from of some speakers, as it is and through two codecs."""
     voices = {
         (speaker, speed): [_at_speed(read(voice), speed) for voice in clips("detector", speaker)]
-        for speaker in teachers()
+        for speaker in by_speaker("detector", 1)
         for speed in sorted(set(SPEEDS))
     }
+    once = measured()
     known: dict[tuple[str, float, int], Spoken] = {}
 
     def heard(speaker: str, speed: float, number: int) -> Spoken:
@@ -85,9 +89,9 @@ def sounds(rng: Generator) -> Iterator[Sound]:
             known[key] = analysed(voices[speaker, speed][number])
         return known[key]
 
-    for speaker in teachers():
+    for speaker in speakers:
         for number in range(len(clips("detector", speaker))):
-            for speed in rng.choice(SPEEDS, EACH, replace=False):
+            for speed in rng.choice(SPEEDS, 1 if speaker in once else EACH, replace=False):
                 try:
                     own = heard(speaker, float(speed), number)
                     theirs = _others(voices, speaker, float(speed), rng)
@@ -108,15 +112,16 @@ def _others(
 
 def _of_one(own: Spoken, person: list[Spoken], speaker: str, other: str, rng: Generator) -> Iterator[Sound]:
     """A recording, the same words made anew, and one of them converted into another voice."""
-    yield from _coded(own.audio, "recorded", speaker, rng)
+    alone, both = frozenset({speaker}), frozenset({speaker, other})
+    yield from coded(own.audio, "recorded", speaker, alone, rng)
     seed = int(rng.integers(2**62))
     for route in ROUTES.values():
         if route.learned and route.anew:
-            yield from _coded(cloned(route, Asked(own, person, seed)), route.name, speaker, rng)
+            yield from coded(cloned(route, Asked(own, person, seed)), route.name, speaker, alone, rng)
     converting = [route for route in ROUTES.values() if route.learned and not route.anew]
     route = converting[int(rng.integers(len(converting)))]
-    yield from _coded(cloned(route, Asked(own, person, seed)), route.name, other, rng)
-    yield from _coded(_smoothed(own, int(rng.integers(2, 6))), SMOOTHED, speaker, rng)
+    yield from coded(cloned(route, Asked(own, person, seed)), route.name, other, both, rng)
+    yield from coded(_smoothed(own, int(rng.integers(2, 6))), SMOOTHED, speaker, alone, rng)
 
 
 def _smoothed(own: Spoken, reach: int) -> Tensor:
@@ -127,14 +132,14 @@ def _smoothed(own: Spoken, reach: int) -> Tensor:
     return at_level(synthesised(replace(own.frames, cepstra=cepstra), len(own.audio)))
 
 
-def _coded(audio: Tensor, route: str, speaker: str, rng: Generator) -> Iterator[Sound]:
-    """A sound as it is, and through two codecs."""
+def coded(audio: Tensor, route: str, speaker: str, heard: frozenset[str], rng: Generator) -> Iterator[Sound]:
+    """A sound, float32 [t], as it is and through two codecs."""
     made = route != "recorded"
-    yield Sound(_whole(audio), made, route, speaker)
+    yield Sound(_whole(audio), made, route, speaker, heard)
     for number in rng.choice(len(CODECS), 2, replace=False):
         name, strength = CODECS[number]
         given = Given(audio[None], RATE, [int(rng.integers(2**62))])
-        yield Sound(_whole(find_attack(name).apply(given, strength or 0.0)[0]), made, route, speaker)
+        yield Sound(_whole(find_attack(name).apply(given, strength or 0.0)[0]), made, route, speaker, heard)
 
 
 def _at_speed(audio: Tensor, speed: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -65,7 +66,7 @@ class Bench:
         _record(root)
         self.harness: Any = import_file(folder / "harness.py")
         self.card = GateRepository(root).read_eval("voice_authentication").card
-        self.weights = folder / "detector.safetensors"
+        self.weights = tuple(sorted(folder.glob("*.safetensors")))
         self.written: list[str] = []
 
     def items(self, role: str = "items") -> list[Item]:
@@ -77,7 +78,7 @@ class Bench:
             self.written.append(ending)
             return f"{hashlib.sha256(data).hexdigest()}.{ending}"
 
-        tools = Tools(PARAMS, torch.device("cpu"), {"passive_detector": (self.weights,)}, write)
+        tools = Tools(PARAMS, torch.device("cpu"), {"passive_detector": self.weights}, write)
         found = {r.item: r for r in self.harness.measure(subject, items, tools)}
         return [(item, found[item.number]) for item in items]
 
@@ -188,12 +189,32 @@ def test_what_is_no_clone_fails_and_takes_nothing_else_with_it(bench: Bench, spo
             assert isinstance(reading, Reading)
 
 
+def test_nobody_is_judged_by_a_detector_that_learned_from_them(bench: Bench, tmp_path: Path) -> None:
+    reader = sys.modules[bench.harness.measure.__module__.rpartition(".")[0] + ".detector"]
+    for name, heard in (("a", {"anna", "bert"}), ("b", {"anna"})):
+        detector = reader.Detector.read(bench.weights[0])
+        detector.heard = frozenset(heard)
+        detector.write(tmp_path / f"{name}.safetensors")
+    tools = Tools(
+        PARAMS, torch.device("cpu"), {"passive_detector": tuple(sorted(tmp_path.iterdir()))}, lambda d, e: "x"
+    )
+    items = [item for item in uncoded(bench.items()) if "recording" in item.content]
+    found = {reading.item: reading for reading in bench.harness.measure(Higher(), items, tools)}
+    for item in items:
+        reading = found[item.number]
+        if item.labels["speaker"] == "anna":
+            assert isinstance(reading, Failed)
+            assert "every detector learned from recordings of this very person" in reading.error
+        else:
+            assert isinstance(reading, Reading)
+
+
 def test_a_model_that_lacks_a_part_raises_only_after_all_else_is_measured(bench: Bench) -> None:
     def lacks(clone: Tensor) -> Tensor:
         raise PartAbsent("speaker.safetensors", "is not there", "lend it")
 
     items = [item for item in uncoded(bench.items()) if item.labels["speaker"] == "anna"]
-    tools = Tools(PARAMS, torch.device("cpu"), {"passive_detector": (bench.weights,)}, lambda data, ending: "x.flac")
+    tools = Tools(PARAMS, torch.device("cpu"), {"passive_detector": bench.weights}, lambda data, ending: "x.flac")
     found = []
     with pytest.raises(PartAbsent):
         found.extend(bench.harness.measure(Higher(lacks), items, tools))
