@@ -35,8 +35,9 @@ SHORTEST = 0.33
 """Seconds of a prompt that the language model hears at least; the same of its last piece."""
 PEAK = 0.75
 """Of a prompt, where the configuration asks for it."""
-TOGETHER = 32
-"""Clones whose tokens are drawn together."""
+TOGETHER = {"cpu": 8}
+"""Clones whose tokens are drawn together, by device: at the published size, keys and values of one come to some 75 MB."""
+TOGETHER_ELSEWHERE = 32
 NEEDED = (
     "hifigan_decoder.speaker_encoder.conv1.weight",
     "gpt.conditioning_encoder.init.weight",
@@ -89,8 +90,9 @@ class Xtts:
         voices = _Voices(self)
         made: list[Tensor | NoClone] = []
         rows = list(zip(words, prompts, seeds, strict=True))
-        for at in range(0, len(rows), TOGETHER):
-            made += self._together(rows[at : at + TOGETHER], voices)
+        together = TOGETHER.get(self._weight.device.type, TOGETHER_ELSEWHERE)
+        for at in range(0, len(rows), together):
+            made += self._together(rows[at : at + together], voices)
         return made
 
     def _require_parts(self) -> None:
@@ -178,7 +180,7 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
     lent = load_tensors(lending.source, lending.tensors) if lending is not None and lending.tensors else {}
     where = str(checkpoint.root)
     tensors = plain_names(load_tensors(checkpoint, ["*"]) | lent, where)
-    found = sizes_of(tensors, where)
+    found = sizes_of(tensors, config.model_args, where)
     with torch.device("meta"):
         networks = made_of(checkpoint, lambda: Networks(config, found), _FIX)
     networks = load_module(checkpoint, networks, device=device, dtype=dtype, tensors=tensors)

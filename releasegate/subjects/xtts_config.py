@@ -29,9 +29,9 @@ class _Read(Record):
 class Arguments(_Read):
     """`model_args`, with the library's own defaults for what is left out."""
 
-    gpt_layers: Count = 30
-    gpt_n_model_channels: Count = 1024
-    gpt_n_heads: Count = 16
+    gpt_layers: Annotated[int, Field(gt=0, le=256)] = 30
+    gpt_n_model_channels: Annotated[int, Field(gt=0, le=1 << 14)] = 1024
+    gpt_n_heads: Annotated[int, Field(gt=0, le=256)] = 16
     gpt_max_audio_tokens: Count = 605
     gpt_max_text_tokens: Count = 402
     gpt_num_audio_tokens: Count = 8194
@@ -107,11 +107,11 @@ class Sizes:
     voice: int
 
 
-def sizes_of(tensors: Mapping[str, Tensor], where: str) -> Sizes:
+def sizes_of(tensors: Mapping[str, Tensor], config: Arguments, where: str) -> Sizes:
     """The sizes of the tensors, which are named as the library names them.
 
     Raises:
-        CheckpointError: one that tells a size is missing, or has no such dimension.
+        CheckpointError: one that tells a size is missing, has no such dimension, or is too small for the configuration.
     """
 
     def rows(name: str) -> int:
@@ -131,6 +131,12 @@ def sizes_of(tensors: Mapping[str, Tensor], where: str) -> Sizes:
         attending=rows(f"{encoder}.attention.0.bias"),
         voice=rows(f"{encoder}.fc.bias"),
     )
+    for held, wanted, what in (
+        (found.positions[0], config.most_said + 1, "gpt_max_audio_tokens"),
+        (found.positions[1], config.gpt_max_text_tokens, "gpt_max_text_tokens"),
+    ):
+        if held < wanted:
+            raise CheckpointError(where, f"has {held} positions, and {what} asks for {wanted}", _FIX)
     if found.attended % 8 or found.vocoder % 16 or any(width % 8 for width in found.filters):
         raise CheckpointError(where, f"has tensors of sizes that make no network: {found}", _FIX)
     return found

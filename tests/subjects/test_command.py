@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import CheckpointError, CodeRequested
+from releasegate.inspection import inspect_checkpoint
 from releasegate.subjects import NoClone
 from releasegate.subjects.command import open_subject
 from tests.programs import RATE, consent, opened, said, started, tone, write_program
@@ -304,3 +306,22 @@ def test_an_executable_of_the_folder_is_started_by_itself(tmp_path: Path) -> Non
     (root / "clone").write_text(f"#!{sys.executable}\nimport shutil, sys\nshutil.copy(sys.argv[2], sys.argv[3])\n")
     (root / "clone").chmod(0o755)
     assert isinstance(one(root), torch.Tensor)
+
+
+def test_a_program_is_inspected_as_one_with_its_tensors_beside(tmp_path: Path) -> None:
+    root = write_program(tmp_path / "model")
+    save_file({"voice": torch.ones(3)}, root / "model.safetensors")
+    found = inspect_checkpoint(root)
+    assert (found.layout, found.sound) == ("command", True)
+    assert any(finding.kind == "code" and finding.where == "clone.py" for finding in found.findings)
+    checkpoint = opened(root)
+    assert checkpoint.layout == "command"
+    assert set(checkpoint.siblings) == {"model.safetensors"}
+    assert isinstance(one(root), torch.Tensor)
+
+
+def test_bytes_that_only_look_like_tensors_are_refused(tmp_path: Path) -> None:
+    root = write_program(tmp_path / "model")
+    (root / "voice.safetensors").write_text("print('hello')")
+    with pytest.raises(CheckpointError, match=r"voice\.safetensors"):
+        open_checkpoint(root, runs=consent(root))

@@ -224,6 +224,8 @@ def without(name: str) -> dict[str, Tensor]:
         (None, {"model_args": {"gpt_n_heads": 7}}, "gpt_n_model_channels is 64, no multiple of 7 heads"),
         (None, {"model_args": {"gpt_use_perceiver_resampler": False}}, "input should be True"),
         (None, {"model_args": {"gpt_stop_audio_token": 99}}, "start and stop are not among 34 audio tokens"),
+        (None, {"model_args": {"gpt_max_audio_tokens": 60}}, "has 20 positions, and gpt_max_audio_tokens asks for 58"),
+        (None, {"model_args": {"gpt_max_text_tokens": 60}}, "has 16 positions, and gpt_max_text_tokens asks for 60"),
         (None, {"temperature": 0.0}, "input should be greater than 0"),
     ],
 )
