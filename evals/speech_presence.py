@@ -75,7 +75,8 @@ def _periodicity(frames: Tensor) -> Tensor:
     products = torch.fft.irfft(spectra.abs().square(), n=2 * FRAME)[:, lags]  # [frames, lags]
     energy = frames.square().cumsum(dim=1)  # [frames, FRAME]
     first, last = energy[:, FRAME - 1 - lags], energy[:, -1:] - energy[:, lags - 1]
-    return (products / (first * last).clamp(min=1e-20).sqrt()).amax(dim=1)
+    correlations: Tensor = products / (first * last).clamp(min=1e-20).sqrt()
+    return correlations.amax(dim=1)
 
 
 def _change(frames: Tensor) -> float:
