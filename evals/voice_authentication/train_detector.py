@@ -29,8 +29,8 @@ from .training_sounds import Sound, measured, sounds
 
 LOG = logging.getLogger(__name__)
 
-STEPS = 600
-CYCLES = 2
+CYCLES = (600, 300, 400)
+"""Steps of each round of learning, in which its rate rises and falls."""
 BATCH = 48
 """Windows in a step, half of them recorded."""
 RATE_OF_LEARNING = 2e-3
@@ -58,12 +58,12 @@ Pools = dict[str, dict[str, list[Sound]]]
 """Sounds by route, then by speaker."""
 
 
-def train(heard: Sequence[Sound], rng: Generator, steps: int = STEPS, cycles: int = CYCLES) -> Detector:
+def train(heard: Sequence[Sound], rng: Generator, cycles: Sequence[int] = CYCLES) -> Detector:
     """A detector that learned from these sounds, every route as often as any other."""
     torch.manual_seed(int(rng.integers(2**31)))
     detector = Detector(frozenset().union(*(sound.heard for sound in heard)))
     pools = _pools(heard)
-    for _ in range(cycles):
+    for steps in cycles:
         learn(detector, pools, rng, steps)
     return detector.eval()
 

@@ -156,6 +156,6 @@ def test_it_learns_to_tell_two_kinds_of_sound_apart() -> None:
         )
 
     heard = [sound(seed, made=made) for seed in range(6) for made in (False, True)]
-    learned = train(heard, np.random.default_rng(0), steps=12, cycles=1)
+    learned = train(heard, np.random.default_rng(0), cycles=(12,))
     fresh = {made: [learned.logit(sound(seed, made=made).audio / 32767) for seed in (7, 8)] for made in (False, True)}
     assert min(fresh[True]) > max(fresh[False])
