@@ -15,10 +15,12 @@ from .recordings import RATE
 
 FRAME, HOP = RATE // 25, RATE // 100
 """Samples of a frame, 40 ms, and from one to the next, 10 ms."""
+LOUDEST = 15
+"""Frames that are at least as loud as what the others are held against: a crack of less than 150 ms does not hide speech."""
 HEARD = 35.0
-"""Frames that are this many decibels quieter than the loudest are pauses."""
+"""Frames that are this many decibels quieter than that are pauses."""
 FLOOR = 50.0
-"""Decibels below the loudest frame from which on a frame counts as that quiet."""
+"""Decibels below it from which on a frame counts as that quiet."""
 LOWEST, HIGHEST = RATE // 60, RATE // 450
 """Samples between the pulses of the lowest and the highest voice: 60 and 450 Hz."""
 PERIODIC = 0.6
@@ -55,10 +57,12 @@ def presence(clip: Tensor) -> Presence:
         clip: float [t] at 16 kHz, finite and not silent.
     """
     audio = clip.detach().cpu().double()
+    audio = audio - audio.mean()
     frames = functional.pad(audio, (0, max(0, FRAME - len(audio)))).unfold(0, FRAME, HOP)  # [frames, FRAME]
     level = 10 * frames.square().mean(dim=1).clamp(min=1e-20).log10()
-    level = level.clamp(min=float(level.max()) - FLOOR)
-    sounding = frames[level > level.max() - HEARD]
+    loud = float(level.topk(min(LOUDEST, len(level))).values[-1])
+    level = level.clamp(loud - FLOOR, loud + HEARD)
+    sounding = frames[level > loud - HEARD]
     sounding = sounding - sounding.mean(dim=1, keepdim=True)
     return Presence(
         seconds=len(sounding) * HOP / RATE,

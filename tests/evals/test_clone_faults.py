@@ -84,6 +84,13 @@ def test_speech_of_low_quality_has_no_fault(attack: str, strength: float) -> Non
     assert fault(clip, clip.flip(0), prompt()) is None
 
 
+def test_speech_behind_a_crack_or_beside_an_offset_has_no_fault() -> None:
+    quiet = real() * 0.02
+    crack = quiet + functional.pad(noise(0.08) * 3, (0, len(quiet) - RATE * 8 // 100))
+    assert fault(crack, quiet.flip(0), prompt()) is None
+    assert fault(real() * 0.5 + 0.4, real().flip(0), prompt()) is None
+
+
 def test_two_takes_of_one_sentence_are_two_sounds() -> None:
     takes = {voice.path.rpartition("/")[2]: voices.read(voice) for voice in voices.clips("source_rehearsal")}
     first, second = takes["confbridge-begin-glorious-a.g722"], takes["confbridge-begin-glorious-c.g722"]
