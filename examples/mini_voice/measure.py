@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,14 @@ def embedded(name: str, clips: Sequence[Tensor]) -> Tensor:
     return functional.normalize(encoder(name).embed(clips), dim=1)
 
 
+@cache
 def enrolled(name: str, target: str) -> Tensor:
     """float32 [d], what a verifier knows a person by."""
     known = [voices.read(clip) for clip in voices.clips("enrolment", target)[:ENROLLED]]
     return functional.normalize(embedded(name, known).mean(dim=0), dim=0)
 
 
+@cache
 def cut(name: str, target: str, channel: str) -> float:
     """The cosine that 1 % of others, recorded in the same way, exceed."""
     others = [clip for clip in voices.clips("calibration") if clip.channel == channel and clip.speaker != target]

@@ -47,7 +47,8 @@ def scores(model: MiniVoice, clips: list[Tensor], name: str, strength: float) ->
 @click.option("--model", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
 @click.option("--sentences", type=int, default=12, help="Of each target.")
 @click.option("--real", type=int, default=30, help="Recordings of each target.")
-def main(model: Path, sentences: int, real: int) -> None:
+@click.option("--edit", multiple=True, help="Measure these edits alone.")
+def main(model: Path, sentences: int, real: int, edit: tuple[str, ...]) -> None:
     torch.set_num_threads(1)
     subject = open_subject(open_checkpoint(model), None, torch.device("cpu"), torch.float32)
     clones = [clone for target in TARGETS for clone in cloned(subject, target, 5.0, sentences)[0]]
@@ -55,6 +56,8 @@ def main(model: Path, sentences: int, real: int) -> None:
     limit = float(np.quantile(scores(subject, people, "none", 0), 1 - RATE_OF_OTHERS, method="higher"))
     click.echo(json.dumps({"clones": len(clones), "people": len(people), "limit": round(limit, 4)}))
     for name, strength in EDITS:
+        if edit and name not in edit:
+            continue
         marked, clean = scores(subject, clones, name, strength), scores(subject, people, name, strength)
         rates = {"tpr": round(float((marked > limit).mean()), 3), "fpr": round(float((clean > limit).mean()), 3)}
         click.echo(json.dumps({"edit": f"{name} {strength:g}", **rates, "mean": round(float(marked.mean()), 3)}))
