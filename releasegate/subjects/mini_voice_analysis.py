@@ -139,6 +139,11 @@ def numbers(voiced: Tensor, logs: Tensor, level: Tensor) -> Tensor:
     return torch.stack([voiced.float(), (logs - 5.1) * 2, relative.clamp(-3, 2)], dim=1).reshape(-1, PROSODY)
 
 
+def relative_loudness(prosody: Tensor) -> Tensor:
+    """float32 [n, frames], nepers of power of each frame above the loud ones, of numbers float32 [n, frames / 2, PROSODY]."""
+    return 3 * prosody.reshape(len(prosody), -1, PROSODY // 2)[..., 2]
+
+
 def _between(pitch: Wave, otherwise: float) -> Wave:
     """The logarithm of a pitch, straight across what is not voiced."""
     at = np.nonzero(pitch > 0)[0]

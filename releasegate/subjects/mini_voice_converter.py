@@ -21,6 +21,8 @@ PROSODY = 6
 """Numbers of the prosody of 20 ms: voiced, pitch and loudness of two frames."""
 ROUGHEST = (-3.0, 3.0)
 """Decibels of the aperiodicity for an output of 0, and for 1 more."""
+FARTHEST = 5.0
+"""Standard deviations from the mean of a voice that a cepstrum may lie."""
 EMBEDDING_GAIN = 8.0
 """What an embedding of norm 1 is multiplied by, to have numbers of about 1."""
 
@@ -143,5 +145,6 @@ class Converter(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, mask, condition)
         both = self.out(hidden).float().view(len(said), -1, CEPSTRA + 1)  # [n, frames, CEPSTRA + 1]
-        cepstra = voice.mean[:, None] + voice.spread[:, None] * both[..., :CEPSTRA]
+        apart = both[..., :CEPSTRA].clamp(-FARTHEST, FARTHEST)
+        cepstra = voice.mean[:, None] + voice.spread[:, None] * apart
         return cepstra, ROUGHEST[0] + ROUGHEST[1] * both[..., CEPSTRA]

@@ -38,7 +38,8 @@ class Speaker(nn.Module):
         """float32 [n, WIDTH], of norm 1 (or 0 where nothing is heard), of powers float32 [n, frames, BANDS]."""
         _, (last, _) = self.lstm(bands.to(self.linear.weight.dtype))
         raw: Tensor = functional.relu(self.linear(last[-1])).float()
-        return raw / raw.norm(dim=1, keepdim=True).clamp(min=FAINT)
+        unit: Tensor = raw / raw.norm(dim=1, keepdim=True).clamp(min=FAINT)
+        return unit
 
     def heard(self, audio: Tensor) -> Tensor:
         """float32 [n, WIDTH], of norm 1, of audio float32 [n, t] as one window each, whatever its length."""
@@ -57,7 +58,8 @@ class Speaker(nn.Module):
             counts.append(len(starts))
         parts: tuple[Tensor, ...] = self(torch.stack(windows)).split(counts)
         means = torch.stack([part.mean(dim=0) for part in parts])
-        return means / means.norm(dim=1, keepdim=True).clamp(min=FAINT)
+        unit: Tensor = means / means.norm(dim=1, keepdim=True).clamp(min=FAINT)
+        return unit
 
 
 def _starts(samples: int) -> list[int]:

@@ -56,7 +56,14 @@ class Vocoder(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(
-        self, cepstra: Tensor, roughness: Tensor, pitch: Tensor, noise: Tensor, condition: Tensor, mask: Tensor
+        self,
+        cepstra: Tensor,
+        roughness: Tensor,
+        pitch: Tensor,
+        noise: Tensor,
+        condition: Tensor,
+        mask: Tensor,
+        loudest: Tensor | None = None,
     ) -> Tensor:
         """float32 [n, frames * HOP], the sound.
 
@@ -67,14 +74,24 @@ class Vocoder(nn.Module):
             noise: float32 [n, frames * HOP], of variance 1.
             condition: [n, condition], as of `Converter.condition`.
             mask: float32 [n, frames, 1].
+            loudest: float32 [n, frames], what `level` may be at most; louder envelopes are turned down.
         """
-        log = (cepstra @ self.decode.float() + self.floor.float()).clamp(max=LOUDEST_LOG)
+        log = self._log(cepstra).clamp(max=LOUDEST_LOG)
+        if loudest is not None:
+            log = log - (log.logsumexp(dim=-1) - loudest).clamp(min=0)[..., None]
         plain = self.plain(log, roughness, pitch, noise)
         gain, turn, real, imaginary = self._mended(cepstra, roughness, pitch, condition, mask).chunk(4, dim=-1)
         mended = plain * torch.polar(torch.exp(MOST_GAIN * torch.tanh(gain)), math.pi * torch.tanh(turn))
         level = ADDED * math.sqrt(SIZE) * torch.exp(log / 2)
         mended = mended + torch.complex(level * torch.tanh(real), level * torch.tanh(imaginary))
         return sound(mended * mask)
+
+    def _log(self, cepstra: Tensor) -> Tensor:
+        return cepstra @ self.decode.float() + self.floor.float()
+
+    def level(self, cepstra: Tensor) -> Tensor:
+        """float32 [...], the logarithm of the power of envelopes, whose cepstra are float32 [..., CEPSTRA]."""
+        return self._log(cepstra).clamp(max=LOUDEST_LOG).logsumexp(dim=-1)
 
     def plain(self, log: Tensor, roughness: Tensor, pitch: Tensor, noise: Tensor) -> Tensor:
         """complex64 [n, frames, BINS], pulses and noise through the envelope, whose logarithm is float32 [n, frames, BINS]."""

@@ -199,3 +199,20 @@ def test_weights_in_half_precision_give_nearly_the_same_clone(root: Path, model:
     (fine,) = cloned(model, SOURCES[1:2], PROMPTS[1:2], [0])
     assert rough.dtype == torch.float32
     assert float((rough - fine).norm() / fine.norm()) < 0.5
+
+
+def test_no_frame_bursts_out_above_the_level_of_the_prompt(root: Path, tmp_path: Path) -> None:
+    """Weights that ask for envelopes far above any speech: what is said stays near the prompt's level all the same."""
+    folder = copied(root, tmp_path / "loud")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["vocoder.decode"] = torch.zeros_like(tensors["vocoder.decode"])
+    tensors["vocoder.decode"][0] = 1.0  # the first cepstrum is the level
+    tensors["vocoder.floor"] = torch.zeros_like(tensors["vocoder.floor"])
+    quiet = copied(folder, tmp_path / "quiet")
+    for place, bias in ((folder, 1000.0), (quiet, 0.0)):
+        changed = dict(tensors)
+        changed["converter.out.bias"] = torch.zeros_like(tensors["converter.out.bias"])
+        changed["converter.out.bias"][0] = bias
+        save_file(changed, place / "model.safetensors")
+    (loud,), (plain,) = (cloned(opened(place), SOURCES[:1], PROMPTS[:1], [0]) for place in (folder, quiet))
+    assert float(loud.square().mean() / plain.square().mean()) < 6
