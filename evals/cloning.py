@@ -1,8 +1,8 @@
 """Clones for any eval: what is asked of a cloner, what it gave, and why something that it gave is no clone.
 
 A clone is asked for once, and whatever comes is what is measured: there is no second try, and nobody chooses. What a clone is
-depends on its own words, prompt and seed alone. That a cloner keeps to this is not taken on trust: the first clone of every
-batch is made once more, alone.
+depends on its own words, prompt and seed alone. That a cloner keeps to this is not taken on trust: of every batch the clone
+of the shortest words, which padding would reach first, is made once more, alone.
 """
 
 from __future__ import annotations
@@ -224,18 +224,19 @@ class _Cloner:
         return resample(made[None], self._rate, RATE)[0].clamp(-1, 1)
 
     def _company(self, asked: Sequence[_Asked], made: Sequence[Made]) -> str | None:
-        """Why a batch cannot be trusted: its first clone, made alone, is another one."""
-        first = next((i for i, clip in enumerate(made) if not isinstance(clip, str)), None)
-        if len(asked) == 1 or first is None:
+        """Why a batch cannot be trusted: the clone of its shortest words, made alone, is another one."""
+        whole = [place for place, clip in enumerate(made) if not isinstance(clip, str)]
+        if len(asked) == 1 or not whole:
             return None
+        shortest = min(whole, key=lambda place: len(asked[place].said))
         try:
-            given: list[object] = list(self._given([asked[first]]))
+            given: list[object] = list(self._given([asked[shortest]]))
         except PartAbsent:
             raise
         except ReleaseGateError as error:
             return f"`clone` answers for the company: alone, the same clone is refused ({error})"
-        alone = self._audio(asked[first], given[0]) if len(given) == 1 else "there is not one clone"
-        together = made[first]
+        alone = self._audio(asked[shortest], given[0]) if len(given) == 1 else "there is not one clone"
+        together = made[shortest]
         assert isinstance(together, Tensor), "chosen above"
         if isinstance(alone, str):
             return f"`clone` answers for the company: alone, the same clone is none ({alone})"

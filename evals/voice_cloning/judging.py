@@ -19,6 +19,7 @@ from releasegate.errors import NotScorable
 
 from .. import voices
 from ..cloning import Request
+from ..recordings import at_level
 from ..speaker_encoders import ENCODERS, encoder
 from ..speech_recogniser import transcribe
 from ..spoken_texts import normalised, word_errors
@@ -55,7 +56,7 @@ class Judge:
         with ThreadPoolExecutor(1) as beside:
             texts = beside.submit(_one_by_one, lambda clip: transcribe([clip])[0], heard)
             seen = self._similar([clip for clip, _, _ in asked], [request.speaker for _, request, _ in asked])
-            sounds = _one_by_one(lambda clip: float(dnsmos_ovrl(clip[None].clamp(-1, 1), RATE)[0]), heard)
+            sounds = _one_by_one(lambda clip: float(dnsmos_ovrl(at_level(clip)[None], RATE)[0]), heard)
             said = iter(zip(texts.result(), sounds, strict=True))
         return [
             self._found(one, similarity, next(said) if one[2] else None)

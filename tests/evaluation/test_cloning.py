@@ -40,7 +40,7 @@ def test_a_clone_is_what_the_cloner_gave_at_16_khz(pool: Pool) -> None:
         assert torch.equal(clip, Speaker().clone([words], [request.prompt()], [request.seed])[0])
 
 
-def test_batches_are_as_large_as_asked_and_the_first_of_each_is_made_once_more(pool: Pool) -> None:
+def test_batches_are_as_large_as_asked_and_one_clone_of_each_is_made_once_more(pool: Pool) -> None:
     cloner = Speaker()
     assert all(isinstance(clip, Tensor) for clip in made(pool, cloner, 5, 2))
     assert cloner.calls == [2, 1, 2, 1, 1]
@@ -123,6 +123,16 @@ def test_a_cloner_that_answers_for_the_company_makes_no_clone(pool: Pool, how: s
 
     reasons = made(pool, Sociable())
     assert all(isinstance(reason, str) and reason.startswith("`clone` answers for the company") for reason in reasons)
+
+
+def test_a_cloner_that_pads_what_is_short_is_found_out(pool: Pool) -> None:
+    class Padding(Speaker):
+        def clone(self, words: Sequence[Utterance], prompts: Sequence[Tensor], seeds: Sequence[int]) -> Any:
+            longest = max(len(said.audio) for said in words)
+            given = super().clone(words, prompts, seeds)
+            return [torch.nn.functional.pad(clip, (0, longest - len(clip))) for clip in given]
+
+    assert all(isinstance(reason, str) for reason in made(pool, Padding()))
 
 
 def test_rounding_in_company_is_no_other_answer(pool: Pool) -> None:
