@@ -104,10 +104,11 @@ class Judge:
         }
 
     def _similar(self, clips: Sequence[Tensor], speakers: Sequence[str]) -> list[dict[str, float] | str]:
-        """The cosine of each clip with what a verifier knows its person by, for every encoder."""
+        """The cosine of each clip with what a verifier knows its person by, for every encoder, each in a thread of its own."""
         found: list[dict[str, float] | str] = [{} for _ in clips]
-        for name in ENCODERS:
-            rows = _embedded(name, self._device, clips)
+        with ThreadPoolExecutor(len(ENCODERS)) as side_by_side:
+            every = list(side_by_side.map(lambda name: _embedded(name, self._device, clips), ENCODERS))
+        for name, rows in zip(ENCODERS, every, strict=True):
             for place, (row, speaker) in enumerate(zip(rows, speakers, strict=True)):
                 sofar = found[place]
                 if isinstance(sofar, str):
