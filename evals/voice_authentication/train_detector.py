@@ -140,7 +140,8 @@ def _rooms(count: int, samples: int, rng: Generator) -> Tensor:
     echo = torch.from_numpy(rng.standard_normal((count, samples), dtype=np.float32)) * torch.exp(-clock / dies)
     echo = echo / echo.square().sum(1, keepdim=True).sqrt()
     wet = torch.from_numpy(rng.uniform(*WET, (count, 1)) * (rng.random((count, 1)) < ROOMS)).float()
-    return 1 + wet.sqrt() * torch.fft.rfft(echo)
+    response: Tensor = 1 + wet.sqrt() * torch.fft.rfft(echo)
+    return response
 
 
 def _masked(seen: Tensor, rng: Generator) -> Tensor:
