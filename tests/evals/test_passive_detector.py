@@ -18,10 +18,10 @@ from evals.voice_authentication import training_sounds
 from evals.voice_authentication.detector import WINDOW, Detector, pictures, score, windows_of
 from evals.voice_authentication.train_detector import heard_without, train
 from evals.voice_authentication.training_sounds import Sound, measured
-from evals.voice_routes import ROUTES
-from evals.voices import clips
+from evals.voice_routes import ROUTES, Asked, cloned
+from evals.voices import clips, read
 from evals.world_frames import analysed
-from releasegate.errors import NotScorable
+from releasegate.errors import NotFound, NotScorable
 from tests.voices import voice
 
 FOLDER = Path(training_sounds.__file__).parent
@@ -159,3 +159,15 @@ def test_it_learns_to_tell_two_kinds_of_sound_apart() -> None:
     learned = train(heard, np.random.default_rng(0), cycles=(12,))
     fresh = {made: [learned.logit(sound(seed, made=made).audio / 32767) for seed in (7, 8)] for made in (False, True)}
     assert min(fresh[True]) > max(fresh[False])
+
+
+@pytest.mark.parametrize("person", ["june_fr", "fillets_cs_v"])
+def test_words_of_a_person_made_anew_from_mel_spectra_lie_beyond_every_recording_of_theirs(person: str) -> None:
+    try:
+        recordings = [read(voice) for voice in clips("rehearsal", person)[:5]]
+    except NotFound:
+        pytest.skip("the recordings are not here: make speech")
+    judges = [one for one in map(Detector.read, WEIGHTS) if person not in one.heard]
+    anew = [cloned(ROUTES["mel_anew"], Asked(analysed(one), (), 1)) for one in recordings]
+    for judge in judges:
+        assert min(map(judge.logit, anew)) > max(map(judge.logit, recordings))
