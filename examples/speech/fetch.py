@@ -1,8 +1,8 @@
 """Fetches the recordings that audio is measured on: `python examples/speech/fetch.py --out runs/speech`.
 
-Downloads the Debian packages that `evals/speech.csv` names with `apt-get download` and unpacks each into a folder of its own;
-needs neither root nor an installation. Afterwards every listed recording is there with the digest that the list says, or the
-command fails. What is there already stays.
+Downloads the Debian packages that `evals/speech.csv` and `evals/voices.csv` name with `apt-get download` and unpacks each into
+a folder of its own; needs neither root nor an installation. Afterwards every listed recording is there with the digest that the
+lists say, or the command fails. What is there already stays.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no in
 
 import click
 
-from evals.speech import Clip, Split, clips
+from evals import speech, voices
+from evals.recording_list import Recording
 
 LOG = logging.getLogger(__name__)
 TOOLS = ("apt-get", "dpkg-deb")
 
 
-def missing(folder: Path, listed: Iterable[Clip]) -> list[str]:
+def missing(folder: Path, listed: Iterable[Recording]) -> list[str]:
     """The listed recordings, `<package>/<path>`, that do not lie in `folder` with the digest listed."""
     return [
         f"{clip.package}/{clip.path}"
@@ -63,8 +64,11 @@ def _run(command: list[str], folder: Path, what: str, fix: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to unpack into.")
 def main(out: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    listed = [clip for split in get_args(Split) for clip in clips(split)]
-    packages = {clip.package: [c for c in listed if c.package == clip.package] for clip in listed}
+    listed: list[Recording] = [clip for split in get_args(speech.Split) for clip in speech.clips(split)]
+    listed += [voice for split in get_args(voices.Split) for voice in voices.clips(split)]
+    packages: dict[str, list[Recording]] = {}
+    for clip in listed:
+        packages.setdefault(clip.package, []).append(clip)
     wanted = [package for package, its in packages.items() if missing(out, its)]
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if wanted and absent:
@@ -77,7 +81,7 @@ def main(out: Path) -> None:
         fetch(package, out)
     if changed := missing(out, listed):
         what = f"{len(changed)} recordings are not those listed, the first is {changed[0]}"
-        raise click.ClickException(f"{what}; fix: list them anew (examples/speech/list.py), and measure again")
+        raise click.ClickException(f"{what}; fix: list them anew (list.py and list_voices.py), and measure again")
     LOG.info("%d recordings of %d packages in %s", len(listed), len(packages), out)
 
 
