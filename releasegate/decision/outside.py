@@ -89,10 +89,24 @@ def _sentences(f: Finding, cards: Mapping[str, EvalCard]) -> Iterator[str]:
 
 def _unmet(f: Finding, slices: tuple[SliceFinding, ...]) -> Iterator[str]:
     unmet = [s for s in slices if s.status not in ("met", "excused")]
-    if unmet:
-        texts = "; ".join(beyond_text(s, f.limit) for s in unmet[:MOST_OUTSIDE])
-        more = f"; and {len(unmet) - MOST_OUTSIDE} more" if len(unmet) > MOST_OUTSIDE else ""
-        yield f"{f.requirement} on {f.checkpoint}, outside the threat set: {texts}{more}"
+    few = [s for s in unmet if _only_too_few(s, f)]
+    telling = [s for s in unmet if s not in few]
+    texts = [beyond_text(s, f.limit) for s in telling[:MOST_OUTSIDE]]
+    if len(telling) > MOST_OUTSIDE:
+        texts.append(f"and {len(telling) - MOST_OUTSIDE} more")
+    if few:
+        slices_are = "1 slice is" if len(few) == 1 else f"{len(few)} slices are"
+        texts.append(f"{slices_are} on the right side of the limit, with too few items to show it")
+    if texts:
+        yield f"{f.requirement} on {f.checkpoint}, outside the threat set: {'; '.join(texts)}"
+
+
+def _only_too_few(found: SliceFinding, f: Finding) -> bool:
+    """Whether all that a slice lacks is items: its value is beyond the limit on the right side, and nothing failed."""
+    e, tested = found.estimate, f.limit if found.tested_limit is None else found.tested_limit
+    if found.status != "not_shown" or found.reason == "want_of_evidence" or e.value is None or e.scored < e.planned:
+        return False
+    return e.gains is None and (e.value > tested if f.side == "at_least" else e.value < tested)
 
 
 def _beyond(f: Finding) -> Iterator[_Beyond]:

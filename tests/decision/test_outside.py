@@ -85,6 +85,22 @@ def test_what_is_neither_refuted_nor_met_is_said_as_it_was() -> None:
     assert len(decision.outside) == 2
 
 
+def test_what_lacks_nothing_but_items_is_counted_and_not_listed_as_if_it_had_failed() -> None:
+    few = [found("gain", 8, 8), found("music", 7, 8)]
+    decision = decided([found("none", 100), found("echo", 60), *few], [marked()])
+    (line,) = decision.outside
+    assert line.startswith("marked on source, outside the threat set: attack echo: 60.0 % (")
+    assert line.endswith("; 2 slices are on the right side of the limit, with too few items to show it")
+    (line,) = decided([found("none", 100), found("gain", 8, 8)], [marked()]).outside
+    assert line.endswith(": 1 slice is on the right side of the limit, with too few items to show it")
+
+
+def test_items_that_failed_outside_are_never_called_too_few() -> None:
+    (line,) = decided([found("none", 100), found("gain", 8, 8, failed=1)], [marked()]).outside
+    assert "attack gain: 100.0 % (" in line
+    assert "too few" not in line
+
+
 def test_without_a_defeat_every_sentence_is_as_it_was() -> None:
     decision = decided([found("none", 100), found("gain", 99), found("echo", 80)], [marked()])
     (line,) = decision.outside
