@@ -87,9 +87,9 @@ def test_what_is_neither_refuted_nor_met_is_said_as_it_was() -> None:
 
 def test_what_lacks_nothing_but_items_is_counted_and_not_listed_as_if_it_had_failed() -> None:
     few = [found("gain", 8, 8), found("music", 7, 8)]
-    decision = decided([found("none", 100), found("echo", 60), *few], [marked()])
+    decision = decided([found("none", 100), found("echo", 76), *few], [marked()])
     (line,) = decision.outside
-    assert line.startswith("marked on source, outside the threat set: attack echo: 60.0 % (")
+    assert line.startswith("marked on source, outside the threat set: attack echo: 76.0 % (")
     assert line.endswith("; 2 slices are on the right side of the limit, with too few items to show it")
     (line,) = decided([found("none", 100), found("gain", 8, 8)], [marked()]).outside
     assert line.endswith(": 1 slice is on the right side of the limit, with too few items to show it")
