@@ -55,7 +55,8 @@ def correlations(sound: Tensor, original: Tensor) -> Tensor:
     fits = torch.fft.irfft(torch.fft.rfft(whole, n=size) * pieces.conj(), n=size)[:, : len(whole) - WINDOW + 1]
     power = functional.pad(whole.double().square().cumsum(0), (1, 0))
     place = (power[WINDOW:] - power[:-WINDOW]).clamp(min=0).sqrt().float()
-    return (fits / place.clamp(min=QUIET * float(place.max()))).abs().amax(dim=1).clamp(max=1)
+    best: Tensor = (fits / place.clamp(min=QUIET * float(place.max()))).abs().amax(dim=1)
+    return best.clamp(max=1)
 
 
 def courses(sound: Tensor, original: Tensor) -> Tensor:
