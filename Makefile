@@ -44,11 +44,12 @@ layers: $(VENV)/.installed
 slow: $(VENV)/.installed  ## simulations and long property tests
 	$(BIN)/python -m pytest -q -m slow
 
-bench: $(VENV)/.installed  ## speed and memory; the last needs `make speech` and ffmpeg
+bench: $(VENV)/.installed  ## speed and memory; the last two need `make speech` and ffmpeg
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
 	$(BIN)/python benchmarks/bench_watermark.py
+	$(BIN)/python benchmarks/bench_voice.py
 
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
@@ -74,15 +75,23 @@ voice: speech  ## the three gates of voice synthesis, each with a ledger and a r
 	  --ledger $(VOICE)/open-watermarked.jsonl --out $(VOICE)/open-watermarked || [ $$? -eq 1 ]
 	$(BIN)/releasegate gate policies/voice-synthesis.yaml --model examples/mini_voice/checkpoint \
 	  --ledger $(VOICE)/unmarked.jsonl --out $(VOICE)/unmarked || [ $$? -eq 1 ]
+	@echo "The flip: what was withheld as open weights, judged as an API whose server marks; and the API, its server's mark dropped"
+	$(BIN)/releasegate decide $(VOICE)/unmarked --policy policies/voice-synthesis-api.yaml --out $(VOICE)/as-an-api.json \
+	  || [ $$? -eq 1 ]
+	@sed 's/tpr_wrapper/tpr_weights/' policies/voice-synthesis-api.yaml > $(VOICE)/mark-dropped.yaml
+	$(BIN)/releasegate decide $(VOICE)/api --policy $(VOICE)/mark-dropped.yaml --out $(VOICE)/mark-dropped.json || [ $$? -eq 1 ]
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
 
-reports: demo watermark  ## the rendered examples of the policies
+reports: demo watermark voice  ## the rendered examples of the policies
 	@mkdir -p reports/examples
 	cp $(DEMO)/run/report.html reports/examples/mini-chameleon.html
 	cp $(MARKS)/audioseal/report.html reports/examples/audioseal.html
 	cp $(MARKS)/perth/report.html reports/examples/perth.html
+	cp $(VOICE)/unmarked/report.html reports/examples/voice-synthesis.html
+	cp $(VOICE)/api/report.html reports/examples/voice-synthesis-api.html
+	cp $(VOICE)/open-watermarked/report.html reports/examples/voice-synthesis-open-watermarked.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint
