@@ -58,7 +58,10 @@ def _closed(routes: dict[str, list[Finding]], plan: Plan) -> str:
 
 
 def _against(findings: list[Finding], plan: Plan) -> str:
-    """The first findings that stand in the way of a route, and how many more there are."""
+    """The first findings that stand in the way of a route, and how many more there are; one word on a list that is void."""
+    void = [f for f in findings if f.reason == "does_not_count"]
+    if len(void) == len(findings) and len({(f.enforced_by, f.channel) for f in void}) == 1:
+        return f"does not count{_at(void[0])}, as the {void[0].enforced_by} enforces it"
     told = "; ".join(_one(f, plan) for f in findings[:MOST_TOLD])
     more = len(findings) - MOST_TOLD
     return f"{told}; and {plural(more, 'more requirement')}" if more > 0 else told
@@ -67,11 +70,16 @@ def _against(findings: list[Finding], plan: Plan) -> str:
 def _one(f: Finding, plan: Plan) -> str:
     """One finding with its limit, at the channel where it was judged if others differ."""
     title = metric_title(f, plan.cards.get(f.metric.split("/")[0]))
-    at = f" for {CHANNEL[f.channel]}" if f.channel is not None else ""
+    at = _at(f)
     if f.reason == "does_not_count":
         return f"{title}: does not count{at}, as the {f.enforced_by} enforces it"
     wanting = ", and evidence is wanting" if f.reason == "want_of_evidence" else ""
     return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {number(f.limit)}{wanting}"
+
+
+def _at(f: Finding) -> str:
+    """The channel where a finding was judged, if others differ."""
+    return f" for {CHANNEL[f.channel]}" if f.channel is not None else ""
 
 
 def _deciding(findings: tuple[Finding, ...]) -> Finding:

@@ -84,7 +84,7 @@ def test_the_first_screen_says_which_artefact_goes_out(view: ReportView) -> None
 
 def test_a_safeguard_that_does_not_count_is_said_to_do_so(tmp_path: Path) -> None:
     (line,) = viewed(voice_run(tmp_path / "run", Cast(enforced_by="wrapper"))).first.capabilities
-    assert "Watermark: Clones that are found by a mark: does not count, as the wrapper enforces it;" in line.sentence
+    assert "Watermark: does not count, as the wrapper enforces it;" in line.sentence
 
 
 def test_clones_that_are_none_are_wanting_on_the_first_screen(tmp_path: Path) -> None:
