@@ -6,7 +6,8 @@ other recording of the speaker that holds the same sound: what a cloner is given
 threshold is set on are never cut from one recording.
 
 **Voices of one's own** replace `voices.csv` in a gate repository: the same columns, with paths that lie below the folder
-RELEASEGATE_SPEECH (`<package>/<path>`, or `<path>` alone). Names of speakers should be pseudonyms: they stand in reports.
+RELEASEGATE_SPEECH (`<package>/<path>`, or `<path>` alone). Names of speakers should be pseudonyms: they stand in reports. What
+precedes their first `_` is the person: `bob_en` and `bob_fr` are one, who is no stranger to himself (`person`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .recording_list import Recording, RecordingList
 from .recordings import RATE, at_level
 from .spoken_texts import normalised
 
-__all__ = ["RATE", "Split", "Voice", "by_speaker", "clips", "prompt", "read"]
+__all__ = ["RATE", "Split", "Voice", "by_speaker", "clips", "person", "prompt", "read"]
 
 Split = Literal[
     "training",  # what mini-voice learned from
@@ -56,6 +57,15 @@ class Voice(Recording):
 
     channel: str
     text: str
+
+
+def person(speaker: str) -> str:
+    """Who a speaker is: what precedes the first `_` of the pseudonym.
+
+    >>> person("allison_en") == person("allison_es"), person("anna")
+    (True, 'anna')
+    """
+    return speaker.partition("_")[0]
 
 
 def clips(split: Split, speaker: str | None = None) -> list[Voice]:

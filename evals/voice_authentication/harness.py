@@ -20,7 +20,7 @@ from releasegate.evidence import Failed, Item, Reading
 
 from ..recordings import RATE, at_level, trim
 from ..voice_routes import ROUTES, Asked, cloned
-from ..voices import Voice, read
+from ..voices import Voice, person, read
 from ..world_frames import spoken
 from .detector import Detector, score
 from .items import CALIBRATION, GATE, REHEARSAL, Made, gate_items, recordings
@@ -82,7 +82,7 @@ class _Work:
 
     def _score(self, heard: Tensor, known: tuple[Voice, ...]) -> float:
         """The score by all detectors that never heard the person, together."""
-        judges = [detector for detector in self._detectors if known[0].speaker not in detector.heard]
+        judges = [one for one in self._detectors if person(known[0].speaker) not in set(map(person, one.heard))]
         if not judges:
             fix = "train one without this person's recordings: train_detector.py"
             what = "every detector learned from recordings of this very person"

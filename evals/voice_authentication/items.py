@@ -16,6 +16,7 @@ from releasegate.evidence import Item
 from ..cloning import Request
 from ..voice_routes import ROUTES
 from ..voices import Split, Voice, by_speaker, clips
+from ..voices import person as who
 from ..watermark_items import read_suite
 
 SUITE = Path(__file__).with_name("suite.yaml")
@@ -89,9 +90,13 @@ def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int],
     """Clones of each person by the model under test and by each route, through every codec: what is to be flagged."""
     made: list[Item] = []
     most = max(int(counts["subject"]), int(counts["routes"]))
-    said = [voice for pool in by_speaker(splits.said, 1).values() for voice in pool]
+    speeches = [voice for pool in by_speaker(splits.said, 1).values() for voice in pool]
     prompting, owned, known = (_pools(split, 1) for split in (splits.prompt, splits.own, KNOWN_BY))
     for speaker in prompting:
+        said = [voice for voice in speeches if who(voice.speaker) != who(speaker)]
+        if not said:
+            what = f"nobody but {speaker} says anything for {splits.said}, and a clone says what somebody else said"
+            raise DocumentError([Problem("voices.csv", what, f"list recordings of another person for {splits.said}")])
         words = [said[place] for place in _cycled(rng.permutation(len(said)), most)]
         prompts = prompting[speaker]
         order = rng.permutation(len(prompts))

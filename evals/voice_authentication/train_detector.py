@@ -23,6 +23,7 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.subjects.mini_voice import open_subject
 
 from ..voices import by_speaker
+from ..voices import person as who
 from .detector import RATE, WINDOW, Detector, pictures
 from .network_clones import network_clones
 from .training_sounds import Sound, measured, sounds
@@ -159,7 +160,7 @@ def _masked(seen: Tensor, rng: Generator) -> Tensor:
 
 def heard_without(person: str, heard: Sequence[Sound]) -> list[Sound]:
     """The sounds that no recording of a person went into."""
-    return [sound for sound in heard if person not in sound.heard]
+    return [sound for sound in heard if who(person) not in set(map(who, sound.heard))]
 
 
 def main(checkpoint: Path) -> None:

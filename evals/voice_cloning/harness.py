@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from numpy.random import Generator
 
 from releasegate.audio.files import encode_flac
+from releasegate.errors import DocumentError, Problem
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 
@@ -41,7 +42,8 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Real recordings: the person's own, and those of strangers of the same channel, who set the threshold."""
     made = []
     people = targets("prompt", 1)
-    own = voices.by_speaker("real", int(params["own"]))
+    own = _enough(people, "real", int(params["own"]))
+    _enough(people, "enrolment", int(params["enrolled"]))  # said before anything is measured
     for speaker, kind in people.items():
         for voice in _shuffled(own[speaker], rng)[: int(params["own"])]:
             made.append(_real("person", speaker, kind, voice))
@@ -51,13 +53,36 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     return made
 
 
+def _enough(people: Iterable[str], split: Split, least: int) -> dict[str, list[voices.Voice]]:
+    """The recordings of one split of each of these people.
+
+    Raises:
+        DocumentError: somebody has fewer than `least`.
+    """
+    pool = {speaker: voices.clips(split, speaker) for speaker in people}
+    what = "{} has {} recordings for {}, and the card asks for {}"
+    fix = f"list {least} of each person, or lower the numbers of clips in the card's `params`"
+    few = [
+        Problem("voices.csv", what.format(speaker, len(pool[speaker]), split, least), fix)
+        for speaker in pool
+        if len(pool[speaker]) < least
+    ]
+    if few:
+        raise DocumentError(few)
+    return pool
+
+
 def _clones(split: Split, said: Split, each: int, params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """`each` clones of every person and length."""
     made = []
     pool = voices.by_speaker(split, 1)
     for speaker, kind in targets(split, 1).items():
         prompts = _shuffled(pool[speaker], rng)
-        words = _shuffled([voice for voice in voices.clips(said) if voice.speaker != speaker], rng)
+        others = [voice for voice in voices.clips(said) if voices.person(voice.speaker) != voices.person(speaker)]
+        if not others:
+            what = f"nobody but {speaker} says anything for {said}, and a clone says what somebody else said"
+            raise DocumentError([Problem("voices.csv", what, f"list recordings of another person for {said}")])
+        words = _shuffled(others, rng)
         labels = {"speaker": speaker, "language": prompts[0].language, "target": kind}
         kept: set[float] = set()
         for seconds, request in drawn(prompts, words, [float(s) for s in params["seconds"]], each):

@@ -43,9 +43,8 @@ def _dealt(people: Sequence[str], channel: str, each: int, rng: Generator) -> di
     dealt: dict[str, list[Voice]] = {speaker: [] for speaker in people}
     for _ in range(each):
         for speaker in people:
-            most = max(
-                (name for name in left if name != speaker and left[name]), key=lambda n: len(left[n]), default=None
-            )
+            others = (name for name in left if left[name] and voices.person(name) != voices.person(speaker))
+            most = max(others, key=lambda n: len(left[n]), default=None)
             if most is None:
                 has = f"{len(dealt[speaker])} recordings of strangers of channel {channel}"
                 what = f"{speaker} has {has}, and the card asks for {each}"

@@ -18,6 +18,7 @@ from releasegate.evidence import Failed, Item, Reading
 from .. import watermark_measuring
 from ..cloning import Request, drawn
 from ..voices import Split, Voice, by_speaker, clips
+from ..voices import person as who
 from ..watermark_clones import Clones, MarkedBy
 from ..watermark_items import KEPT_CLIPS, SPLICES, attack_content, attack_labels, calibrating_attacks, read_suite
 
@@ -128,7 +129,7 @@ def _people(
     book = int(rng.integers(2**62))
     given, left = by_speaker(prompts, 1), by_speaker(own, 1)
     for name in by_speaker("prompt", 1):
-        others = [voice for voice in words if voice.speaker != name]
+        others = [voice for voice in words if who(voice.speaker) != who(name)]
         _enough(
             name, {prompts: (given.get(name, []), 1), own: (left.get(name, []), most[1]), "words": (others, most[0])}
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,50 @@ def test_too_few_strangers_are_refused(pool: Pool) -> None:
         DocumentError, match="cleo has 4 recordings of strangers of channel studio, and the card asks for 5"
     ):
         pool.harness.calibration({**pool.params, "impostors": 5}, np.random.default_rng(3))
+
+
+NUMBERS = count()
+
+
+def relisted(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, rows: Callable[[dict[str, str]], dict[str, str] | None]
+) -> Any:
+    """The harness beside another list of voices, made of the pool's: each row changed, or left out."""
+    path = pool.root / "evals" / "voices.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        listed = [row for row in map(rows, csv.DictReader(file)) if row is not None]
+    other = pool.root / f"other_{next(NUMBERS)}.csv"
+    with other.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(listed[0]))
+        writer.writeheader()
+        writer.writerows(listed)
+    monkeypatch.setattr(pool.harness.voices, "LIST", other)
+    return pool.harness
+
+
+def test_nobody_is_a_stranger_to_himself_in_another_language(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"cleo": "cleo_en", "emil": "cleo_fr"}  # who else is there of the channel
+    harness = relisted(pool, monkeypatch, lambda row: {**row, "speaker": both.get(row["speaker"], row["speaker"])})
+    with pytest.raises(DocumentError, match="cleo_en has 0 recordings of strangers of channel studio"):
+        harness.calibration(pool.params, np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("split", ["real", "enrolment"])
+def test_a_person_without_own_recordings_or_without_an_enrolment_is_named(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    harness = relisted(
+        pool, monkeypatch, lambda row: row if (row["speaker"], row["split"]) != ("bert", split) else None
+    )
+    with pytest.raises(DocumentError, match=f"bert has 0 recordings for {split}, and the card asks for 2"):
+        harness.calibration(pool.params, np.random.default_rng(3))
+
+
+def test_words_that_nobody_else_says_are_refused(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {"anna": "zoe_en", "zoe": "zoe_fr"}
+    harness = relisted(pool, monkeypatch, lambda row: {**row, "speaker": alone.get(row["speaker"], row["speaker"])})
+    with pytest.raises(DocumentError, match="nobody but zoe_en says anything for source"):
+        harness.items(pool.params, np.random.default_rng(3))
 
 
 def test_the_shipped_pool_has_what_the_card_asks_for() -> None:
