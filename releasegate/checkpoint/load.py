@@ -83,7 +83,8 @@ def load_module(
         tensors: those of the checkpoint under the module's own names, where they are stored under others; absent: as stored.
 
     Raises:
-        CheckpointError: the module has tensors that the checkpoint lacks, or the other way round, or shapes differ.
+        CheckpointError: the module has tensors that the checkpoint lacks, or the other way round, or shapes differ, or
+            one is of whole or of complex numbers where the other is not.
     """
     stored = load_tensors(checkpoint, ["*"]) if tensors is None else dict(tensors)
     declared = module.state_dict()
@@ -96,6 +97,9 @@ def load_module(
             what = (
                 f"has {name} of shape {list(tensor.shape)}, and its configuration asks for {list(declared[name].shape)}"
             )
+            raise CheckpointError(str(checkpoint.root), what, "export weights and configuration together")
+        if tensor.is_floating_point() != declared[name].is_floating_point():
+            what = f"has {name} of {tensor.dtype}, and its configuration asks for {declared[name].dtype}"
             raise CheckpointError(str(checkpoint.root), what, "export weights and configuration together")
     module.load_state_dict(stored, assign=True)
     module.to(device, dtype)

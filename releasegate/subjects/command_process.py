@@ -1,4 +1,7 @@
-"""A program that a checkpoint brings, in a process of its own: no shell, a clean environment, limits, nothing left running."""
+"""A program that a checkpoint brings, in a process of its own: no shell, a clean environment, limits.
+
+When it ends, so does all of its session. A process that began another session (`setsid`) lives on: this is no sandbox.
+"""
 
 from __future__ import annotations
 

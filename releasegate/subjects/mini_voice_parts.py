@@ -37,17 +37,20 @@ def part_of(
     strange = sorted(
         name
         for name in declared.keys() | stored.keys()
-        if name not in declared or name not in stored or declared[name].shape != stored[name].shape
+        if name not in declared or name not in stored or not _alike(declared[name], stored[name])
     )
     if strange:
-        what = (
-            f"does not load strictly: {len(strange)} tensors are missing, strange or of another shape, as {strange[0]}"
-        )
+        what = f"does not load strictly: {len(strange)} tensors are missing, strange or of another shape or kind, as {strange[0]}"
         raise CheckpointError(str(checkpoint.root / file), what, "export the file and the configuration together")
     module.load_state_dict(stored, assign=True)
     module.to(device, dtype)
     module.train(mode=False)
     return module.requires_grad_(requires_grad=False)
+
+
+def _alike(declared: Tensor, stored: Tensor) -> bool:
+    """Whether a tensor can stand for another one; what is of whole or of complex numbers is no weight."""
+    return declared.shape == stored.shape and declared.is_floating_point() == stored.is_floating_point()
 
 
 def opened_watermark(

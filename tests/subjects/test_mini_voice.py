@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -174,6 +175,19 @@ def test_a_part_of_another_shape_is_refused(root: Path, tmp_path: Path) -> None:
     tensors = load_file(folder / "speaker.safetensors")
     save_file(tensors | {"linear.bias": torch.zeros(3)}, folder / "speaker.safetensors")
     with pytest.raises(CheckpointError, match=r"as linear\.bias"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("file", ["model", "content", "speaker", "watermark"])
+@pytest.mark.parametrize("kind", [torch.int64, torch.complex64])
+def test_weights_of_whole_or_of_complex_numbers_are_refused(
+    root: Path, tmp_path: Path, file: str, kind: torch.dtype
+) -> None:
+    folder = copied(root, tmp_path / "model")
+    tensors = load_file(folder / f"{file}.safetensors")
+    name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    save_file(tensors | {name: tensors[name].to(kind)}, folder / f"{file}.safetensors")
+    with pytest.raises(CheckpointError, match=re.escape(name)):
         opened(folder)
 
 
