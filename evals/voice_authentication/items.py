@@ -96,7 +96,15 @@ def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int],
         said = [voice for voice in speeches if who(voice.speaker) != who(speaker)]
         if not said:
             what = f"nobody but {speaker} says anything for {splits.said}, and a clone says what somebody else said"
-            raise DocumentError([Problem("voices.csv", what, f"list recordings of another person for {splits.said}")])
+            raise DocumentError(
+                [
+                    Problem(
+                        "voices.csv",
+                        what,
+                        f"list another person for {splits.said}: who one is, stands before the first `_` of a name",
+                    )
+                ]
+            )
         words = [said[place] for place in _cycled(rng.permutation(len(said)), most)]
         prompts = prompting[speaker]
         order = rng.permutation(len(prompts))

@@ -81,7 +81,15 @@ def _clones(split: Split, said: Split, each: int, params: Mapping[str, Any], rng
         others = [voice for voice in voices.clips(said) if voices.person(voice.speaker) != voices.person(speaker)]
         if not others:
             what = f"nobody but {speaker} says anything for {said}, and a clone says what somebody else said"
-            raise DocumentError([Problem("voices.csv", what, f"list recordings of another person for {said}")])
+            raise DocumentError(
+                [
+                    Problem(
+                        "voices.csv",
+                        what,
+                        f"list another person for {said}: who one is, stands before the first `_` of a name",
+                    )
+                ]
+            )
         words = _shuffled(others, rng)
         labels = {"speaker": speaker, "language": prompts[0].language, "target": kind}
         kept: set[float] = set()

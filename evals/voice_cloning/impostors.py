@@ -48,7 +48,10 @@ def _dealt(people: Sequence[str], channel: str, each: int, rng: Generator) -> di
             if most is None:
                 has = f"{len(dealt[speaker])} recordings of strangers of channel {channel}"
                 what = f"{speaker} has {has}, and the card asks for {each}"
-                fix = "list more for calibration, or lower `impostors` in the card's `params`"
+                fix = (
+                    "list more of other people for calibration (what precedes the first `_` of a speaker's name is the "
+                    "person), or lower `impostors` in the card's `params`"
+                )
                 raise DocumentError([Problem("voices.csv", what, fix)])
             dealt[speaker].append(left[most].pop())
     return dealt
