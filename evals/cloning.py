@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from releasegate.audio.resampling import resample
+from releasegate.audio.resampling import MOST, resample
 from releasegate.errors import PartAbsent, ReleaseGateError
 from releasegate.subjects import ClonesVoice, NoClone, Utterance
 
@@ -123,8 +124,11 @@ def rate_of(subject: ClonesVoice) -> int:
         ReleaseGateError: it is none.
     """
     rate = subject.rate
-    if isinstance(rate, bool) or not isinstance(rate, int) or rate not in RATES:
-        fix = f"state a whole number from {RATES.start} to {RATES.stop - 1}"
+    odd = isinstance(rate, bool) or not isinstance(rate, int) or rate not in RATES
+    if odd or max(rate, RATE) // gcd(rate, RATE) > MOST:
+        fix = (
+            f"state a whole number from {RATES.start} to {RATES.stop - 1} that audio is kept at, such as 16000 or 44100"
+        )
         raise ReleaseGateError("the subject", f"says that its audio has {rate!r} samples a second", fix)
     return rate
 

@@ -28,6 +28,7 @@ SETTING = {
     "rehearsal_clones": 1,
     "enrolled": 2,
     "own": 2,
+    "cohort": 3,
     "impostors": 3,
     "seconds": [1, 3],
     "heard": [3],
@@ -46,6 +47,7 @@ class Pool:
         for number, (speaker, channel) in enumerate({**PERSONS, **STRANGERS}.items()):
             splits = {**(RECORDED if speaker in PERSONS else {}), "calibration": 4}
             splits |= {"training": 1} if speaker == "anna" else {}
+            splits |= {"training": 3} if speaker in STRANGERS else {}
             for split, count in splits.items():
                 rows += [self._recorded(speaker, channel, split, 100 * number + i) for i in range(count)]
         for split in ("source", "source_rehearsal"):

@@ -17,7 +17,7 @@ from .. import voices
 from ..cloning import Made, Request, clones, drawn, targets
 from ..speaker_encoders import ENCODERS
 from ..voices import RATE, Split
-from .impostors import strangers
+from .impostors import cohort, strangers
 from .judging import Judge
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     for speaker, kind in people.items():
         for voice in _shuffled(own[speaker], rng)[: int(params["own"])]:
             made.append(_real("person", speaker, kind, voice))
+    for speaker in people:
+        cohort(speaker, int(params["cohort"]))
     dealt = strangers(tuple(people), int(params["impostors"]), rng)
     for speaker, kind in people.items():
         made += [_real("impostor", speaker, kind, voice) for voice in dealt[speaker]]
@@ -105,7 +107,8 @@ def _real(metric: str, speaker: str, kind: str, voice: voices.Voice) -> Item:
     """A real recording, to be compared with a person."""
     language = voices.clips("prompt", speaker)[0].language
     labels = {"speaker": speaker, "language": language, "target": kind}
-    metrics = tuple(f"{metric}_{name}" for name in ENCODERS)
+    kinds = (metric, f"normed_{metric}") if metric == "impostor" else (metric,)
+    metrics = tuple(f"{kind}_{name}" for name in ENCODERS for kind in kinds)
     return Item(metrics, labels, {"do": metric, "voice": voice, "speaker": speaker})
 
 
@@ -141,6 +144,9 @@ def _real_readings(items: Sequence[Item], judge: Judge) -> Iterator[Reading | Fa
             continue
         voice: voices.Voice = item.content["voice"]
         values = {f"{item.content['do']}_{name}": value for name, value in found.items()}
+        if item.content["do"] == "impostor":
+            speaker = item.content["speaker"]
+            values |= {f"normed_impostor_{name}": judge.normed(name, speaker, value) for name, value in found.items()}
         shared = {"who": voice.speaker, "language": voice.language, "channel": voice.channel}
         yield Reading(item.number, values, {"recording": _name(voice), **shared})
 

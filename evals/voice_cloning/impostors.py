@@ -1,4 +1,8 @@
-"""Strangers who set the threshold of false accepts: other people, recorded and coded as the person was."""
+"""Strangers of a person: other people, recorded and coded as the person was.
+
+Some set the threshold of false accepts. Others, on other recordings, say how similar strangers are to this very person: a
+similarity counts by how far it lies beyond theirs.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from .. import voices
 from ..voices import Split, Voice
 
 SPLITS: tuple[Split, ...] = ("calibration", "real", "detector")
-"""Where their recordings come from: of no split that clones or persons are known by."""
+"""Where recordings come from that set the threshold: of no split that clones or persons are known by."""
+COHORT_SPLITS: tuple[Split, ...] = ("prompt", "rehearsal", "training", "adaptation")
+"""Where recordings of a person's cohort come from: of strangers, so that none was heard in another part."""
 
 
 def strangers(people: Sequence[str], each: int, rng: Generator) -> dict[str, list[Voice]]:
@@ -32,6 +38,32 @@ def strangers(people: Sequence[str], each: int, rng: Generator) -> dict[str, lis
         here = [speaker for speaker in people if channels[speaker] == channel]
         dealt |= _dealt(here, channel, each, rng)
     return dealt
+
+
+def cohort(speaker: str, least: int) -> list[Voice]:
+    """`least` recordings of strangers of a person, of the person's channel: the same in every attempt.
+
+    Strangers take turns, whoever has most recordings left, each in the order of the list.
+
+    Raises:
+        NotFound, DocumentError: as of `voices.clips`; or there are fewer.
+    """
+    channel = voices.clips("prompt", speaker)[0].channel
+    left: dict[str, list[Voice]] = {}
+    for voice in (voice for split in COHORT_SPLITS for voice in voices.clips(split)):
+        if voice.channel == channel and voices.person(voice.speaker) != voices.person(speaker):
+            left.setdefault(voice.speaker, []).append(voice)
+    found: list[Voice] = []
+    while len(found) < least:
+        most = max((name for name in sorted(left) if left[name]), key=lambda n: len(left[n]), default=None)
+        if most is None:
+            what = (
+                f"{speaker} has {len(found)} recordings of strangers of channel {channel} in {', '.join(COHORT_SPLITS)}"
+            )
+            fix = f"list {least} of other people of the channel there, or lower `cohort` in the card's `params`"
+            raise DocumentError([Problem("voices.csv", f"{what}, and the card asks for {least}", fix)])
+        found.append(left[most].pop(0))
+    return found
 
 
 def _dealt(people: Sequence[str], channel: str, each: int, rng: Generator) -> dict[str, list[Voice]]:

@@ -22,7 +22,9 @@ LARGEST_FILE = 1 << 30
 TAIL = 2000
 """Bytes of what it says that are kept, the last ones."""
 KEPT = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
-"""Of this process's environment. No other variable is handed on: tokens and keys often stand there."""
+"""Of this process's environment. No other variable is handed on: tokens and keys often stand there.
+
+A program that looks for them finds them all the same, under /proc."""
 
 _log = logging.getLogger(__name__)
 

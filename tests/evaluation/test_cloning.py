@@ -178,7 +178,7 @@ def test_a_cloner_that_writes_to_what_it_is_given_changes_nothing_for_others(poo
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("rate", [0, -16000, 16000.0, True, None, "16000", 10**9])
+@pytest.mark.parametrize("rate", [0, -16000, 16000.0, True, None, "16000", 10**9, 44101])
 def test_a_rate_that_no_audio_has_is_refused(pool: Pool, rate: Any) -> None:
     with pytest.raises(ReleaseGateError, match="samples a second"):
         made(pool, Speaker(rate))
