@@ -23,7 +23,7 @@ from ..voice_routes import ROUTES, Asked, cloned
 from ..voices import Voice, person, read
 from ..world_frames import spoken
 from .detector import Detector, score
-from .items import CALIBRATION, GATE, REHEARSAL, Made, gate_items, recordings
+from .items import GATE, REHEARSAL, Made, gate_items, negatives
 from .subject_clones import SubjectClones
 
 INSTRUMENT = "passive_detector"
@@ -31,7 +31,7 @@ SILENT = "there is no sound in it"
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Recordings and clones of every person, through every codec."""
+    """Recordings of every person through every codec, and clones through one."""
     return gate_items(GATE, params, params["clips"], rng)
 
 
@@ -42,7 +42,7 @@ def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Recordings that set the threshold."""
-    return recordings(CALIBRATION, "real_score", int(params["calibrating"]), rng)
+    return negatives(int(params["calibrating"]), rng)
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
@@ -106,7 +106,6 @@ def _levelled(sound: Tensor) -> Tensor | str:
     return at_level(spoken_part) if len(spoken_part) else SILENT
 
 
-@lru_cache(maxsize=1024)
 def _by_route(made: Made) -> Tensor | str:
     """The clone that a route makes, or why it makes none."""
     try:

@@ -1,8 +1,12 @@
-"""What the eval measures: recordings of each person and clones of each by every route, all through every codec."""
+"""What the eval measures: recordings of each person through every codec, and clones of each by every route through one.
+
+Whether two clips of one sound are flagged goes together. So no sound is twice among what a rate is counted from: not in the
+clones of a person by one route, nor in those through one codec, nor in the recordings that set the threshold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from releasegate.errors import DocumentError, Problem
 from releasegate.evidence import Item
 
 from ..cloning import Request
+from ..spoken_texts import normalised
 from ..voice_routes import ROUTES
 from ..voices import Split, Voice, by_speaker, clips
 from ..voices import person as who
@@ -23,7 +28,8 @@ SUITE = Path(__file__).with_name("suite.yaml")
 SUBJECT = "subject"
 """The route of the model under test; the others are in `ROUTES`."""
 KEPT_CLIPS = 1
-"""Clips of each person and route whose sound is kept, for people to listen to: the first, whatever comes of them."""
+"""Clips without a codec of each person and route whose sound is kept, for people to listen to: the first, whatever comes of
+them."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +37,20 @@ class Splits:
     """Where recordings come from.
 
     Attributes:
-        real: the person's own speech, beside the clones; what is made anew, too, in rehearsals.
-        own: the person's recordings that are made anew.
-        prompt: what the model under test is given.
+        real: the person's own speech, beside the clones, and what is made anew.
+        prompt: what the model under test is given, and routes are told the person by.
         said: what somebody else says.
     """
 
     real: Split
-    own: Split
     prompt: Split
     said: Split
 
 
-GATE = Splits(real="real", own="prompt", prompt="prompt", said="source")
-REHEARSAL = Splits(real="rehearsal", own="rehearsal", prompt="rehearsal", said="source_rehearsal")
-CALIBRATION = Splits(real="calibration", own="calibration", prompt="calibration", said="source_rehearsal")
+GATE = Splits(real="real", prompt="prompt", said="source")
+REHEARSAL = Splits(real="rehearsal", prompt="rehearsal", said="source_rehearsal")
+NEGATIVES: tuple[Split, ...] = ("calibration", "prompt", "training", "adaptation", "detector")
+"""What sets the threshold: whatever of a person is neither scored in a gate or a rehearsal nor what the person is known by."""
 KNOWN_BY: Split = "enrolment"
 """What the detector knows a person's own voice and channel by: no route is given it."""
 PERSON = 12
@@ -69,12 +74,16 @@ class Made:
     seed: int
 
 
+Way = tuple[dict[str, str], dict[str, Any]]
+"""The label of a codec, and what says it to the harness."""
+
+
 def gate_items(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int], rng: Generator) -> list[Item]:
-    """Every recording and every clone, through every codec."""
-    return [*recordings(splits, "fpr", int(counts["real"]), rng), *clones(splits, params, counts, rng)]
+    """Every recording through every codec, and every clone through one."""
+    return [*recordings(splits, int(counts["real"]), rng), *clones(splits, params, counts, rng)]
 
 
-def recordings(splits: Splits, metric: str, each: int, rng: Generator) -> list[Item]:
+def recordings(splits: Splits, each: int, rng: Generator) -> list[Item]:
     """`each` recordings of each person through every codec: what is not to be flagged."""
     made = []
     known = _pools(KNOWN_BY, 1)
@@ -82,48 +91,88 @@ def recordings(splits: Splits, metric: str, each: int, rng: Generator) -> list[I
         for number, place in enumerate(rng.permutation(len(pool))[:each]):
             keep = number < KEPT_CLIPS
             content = {"recording": pool[place], "keep": keep, "known": tuple(known[speaker])}
-            made += [Item((metric,), {**labels, "speaker": speaker}, {**content, **at}) for labels, at in _ways()]
+            made += [_item("fpr", {"speaker": speaker}, content, way) for way in _ways()]
+    return made
+
+
+def negatives(least: int, rng: Generator) -> list[Item]:
+    """Every recording of each person that no gate scores, each through one codec, in turn: what sets the threshold.
+
+    Raises:
+        DocumentError: somebody has fewer than `least`.
+    """
+    made = []
+    known, ways = _pools(KNOWN_BY, 1), _ways()
+    pools = {speaker: [voice for split in NEGATIVES for voice in clips(split, speaker)] for speaker in known}
+    _enough(pools, " and ".join((", ".join(NEGATIVES[:-1]), NEGATIVES[-1])), least)
+    for speaker, pool in pools.items():
+        for number, place in enumerate(rng.permutation(len(pool))):
+            content = {"recording": pool[place], "keep": False, "known": tuple(known[speaker])}
+            made.append(_item("real_score", {"speaker": speaker}, content, ways[number % len(ways)]))
     return made
 
 
 def clones(splits: Splits, params: Mapping[str, Any], counts: Mapping[str, int], rng: Generator) -> list[Item]:
-    """Clones of each person by the model under test and by each route, through every codec: what is to be flagged."""
+    """Clones of each person by the model under test and by each route, each through one codec: what is to be flagged.
+
+    Codecs are dealt in turn, to each route from another one on. So the clones of a person by one route are of different sounds,
+    and so are those through one codec by as many routes as there are codecs.
+    """
     made: list[Item] = []
-    most = max(int(counts["subject"]), int(counts["routes"]))
-    speeches = [voice for pool in by_speaker(splits.said, 1).values() for voice in pool]
-    prompting, owned, known = (_pools(split, 1) for split in (splits.prompt, splits.own, KNOWN_BY))
+    subject, routes = int(counts["subject"]), int(counts["routes"])
+    prompting, known = (_pools(split, 1) for split in (splits.prompt, KNOWN_BY))
+    owned = _pools(splits.real, routes)
     for speaker in prompting:
-        said = [voice for voice in speeches if who(voice.speaker) != who(speaker)]
-        if not said:
-            what = f"nobody but {speaker} says anything for {splits.said}, and a clone says what somebody else said"
-            raise DocumentError(
-                [
-                    Problem(
-                        "voices.csv",
-                        what,
-                        f"list another person for {splits.said}: who one is, stands before the first `_` of a name",
-                    )
-                ]
-            )
-        words = [said[place] for place in _cycled(rng.permutation(len(said)), most)]
+        words = _words(splits.said, speaker, max(subject, routes), rng)
         prompts = prompting[speaker]
         order = rng.permutation(len(prompts))
         group = tuple(
             Request(words[number], _from(prompts, order, number), float(params["prompt_seconds"]), _seed(rng))
-            for number in range(int(counts["subject"]))
+            for number in range(subject)
         )
-        for number, request in enumerate(group):
-            content = {"request": request, "group": group, "keep": number < KEPT_CLIPS, "known": tuple(known[speaker])}
-            made += _through({"route": SUBJECT, "speaker": speaker}, content)
-        own = owned[speaker]
-        person = tuple(own[place] for place in rng.permutation(len(own))[:PERSON])
+        asked: dict[str, list[dict[str, Any]]] = {SUBJECT: [{"request": request, "group": group} for request in group]}
+        person = tuple(prompts[place] for place in order[:PERSON])
+        own = [owned[speaker][place] for place in rng.permutation(len(owned[speaker]))]
         for route in ROUTES.values():
-            for number in range(int(counts["routes"])):
-                voice = own[number % len(own)] if route.anew else words[number]
-                asked = Made(route.name, voice, person, _seed(rng))
-                content = {"made": asked, "keep": number < KEPT_CLIPS, "known": tuple(known[speaker])}
-                made += _through({"route": route.name, "speaker": speaker}, content)
+            said = own if route.anew else words
+            asked[route.name] = [
+                {"made": Made(route.name, said[number], person, _seed(rng))} for number in range(routes)
+            ]
+        for first, (name, contents) in enumerate(asked.items()):
+            labels = {"route": name, "speaker": speaker}
+            made += _dealt(labels, [{**content, "known": tuple(known[speaker])} for content in contents], first)
     return made
+
+
+def _dealt(labels: Mapping[str, str], contents: Sequence[Mapping[str, Any]], first: int) -> list[Item]:
+    """Clones through one codec each, in turn from the `first` on; in the first rounds they are kept."""
+    ways = _ways()
+    return [
+        _item("tpr", labels, {**content, "keep": number < KEPT_CLIPS * len(ways)}, ways[(first + number) % len(ways)])
+        for number, content in enumerate(contents)
+    ]
+
+
+def _words(split: Split, speaker: str, count: int, rng: Generator) -> list[Voice]:
+    """`count` sentences that other people say, in an order that is drawn; no two have one text.
+
+    Raises:
+        DocumentError: there are fewer.
+    """
+    said = [v for pool in by_speaker(split, 1).values() for v in pool if who(v.speaker) != who(speaker)]
+    if not said:
+        what = f"nobody but {speaker} says anything for {split}, and a clone says what somebody else said"
+        fix = f"list another person for {split}: who one is, stands before the first `_` of a name"
+        raise DocumentError([Problem("voices.csv", what, fix)])
+    drawn = [said[place] for place in rng.permutation(len(said))]
+    different = list({normalised(voice.text): voice for voice in drawn}.values())
+    if len(different) < count:
+        what = (
+            f"others than {speaker} say {len(different)} different sentences for {split}, and the card asks for {count}"
+        )
+        fix = f"list {count}, or lower the numbers of clips in the card's `params`"
+        raise DocumentError([Problem("voices.csv", what, fix)])
+    return different[:count]
 
 
 def _pools(split: Split, least: int) -> dict[str, list[Voice]]:
@@ -133,24 +182,28 @@ def _pools(split: Split, least: int) -> dict[str, list[Voice]]:
         DocumentError: somebody has fewer than `least`.
     """
     pools = {speaker: clips(split, speaker) for speaker in by_speaker("real", 1)}
+    _enough(pools, split, least)
+    return pools
+
+
+def _enough(pools: Mapping[str, Sequence[Voice]], use: str, least: int) -> None:
     fix = f"list {least} of each person, or lower the numbers of clips in the card's `params`"
     problems = [
-        Problem("voices.csv", f"{speaker} has {len(pool)} recordings for {split}, and the card asks for {least}", fix)
+        Problem("voices.csv", f"{speaker} has {len(pool)} recordings for {use}, and the card asks for {least}", fix)
         for speaker, pool in pools.items()
         if len(pool) < least
     ]
     if problems:
         raise DocumentError(problems)
-    return pools
 
 
-def _through(labels: Mapping[str, str], content: Mapping[str, Any]) -> Iterator[Item]:
-    for codec, at in _ways():
-        yield Item(("tpr",), {**labels, **codec}, {**content, **at})
+def _item(metric: str, labels: Mapping[str, str], content: Mapping[str, Any], way: Way) -> Item:
+    codec, at = way
+    return Item((metric,), {**labels, **codec}, {**content, **at})
 
 
-def _ways() -> list[tuple[dict[str, str], dict[str, Any]]]:
-    """The label and the content of each codec."""
+def _ways() -> list[Way]:
+    """Each codec."""
 
     def content(attack: Attack, strength: float | None) -> dict[str, Any]:
         return {"codec": attack.name, "strength": strength}
@@ -161,10 +214,6 @@ def _ways() -> list[tuple[dict[str, str], dict[str, Any]]]:
 def _from(prompts: list[Voice], order: Any, number: int) -> tuple[Voice, ...]:
     """All prompts of a person in their order, another one first for each clone."""
     return tuple(prompts[order[(number + place) % len(order)]] for place in range(len(order)))
-
-
-def _cycled(order: Any, count: int) -> list[int]:
-    return [int(order[place % len(order)]) for place in range(count)]
 
 
 def _seed(rng: Generator) -> int:
