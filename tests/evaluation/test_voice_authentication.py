@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from releasegate.errors import PartAbsent
+from releasegate.errors import DocumentError, PartAbsent
 from releasegate.evaluation.importing import import_file
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Reading
@@ -31,12 +31,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 PERSONS = ("anna", "bert")
-CLIPS = {"prompt": 2, "real": 2, "rehearsal": 2, "calibration": 2, "enrolment": 2}
+CLIPS = {"prompt": 2, "real": 2, "rehearsal": 2, "calibration": 2, "enrolment": 2, "training": 2, "detector": 1}
+NEGATIVES = 7
 WORDS = {"source": 3, "source_rehearsal": 3}
 PARAMS = {
     "clips": {"real": 2, "subject": 3, "routes": 1},
     "rehearsal_clips": {"real": 1, "subject": 1, "routes": 1},
-    "calibrating": 2,
+    "calibrating": NEGATIVES,
     "prompt_seconds": 2,
     "batch": 2,
 }
@@ -87,6 +88,7 @@ def _record(root: Path) -> None:
     """Recordings of nobody, listed as those of a lab would be."""
     soundfile = pytest.importorskip("soundfile")
     seed = 0
+    texts = iter(("one", "two", "three", "four", "five", "six"))
     (root / "voices").mkdir()
     with (root / "evals" / "voices.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -97,7 +99,7 @@ def _record(root: Path) -> None:
                 path = root / "voices" / f"{speaker}-{seed}.wav"
                 soundfile.write(path, voice(1.5, seed).numpy(), 16000, subtype="PCM_16")
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                text = "something" if split in WORDS else ""
+                text = next(texts) if split in WORDS else ""
                 rows.writerow([speaker, "en", split, "voices", path.name, digest, "studio", text])
 
 
@@ -110,16 +112,66 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def uncoded(items: Sequence[Item]) -> list[Item]:
-    return [item for item in items if item.labels["codec"] == "none"]
+    """Recordings as they are, and all clones."""
+    return [item for item in items if item.labels["codec"] == "none" or "route" in item.labels]
 
 
-def test_every_sound_goes_through_every_codec(bench: Bench) -> None:
-    for role, of_person in (("items", 2 + 3 + 5), ("rehearsal", 1 + 1 + 5), ("calibration", 2)):
-        made = bench.items(role)
-        assert len(made) == len(PERSONS) * of_person * len(CODECS)
-        assert set(Counter(item.labels["codec"] for item in made).items()) == {
-            (codec, len(PERSONS) * of_person) for codec in CODECS
-        }
+def sound_of(item: Item) -> Any:
+    """The recording that a clip is, or whose words it says."""
+    if "request" in item.content:
+        return item.content["request"].words.path
+    return (item.content.get("recording") or item.content["made"].said).path
+
+
+def test_a_recording_goes_through_every_codec_and_a_clone_or_a_negative_through_one(bench: Bench) -> None:
+    for role, real, made, negatives in (
+        ("items", 2, 3 + 5, 0),
+        ("rehearsal", 1, 1 + 5, 0),
+        ("calibration", 0, 0, NEGATIVES),
+    ):
+        items = bench.items(role)
+        assert Counter(item.metrics for item in items) == Counter(
+            {
+                ("fpr",): len(PERSONS) * real * len(CODECS),
+                ("tpr",): len(PERSONS) * made,
+                ("real_score",): len(PERSONS) * negatives,
+            }
+        )
+        assert {item.labels["codec"] for item in items} == CODECS
+
+
+def test_negatives_are_different_recordings_that_nothing_scores(bench: Bench) -> None:
+    negatives = [sound_of(item) for item in bench.items("calibration")]
+    assert len(negatives) == len(set(negatives)) == len(PERSONS) * NEGATIVES
+    for role in ("items", "rehearsal"):
+        assert not set(negatives) & {sound_of(item) for item in bench.items(role)}
+
+
+@pytest.mark.parametrize(
+    ("role", "params", "what"),
+    [
+        (
+            "calibration",
+            {"calibrating": 8},
+            "anna has 7 recordings for calibration, prompt, training, adaptation and det",
+        ),
+        (
+            "items",
+            {"clips": {"real": 2, "subject": 1, "routes": 3}},
+            "anna has 2 recordings for real, and the card asks",
+        ),
+        (
+            "items",
+            {"clips": {"real": 2, "subject": 4, "routes": 1}},
+            "others than anna say 3 different sentences for sou",
+        ),
+    ],
+)
+def test_too_few_recordings_for_different_sounds_are_refused(
+    bench: Bench, role: str, params: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(DocumentError, match=what):
+        getattr(bench.harness, role)(PARAMS | params, np.random.default_rng(5))
 
 
 def test_what_is_to_be_flagged_has_a_route_and_what_is_not_has_none(bench: Bench) -> None:
@@ -128,23 +180,19 @@ def test_what_is_to_be_flagged_has_a_route_and_what_is_not_has_none(bench: Bench
         assert item.labels["speaker"] in PERSONS
 
 
-def test_no_recording_of_the_gate_is_heard_in_calibration_or_rehearsal_but_what_a_person_is_known_by(
-    bench: Bench,
-) -> None:
+def test_no_recording_of_the_gate_is_heard_in_rehearsal_but_what_a_person_is_known_by(bench: Bench) -> None:
     def heard(role: str) -> set[str]:
         found = set()
         for item in bench.items(role):
+            found.add(sound_of(item))
             if "request" in item.content:
-                found |= {item.content["request"].words.path, *(v.path for v in item.content["request"].prompts)}
-            else:
-                found.add((item.content.get("recording") or item.content["made"].said).path)
+                found |= {prompt.path for prompt in item.content["request"].prompts}
+            elif "made" in item.content:
+                found |= {voice.path for voice in item.content["made"].person}
         return found
 
-    gate, calibration, rehearsal = (heard(role) for role in ("items", "calibration", "rehearsal"))
-    assert gate
-    assert not gate & calibration
-    assert not gate & rehearsal
-    assert not calibration & rehearsal
+    assert heard("items")
+    assert not heard("items") & heard("rehearsal")
 
 
 def test_each_clip_has_a_score_and_the_first_of_each_kind_a_sound(bench: Bench) -> None:
@@ -153,7 +201,7 @@ def test_each_clip_has_a_score_and_the_first_of_each_kind_a_sound(bench: Bench) 
     for item, reading in bench.measured(subject, uncoded(items)):
         assert isinstance(reading, Reading), reading
         assert 0 <= reading.values[item.metrics[0]] <= 1
-        assert bool(reading.outputs) == item.content["keep"]
+        assert bool(reading.outputs) == (item.content["keep"] and item.labels["codec"] == "none")
     assert subject.batches == [2, 1, 1] * 2  # two and one of a person, the first of each once more, alone
     assert set(bench.written) == {"flac"}
 
@@ -162,7 +210,7 @@ def test_a_clip_scores_the_same_alone_and_with_the_others(bench: Bench) -> None:
     subject = Higher()
     items = [item for item in bench.items() if item.labels["codec"] in ("none", "gsm")]
     together = {item.number: reading for item, reading in bench.measured(subject, items)}
-    for item in items[::7]:
+    for item in items[::2]:
         ((_, alone),) = bench.measured(Higher(), [item])
         assert alone == together[item.number]
 
@@ -224,10 +272,43 @@ def test_a_model_that_lacks_a_part_raises_only_after_all_else_is_measured(bench:
     }
 
 
-def test_the_card_plans_as_many_items_as_the_shipped_list_gives() -> None:
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Any, Any]:
+    """The harness and the card, with the shipped list."""
     root = Path(__file__).parents[2]
     harness: Any = import_file(root / "evals" / "voice_authentication" / "harness.py")
-    card = GateRepository(root).read_eval("voice_authentication").card
+    return harness, GateRepository(root).read_eval("voice_authentication").card
+
+
+@pytest.mark.parametrize("dimension", ["route", "codec"])
+def test_no_sound_is_twice_in_what_is_judged_together(shipped: tuple[Any, Any], dimension: str) -> None:
+    harness, card = shipped
+    cells: dict[tuple[tuple[str, ...], str, str], list[Any]] = {}
+    for item in harness.items(card.params, np.random.default_rng(3)):
+        if dimension in item.labels:
+            cells.setdefault((item.metrics, item.labels[dimension], item.labels["speaker"]), []).append(sound_of(item))
+    assert {len(sounds) for (metrics, *_), sounds in cells.items() if metrics == ("tpr",)} == {60}
+    assert {len(sounds) for (metrics, *_), sounds in cells.items() if metrics == ("fpr",)} <= {64}
+    for sounds in cells.values():
+        assert len(set(sounds)) == len(sounds)
+
+
+def test_the_codecs_of_a_route_are_dealt_in_turn(shipped: tuple[Any, Any]) -> None:
+    harness, card = shipped
+    made = [item.labels for item in harness.items(card.params, np.random.default_rng(3)) if "route" in item.labels]
+    assert set(Counter((m["route"], m["speaker"], m["codec"]) for m in made).values()) == {10}
+
+
+def test_what_an_item_is_named_and_measured_for_does_not_depend_on_the_draw(shipped: tuple[Any, Any]) -> None:
+    harness, card = shipped
+    for role in ("items", "rehearsal", "calibration"):
+        one, other = (getattr(harness, role)(card.params, np.random.default_rng(seed)) for seed in (1, 2))
+        assert [(item.metrics, item.labels) for item in one] == [(item.metrics, item.labels) for item in other]
+        assert [sound_of(item) for item in one] != [sound_of(item) for item in other]
+
+
+def test_the_card_plans_as_many_items_as_the_shipped_list_gives(shipped: tuple[Any, Any]) -> None:
+    harness, card = shipped
     for role, count in (
         ("items", card.items.n),
         ("rehearsal", card.items.rehearsal),
