@@ -60,7 +60,7 @@ def changed(path: Path, change: Any) -> None:
 
 
 def cut_cloning(card: dict[str, Any]) -> None:
-    card["params"] |= {"seconds": [3], "heard": [3], "clones": 1, "own": 1, "impostors": STRANGERS}
+    card["params"] |= {"seconds": [3], "heard": [3], "clones": 1, "own": 1, "impostors": STRANGERS, "cohort": 10}
     card["items"] |= {"n": len(PEOPLE), "calibration": len(PEOPLE) * (1 + STRANGERS)}
     for name in ("false_accept_resemblyzer", "false_accept_voicefilter"):
         card["metrics"][name]["threshold"]["rate"] = 0.2
