@@ -21,7 +21,8 @@ def test_it_equals_scipys_polyphase_resampling(rate, to):
 
 def test_a_clip_comes_out_the_same_in_any_batch():
     audio = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(resample(audio, 3, 2)[2:3], resample(audio[2:3], 3, 2))
+    # Which kernel convolves depends on the size of the batch and on the processor: the last bits may differ.
+    torch.testing.assert_close(resample(audio, 3, 2)[2:3], resample(audio[2:3], 3, 2), atol=1e-6, rtol=0)
 
 
 def test_gradients_flow_to_the_audio():

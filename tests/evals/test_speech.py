@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from evals import speech
+from evals import speech, voices
 from evals.recordings import LENGTH, QUIET, RATE, SPOKEN, at_level, cut, decode, spoken_shares, trim
 from evals.speech import Clip, Split, by_speaker, clips, find, read
 from releasegate.errors import DocumentError, NotFound, RecordingChanged
@@ -345,4 +345,5 @@ def test_what_is_fetched_already_is_checked_and_stays() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"{len(EVERY)} recordings of 9 packages in {top}\n"
+    cloned = sum(len(voices.clips(split)) for split in get_args(voices.Split))
+    assert done.stderr == f"{len(EVERY) + cloned} recordings of 9 packages in {top}\n"
