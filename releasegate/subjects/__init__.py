@@ -9,11 +9,57 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from releasegate.subjects.language import (
+    Answer,
+    Decoding,
+    Finish,
+    GeneratesText,
+    Message,
+    NoAnswer,
+    Predicted,
+    PredictsSeveralTokens,
+    PredictsTokens,
+    Prompt,
+    Score,
+    ScoresText,
+    Speculated,
+)
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from releasegate.checkpoint import Checkpoint
+
+__all__ = [
+    "SUBJECTS",
+    "Access",
+    "Answer",
+    "CaptionsImages",
+    "ClonesVoice",
+    "Decoding",
+    "Detection",
+    "Drawings",
+    "Finish",
+    "GeneratesImages",
+    "GeneratesText",
+    "Lending",
+    "Message",
+    "NoAnswer",
+    "NoClone",
+    "OpensSubject",
+    "Predicted",
+    "PredictsSeveralTokens",
+    "PredictsTokens",
+    "Prompt",
+    "Score",
+    "ScoresText",
+    "Speculated",
+    "SubjectKind",
+    "TokenisesImages",
+    "Utterance",
+    "WatermarksAudio",
+]
 
 Access = Literal["weights", "interface"]
 """How a model is reached: as anyone who has its weights can, or through the library's own forward pass with its masks."""
