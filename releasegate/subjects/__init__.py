@@ -243,11 +243,13 @@ class SubjectKind:
         provides: names of the interfaces that it has.
         deterministic: whether the same items give the same samples on one machine; None where the checkpoint's configuration
             says so, as `deterministic`.
+        served: whether a server answers for the model, whose weights nothing ties to a digest.
     """
 
     module: str
     provides: frozenset[str]
     deterministic: bool | None
+    served: bool = False
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -280,5 +282,21 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.command",
         provides=frozenset({"ClonesVoice"}),
         deterministic=None,
+    ),
+    "endpoint": SubjectKind(
+        module="releasegate.subjects.endpoint",
+        provides=frozenset({"GeneratesText"}),
+        deterministic=False,
+        served=True,
+    ),
+    "mtp-lm": SubjectKind(
+        module="releasegate.subjects.mtp_lm",
+        provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens", "PredictsSeveralTokens"}),
+        deterministic=True,
+    ),
+    "causal-lm": SubjectKind(
+        module="releasegate.subjects.causal_lm",
+        provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens"}),
+        deterministic=True,
     ),
 }

@@ -148,6 +148,14 @@ class PredictsTokens(Protocol):
     def context(self) -> int:
         """Tokens of the longest text that it reads."""
 
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """The tokens that the tokenizer puts before every text; often none."""
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a text."""
+
     def encode(self, text: str) -> list[int]:
         """The tokens of a text, without any that begin or end it."""
 
