@@ -130,7 +130,8 @@ def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[T
 def _kept(ranges: Sequence[tuple[int, int]], t: int, device: torch.device) -> Tensor:
     places = torch.arange(t, device=device)[None]
     begin, end = torch.tensor(ranges, device=device).T[..., None]  # [n, 1] each
-    return (places >= begin) & (places < end)
+    kept: Tensor = (places >= begin) & (places < end)
+    return kept
 
 
 def places_of(kept: Tensor, t: int) -> Tensor:
