@@ -26,7 +26,7 @@ from releasegate.subjects.wording import Wording
 ROPE = "rope.freqs"
 HEAD = "extra_heads.{}.attention.wq.weight"
 """A tensor of an extra head, by whose name its absence is told."""
-FIX = "compare with examples/mini_mtp/checkpoint"
+FIX = "compare with PARAMS in examples/mini_mtp/train.py"
 
 
 class BlocksMemory:
