@@ -92,8 +92,8 @@ def open_model(path: Path, policy: Policy, progress: Progress) -> Checkpoint:
     """
     with progress.reading(path) as watch:
         checkpoint = open_checkpoint(path, watch, runs=policy.model.runs)
-    if checkpoint.layout != policy.model.layout:
-        what = f"has layout {checkpoint.layout}, and policy {policy.id} is about {policy.model.layout}"
+    if checkpoint.layout not in policy.model.layouts:
+        what = f"has layout {checkpoint.layout}, and policy {policy.id} is about {', '.join(policy.model.layouts)}"
         raise RunError(str(path), what, "choose the policy of that layout")
     return checkpoint
 

@@ -58,6 +58,15 @@ class Manifest(Record):
 
     files: tuple[FileEntry, ...]
 
+    def within(self, folder: str) -> Manifest:
+        """That of the folder inside, as if it stood by itself."""
+        inside = [one for one in self.files if one.path.startswith(f"{folder}/")]
+        return Manifest(files=tuple(one.model_copy(update={"path": one.path[len(folder) + 1 :]}) for one in inside))
+
+    def without(self, folder: str) -> Manifest:
+        """That of everything outside the folder."""
+        return Manifest(files=tuple(one for one in self.files if not one.path.startswith(f"{folder}/")))
+
 
 def stripped_digest(source: str, recipes: list[str]) -> str:
     """The planned identity of strip(source, recipes), fixed before anything is stripped: `sha256:…`.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from releasegate.checkpoint import Checkpoint
+from releasegate.checkpoint import Checkpoint, read_chat_template
+from releasegate.checkpoint.layouts import ADAPTER
 from releasegate.errors import LedgerError, RunError
 from releasegate.evaluation import drawn_items, eval_code
 from releasegate.ledger import Anchor, LedgerView, first_line, parse_ledger
@@ -64,12 +65,14 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
     names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
+    template = read_chat_template(checkpoint)
     evals = {
         name: eval_code(
             repository,
             policy,
             name,
             attempt.dtype,
+            template=template,
             used=view.used(name, before=number),
             rehearsal=attempt.rehearsal,
             configuration=checkpoint.config,
@@ -77,11 +80,21 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
         for name in sorted(names)
     }
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
-    model = PlannedModel(layout=checkpoint.layout, manifest=checkpoint.manifest)
+    model = planned_model(checkpoint)
     plan = make_plan(policy, evals, recipes, model, opened, number, rehearsal=attempt.rehearsal)
     for strip in plan.strips:
         plan_strip(checkpoint, [repository.recipe(ref.id) for ref in strip.recipes])
     return plan
+
+
+def planned_model(checkpoint: Checkpoint) -> PlannedModel:
+    """The checkpoint as a plan names it; an adapter over it has a digest of its own, and so has the base below."""
+    manifest = checkpoint.manifest
+    if not checkpoint.layout.endswith("-lora"):
+        return PlannedModel(layout=checkpoint.layout, manifest=manifest)
+    folder = ADAPTER[0].partition("/")[0]
+    base, adapter = manifest.without(folder).digest(), manifest.within(folder).digest()
+    return PlannedModel(layout=checkpoint.layout, manifest=manifest, base=base, adapter=adapter)
 
 
 def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:

@@ -37,6 +37,10 @@ class SubjectRef(Record):
     dtype: str
     deterministic: bool
     """Whether the same items give the same samples on one machine."""
+    served: Literal[True] | None = None
+    """Whether a server answers for the model: nothing ties its weights to the digest, and it may change at any time."""
+    chat_template: Digest | None = None
+    """sha256 of the template that makes texts of chats, where the checkpoint has one."""
 
 
 class Measurement(Record):
@@ -90,6 +94,10 @@ class PlannedModel(Record):
 
     layout: Identifier
     manifest: Manifest
+    base: Digest | None = None
+    """Of a checkpoint with an adapter: the digest that the base alone would have."""
+    adapter: Digest | None = None
+    """The digest that the adapter's folder would have by itself."""
 
 
 class LedgerPosition(Anchor):

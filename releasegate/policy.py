@@ -40,10 +40,17 @@ class ModelSpec(Record):
 
     layout: Identifier
     """How the checkpoint is laid out, such as `chameleon-hf`."""
+    also: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=20)] | None = None
+    """Other layouts of the same kind of model, such as `llama-gguf` beside `llama-hf`."""
     subject: Identifier
     """The subject that runs it."""
     runs: Annotated[dict[RelativePath, Digest], Field(min_length=1, max_length=10_000)] | None = None
     """Files of the checkpoint that may run code on this machine, with the digest of each; of layout `command` alone."""
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """Every layout that it is about."""
+        return (self.layout, *(self.also or ()))
 
 
 class ReleaseSpec(Record):

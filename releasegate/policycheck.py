@@ -11,7 +11,7 @@ from releasegate.errors import Problem, nearest
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
-from releasegate.releasecheck import model_problems, release_problems, restriction_problems
+from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
 from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
 
@@ -27,11 +27,13 @@ class Surroundings:
         cards: every eval's card, by id.
         recipes: by id.
         subjects: the interfaces of every subject, by id; None where only its own code could say.
+        served: the subjects that ask a server, whose weights nothing ties to a digest.
     """
 
     cards: Mapping[str, EvalCard]
     recipes: Mapping[str, Recipe]
     subjects: Mapping[str, frozenset[str] | None]
+    served: frozenset[str] = frozenset()
 
 
 def problems(located: Located[Policy], beside: Surroundings) -> list[Problem]:
@@ -75,6 +77,8 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             yield from _requirement(located, requirement, section, here, beside)
     yield from model_problems(located)
     yield from release_problems(located)
+    if policy.model.subject in beside.served:
+        yield from served_problems(located)
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]
     if len(stripping) > MOST_STRIPS:
         yield located.problem(

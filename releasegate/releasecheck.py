@@ -19,6 +19,14 @@ def model_problems(located: Located[Policy]) -> Iterator[Problem]:
     if model.runs is not None and model.layout != PROGRAM:
         what = f"lets files of a checkpoint run, and nothing of layout {model.layout} is run"
         yield located.problem(("model", "runs"), what, f"take it out; it is for layout {PROGRAM} alone")
+    for number, layout in enumerate(model.also or ()):
+        if layout in model.layouts[: number + 1]:
+            yield located.problem(("model", "also", number), f"names {layout} twice", "name each once")
+        if PROGRAM in (layout, model.layout):
+            yield located.problem(("model", "also", number), "a program has no other layout", "take it out")
+    if model.also and located.record.strips:
+        what = f"a recipe is for one layout, and the policy is about {', '.join(model.layouts)}"
+        yield located.problem(("model", "also"), what, "take it out, or say `withhold` in place of `strip`")
 
 
 def release_problems(located: Located[Policy]) -> Iterator[Problem]:
@@ -74,3 +82,20 @@ def restriction_problems(located: Located[Policy], c: Capability, at: Path) -> I
         yield located.problem(where, f"{to} is not narrower than {than}", "choose a narrower channel")
     elif to == "none":
         yield located.problem(where, "none is no channel to publish through", "say `otherwise: withhold`")
+
+
+def served_problems(located: Located[Policy]) -> Iterator[Problem]:
+    """What is wrong with a policy whose model answers through a server: such evidence says nothing of any weights."""
+    release = located.record.release
+    subject = located.record.model.subject
+    for name, channel in release.channels.items():
+        if channel in ("open_weights", "gated_weights"):
+            at: Path = ("release", "channel") if release.artefacts is None else ("release", "artefacts", name)
+            what = (
+                f"subject {subject} asks a server, whose weights nothing ties to a digest: it cannot support {channel}"
+            )
+            yield located.problem(at, what, "say `api`, or measure the weights themselves")
+    for number, capability in enumerate(located.record.capabilities):
+        if capability.otherwise == "strip":
+            what = f"subject {subject} asks a server, and nothing can be stripped there"
+            yield located.problem(("capabilities", number, "otherwise"), what, "say `withhold`")

@@ -479,3 +479,63 @@ def test_only_a_program_is_let_run() -> None:
     assert problem.endswith("| take it out; it is for layout command alone")
     program = text.replace("layout: chameleon-hf", "layout: command")
     assert not any("runs" in one for one in found(program))
+
+
+# A model behind a server.
+
+SERVED = Surroundings(
+    {"drawing": card(DRAWING), "naming": card(NAMING)},
+    {"chameleon-hf/image_generation": recipe()},
+    {"tiny": None},
+    frozenset({"tiny"}),
+)
+UNTIED = "subject tiny asks a server, whose weights nothing ties to a digest: it cannot support"
+
+
+@pytest.mark.parametrize("channel", ["open_weights", "gated_weights"])
+def test_what_a_server_answers_supports_no_release_of_weights(channel: str) -> None:
+    text = changed(("channel: open_weights", f"channel: {channel}"), ("otherwise: strip", "otherwise: withhold"))
+    (problem,) = found(text, SERVED)
+    assert problem.startswith("p.yaml:5:")
+    assert problem.endswith(f"{UNTIED} {channel} | say `api`, or measure the weights themselves")
+    assert (
+        found(changed(("channel: open_weights", "channel: api"), ("otherwise: strip", "otherwise: withhold")), SERVED)
+        == []
+    )
+
+
+def test_what_a_server_answers_supports_no_artefact_but_through_an_api() -> None:
+    release = "release: {artefacts: {weights: api, paper: open_weights}}"
+    text = changed(("release: {channel: open_weights}", release), ("otherwise: strip", "otherwise: withhold"))
+    (problem,) = found(text, SERVED)
+    assert f"{UNTIED} open_weights" in problem
+
+
+def test_nothing_is_stripped_from_a_server() -> None:
+    (problem,) = found(changed(("channel: open_weights", "channel: api")), SERVED)
+    assert problem.endswith("subject tiny asks a server, and nothing can be stripped there | say `withhold`")
+
+
+# Several layouts.
+
+
+def test_a_policy_may_be_about_several_layouts_of_a_model_of_which_nothing_is_stripped() -> None:
+    spec = "{layout: chameleon-hf, also: [chameleon-gguf, chameleon-lora], subject: tiny}"
+    text = changed(("{layout: chameleon-hf, subject: tiny}", spec))
+    (problem,) = found(text)
+    assert problem.startswith("p.yaml:4:")
+    assert "a recipe is for one layout, and the policy is about chameleon-hf, chameleon-gguf, chameleon-lora" in problem
+    assert found(text.replace("otherwise: strip", "otherwise: withhold")) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ("{layout: a-hf, also: [b-hf, a-hf], subject: tiny}", "names a-hf twice"),
+        ("{layout: a-hf, also: [command], subject: tiny}", "a program has no other layout"),
+    ],
+)
+def test_layouts_that_cannot_stand_together_are_told(spec: str, what: str) -> None:
+    model = ("{layout: chameleon-hf, subject: tiny}", spec)
+    listed = found(changed(model, ("otherwise: strip", "otherwise: withhold")))
+    assert any(what in problem for problem in listed)

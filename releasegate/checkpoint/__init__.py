@@ -1,5 +1,6 @@
 """Checkpoint folders: what lies in one, checked before anything trusts it. `load` alone imports torch."""
 
+from releasegate.checkpoint.chat_template import read_chat_template
 from releasegate.checkpoint.contents import Contents, read_contents, with_siblings
 from releasegate.checkpoint.digests import read_digests, read_manifest
 from releasegate.checkpoint.folder import Checkpoint, checkpoint_of, open_checkpoint
@@ -18,6 +19,7 @@ __all__ = [
     "checkpoint_of",
     "open",
     "open_checkpoint",
+    "read_chat_template",
     "read_contents",
     "read_digests",
     "read_header",

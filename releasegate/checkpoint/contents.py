@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
+from releasegate.checkpoint.gguf import read_gguf
 from releasegate.checkpoint.headers import Header
-from releasegate.checkpoint.layouts import find_form, is_program
+from releasegate.checkpoint.layouts import Form, find_form, is_program
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.checkpoint.weights import Place, read_stored, read_weights
-from releasegate.errors import CheckpointError, CodeRequested, ForeignFile
+from releasegate.errors import CheckpointError, CodeRequested, ForeignFile, LayoutUnknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Contents:
 
     Attributes:
         root: the folder.
-        layout: `<model_type>-hf`, after `config.json`, or one of `layouts.FORMS`.
+        layout: `<model_type>-hf`, after `config.json`, or `-lora` with an adapter over it; `<architecture>-gguf`; or one of
+            `layouts.FORMS`.
         config: what its configuration holds.
         config_file: the file that the configuration stands in; `None` where there is none.
         tensors: where each tensor of the model lies. A tensor-parallel shard is named `NAME@FILE`.
@@ -80,11 +82,15 @@ def read_contents(
     names = list_files(root) if names is None else names
     foreign = foreign_files(root, names)
     if strict and not (program and is_program(root, names)):
+        own = _own(root, names, foreign)
         for name, what in foreign.items():
+            if name in own:
+                continue
             fix = f"take it out of the folder; weights belong in safetensors files{_converter(root, names)}"
             raise ForeignFile(str(root / name), f"is {what}", fix)
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
+    config = config or _stated_in_gguf(root, form)
     code = keys_with_code(root, names)
     for name, key in code.items() if strict else ():
         what = f"asks for code from the checkpoint to be run ({key})"
@@ -102,7 +108,7 @@ def read_contents(
         index_file=weights.index_file,
         vocabulary=read_vocabulary(root, names, form.config, config) if form.weights else {},
         sizes={name: os.stat(root / name, follow_symlinks=False).st_size for name in names},
-        foreign={name: what for name, what in foreign.items() if name not in weights.shards},
+        foreign={name: what for name, what in foreign.items() if name not in {*weights.shards, *form.own}},
         code=code,
     )
 
@@ -115,6 +121,24 @@ def with_siblings(contents: C, names: Iterable[str]) -> C:
     """
     found = {name: read_stored(contents.root / name) for name in names if name not in contents.siblings}
     return replace(contents, siblings={**contents.siblings, **found}) if found else contents
+
+
+def _stated_in_gguf(root: Path, form: Form) -> dict[str, Any]:
+    """What a GGUF file states beside its tensors, but for lists such as those of its tokens."""
+    if form.config or not form.own:
+        return {}
+    (name,) = form.own
+    return {key: value for key, value in read_gguf(root / name).values.items() if not isinstance(value, list)}
+
+
+def _own(root: Path, names: list[str], foreign: Mapping[str, str]) -> frozenset[str]:
+    """Files of the layout that in another would be foreign."""
+    if not foreign:
+        return frozenset()
+    try:
+        return find_form(root, names).own
+    except LayoutUnknown:
+        return frozenset()
 
 
 def _converter(root: Path, names: list[str]) -> str:

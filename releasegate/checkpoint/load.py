@@ -14,12 +14,19 @@ import torch
 from pydantic import JsonValue
 from safetensors import safe_open
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    AutoTokenizer,
+    LlamaTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.folder import Checkpoint
+from releasegate.checkpoint.load_gguf import causal_class_of, gguf_file, read_gguf_model
 from releasegate.checkpoint.pickled import read_pickled
 from releasegate.errors import CheckpointError, NotFound
 from releasegate.patterns import matches
@@ -28,6 +35,8 @@ M = TypeVar("M", bound=PreTrainedModel)
 N = TypeVar("N", bound=nn.Module)
 
 _TORCH_NAMES = {ours: theirs for theirs, ours in TORCH_DTYPES.items()}
+SENTENCES = "tokenizer.model"
+"""A tokenizer of SentencePiece."""
 _STRICT = ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs")
 
 
@@ -43,15 +52,36 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     Raises:
         CheckpointError: the class has tensors that the checkpoint lacks, or the other way round, or shapes differ.
     """
+    return _strict(checkpoint, cls, str(checkpoint.root), device, dtype)
+
+
+def load_causal_model(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
+    """The checkpoint as a causal language model of transformers, an adapter over it left aside; see `load_model`.
+
+    Raises:
+        CheckpointError: transformers has no such model, or it does not load strictly.
+    """
+    if not checkpoint.layout.endswith("-gguf"):
+        return load_model(checkpoint, causal_class(checkpoint), device=device, dtype=dtype)
+    cls, config, tensors = read_gguf_model(checkpoint, dtype)
+    made = CONFIG_MAPPING[config["model_type"]].from_dict(config)
+    return _strict(checkpoint, cls, None, device, dtype, config=made, state_dict=tensors)
+
+
+def _strict(
+    checkpoint: Checkpoint, cls: type[M], source: str | None, device: torch.device, dtype: torch.dtype, **given: Any
+) -> M:
+    """The model, of a folder or of tensors that are given; every one of them is used, and none is missing."""
     with _without_progress_bar():
         loaded: tuple[M, dict[str, Any]] = cls.from_pretrained(  # type: ignore[assignment]
-            str(checkpoint.root),
+            source,
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are told below, with what else does not fit
             dtype=dtype,
+            **given,
         )
     model, info = loaded
     for kind in _STRICT:
@@ -63,6 +93,20 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
     model.to(device)  # type: ignore[arg-type]
     model.train(mode=False)
     return model
+
+
+def causal_class(checkpoint: Checkpoint) -> type[PreTrainedModel]:
+    """The class of transformers that reads the checkpoint as a causal language model.
+
+    Raises:
+        CheckpointError: transformers has none for its `model_type`.
+    """
+    found = causal_class_of(checkpoint.config)
+    if found is not None:
+        return found
+    where = str(checkpoint.root / (checkpoint.config_file or "config.json"))
+    what = f"transformers has no causal language model of the type {str(checkpoint.config.get('model_type'))[:80]!r}"
+    raise CheckpointError(where, what, "install the version of transformers that has it, or write a subject")
 
 
 def load_module(
@@ -179,8 +223,25 @@ def load_torch_file(path: Path) -> tuple[dict[str, Tensor], Mapping[str, JsonVal
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies in the checkpoint's folder."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        str(checkpoint.root), trust_remote_code=False, local_files_only=True
-    )
-    return tokenizer
+    """The tokenizer that lies in the checkpoint's folder, or in its GGUF file.
+
+    Raises:
+        CheckpointError: there is none that loads.
+    """
+    root, gguf = str(checkpoint.root), gguf_file(checkpoint) if checkpoint.layout.endswith("-gguf") else None
+    plain = SENTENCES in checkpoint.sizes and not {"tokenizer.json", "tokenizer_config.json"} & checkpoint.sizes.keys()
+    found: PreTrainedTokenizerBase
+    try:
+        if plain:  # as Meta publishes it; nothing but Llama's own rules says how it is used
+            found = LlamaTokenizer.from_pretrained(
+                root, add_bos_token=True, trust_remote_code=False, local_files_only=True
+            )
+        else:
+            found = AutoTokenizer.from_pretrained(root, gguf_file=gguf, trust_remote_code=False, local_files_only=True)
+    except (ImportError, ValueError, OSError) as error:
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        what = f"has a tokenizer that does not load: {first}"
+        raise CheckpointError(
+            str(checkpoint.root), what, "install `sentencepiece` if it lacks, or export it again"
+        ) from error
+    return found

@@ -13,12 +13,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from releasegate.checkpoint.files import read_json_object
+from releasegate.checkpoint.gguf import Gguf, read_gguf
 from releasegate.checkpoint.headers import AGAIN, BITS, Entry, Header, read_header
 from releasegate.checkpoint.jsontext import shown
+from releasegate.checkpoint.layouts import ENDPOINT, Form
 from releasegate.checkpoint.layouts import INDEXED as INDEX
-from releasegate.checkpoint.layouts import Form
 from releasegate.checkpoint.pickled import Pickled, read_pickled, refuse_slack
-from releasegate.errors import IndexMalformed, IndexMismatch, NoWeights, PathEscapes, PickledError
+from releasegate.errors import ForeignFile, IndexMalformed, IndexMismatch, NoWeights, PathEscapes, PickledError
 from releasegate.manifest import RelativePath
 
 SINGLE = "model.safetensors"
@@ -62,6 +63,8 @@ def read_weights(root: Path, names: list[str], form: Form) -> Weights:
     """
     stored = [name for name in names if name.lower().endswith(".safetensors")]
     if not form.weights:
+        if form.config == ENDPOINT:
+            _refuse_any(root, stored)
         return Weights({}, {}, {name: read_header(root / name) for name in stored}, None, None)
     index_file = next((name for name in form.indexes if name in names), None)
     _refuse_other_indexes(root, names, index_file or INDEX)
@@ -83,13 +86,35 @@ def read_weights(root: Path, names: list[str], form: Form) -> Weights:
     return Weights(tensors, shards, siblings, index, index_file)
 
 
+def _refuse_any(root: Path, stored: list[str]) -> None:
+    """Nothing, if a model that is elsewhere has no weights here.
+
+    Raises:
+        ForeignFile: it has.
+    """
+    for name in stored:
+        what = "holds weights, and nothing says that they are those of the model that answers elsewhere"
+        raise ForeignFile(str(root / name), what, "take it out of the folder, or measure it as a checkpoint of its own")
+
+
 def read_stored(path: Path) -> Header:
-    """What tensors the file at `path` holds: a safetensors file, or a pickle that torch wrote.
+    """What tensors the file at `path` holds: a safetensors file, a GGUF file, or a pickle that torch wrote.
 
     Raises:
         CheckpointError: it is malformed, or holds something else.
     """
-    return read_header(path) if path.suffix.lower() == ".safetensors" else header_of(read_pickled(path))
+    match path.suffix.lower():
+        case ".safetensors":
+            return read_header(path)
+        case ".gguf":
+            return header_of_gguf(read_gguf(path))
+    return header_of(read_pickled(path))
+
+
+def header_of_gguf(gguf: Gguf) -> Header:
+    """The tensors of a GGUF file, their bytes counted from its beginning; dtypes are ggml's, and nothing edits them."""
+    found = gguf.tensors.values()
+    return Header(0, {one.name: Entry(one.name, one.kind, one.shape, one.begin, one.end) for one in found}, None, {})
 
 
 def header_of(pickled: Pickled) -> Header:

@@ -78,6 +78,8 @@ def judge(
         gated, beyond = ([_unjudged(f, "want_of_evidence") for f in found] for found in (gated, beyond))
     elif measurement is not None and columns is not None and bench.identity(measurement) in bench.settled:
         gated, beyond = ([_cut_short(f) for f in found] for found in (gated, beyond))
+    if measurement is not None and measurement.subject.served and channel not in ("api", "none"):
+        gated, beyond = ([_elsewhere(f, channel) for f in found] for found in (gated, beyond))
     if section == "safeguards" and not counts_at(requirement.enforced_by, channel):
         gated = [_unjudged(f, "does_not_count") for f in gated]
     ordered = tuple(worst_first(gated, direction))
@@ -103,6 +105,12 @@ def judge(
         settle=settled,
     )
     return waive(finding, bench.policy, bench.plan, bench.waivers)
+
+
+def _elsewhere(found: SliceFinding, channel: Channel) -> SliceFinding:
+    """A slice of what a server answered: of weights that would go out it shows nothing."""
+    problem = f"a server answered, whose weights nothing ties to the digest: that shows nothing of {channel}"
+    return _unjudged(found, "want_of_evidence").model_copy(update={"problem": problem})
 
 
 def _cut_short(found: SliceFinding) -> SliceFinding:

@@ -16,6 +16,8 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
     """What the verdict rests on and no measurement shows."""
     if plan.ledger is not None and not plan.ledger.anchored:
         yield "ledger: unanchored: attempts removed from its end would not be seen"
+    if any(m.subject.served for m in plan.measurements):
+        yield "server: what answered is not tied to the digest of any weights, and may be another model tomorrow"
     for c in policy.capabilities:
         if c.unconditional:
             yield f"{c.title}: unconditional, because: {c.rationale}"

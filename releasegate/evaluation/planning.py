@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from releasegate import __version__
 from releasegate.errors import HarnessError, NotFound
@@ -23,6 +24,7 @@ def eval_code(
     eval_id: str,
     dtype: str,
     *,
+    template: str | None = None,
     used: frozenset[str] = frozenset(),
     rehearsal: bool = False,
     configuration: Mapping[str, object] | None = None,
@@ -30,6 +32,7 @@ def eval_code(
     """An eval as the plan binds it. Code that does not load is not an error here: it is failed evidence.
 
     Args:
+        template: the digest of the checkpoint's chat template.
         used: the items of its private pool that earlier attempts drew.
         rehearsal: plan rehearsal items.
         configuration: of the checkpoint, which may say whether it is deterministic.
@@ -46,6 +49,7 @@ def eval_code(
         cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal)
     except HarnessError as error:
         problem = problem_of(repository, error)
+    subject = subject.model_copy(update={"chat_template": template})
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
 
 
@@ -80,7 +84,8 @@ def _subject(repository: GateRepository, name: str, dtype: str, *, declared: boo
     if name in SUBJECTS:
         kind = SUBJECTS[name]
         deterministic = declared if kind.deterministic is None else kind.deterministic
-        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=deterministic), None
+        served: Literal[True] | None = True if kind.served else None
+        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=deterministic, served=served), None
     file = repository.subject_file(name)
     if file is None or code is None:
         raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from releasegate.evalcard import EvalCard
     from releasegate.policy import Policy
 
+_SERVED = frozenset(name for name, kind in SUBJECTS.items() if kind.served)
+
 NOT_CODE = ("README.md", "eval.yaml")
 """Files of an eval's folder that do not change what is measured (the card has a digest of its own)."""
 
@@ -89,7 +91,7 @@ class GateRepository:
         broken = [problem for name in sorted(named & recipes.broken.keys()) for problem in recipes.broken[name]]
         if broken:
             raise DocumentError(broken)
-        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects()))
+        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects(), _SERVED))
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")

@@ -9,11 +9,57 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from releasegate.subjects.language import (
+    Answer,
+    Decoding,
+    Finish,
+    GeneratesText,
+    Message,
+    NoAnswer,
+    Predicted,
+    PredictsSeveralTokens,
+    PredictsTokens,
+    Prompt,
+    Score,
+    ScoresText,
+    Speculated,
+)
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from releasegate.checkpoint import Checkpoint
+
+__all__ = [
+    "SUBJECTS",
+    "Access",
+    "Answer",
+    "CaptionsImages",
+    "ClonesVoice",
+    "Decoding",
+    "Detection",
+    "Drawings",
+    "Finish",
+    "GeneratesImages",
+    "GeneratesText",
+    "Lending",
+    "Message",
+    "NoAnswer",
+    "NoClone",
+    "OpensSubject",
+    "Predicted",
+    "PredictsSeveralTokens",
+    "PredictsTokens",
+    "Prompt",
+    "Score",
+    "ScoresText",
+    "Speculated",
+    "SubjectKind",
+    "TokenisesImages",
+    "Utterance",
+    "WatermarksAudio",
+]
 
 Access = Literal["weights", "interface"]
 """How a model is reached: as anyone who has its weights can, or through the library's own forward pass with its masks."""
@@ -197,11 +243,13 @@ class SubjectKind:
         provides: names of the interfaces that it has.
         deterministic: whether the same items give the same samples on one machine; None where the checkpoint's configuration
             says so, as `deterministic`.
+        served: whether a server answers for the model, whose weights nothing ties to a digest.
     """
 
     module: str
     provides: frozenset[str]
     deterministic: bool | None
+    served: bool = False
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -234,5 +282,21 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.command",
         provides=frozenset({"ClonesVoice"}),
         deterministic=None,
+    ),
+    "endpoint": SubjectKind(
+        module="releasegate.subjects.endpoint",
+        provides=frozenset({"GeneratesText"}),
+        deterministic=False,
+        served=True,
+    ),
+    "mtp-lm": SubjectKind(
+        module="releasegate.subjects.mtp_lm",
+        provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens", "PredictsSeveralTokens"}),
+        deterministic=True,
+    ),
+    "causal-lm": SubjectKind(
+        module="releasegate.subjects.causal_lm",
+        provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens"}),
+        deterministic=True,
     ),
 }

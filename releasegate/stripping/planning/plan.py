@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from releasegate.checkpoint import Contents, Header
 from releasegate.checkpoint.files import CODE
+from releasegate.checkpoint.gguf import read_gguf, refuse_gguf
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.patterns import matches
@@ -86,9 +87,12 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
     Raises:
         RecipeMismatch: a recipe does not fit the checkpoint, or two recipes want different things of one tensor,
             file or key.
+        StripError: the checkpoint is a GGUF file.
     """
     if not recipes:
         raise RecipeMismatch(str(checkpoint.root), "no recipe was given", "name at least one recipe")
+    for shard in checkpoint.shards if checkpoint.layout.endswith("-gguf") else ():
+        refuse_gguf(read_gguf(checkpoint.root / shard))
     resolved = [resolve(checkpoint, recipe) for recipe in sorted(recipes, key=lambda recipe: recipe.id)]
     for one, other in pairwise(resolved):
         if one.recipe.id == other.recipe.id:
