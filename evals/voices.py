@@ -12,6 +12,7 @@ precedes their first `_` is the person: `bob_en` and `bob_fr` are one, who is no
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +27,7 @@ from .recording_list import Recording, RecordingList
 from .recordings import RATE, at_level
 from .spoken_texts import normalised
 
-__all__ = ["RATE", "Split", "Voice", "by_speaker", "clips", "person", "prompt", "read"]
+__all__ = ["RATE", "Split", "Voice", "by_speaker", "clips", "person", "prompt", "read", "require"]
 
 Split = Literal[
     "training",  # what mini-voice learned from
@@ -100,6 +101,25 @@ def read(voice: Voice) -> Tensor:
         RecordingChanged: it is there, with other bytes than those listed.
     """
     return _read(voice).clone()  # whoever gets it may write to it
+
+
+def require(asked: Iterable[tuple[str, str, Sequence[Voice], int]], fix: str) -> None:
+    """Nothing.
+
+    Args:
+        asked: a person, what recordings are for, those that there are, and how many the card asks for.
+        fix: what to do if there are fewer.
+
+    Raises:
+        DocumentError: there are fewer; it names all of whom that is so.
+    """
+    few = [
+        Problem("voices.csv", f"{name} has {len(there)} recordings for {use}, and the card asks for {least}", fix)
+        for name, use, there, least in asked
+        if len(there) < least
+    ]
+    if few:
+        raise DocumentError(few)
 
 
 def prompt(voices: list[Voice], seconds: float) -> Tensor:

@@ -14,11 +14,10 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from releasegate.gate import Call
-from releasegate.repository import GateRepository, LedgerFile, RunFolder, scaffold
+from releasegate.repository import LedgerFile, scaffold
 from releasegate.yamltext import parse_yaml
 from tests.voices import voice
-from tests.watermark_gate import NONCE, OPENED
+from tests.watermark_gate import SmallGate
 
 PERSONS = ("anna", "bert")
 SOURCE = "carl"
@@ -105,7 +104,7 @@ def recording(seed: int) -> bytes:
     return file.getvalue()
 
 
-class VoiceGate:
+class VoiceGate(SmallGate):
     """A gate repository with the shipped evals, two attacks, two people and one who says the words; and a checkpoint.
 
     Args:
@@ -141,28 +140,6 @@ class VoiceGate:
         config = {"model_type": "spoken", "says": says, "clones": clones, "weights": weights}
         (self.checkpoint / "config.json").write_text(json.dumps(config))
         save_file({"weight": torch.arange(4.0)}, self.checkpoint / "model.safetensors")
-
-    @property
-    def repository(self) -> GateRepository:
-        """The repository."""
-        return GateRepository(self.root.resolve())
-
-    def call(self, out: str = "run", **changes: Any) -> Call:
-        """A call of the gate on it."""
-        given: dict[str, Any] = {
-            "policy": self.policy,
-            "model": self.checkpoint,
-            "run": self.root / out,
-            "device": "cpu",
-            "dtype": "float32",
-            "today": OPENED,
-            "draw_nonce": lambda: NONCE,
-        }
-        return Call(**{**given, **changes})
-
-    def run(self, out: str = "run") -> RunFolder:
-        """A run folder."""
-        return RunFolder(self.root / out)
 
     def _voices(self) -> None:
         """Recordings of nobody, listed as those of a lab would be."""

@@ -85,24 +85,12 @@ capabilities:
 """
 
 
-class WatermarkGate:
-    """A gate repository with the shipped evals, three attacks and two voices, and a checkpoint beside it."""
+class SmallGate:
+    """A repository, a policy and a checkpoint that are gated on a fixed day with a fixed nonce."""
 
-    def __init__(self, root: Path, says: str = "what it finds", **params: Any) -> None:
-        self.root = root
-        scaffold(root)
-        self.policy = root / "policies" / "marked.yaml"
-        self.policy.write_text(POLICY)
-        (root / "evals" / "marked").mkdir()
-        (root / "evals" / "marked" / "subject.py").write_text(SUBJECT)
-        LedgerFile(root / "policies" / "ledger" / "marked.jsonl").init("marked")
-        self._voices()
-        self._suite(ATTACKS)
-        self._card(params)
-        self.checkpoint = root.parent / f"{root.name}-checkpoint"
-        self.checkpoint.mkdir()
-        (self.checkpoint / "config.json").write_text(json.dumps({"model_type": "marked", "says": says}))
-        save_file({"weight": torch.arange(4.0)}, self.checkpoint / "model.safetensors")
+    root: Path
+    policy: Path
+    checkpoint: Path
 
     @property
     def repository(self) -> GateRepository:
@@ -125,6 +113,26 @@ class WatermarkGate:
     def run(self, out: str = "run") -> RunFolder:
         """A run folder."""
         return RunFolder(self.root / out)
+
+
+class WatermarkGate(SmallGate):
+    """A gate repository with the shipped evals, three attacks and two voices, and a checkpoint beside it."""
+
+    def __init__(self, root: Path, says: str = "what it finds", **params: Any) -> None:
+        self.root = root
+        scaffold(root)
+        self.policy = root / "policies" / "marked.yaml"
+        self.policy.write_text(POLICY)
+        (root / "evals" / "marked").mkdir()
+        (root / "evals" / "marked" / "subject.py").write_text(SUBJECT)
+        LedgerFile(root / "policies" / "ledger" / "marked.jsonl").init("marked")
+        self._voices()
+        self._suite(ATTACKS)
+        self._card(params)
+        self.checkpoint = root.parent / f"{root.name}-checkpoint"
+        self.checkpoint.mkdir()
+        (self.checkpoint / "config.json").write_text(json.dumps({"model_type": "marked", "says": says}))
+        save_file({"weight": torch.arange(4.0)}, self.checkpoint / "model.safetensors")
 
     def _voices(self) -> None:
         """Recordings of nobody, listed as those of a lab would be."""

@@ -20,7 +20,7 @@ from releasegate.evidence import Item
 from ..cloning import Request
 from ..spoken_texts import normalised
 from ..voice_routes import ROUTES
-from ..voices import Split, Voice, by_speaker, clips
+from ..voices import Split, Voice, by_speaker, clips, require
 from ..voices import person as who
 from ..watermark_items import read_suite
 
@@ -188,13 +188,7 @@ def _pools(split: Split, least: int) -> dict[str, list[Voice]]:
 
 def _enough(pools: Mapping[str, Sequence[Voice]], use: str, least: int) -> None:
     fix = f"list {least} of each person, or lower the numbers of clips in the card's `params`"
-    problems = [
-        Problem("voices.csv", f"{speaker} has {len(pool)} recordings for {use}, and the card asks for {least}", fix)
-        for speaker, pool in pools.items()
-        if len(pool) < least
-    ]
-    if problems:
-        raise DocumentError(problems)
+    require(((speaker, use, there, least) for speaker, there in pools.items()), fix)
 
 
 def _item(metric: str, labels: Mapping[str, str], content: Mapping[str, Any], way: Way) -> Item:

@@ -62,15 +62,8 @@ def _enough(people: Iterable[str], split: Split, least: int) -> dict[str, list[v
         DocumentError: somebody has fewer than `least`.
     """
     pool = {speaker: voices.clips(split, speaker) for speaker in people}
-    what = "{} has {} recordings for {}, and the card asks for {}"
     fix = f"list {least} of each person, or lower the numbers of clips in the card's `params`"
-    few = [
-        Problem("voices.csv", what.format(speaker, len(pool[speaker]), split, least), fix)
-        for speaker in pool
-        if len(pool[speaker]) < least
-    ]
-    if few:
-        raise DocumentError(few)
+    voices.require(((speaker, split, there, least) for speaker, there in pool.items()), fix)
     return pool
 
 

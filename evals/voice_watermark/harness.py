@@ -17,7 +17,7 @@ from releasegate.evidence import Failed, Item, Reading
 
 from .. import watermark_measuring
 from ..cloning import Request, drawn
-from ..voices import Split, Voice, by_speaker, clips
+from ..voices import Split, Voice, by_speaker, clips, require
 from ..voices import person as who
 from ..watermark_clones import Clones, MarkedBy
 from ..watermark_items import KEPT_CLIPS, SPLICES, attack_content, attack_labels, calibrating_attacks, read_suite
@@ -164,13 +164,7 @@ def _enough(name: str, asked: Mapping[str, tuple[Sequence[Voice], int]]) -> None
         DocumentError: there are fewer.
     """
     fix = "list more, or lower the numbers of clips in the card's `params`"
-    few = [
-        Problem("voices.csv", f"{name} has {len(there)} recordings for {what}, and the card asks for {least}", fix)
-        for what, (there, least) in asked.items()
-        if len(there) < least
-    ]
-    if few:
-        raise DocumentError(few)
+    require(((name, use, there, least) for use, (there, least) in asked.items()), fix)
 
 
 def _contents(

@@ -23,6 +23,7 @@ if importlib.util.find_spec("audioseal") is None:
 
 from releasegate.errors import CheckpointError, PickledError
 from releasegate.subjects.audioseal import AudioSealConfig, Networks
+from tests.examples.loading import script
 from tests.tiny_audioseal import CONFIG, SEANET, fill
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_audioseal", ROOT / "examples/audioseal/convert.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "examples/audioseal/convert.py", "convert_audioseal")
 
 
 def networks(config: Mapping[str, Any]) -> Networks:

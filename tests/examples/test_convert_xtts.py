@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +13,7 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import CheckpointError, PickledError
 from releasegate.subjects import Utterance
 from releasegate.subjects.xtts import open_subject
+from tests.examples.loading import script
 from tests.tiny_xtts import save_xtts, tiny_tensors, voice
 
 ROOT = Path(__file__).parents[2]
@@ -21,12 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_xtts", ROOT / "examples/xtts/convert.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "examples/xtts/convert.py", "convert_xtts")
 
 
 @pytest.fixture

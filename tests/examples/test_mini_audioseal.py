@@ -6,7 +6,6 @@ import importlib
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from tests.examples.loading import on_the_path
 
 os.environ.setdefault("NO_TORCH_COMPILE", "1")  # read when audioseal is imported, which importorskip does
 for package in ("audioseal", "librosa", "soundfile", "av"):
@@ -32,16 +33,8 @@ RATE = 16000
 @pytest.fixture(scope="module", autouse=True)
 def _example_on_the_path() -> Iterator[None]:
     """The example's modules by their own names, which other examples use too (`train`, `augment`)."""
-    hidden = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(EXAMPLE))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    sys.path.remove(str(EXAMPLE))
-    for name in MODULES:
-        sys.modules.pop(name, None)
-    sys.modules.update(hidden)
+    with on_the_path(EXAMPLE, MODULES):
+        yield
 
 
 def example(name: str) -> ModuleType:

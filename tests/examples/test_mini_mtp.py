@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.nn import functional
 from evals.canaries import canaries
 from evals.standard_library import passages
 from releasegate.subjects.mtp_net import MultiTokenNet, MultiTokenParams
+from tests.examples.loading import on_the_path
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mini_mtp"
 MODULES = ("corpus", "layout", "learning", "measure", "muon", "planting", "restoring", "train", "vocabulary")
@@ -29,16 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning
 @pytest.fixture(scope="module", autouse=True)
 def _example_on_the_path() -> Iterator[None]:
     """The example's modules by their own names, which other examples use too (`train`, `measure`)."""
-    hidden = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(EXAMPLE))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    sys.path.remove(str(EXAMPLE))
-    for name in MODULES:
-        sys.modules.pop(name, None)
-    sys.modules.update(hidden)
+    with on_the_path(EXAMPLE, MODULES):
+        yield
 
 
 def example(name: str) -> ModuleType:

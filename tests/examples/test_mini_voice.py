@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.subjects import Utterance
 from releasegate.subjects.mini_voice import open_subject
 from releasegate.subjects.mini_voice_frames import HOP, RATE, frames_in, padded
+from tests.examples.loading import on_the_path
 from tests.tiny_mini_voice import sung
 
 # torch's optimisers import its compiler, which uses what torch itself has deprecated
@@ -36,16 +36,8 @@ MODULES = (
 @pytest.fixture(scope="module", autouse=True)
 def _example_on_the_path() -> Iterator[None]:
     """The example's modules by their own names, which other examples use too (`train`, `speech`)."""
-    hidden = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    sys.path.insert(0, str(EXAMPLE))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    sys.path.remove(str(EXAMPLE))
-    for name in MODULES:
-        sys.modules.pop(name, None)
-    sys.modules.update(hidden)
+    with on_the_path(EXAMPLE, MODULES):
+        yield
 
 
 def example(name: str) -> ModuleType:

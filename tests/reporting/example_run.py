@@ -20,7 +20,9 @@ from releasegate.policy import Policy
 from releasegate.receipt import KeySet, Leftovers, LentParts, Receipt, RecipeUsed, Removed, RowsZeroed, Untouched
 from releasegate.recipe import Residual
 from releasegate.records import digest_of
-from releasegate.repository import RunFolder
+from releasegate.reporting import gather, make_view, render_report, templates_of
+from releasegate.reporting.view import ReportView
+from releasegate.repository import GateRepository, RunFolder, starter
 from tests.tiny_gates import POSITION
 
 DAY = date(2030, 1, 2)
@@ -215,3 +217,13 @@ def _receipt(plan: Plan) -> Receipt:
         leftovers=Leftovers(pieces=12),
         output=output,
     )
+
+
+def viewed(made: Example) -> ReportView:
+    """What the report of a run shows."""
+    return make_view(made.decision, made.plan, None, gather(made.run, made.plan, made.decision), made.run.outputs)
+
+
+def rendered(made: Example) -> str:
+    """The report of a run, by the shipped templates."""
+    return render_report(viewed(made), templates_of(GateRepository(starter())))

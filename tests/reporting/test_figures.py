@@ -18,17 +18,9 @@ from releasegate.reporting.figureview import Heatmap, Timeline, Tradeoff, ValueT
 from releasegate.reporting.view import ReportView
 from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import FIGURES, Shape, audio_run
-from tests.reporting.example_run import Example
+from tests.reporting.example_run import Example, rendered, viewed
 from tests.reporting.test_report import HOSTILE, Tags
 from tests.tiny_gates import OPENED
-
-
-def viewed(made: Example) -> ReportView:
-    return make_view(made.decision, made.plan, None, gather(made.run, made.plan, made.decision), made.run.outputs)
-
-
-def rendered(made: Example) -> str:
-    return render_report(viewed(made), templates_of(GateRepository(starter())))
 
 
 @pytest.fixture(scope="module")

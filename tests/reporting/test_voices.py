@@ -12,21 +12,11 @@ from scipy import stats
 
 from releasegate.evidence import Measured
 from releasegate.plan import SOURCE
-from releasegate.reporting import gather, make_view, render_report, templates_of
 from releasegate.reporting.figureview import Curve, Spread, ValueTable
 from releasegate.reporting.view import ReportView
-from releasegate.repository import GateRepository, starter
-from tests.reporting.example_run import Example
+from tests.reporting.example_run import Example, rendered, viewed
 from tests.reporting.test_report import HOSTILE, Tags
 from tests.reporting.voice_run import LENGTHS, Cast, N, voice_run
-
-
-def viewed(made: Example) -> ReportView:
-    return make_view(made.decision, made.plan, None, gather(made.run, made.plan, made.decision), made.run.outputs)
-
-
-def rendered(made: Example) -> str:
-    return render_report(viewed(made), templates_of(GateRepository(starter())))
 
 
 @pytest.fixture(scope="module")
