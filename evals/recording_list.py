@@ -105,6 +105,16 @@ class RecordingList(Generic[R]):
             )
         return {speaker: pool[speaker] for speaker in sorted(pool)}
 
+    def require(self) -> None:
+        """Nothing; every recording of the list lies in one of the places where it is looked for, whatever its bytes.
+
+        Raises:
+            NotFound: one does not, or there is no list.
+            DocumentError: as of `of`.
+        """
+        for recording in _listed(self):
+            self.find(recording)
+
     def trimmed(self, recording: R) -> Tensor:
         """The whole recording without the silence around its speech: float32 [t] at 16 kHz, one channel.
 

@@ -83,6 +83,16 @@ def find(clip: Clip) -> Path:
     return _list().find(clip)
 
 
+def require_all() -> None:
+    """Nothing; every listed recording is there.
+
+    Raises:
+        NotFound: one is not.
+        DocumentError: the list is not one.
+    """
+    _list().require()
+
+
 def _list() -> RecordingList[Clip]:
     return RecordingList(LIST, Clip, get_args(Split))
 

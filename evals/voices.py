@@ -156,6 +156,16 @@ def _worded(voices: list[Voice]) -> list[Voice]:
     return voices
 
 
+def require_all() -> None:
+    """Nothing; every listed recording is there.
+
+    Raises:
+        NotFound: one is not.
+        DocumentError: the list is not one.
+    """
+    _list().require()
+
+
 def _list() -> RecordingList[Voice]:
     return RecordingList(LIST, Voice, get_args(Split), blank=("text",))
 

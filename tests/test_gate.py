@@ -217,6 +217,18 @@ def test_old_evidence_is_not_believed_on_resuming(made: Tiny) -> None:
     assert later.verdict == "incomplete"
 
 
+def test_no_attempt_opens_where_what_an_eval_reads_is_missing(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    harness = made.root / "evals" / "naming" / "harness.py"
+    refusal = 'NotFound("a.wav", "no such recording", "fetch it")'
+    lines = ["", "", "def require(params):", "    from releasegate.errors import NotFound", f"    raise {refusal}", ""]
+    harness.write_text(harness.read_text() + "\n".join(lines))
+    before = made.ledger.path.read_bytes()
+    assert run(arguments(made)) == 2
+    assert "a.wav: no such recording\n  fix: fetch it" in capsys.readouterr().err
+    assert made.ledger.path.read_bytes() == before
+    assert not made.run.plan_path.exists()
+
+
 def test_a_changed_stripped_checkpoint_is_not_believed(made: Tiny) -> None:
     gate(made.call(), Silent())
     config = made.run.stripped / "config.json"

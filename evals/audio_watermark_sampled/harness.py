@@ -10,10 +10,11 @@ from numpy.random import Generator
 
 from releasegate.evidence import Item
 
+from ..speech import require_all
 from ..watermark_items import calibration_items, gate_items, read_suite, rehearsed
 from ..watermark_measuring import measure
 
-__all__ = ["calibration", "items", "measure", "rehearsal"]
+__all__ = ["calibration", "items", "measure", "rehearsal", "require"]
 
 SUITE = Path(__file__).with_name("suite.yaml")
 
@@ -31,3 +32,8 @@ def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Clips that freeze the threshold, and clips that show what an attack ruins."""
     return calibration_items(read_suite(SUITE), params, rng)
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Nothing; every recording that may be asked for is there."""
+    require_all()

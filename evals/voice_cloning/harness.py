@@ -28,6 +28,11 @@ HEARD = ("intelligible", "words_wrong", "words_said", "natural", "dnsmos")
 """What clones carry that are listened to as well."""
 
 
+def require(params: Mapping[str, Any]) -> None:
+    """Nothing; every recording that may be asked for is there."""
+    voices.require_all()
+
+
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Every person at every length of the prompt, on the gate's prompts and words."""
     return _clones("prompt", "source", int(params["clones"]), params, rng)

@@ -2,7 +2,7 @@
 
 from releasegate.evaluation.measuring import Bench, Progress, Target, measure, torch_device
 from releasegate.evaluation.opening import open_subject
-from releasegate.evaluation.planning import drawn_items, eval_code
+from releasegate.evaluation.planning import drawn_items, eval_code, require_material
 from releasegate.evaluation.tools import Tools
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "eval_code",
     "measure",
     "open_subject",
+    "require_material",
     "torch_device",
 ]

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from numpy.random import Generator
 
-from releasegate.errors import HarnessError
+from releasegate.errors import HarnessError, ReleaseGateError
 from releasegate.evaluation.importing import import_file
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Reading
@@ -46,6 +46,17 @@ class RehearsedHarness(Harness, Protocol):
         """Items that the gate never measures; `measure` is called with them as with any other."""
 
 
+class RequiringHarness(Harness, Protocol):
+    """A harness that needs more on the machine than its folder and the model."""
+
+    def require(self, params: Mapping[str, Any]) -> None:
+        """Nothing; what `measure` reads is there. Called before an attempt is opened, and quick.
+
+        Raises:
+            ReleaseGateError: something is missing, and how to get it.
+        """
+
+
 def load_harness(folder: Path) -> Harness:
     """The harness of an eval's folder.
 
@@ -72,14 +83,17 @@ def load_subject(file: Path) -> tuple[OpensSubject, bool]:
     return cast(OpensSubject, opener), getattr(module, "DETERMINISTIC", False) is True
 
 
-def guarded(file: Path, action: str, call: Callable[[], T]) -> T:
+def guarded(file: Path, action: str, call: Callable[[], T], expected: type[ReleaseGateError] = HarnessError) -> T:
     """What `call` returns; whatever the repository's code raises becomes a HarnessError with its file and line.
 
     One of the three places that catch everything: code that cannot be loaded is failed evidence, not a crash.
+
+    Args:
+        expected: what the code may raise with a place and a remedy of its own, which is passed on.
     """
     try:
         return call()
-    except HarnessError:
+    except expected:
         raise
     except (Exception, SystemExit) as error:
         what = f"{action}: {type(error).__name__}: {error}"

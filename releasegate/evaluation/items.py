@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from releasegate.errors import HarnessError
+from releasegate.errors import HarnessError, ReleaseGateError
 from releasegate.evalcard import EvalCard
 from releasegate.evaluation.harness import Harness, guarded
 from releasegate.evidence import Cell, Item
@@ -44,13 +44,16 @@ def planned_items(
 
     Raises:
         HarnessError: there are fewer than `n`, or an item is malformed.
+        ReleaseGateError: what the items are made from is missing or not what it was, as the harness says.
     """
     name = ":".join([card.id, *(["rehearsal"] if rehearsal else []), *([role] if role != "gate" else [])])
     rng = np.random.default_rng(item_seed(nonce, name, -1))
     params: Mapping[str, Any] = {**card.params, "n": n}
     make = _maker(harness, card, role, rehearsal=rehearsal)
     file = Path(getattr(harness, "__file__", card.id))
-    made = guarded(file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)))
+    made = guarded(
+        file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)), expected=ReleaseGateError
+    )
     for item in made:
         _check(item, card)
     if card.items.kind == "private_pool" and role == "gate" and not rehearsal:

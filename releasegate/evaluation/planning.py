@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from releasegate import __version__
-from releasegate.errors import HarnessError, NotFound
-from releasegate.evaluation.harness import load_harness, load_subject
+from releasegate.errors import HarnessError, NotFound, ReleaseGateError
+from releasegate.evaluation.harness import guarded, load_harness, load_subject
 from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
 from releasegate.evidence import Cell
 from releasegate.plan import EvalCode, Measurement, Role, SubjectRef, items_of
@@ -51,6 +52,25 @@ def eval_code(
         problem = problem_of(repository, error)
     subject = subject.model_copy(update={"chat_template": template})
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
+
+
+def require_material(repository: GateRepository, policy: Policy) -> None:
+    """Nothing; what the policy's evals read on this machine is there, as far as their harnesses say what that is.
+
+    An attempt that could only come to failed evidence is better not opened. A harness that does not load is left to the plan.
+
+    Raises:
+        ReleaseGateError: something is missing.
+    """
+    for eval_id in sorted({r.eval for c in policy.capabilities for _, _, r in c.sections()}):
+        folder = repository.read_eval(eval_id)
+        try:
+            require = getattr(load_harness(folder.folder), "require", None)
+        except HarnessError:
+            continue
+        if require is not None:
+            file, params = folder.folder / "harness.py", folder.card.params
+            guarded(file, "cannot say what it needs", partial(require, params), expected=ReleaseGateError)
 
 
 def subject_code(repository: GateRepository, name: str) -> str | None:
