@@ -11,6 +11,7 @@ from releasegate.manifest import RelativePath
 from releasegate.records import Document, Identifier, Record
 
 MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "report_only"]
+Sensitive = Literal["harmful", "personal"]
 GATEABLE: tuple[MetricType, ...] = ("bernoulli", "bounded_mean", "thresholded")
 """The metric types that have a statistical method so far."""
 
@@ -156,6 +157,9 @@ class EvalCard(Document):
     id: Identifier
     title: str
     description: str
+    sensitive: Sensitive | None = None
+    """Why prompts and answers are not to be read in passing: they may do harm, or tell of somebody. They then stand in no
+    log, no message and no reason of a failure, and reports blur them."""
     needs: tuple[str, ...]
     """The interfaces that the subject must have, such as `GeneratesImages`."""
     items: Items

@@ -27,6 +27,7 @@ Limited = Literal["at_most", "at_least", "margin"]
 Section = Literal["misuse", "safeguards", "removal", "keep"]
 Otherwise = Literal["strip", "restrict", "withhold"]
 EnforcedBy = Literal["weights", "wrapper", "server"]
+Samples = Literal["kept", "hashed"]
 MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
 """`<eval>/<metric>`."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -209,11 +210,18 @@ class Policy(Document):
     """Whose signatures count for what."""
     ledger: LedgerSpec | None = None
     """Absent: the family is named as the policy."""
+    samples: Samples | None = None
+    """What stays of the texts and outputs of samples: they themselves (`kept`, and so if absent), or their sha256 and length."""
 
     @property
     def family(self) -> str:
         """The family whose ledger counts the attempts under it."""
         return self.id if self.ledger is None else self.ledger.family
+
+    @property
+    def hashes_samples(self) -> bool:
+        """Whether no text and no output of a sample may be kept."""
+        return self.samples == "hashed"
 
     @property
     def strips(self) -> bool:
