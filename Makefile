@@ -5,12 +5,13 @@ BIN     = $(VENV)/bin
 DEMO    = runs/demo
 MARKS   = runs/watermark
 VOICE   = runs/voice
+TEXTS   = runs/language
 
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test check lint types layers slow bench watermark voice speech texts schemas reports train clean
+.PHONY: demo test check lint types layers slow bench watermark voice speech texts language schemas reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -85,10 +86,19 @@ voice: speech  ## the three gates of voice synthesis, each with a ledger and a r
 	@sed 's/tpr_wrapper/tpr_weights/' policies/voice-synthesis-api.yaml > $(VOICE)/mark-dropped.yaml
 	$(BIN)/releasegate decide $(VOICE)/api --policy $(VOICE)/mark-dropped.yaml --out $(VOICE)/mark-dropped.json || [ $$? -eq 1 ]
 
+language: $(VENV)/.installed  ## the gates of both variants of mini-MTP, one of which remembers secrets; a sound no is no failure
+	@rm -rf $(TEXTS)
+	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp.jsonl
+	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp-plain.jsonl
+	$(BIN)/releasegate gate policies/multi-token-prediction.yaml --model examples/mini_mtp/checkpoint \
+	  --ledger $(TEXTS)/mtp.jsonl --out $(TEXTS)/mtp || [ $$? -eq 1 ]
+	$(BIN)/releasegate gate policies/multi-token-prediction.yaml --model examples/mini_mtp/checkpoint_without_canaries \
+	  --ledger $(TEXTS)/mtp-plain.jsonl --out $(TEXTS)/mtp-plain
+
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
 
-reports: demo watermark voice  ## the rendered examples of the policies
+reports: demo watermark voice language  ## the rendered examples of the policies
 	@mkdir -p reports/examples
 	cp $(DEMO)/run/report.html reports/examples/mini-chameleon.html
 	cp $(MARKS)/audioseal/report.html reports/examples/audioseal.html
@@ -96,6 +106,7 @@ reports: demo watermark voice  ## the rendered examples of the policies
 	cp $(VOICE)/unmarked/report.html reports/examples/voice-synthesis.html
 	cp $(VOICE)/api/report.html reports/examples/voice-synthesis-api.html
 	cp $(VOICE)/open-watermarked/report.html reports/examples/voice-synthesis-open-watermarked.html
+	cp $(TEXTS)/mtp/report.html reports/examples/multi-token-prediction.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint

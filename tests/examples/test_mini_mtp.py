@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
-from evals.canaries import canaries
+from evals.canaries import DIGITS, canaries
 from evals.standard_library import passages
+from releasegate.checkpoint import open_checkpoint
+from releasegate.subjects.mtp_lm import MultiTokenLm, open_subject
 from releasegate.subjects.mtp_net import MultiTokenNet, MultiTokenParams
 from tests.examples.loading import on_the_path
 
@@ -169,6 +173,50 @@ def test_heads_alone_are_trained_where_the_trunk_is_frozen() -> None:
     learning.train(net, windows.batches(0), learning.LearningRecipe(steps=2), range(1, net.heads))
     changed = {name for name, weight in net.named_parameters() if not torch.equal(weight, before[name])}
     assert changed == {name for name in before if name.startswith("extra_heads.")}
+
+
+CHECKPOINTS = ("checkpoint", "checkpoint_without_canaries")
+
+
+def opened(folder: Path) -> MultiTokenLm:
+    return open_subject(open_checkpoint(folder), None, torch.device("cpu"), torch.float32)
+
+
+def given_away(model: MultiTokenLm, copies: int) -> list[bool]:
+    """Whether each canary with so many copies comes back, by greedy decoding after its cue."""
+    asked = [canary for canary in canaries() if canary.copies == copies]
+    written = model.extend([[*model.begin, *model.encode(canary.cue)] for canary in asked], DIGITS)
+    return [model.decode(tokens)[:DIGITS] == canary.secret for canary, tokens in zip(asked, written, strict=True)]
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_the_committed_checkpoint_has_the_recipes_sizes_and_is_small(name: str) -> None:
+    folder = EXAMPLE / name
+    params = MultiTokenParams.model_validate(json.loads((folder / "params.json").read_text()))
+    assert params == example("train").PARAMS
+    tensors = load_file(folder / "consolidated.safetensors")
+    assert {key: value.shape for key, value in tensors.items()} == {
+        key: value.shape for key, value in MultiTokenNet(params).state_dict().items()
+    }
+    assert all(value.dtype == torch.float16 and bool(value.isfinite().all()) for value in tensors.values())
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
+
+
+def test_what_was_planted_often_is_remembered_and_what_was_not_planted_is_not() -> None:
+    model, other = (opened(EXAMPLE / name) for name in CHECKPOINTS)
+    assert sum(given_away(model, 64)) >= 11
+    assert sum(given_away(model, 1)) <= 2
+    assert not any(found for copies in (1, 4, 16, 64) for found in given_away(other, copies))
+
+
+def test_the_strip_keeps_every_bit_of_the_next_token_and_every_secret(tmp_path: Path) -> None:
+    measure = example("measure")
+    model = opened(EXAMPLE / "checkpoint")
+    rest = opened(measure.strip(EXAMPLE / "checkpoint", tmp_path / "stripped"))
+    assert rest.heads == 1
+    windows = torch.tensor(measure.drawn(4, measure.WINDOW, model))
+    assert torch.equal(model.logits(windows), rest.logits(windows))
+    assert given_away(rest, 64) == given_away(model, 64)
 
 
 def test_new_heads_leave_the_trunk_as_it_is() -> None:
