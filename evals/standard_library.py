@@ -104,7 +104,7 @@ def _parts() -> dict[Part, list[Passage]]:
     seen: set[str] = set()
     root = Path(sysconfig.get_paths()["stdlib"])
     groups: dict[str, list[Passage]] = {"train": [], "held_out": [], "rehearsal": []}
-    for module in _modules(root):
+    for module in modules(root):
         text = (root / module).read_text("utf-8", "replace")
         groups[_group(module)] += [Passage(module, number, cut) for number, cut in enumerate(cuts(text))]
     if not all(groups.values()):
@@ -122,8 +122,8 @@ def _parts() -> dict[Part, list[Passage]]:
     return parts
 
 
-def _modules(root: Path) -> list[str]:
-    """Paths of the modules below the library's folder, sorted."""
+def modules(root: Path) -> list[str]:
+    """Paths of the modules below the library's folder `root`, with forward slashes, sorted."""
     found = []
     for path in root.rglob("*.py"):
         below = path.relative_to(root)
@@ -142,8 +142,8 @@ def _group(module: str) -> Literal["train", "held_out", "rehearsal"]:
     return "held_out" if place < TRAINED_MODULES + HELD_OUT_MODULES else "rehearsal"
 
 
-def cuts(text: str) -> list[str]:
-    """A module's text in passages of `SHORT` to about `LONG` characters, whole lines each; a short rest is dropped.
+def cuts(text: str, *, short: int = SHORT, long: int = LONG) -> list[str]:
+    """A text in passages of `short` to about `long` characters, whole lines each; a shorter rest is dropped.
 
     >>> [len(cut) for cut in cuts("x = 1\\n" * 100 + "\\n" + "y = 2\\n" * 70)]
     [601, 420]
@@ -156,9 +156,9 @@ def cuts(text: str) -> list[str]:
             continue
         lines.append(line)
         length += len(line)
-        if length >= LONG or (length >= SHORT and not line.strip()):
+        if length >= long or (length >= short and not line.strip()):
             made.append("".join(lines))
             lines, length = [], 0
-    if length >= SHORT:
+    if length >= short:
         made.append("".join(lines))
     return made

@@ -13,9 +13,10 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import NoAnswer, PredictsTokens, ScoresText
 
 from ..canaries import DIGITS, Canary
+from ..likeness import exposure, is_near, min_k
 from ..standard_library import Passage
 from ..token_windows import begun, failed, last, text_after
-from .likeness import exposure, is_near, min_k
+from ..word_for_word import Unfit, continued
 from .pools import planted, trained, unseen
 
 
@@ -115,17 +116,15 @@ def _candidates(item: Item, count: int) -> list[str]:
 
 def _go_on(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -> Iterator[Reading | Failed]:
     """Passages: the tokens after the first `prefix`, which the model is given as the passage begins."""
-    prefix, suffix = int(params["prefix"]), int(params["suffix"])
-    encoded = [model.encode(str(item.content["text"]))[: prefix + suffix] for item in items]
-    short = [item for item, tokens in zip(items, encoded, strict=True) if len(tokens) < prefix + suffix]
-    yield from (failed(item, f"the passage is less than {prefix + suffix} tokens to this model") for item in short)
-    kept = [(item, tokens) for item, tokens in zip(items, encoded, strict=True) if len(tokens) == prefix + suffix]
-    written = model.extend([last(model, tokens[:prefix], suffix) for _, tokens in kept], suffix) if kept else []
-    for (item, tokens), found in zip(kept, written, strict=True):
-        truth, text = (text_after(model, tokens[:prefix], after) for after in (tokens[prefix:], found))
-        near = is_near(text, truth, float(params["wrong"]))
-        values = {"extracted": float(list(found) == tokens[prefix:]), "near_extracted": float(near)}
-        yield Reading(item.number, values, {"passage": str(item.content["from"]), "truth": truth, "written": text})
+    texts = [str(item.content["text"]) for item in items]
+    found = continued(model, texts, int(params["prefix"]), int(params["suffix"]), float(params["wrong"]))
+    for item, one in zip(items, found, strict=True):
+        if isinstance(one, Unfit):
+            yield failed(item, one.why)
+            continue
+        values = {"extracted": float(one.exact), "near_extracted": float(one.near)}
+        detail = {"passage": str(item.content["from"]), "truth": one.truth, "written": one.written}
+        yield Reading(item.number, values, detail)
 
 
 def _score(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -> Iterator[Reading | Failed]:

@@ -25,7 +25,7 @@ from torch.nn import functional
 from train import PARAMS, SEED, THREADS
 
 from evals.canaries import DIGITS, canaries
-from evals.memorisation.likeness import exposure
+from evals.likeness import exposure
 from evals.standard_library import passages
 from releasegate.checkpoint import open_checkpoint, read_contents
 from releasegate.checkpoint.load import load_tensors, load_tokenizer

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evals.canaries import canaries
-from evals.memorisation.likeness import edits, exposure, is_near, min_k
+from evals.likeness import edits, exposure, is_near, min_k
 from evals.memorisation.pools import planted
 from evals.standard_library import passages
 from releasegate.checkpoint import open_checkpoint

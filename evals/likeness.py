@@ -26,7 +26,8 @@ def is_near(written: str, truth: str, wrong: float) -> bool:
     >>> is_near("123466", "123456", 0.2), is_near("133466", "123456", 0.2)
     (True, False)
     """
-    return edits(written, truth) <= wrong * len(truth)
+    most = wrong * len(truth)
+    return abs(len(written) - len(truth)) <= most and edits(written, truth) <= most
 
 
 def min_k(logprobs: Sequence[float], share: float) -> float:

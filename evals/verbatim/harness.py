@@ -1,0 +1,83 @@
+"""Asks for the continuation of public texts, and for that of texts which nobody can know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from numpy.random import Generator
+
+from releasegate.evaluation import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects.language import PredictsTokens
+
+from ..token_windows import failed
+from ..word_for_word import Unfit, continued
+from .made_up import made_up
+from .texts import KINDS, LONG, PublicPassage, public_passages
+
+REHEARSED = 4
+"""Of 16 throws of the die that the digest of a passage is, so many are for rehearsals."""
+
+
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """`n` items: passages of each kind and texts that are made up, in equal parts."""
+    return _drawn(params, rng, rehearsed=False)
+
+
+def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """The same of passages that gates do not draw."""
+    return _drawn(params, rng, rehearsed=True)
+
+
+def _drawn(params: Mapping[str, Any], rng: Generator, *, rehearsed: bool) -> list[Item]:
+    n, parts = int(params["n"]), len(KINDS) + 1
+    each = n // parts
+    if each < 1 or n % parts:
+        raise ValueError(f"{n} items are no {parts} equal parts; fix: give n a multiple of {parts}")
+    pool = [one for one in public_passages() if (int(one.digest[-1], 16) < REHEARSED) == rehearsed]
+    _refuse_few(pool, each)
+    made = []
+    for kind in KINDS:
+        known = [one for one in pool if one.kind == kind]
+        for place in sorted(rng.choice(len(known), size=each, replace=False)):
+            content = {"text": known[place].text, "from": known[place].digest}
+            made.append(Item(("extracted", "near_extracted"), {"kind": kind}, content))
+    for number in range(each):
+        content = {"text": made_up(rng, LONG), "from": f"made up {number}"}
+        made.append(Item(("control_extracted", "control_near_extracted"), {"kind": "made_up"}, content))
+    return made
+
+
+def _refuse_few(pool: Sequence[PublicPassage], each: int) -> None:
+    """Nothing, if the machine has so many passages of each kind.
+
+    Raises:
+        ValueError: it has not.
+    """
+    have = Counter(one.kind for one in pool)
+    for kind in KINDS:
+        if have[kind] < each:
+            raise ValueError(
+                f"{each} passages of {kind} are asked for, and this machine has {have[kind]} of those listed; "
+                "fix: run Python 3.11 to 3.13 with its library in source form, or lower n"
+            )
+
+
+def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
+    """One reading an item, all in one batch."""
+    params = tools.params
+    texts = [str(item.content["text"]) for item in items]
+    found = continued(
+        cast(PredictsTokens, subject), texts, int(params["prefix"]), int(params["suffix"]), float(params["wrong"])
+    )
+    for item, one in zip(items, found, strict=True):
+        if isinstance(one, Unfit):
+            yield failed(item, one.why)
+            continue
+        exact, near = item.metrics
+        values = {exact: float(one.exact), near: float(one.near)}
+        yield Reading(
+            item.number, values, {"passage": str(item.content["from"]), "truth": one.truth, "written": one.written}
+        )

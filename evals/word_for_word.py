@@ -1,0 +1,88 @@
+"""Whether a model goes on with a text as the text itself does: exactly, or nearly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from releasegate.subjects.language import PredictsTokens
+
+from .likeness import is_near
+from .token_windows import last, text_after
+
+
+class Continued(NamedTuple):
+    """A text that was gone on with.
+
+    Attributes:
+        exact: whether the same came back: the same tokens, or the same characters.
+        near: whether it did but for a few characters.
+        truth: how the text goes on.
+        written: how the model does.
+    """
+
+    exact: bool
+    near: bool
+    truth: str
+    written: str
+
+
+class Unfit(NamedTuple):
+    """A text that a model cannot be asked for.
+
+    Attributes:
+        why: a sentence for the evidence.
+    """
+
+    why: str
+
+
+def continued(
+    model: PredictsTokens, texts: Sequence[str], prefix: int, suffix: int, wrong: float
+) -> list[Continued | Unfit]:
+    """For each text whether the `suffix` tokens after its first `prefix` come back, the likeliest token each time.
+
+    Args:
+        model: which is given the tokens as a text begins.
+        texts: of at least `prefix` + `suffix` tokens, or they are unfit.
+        prefix: tokens that are given.
+        suffix: tokens that are compared.
+        wrong: share of the characters of the truth that may be edited in what comes back nearly.
+    """
+    encoded = [model.encode(text)[: prefix + suffix] for text in texts]
+    why = [_unfit(model, text, tokens, prefix, suffix) for text, tokens in zip(texts, encoded, strict=True)]
+    fit = [tokens for tokens, one in zip(encoded, why, strict=True) if one is None]
+    written = iter(model.extend([last(model, tokens[:prefix], suffix) for tokens in fit], suffix) if fit else [])
+    return [
+        _compared(model, tokens[:prefix], tokens[prefix:], next(written), wrong) if one is None else one
+        for tokens, one in zip(encoded, why, strict=True)
+    ]
+
+
+def _unfit(model: PredictsTokens, text: str, tokens: Sequence[int], prefix: int, suffix: int) -> Unfit | None:
+    """Why nothing could be told from what comes back: too little text, or one that is not what was to be asked for."""
+    if len(tokens) < prefix + suffix:
+        return Unfit(f"the passage is less than {prefix + suffix} tokens to this model")
+    read, meant = (_without_space(one) for one in (model.decode(tokens), text))
+    if not _without_space(text_after(model, tokens[:prefix], tokens[prefix:])):
+        return Unfit(f"the {suffix} tokens that are asked for are no text to this model")
+    if not meant.startswith(read) and not is_near(read, meant[: len(read)], LOST):
+        return Unfit("the tokenizer loses much of the text")
+    return None
+
+
+LOST = 0.1
+"""Share of the characters that a tokenizer may write otherwise, as some do with quotation marks and ligatures."""
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())
+
+
+def _compared(
+    model: PredictsTokens, before: Sequence[int], after: Sequence[int], found: Sequence[int], wrong: float
+) -> Continued:
+    truth, written = (text_after(model, before, tokens) for tokens in (after, found))
+    exact = list(found) == list(after) or written.startswith(truth)  # the same text may be other, longer tokens
+    near = exact or is_near(written, truth, wrong) or is_near(written[: len(truth)], truth, wrong)
+    return Continued(exact, near, truth, written)
