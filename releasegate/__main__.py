@@ -11,11 +11,7 @@ from typing import NoReturn
 import click
 
 from releasegate.cli import cli
-from releasegate.errors import Exit, ReleaseGateError
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived; what is half-written is cleaned up on the way out."""
+from releasegate.errors import Exit, ReleaseGateError, Terminated
 
 
 def main() -> NoReturn:

@@ -302,6 +302,10 @@ class PartAbsent(ReleaseGateError):
     """A part of the model that a capability needs is not in the checkpoint, and was not lent."""
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived; what is half-written is cleaned up on the way out."""
+
+
 def nearest(name: str, known: Sequence[str], none: str) -> str:
     """The remedy for a name that is not known: the one it is nearest to, else all of them.
 

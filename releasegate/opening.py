@@ -160,7 +160,7 @@ def _drawn_from_pools(plan: Plan, nonce: str, view: LedgerView, attempt: Attempt
     pools = [name for name, card in plan.cards.items() if card.items.kind == "private_pool"]
     found = {name: plan.find_gate(name) for name in pools}
     return {
-        name: drawn_items(attempt.repository, m, nonce, view.used(name, before=plan.attempt))
+        name: drawn_items(attempt.repository, attempt.policy, m, nonce, view.used(name, before=plan.attempt))
         for name, m in found.items()
         if m is not None and m.cells
     }

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
+from releasegate.discretion import HASHED, says_nothing
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import CellKey, Failed, Labels, Rows, cell_key, parse_sample
 from releasegate.records import refuse_duplicate_keys
@@ -51,9 +52,14 @@ _Found = Sequence[tuple[str, ...]]
 
 
 class ShardLines:
-    """Reads lines together, and remembers the shapes and labels that it met."""
+    """Reads lines together, and remembers the shapes and labels that it met.
 
-    def __init__(self) -> None:
+    Args:
+        hashed: take only lines that hold no text and no output.
+    """
+
+    def __init__(self, *, hashed: bool = False) -> None:
+        self._hashed = hashed
         self._shapes: dict[_Shape, re.Pattern[str]] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], CellKey] = {}
 
@@ -68,6 +74,8 @@ class ShardLines:
         try:
             text = "\n" + lines.decode()
             failed = [_failed(line) for line in _FAILED.findall(text)]
+            if self._hashed and not all(says_nothing(sample.error) for sample in failed):
+                return None
             return self._rows(list(self._found(_FAILED.sub("", text) if failed else text)), failed)
         except (ValueError, EvidenceUntrusted):
             return None
@@ -93,9 +101,9 @@ class ShardLines:
         if isinstance(sample, Failed):
             raise ValueError("not written as a failure is")
         shape = _Shape(tuple(sample.values), tuple(sample.detail), tuple(sample.outputs))
-        if shape in self._shapes or len(self._shapes) == MOST_SHAPES:
+        if shape in self._shapes or (self._hashed and shape.outputs) or len(self._shapes) == MOST_SHAPES:
             raise ValueError("not written as its like, or one shape too many")
-        self._shapes[shape] = _pattern(shape)
+        self._shapes[shape] = _pattern(shape, rf'"{HASHED}"' if self._hashed else _TEXT)
         return shape
 
     def _rows(self, groups: Sequence[tuple[_Shape, _Found]], failed: Sequence[Failed]) -> Rows:
@@ -143,13 +151,13 @@ def _failed(line: str) -> Failed:
     return sample
 
 
-def _pattern(shape: _Shape) -> re.Pattern[str]:
-    """What takes a line of the shape, from the newline before it to the one behind it."""
+def _pattern(shape: _Shape, text: str) -> re.Pattern[str]:
+    """What takes a line of the shape, from the newline before it to the one behind it, with details that `text` takes."""
 
     def members(names: Sequence[str], value: str) -> str:
         return r"\{" + ",".join(f'"{re.escape(name)}":{value}' for name in names) + r"\}"
 
     return re.compile(
         rf'\n\{{"outcome":"measured","item":{_ITEM},"labels":{_LABEL_TEXT},"values":{members(shape.metrics, _FLOAT)},'
-        rf'"detail":{members(shape.detail, _TEXT)},"outputs":{members(shape.outputs, _OUTPUT)}\}}(?=\n)'
+        rf'"detail":{members(shape.detail, text)},"outputs":{members(shape.outputs, _OUTPUT)}\}}(?=\n)'
     )

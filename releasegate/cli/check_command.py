@@ -11,6 +11,7 @@ from releasegate.cli.console import print_json
 from releasegate.errors import DocumentError, NotFound, Problem
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
+from releasegate.sensitivity import unsettled
 
 
 @click.command("check")
@@ -39,7 +40,9 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     for file in files:
         repository = GateRepository.around(file)
         try:
-            notes += [f"{repository.shown(file)}: {note}" for note in unused(repository.read_policy(file).record)]
+            policy = repository.read_policy(file).record
+            found = (*unused(policy), *unsettled(policy, repository.cards()))
+            notes += [f"{repository.shown(file)}: {note}" for note in found]
         except DocumentError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if format_ == "json":

@@ -6,6 +6,7 @@ rich is imported when something is drawn: a command that prints JSON needs none 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +30,8 @@ class Bars:
         from rich.console import Console
 
         self._quiet = quiet
-        self._console = Console(stderr=True)
+        own = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") if sys.stderr.isatty() else None
+        self._console = Console(stderr=True, file=own)  # goes on while an eval of sensitive material is silenced
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -98,7 +98,9 @@ def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[st
     refuse_unlisted(policy, artefacts)
     today = datetime.now(UTC).date()
     with folder.locked():
-        decision = decide(policy, plan, folder.evidence.read(plan), folder.receipt(), today)
+        folder.refuse_outputs(policy)
+        evidence = folder.evidence.read(plan, hashed=policy.hashes_samples)
+        decision = decide(policy, plan, evidence, folder.receipt(), today)
     if out is not None:
         write_whole(out, decision.text().encode())
     return decision

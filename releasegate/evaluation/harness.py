@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, TypeVar, cast
 
 from numpy.random import Generator
 
-from releasegate.errors import HarnessError, ReleaseGateError
+from releasegate.discretion import unsaid
+from releasegate.errors import HarnessError, ReleaseGateError, Terminated
 from releasegate.evaluation.importing import import_file
+from releasegate.evaluation.silence import silenced
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import OpensSubject
@@ -57,13 +60,16 @@ class RequiringHarness(Harness, Protocol):
         """
 
 
-def load_harness(folder: Path) -> Harness:
+def load_harness(folder: Path, *, discreet: bool = False) -> Harness:
     """The harness of an eval's folder.
+
+    Args:
+        discreet: say nothing that might quote a prompt.
 
     Raises:
         HarnessError: it does not load, or lacks `items` or `measure`.
     """
-    module = _load(folder / "harness.py")
+    module = _load(folder / "harness.py", discreet=discreet)
     for name in ("items", "measure"):
         if not callable(getattr(module, name, None)):
             raise HarnessError(str(folder / "harness.py"), f"has no function {name}", "add it")
@@ -83,27 +89,37 @@ def load_subject(file: Path) -> tuple[OpensSubject, bool]:
     return cast(OpensSubject, opener), getattr(module, "DETERMINISTIC", False) is True
 
 
-def guarded(file: Path, action: str, call: Callable[[], T], expected: type[ReleaseGateError] = HarnessError) -> T:
+def guarded(
+    file: Path,
+    action: str,
+    call: Callable[[], T],
+    expected: type[ReleaseGateError] = HarnessError,
+    *,
+    discreet: bool = False,
+) -> T:
     """What `call` returns; whatever the repository's code raises becomes a HarnessError with its file and line.
 
     One of the three places that catch everything: code that cannot be loaded is failed evidence, not a crash.
 
     Args:
         expected: what the code may raise with a place and a remedy of its own, which is passed on.
+        discreet: let nothing be printed, and say nothing of what else was raised but its kind.
     """
     try:
-        return call()
-    except expected:
+        with silenced() if discreet else nullcontext():
+            return call()
+    except (expected, KeyboardInterrupt, Terminated):
         raise
-    except (Exception, SystemExit) as error:
-        what = f"{action}: {type(error).__name__}: {error}"
-        raise HarnessError(_line_of(error, file), what, "correct it") from error
+    except BaseException as error:  # noqa: BLE001
+        words = unsaid(type(error).__name__) if discreet else f"{type(error).__name__}: {error}"
+        cause = None if discreet else error
+        raise HarnessError(_line_of(error, file), f"{action}: {words}", "correct it") from cause
 
 
-def _load(file: Path) -> ModuleType:
+def _load(file: Path, *, discreet: bool = False) -> ModuleType:
     if not file.is_file():
         raise HarnessError(str(file), "is missing", "add it")
-    return guarded(file, "does not load", lambda: import_file(file))
+    return guarded(file, "does not load", lambda: import_file(file), discreet=discreet)
 
 
 def _line_of(error: BaseException, file: Path) -> str:

@@ -33,6 +33,7 @@ def planned_items(
     *,
     free: Callable[[str], bool] = lambda name: True,
     rehearsal: bool = False,
+    discreet: bool = False,
 ) -> list[Item]:
     """`n` items in the planned order, each with its number and seed.
 
@@ -41,6 +42,7 @@ def planned_items(
     Args:
         free: whether an item of a private pool, by its name, may be drawn.
         rehearsal: items that are not those of the gate, with seeds of their own.
+        discreet: say nothing that might quote a prompt.
 
     Raises:
         HarnessError: there are fewer than `n`, or an item is malformed.
@@ -51,13 +53,12 @@ def planned_items(
     params: Mapping[str, Any] = {**card.params, "n": n}
     make = _maker(harness, card, role, rehearsal=rehearsal)
     file = Path(getattr(harness, "__file__", card.id))
-    made = guarded(
-        file, f"cannot say what to measure ({role})", lambda: list(make(params, rng)), expected=ReleaseGateError
-    )
+    action = f"cannot say what to measure ({role})"
+    made = guarded(file, action, lambda: list(make(params, rng)), expected=ReleaseGateError, discreet=discreet)
     for item in made:
-        _check(item, card)
+        _check(item, card, discreet=discreet)
     if card.items.kind == "private_pool" and role == "gate" and not rehearsal:
-        made = [item for item in _named(made, card) if free(item.name)]
+        made = [item for item in _named(made, card, discreet=discreet) if free(item.name)]
     drawn = _drawn(made, n, card, rng)
     order = rng.permutation(len(drawn))
     return [replace(drawn[old], number=new, seed=item_seed(nonce, name, new)) for new, old in enumerate(order)]
@@ -80,16 +81,17 @@ def _maker(harness: Harness, card: EvalCard, role: Role, *, rehearsal: bool) -> 
     return make
 
 
-def _named(items: list[Item], card: EvalCard) -> list[Item]:
+def _named(items: list[Item], card: EvalCard, *, discreet: bool) -> list[Item]:
     """The items of a private pool, each with a name of its own."""
     names = Counter(item.name for item in items)
     bad = next((name for name in names if not ITEM_NAME.fullmatch(name)), None)
     twice = next((name for name, count in names.items() if count > 1), None)
     if bad is not None:
-        what = f"an item of its private pool is named {bad!r}"
+        what = f"an item of its private pool is named {'otherwise than it may be' if discreet else repr(bad)}"
         raise HarnessError(card.id, what, "name each by 1 to 200 printable ASCII characters")
     if twice is not None:
-        raise HarnessError(card.id, f"two items of its private pool are named {twice!r}", "name each differently")
+        what = f"two items of its private pool are named {'alike' if discreet else repr(twice)}"
+        raise HarnessError(card.id, what, "name each differently")
     return items
 
 
@@ -131,13 +133,14 @@ def _group(item: Item) -> Group:
     return tuple(sorted(item.labels.items())), tuple(sorted(item.metrics))
 
 
-def _check(item: object, card: EvalCard) -> None:
+def _check(item: object, card: EvalCard, *, discreet: bool) -> None:
     if not isinstance(item, Item):
         raise HarnessError(card.id, f"yields {type(item).__name__} among its items", "yield releasegate.evidence.Item")
     try:
         Cell(labels=dict(item.labels), metrics=item.metrics, n=1)
     except (TypeError, ValueError) as error:
-        raise HarnessError(card.id, f"an item is malformed: {error}", "give labels and metrics as texts") from None
+        what = "an item is malformed" if discreet else f"an item is malformed: {error}"
+        raise HarnessError(card.id, what, "give labels and metrics as texts") from None
     if len(set(item.metrics)) < len(item.metrics):
         raise HarnessError(card.id, f"an item names a metric twice: {', '.join(item.metrics)}", "name each once")
     strangers = [m for m in item.metrics if m not in card.metrics] + [d for d in item.labels if d not in card.slices]

@@ -13,6 +13,7 @@ import torch
 
 from releasegate.checkpoint import Checkpoint, read_manifest
 from releasegate.decision.settled import may_stop
+from releasegate.discretion import BROKEN_OFF, DOES_NOT_LOAD
 from releasegate.errors import HarnessError, RunError, UsageError
 from releasegate.evaluation.allocator import keep_freed_memory
 from releasegate.evaluation.harness import Harness, load_harness
@@ -21,10 +22,11 @@ from releasegate.evaluation.opening import open_subject
 from releasegate.evaluation.planning import problem_of, subject_code
 from releasegate.evaluation.runner import failed, run_shard
 from releasegate.evaluation.sofar import SoFar
-from releasegate.evaluation.tools import Tools
+from releasegate.evaluation.tools import OutputDigests, Tools
 from releasegate.evidence import Failed, Item, Measured, Started
 from releasegate.plan import Measurement, Plan
 from releasegate.repository import EvalFolder, GateRepository, RunFolder
+from releasegate.sensitivity import is_discreet
 from releasegate.subjects import Lending
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -33,9 +35,6 @@ DTYPES: Mapping[str, torch.dtype] = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
-
-
-BROKEN_OFF = "a run was broken off in the middle of its shard"
 
 
 class Progress(Protocol):
@@ -141,16 +140,18 @@ class _Measuring:
         self._identity = identity
         self._subject = subject
         self._folder = bench.repository.read_eval(measurement.eval)
+        self._discreet = is_discreet(self._folder.card, bench.plan.policy)
+        self._digests = OutputDigests() if bench.plan.policy.hashes_samples else None
         _refuse_changes(self._folder, measurement, bench.repository)
 
     def shards(self, missing: list[int], so_far: SoFar | None) -> None:
-        harness = load_harness(self._folder.folder)
+        harness = load_harness(self._folder.folder, discreet=self._discreet)
         items = self._items(harness)
         tools = Tools(
             params=self._measurement.params,
             device=torch_device(self._bench.device),
             instruments={name: _files(self._folder, name) for name in self._folder.card.instruments},
-            write=self._bench.run.write_output,
+            write=self._bench.run.write_output if self._digests is None else self._digests.write,
         )
         broken_off = self._broken_off()
         title = f"{self._measurement.eval} · {self._measurement.role} · {self._target.name}"
@@ -174,9 +175,10 @@ class _Measuring:
         try:
             subject = self._subject.opened
         except HarnessError as error:
-            reason = problem_of(self._bench.repository, error)
+            reason = DOES_NOT_LOAD if self._digests is not None else problem_of(self._bench.repository, error)
             return [failed(item, reason) for item in part]
-        return run_shard(harness, subject, part, self._folder.card, tools, self._target.gone, self._bench.run.log)
+        log, gone = self._bench.run.log, self._target.gone
+        return run_shard(harness, subject, part, self._folder.card, tools, gone, log, self._digests)
 
     def _items(self, harness: Harness) -> list[Item]:
         m, plan = self._measurement, self._bench.plan
@@ -189,6 +191,7 @@ class _Measuring:
             plan.nonce or "",
             free=drawn.__contains__,
             rehearsal=plan.rehearsal,
+            discreet=self._discreet,
         )
         if cells_of(items) != m.cells:
             where = self._bench.repository.shown(self._folder.folder / "harness.py")

@@ -16,6 +16,7 @@ from releasegate.evidence import Cell
 from releasegate.plan import EvalCode, Measurement, Role, SubjectRef, items_of
 from releasegate.policy import Policy
 from releasegate.repository import EvalFolder, GateRepository
+from releasegate.sensitivity import is_discreet
 from releasegate.subjects import SUBJECTS
 
 
@@ -47,7 +48,8 @@ def eval_code(
     cells: dict[Role, tuple[Cell, ...]] = {}
     try:
         n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal)
-        cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal)
+        discreet = is_discreet(folder.card, policy)
+        cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal, discreet=discreet)
     except HarnessError as error:
         problem = problem_of(repository, error)
     subject = subject.model_copy(update={"chat_template": template})
@@ -64,13 +66,15 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
     """
     for eval_id in sorted({r.eval for c in policy.capabilities for _, _, r in c.sections()}):
         folder = repository.read_eval(eval_id)
+        discreet = is_discreet(folder.card, policy)
         try:
-            require = getattr(load_harness(folder.folder), "require", None)
+            require = getattr(load_harness(folder.folder, discreet=discreet), "require", None)
         except HarnessError:
             continue
         if require is not None:
             file, params = folder.folder / "harness.py", folder.card.params
-            guarded(file, "cannot say what it needs", partial(require, params), expected=ReleaseGateError)
+            call = partial(require, params)
+            guarded(file, "cannot say what it needs", call, expected=ReleaseGateError, discreet=discreet)
 
 
 def subject_code(repository: GateRepository, name: str) -> str | None:
@@ -117,17 +121,21 @@ def _subject(repository: GateRepository, name: str, dtype: str, *, declared: boo
     return SubjectRef(id=name, code=code, dtype=dtype, deterministic=deterministic), problem
 
 
-def _cells(folder: EvalFolder, n: int, free: Callable[[str], bool], *, rehearsal: bool) -> dict[Role, tuple[Cell, ...]]:
-    harness, card = load_harness(folder.folder), folder.card
-    items = planned_items(harness, card, "gate", n, NO_NONCE, free=free, rehearsal=rehearsal)
-    cells: dict[Role, tuple[Cell, ...]] = {"gate": cells_of(items)}
+def _cells(
+    folder: EvalFolder, n: int, free: Callable[[str], bool], *, rehearsal: bool, discreet: bool
+) -> dict[Role, tuple[Cell, ...]]:
+    harness, card = load_harness(folder.folder, discreet=discreet), folder.card
+    made = partial(planned_items, harness, card, rehearsal=rehearsal, discreet=discreet)
+    cells: dict[Role, tuple[Cell, ...]] = {"gate": cells_of(made("gate", n, NO_NONCE, free=free))}
     if card.items.calibration:
-        items = planned_items(harness, card, "calibration", card.items.calibration, NO_NONCE, rehearsal=rehearsal)
+        items = made("calibration", card.items.calibration, NO_NONCE)
         cells["calibration"] = cells_of(items)
     return cells
 
 
-def drawn_items(repository: GateRepository, m: Measurement, nonce: str, used: frozenset[str]) -> tuple[str, ...]:
+def drawn_items(
+    repository: GateRepository, policy: Policy, m: Measurement, nonce: str, used: frozenset[str]
+) -> tuple[str, ...]:
     """The names of the items that an attempt draws from the private pool of a planned measurement, sorted.
 
     Args:
@@ -137,6 +145,9 @@ def drawn_items(repository: GateRepository, m: Measurement, nonce: str, used: fr
         HarnessError: the pool is not what it was when the plan was made.
     """
     folder = repository.read_eval(m.eval)
-    harness = load_harness(folder.folder)
-    items = planned_items(harness, folder.card, "gate", m.items, nonce, free=lambda name: name not in used)
+    discreet = is_discreet(folder.card, policy)
+    harness = load_harness(folder.folder, discreet=discreet)
+    items = planned_items(
+        harness, folder.card, "gate", m.items, nonce, free=lambda name: name not in used, discreet=discreet
+    )
     return tuple(sorted(item.name for item in items))

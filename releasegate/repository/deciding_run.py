@@ -22,6 +22,7 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
         EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan.
     """
     plan = run.read_plan()
+    run.refuse_outputs(plan.policy)
     waivers = read_waivers(repository) if repository is not None else ()
     trust = read_trust(repository, plan.policy) if repository is not None and waivers else None
     return decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), today, waivers, trust)

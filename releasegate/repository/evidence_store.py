@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from releasegate.discretion import is_hashed, says_nothing
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import (
@@ -125,11 +126,15 @@ class EvidenceStore:
         """The finished shards, by measurement and number."""
         return {(line.measurement, line.shard): line for line in self.index() if isinstance(line, Done)}
 
-    def read(self, plan: Plan) -> Evidence:
+    def read(self, plan: Plan, *, hashed: bool = False) -> Evidence:
         """Everything that was measured, checked against the index and the plan.
 
+        Args:
+            hashed: refuse texts and outputs though the plan's own policy lets them be kept.
+
         Raises:
-            EvidenceUntrusted: a shard is missing, changed, doubled, or not in the index; a sample is not in the plan.
+            EvidenceUntrusted: a shard is missing, changed, doubled, or not in the index; a sample is not in the plan, or
+                holds a text that may not be kept.
         """
         index = self.index()
         self._refuse_other_plan(plan, index)
@@ -143,7 +148,7 @@ class EvidenceStore:
                 raise EvidenceUntrusted(
                     str(self._index), f"measurement {identity[:19]}… is not in the plan", "measure in a new run folder"
                 )
-            columns[identity] = self._collected(plan, measurement, done).columns()
+            columns[identity] = self._collected(plan, measurement, done, hashed=hashed).columns()
         return Evidence(columns, evidence_digest(done.values()))
 
     def collected(self, plan: Plan, measurement: Measurement) -> Collector:
@@ -154,15 +159,18 @@ class EvidenceStore:
         """
         return self._collected(plan, measurement, self.done())
 
-    def _collected(self, plan: Plan, measurement: Measurement, done: Mapping[tuple[str, int], Done]) -> Collector:
+    def _collected(
+        self, plan: Plan, measurement: Measurement, done: Mapping[tuple[str, int], Done], *, hashed: bool = False
+    ) -> Collector:
         identity = plan.identity(measurement)
         collector = Collector(measurement.cells, f"evidence of {measurement.eval} on {measurement.checkpoint}")
-        lines = ShardLines()
+        hashed = hashed or plan.policy.hashes_samples
+        lines = ShardLines(hashed=hashed)
         for (owner, _), line in sorted(done.items()):
             if owner == identity:
                 collector.bind(line.model)
                 with _no_cycles():
-                    self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines)
+                    self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines, hashed=hashed)
         return collector
 
     def samples(self, plan: Plan, measurement: Measurement) -> Iterator[Measured | Failed]:
@@ -173,10 +181,20 @@ class EvidenceStore:
                 path = self.shard_path(identity, shard)
                 with path.open("rb") as file:
                     for number, text in enumerate(file, 1):
-                        yield parse_sample(text, f"{path}:{number}")
+                        sample = parse_sample(text, f"{path}:{number}")
+                        if plan.policy.hashes_samples:
+                            _refuse_texts(sample, f"{path}:{number}")
+                        yield sample
 
     def _read_shard(
-        self, card: EvalCard, line: Done, measurement: Measurement, collector: Collector, lines: ShardLines
+        self,
+        card: EvalCard,
+        line: Done,
+        measurement: Measurement,
+        collector: Collector,
+        lines: ShardLines,
+        *,
+        hashed: bool,
     ) -> None:
         shard = line.shard
         path = self.shard_path(line.measurement, shard)
@@ -196,7 +214,7 @@ class EvidenceStore:
                     counts.update(measured=len(rows.items) - len(rows.errors), failed=len(rows.errors))
                 else:
                     for i, text in enumerate(block.removesuffix(b"\n").split(b"\n"), number):
-                        counts[_taken_alone(text, f"{path}:{i}", items, card, collector)] += 1
+                        counts[_taken_alone(text, f"{path}:{i}", items, card, collector, hashed=hashed)] += 1
                 number += block.count(b"\n")
         right = (line.sha256, line.measured, line.failed)
         if (f"sha256:{seen.hexdigest()}", counts["measured"], counts["failed"]) != right:
@@ -243,7 +261,7 @@ def _taken_together(rows: Rows, items: range, card: EvalCard, collector: Collect
     return collector.add_all(rows, items, possible)
 
 
-def _taken_alone(text: bytes, where: str, items: range, card: EvalCard, collector: Collector) -> str:
+def _taken_alone(text: bytes, where: str, items: range, card: EvalCard, collector: Collector, *, hashed: bool) -> str:
     """The outcome of the sample of one line, which is now part of what is collected.
 
     Raises:
@@ -253,8 +271,23 @@ def _taken_alone(text: bytes, where: str, items: range, card: EvalCard, collecto
     if sample.item not in items:
         raise EvidenceUntrusted(where, f"item {sample.item} belongs to another shard", "measure in a new run folder")
     _refuse_impossible(sample, card, where)
+    if hashed:
+        _refuse_texts(sample, where)
     collector.add(sample, where)
     return sample.outcome
+
+
+def _refuse_texts(sample: Measured | Failed, where: str) -> None:
+    """Nothing, if the sample holds no text and no output, but digests and lengths."""
+    if isinstance(sample, Failed):
+        kept = None if says_nothing(sample.error) else "a text as the reason of a failure"
+    else:
+        text = next((name for name, value in sample.detail.items() if not is_hashed(value)), None)
+        output = next(iter(sample.outputs), None)
+        kept = f"the text {text!r}" if text is not None else f"the output {output!r}" if output is not None else None
+    if kept is not None:
+        what = f"item {sample.item} holds {kept}, and the policy says `samples: hashed`"
+        raise EvidenceUntrusted(where, what, "measure in a new run folder, or judge by a policy that keeps samples")
 
 
 def _refuse_impossible(sample: Measured | Failed, card: EvalCard, where: str) -> None:

@@ -20,6 +20,7 @@ from releasegate.checkpoint import read_manifest
 from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.plan import Plan
+from releasegate.policy import Policy
 from releasegate.receipt import Receipt
 from releasegate.repository.evidence_store import EvidenceStore
 from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_nested
@@ -178,6 +179,16 @@ class RunFolder:
         if not path.exists():
             write_whole(path, data)
         return name
+
+    def refuse_outputs(self, policy: Policy) -> None:
+        """Nothing, if no output lies here, or the policy lets outputs be kept.
+
+        Raises:
+            EvidenceUntrusted: one lies here.
+        """
+        if policy.hashes_samples and self.outputs.exists():
+            what = "is there, and the policy says `samples: hashed`"
+            raise EvidenceUntrusted(str(self.outputs), what, "remove it, or judge by a policy that keeps samples")
 
     def write_decision(self, decision: Decision) -> None:
         """Nothing; decision.json holds it."""

@@ -1,0 +1,30 @@
+"""Whether the texts of an eval may be read in passing, and whether a policy has settled what becomes of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from releasegate.evalcard import EvalCard
+from releasegate.figures import TimelineFigure
+from releasegate.policy import Policy
+
+
+def is_discreet(card: EvalCard, policy: Policy) -> bool:
+    """Whether nothing may be said of prompts and answers: they are sensitive, or the policy lets none be kept."""
+    return card.sensitive is not None or policy.hashes_samples
+
+
+def unsettled(policy: Policy, cards: Mapping[str, EvalCard]) -> list[str]:
+    """Sentences about samples: what a policy leaves open that it should state, and what it does away with unawares."""
+    named = {r.eval: cards[r.eval] for c in policy.capabilities for _, _, r in c.sections() if r.eval in cards}
+    found = []
+    sensitive = [f"{name} ({card.sensitive})" for name, card in sorted(named.items()) if card.sensitive is not None]
+    if sensitive and policy.samples is None:
+        found.append(
+            f"samples: prompts and answers of {', '.join(sensitive)} stay in the run folder, which is often stored or "
+            "published whole; say `samples: hashed`, or `samples: kept` if that is meant"
+        )
+    drawn = [n for n, c in sorted(named.items()) if any(isinstance(f, TimelineFigure) for f in c.figures or ())]
+    if drawn and policy.hashes_samples:
+        found.append(f"samples: hashed leaves nothing for the timelines of {', '.join(drawn)} to show")
+    return found
