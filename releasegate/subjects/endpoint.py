@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from releasegate.records import Record
 from releasegate.subjects import Answer, Decoding, Lending, NoAnswer, Prompt
 from releasegate.subjects.configuration import contradiction, read_configuration
 from releasegate.subjects.endpoint_call import Patience, Replied, asked
-from releasegate.subjects.language import Finish
+from releasegate.subjects.language import NO_TEXT, Finish, encodable
 from releasegate.subjects.text_model import refuse_decoding
 
 FIX = "compare with docs/adding-a-subject.md"
@@ -38,6 +39,8 @@ _FINISHES: Mapping[str, Finish] = {
     "content_filter": "filtered",
 }
 """What servers call the reasons for which a text ends."""
+
+_NAME = re.compile(r"[\w./:@+-]{1,120}", re.ASCII)
 
 Route = Literal["completions", "chat"]
 
@@ -140,6 +143,8 @@ class Endpoint:
 
     def _answer(self, client: httpx.Client, question: tuple[Route, dict[str, Any]], seed: int) -> Answer | NoAnswer:
         route, sent = question
+        if not encodable([sent["prompt"]] if route == "completions" else [one["content"] for one in sent["messages"]]):
+            return NoAnswer(NO_TEXT)
         path = "/completions" if route == "completions" else "/chat/completions"
         found = asked(client, path, sent, self._patience, random.Random(seed))
         if isinstance(found, NoAnswer):
@@ -155,7 +160,12 @@ class Endpoint:
             self._names = self._names or name
             if name == self._names:
                 return None
-        return NoAnswer(f"the server answered with the model {name[:80]!a}, and before with {self._names[:80]!a}")
+        return NoAnswer(f"the server answered with {_called(name)}, and before with {_called(self._names)}")
+
+
+def _called(name: str) -> str:
+    """A model by what a server calls it, unless that could be some of a question."""
+    return f"the model {name!r}" if _NAME.fullmatch(name) else "a model whose name is no plain one"
 
 
 def _answer_of(found: Replied, most: int) -> Answer | NoAnswer:
@@ -175,9 +185,14 @@ def _answer_of(found: Replied, most: int) -> Answer | NoAnswer:
         return NoAnswer("the server's answer has no text")
     usage = found.body.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    if type(tokens) is not int or not 0 <= tokens <= most:
-        return NoAnswer("the server's answer does not say how many tokens it has, or has more than were asked for")
-    return Answer(text, tokens, finish)
+    if tokens is not None and (type(tokens) is not int or not 0 <= tokens <= most):
+        return NoAnswer("the server's answer has more tokens than were asked for, or a number of them that is none")
+    return Answer(_unicode(text), tokens, finish)
+
+
+def _unicode(text: str) -> str:
+    """The text, with U+FFFD for each half of a surrogate pair, which JSON can spell and no file can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.device, dtype: torch.dtype) -> Endpoint:

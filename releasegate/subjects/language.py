@@ -7,7 +7,7 @@ did not is a `NoAnswer`: an item that failed, and is never left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -38,6 +38,23 @@ class NoAnswer(NamedTuple):
     """
 
     why: str
+
+
+NO_TEXT = "the prompt is no Unicode text: it has half of a surrogate pair"
+
+
+def encodable(texts: Iterable[str]) -> bool:
+    """Whether the texts can be written in UTF-8, as tokenizers and servers want them.
+
+    >>> encodable(["é"]), encodable(["\\ud800"])
+    (True, False)
+    """
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Score(NamedTuple):
@@ -97,12 +114,12 @@ class Answer(NamedTuple):
 
     Attributes:
         text: without the prompt, and without a stop text and what follows it.
-        tokens: how many the model wrote, what was cut off included.
+        tokens: how many the model wrote, what was cut off included; None where a server does not say.
         finish: why it ends.
     """
 
     text: str
-    tokens: int
+    tokens: int | None
     finish: Finish
 
 

@@ -1,19 +1,30 @@
-"""From prompts to tokens and from tokens to text, through a checkpoint's tokenizer."""
+"""From prompts to tokens and from tokens to text, through a checkpoint's tokenizer.
+
+What a prompt says is text, and never a control token, however it is spelt: a `<|im_end|>` in a message would otherwise end the
+message, and what follows it would be put into the assistant's mouth. Control tokens come from the checkpoint's template alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from releasegate.errors import UsageError
-from releasegate.subjects.language import NoAnswer, Prompt
+from releasegate.subjects.language import NO_TEXT, Message, NoAnswer, Prompt, encodable
 from releasegate.subjects.scoring import Choice
 
 TAIL = 8
 """Tokens before a text that are decoded with it: some tokenizers write its first token otherwise at the beginning."""
+NO_BEGIN = "the prompt is empty, and the tokenizer has no token that begins a text"
+NO_CHAT = "the checkpoint's chat template does not take this chat"
+_REFUSALS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+"""What a template raises, beside its own complaints: it computes."""
+_SIGN = "\ue000"
+"""Of Unicode's private use. Masks of control tokens are made of it."""
 
 
 class Wording:
@@ -33,6 +44,8 @@ class Wording:
         self.begin: tuple[int, ...] = (begin,) if begin is not None and with_special[:1] == [begin] else ()
         """The tokens that the tokenizer puts before every text."""
         self._before_nothing = next((one for one in (begin, own) if one is not None), None)
+        added = {str(token.content): token for token in tokenizer.added_tokens_decoder.values() if token.special}
+        self._controls = dict(sorted(added.items(), key=lambda pair: -len(pair[0])))  # of two, the longer one first
 
     @property
     def chats(self) -> bool:
@@ -40,8 +53,8 @@ class Wording:
         return bool(self._tokenizer.chat_template)
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, without any that begin or end it."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        """The tokens of a text, without any that begin or end it, and without control tokens."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -56,46 +69,116 @@ class Wording:
         return both[len(before) :] if both.startswith(before) else self.decode(ids)
 
     def prompt(self, prompt: Prompt) -> list[int] | NoAnswer:
-        """The tokens of a prompt, with those that begin a text."""
+        """The tokens of a prompt, with those that begin a text.
+
+        Raises:
+            UsageError: a chat cannot be a prompt.
+        """
+        if not encodable(_texts(prompt)):
+            return NoAnswer(NO_TEXT)
         if isinstance(prompt, str):
             ids = [*self.begin, *self.encode(prompt)]
         else:
-            ids = self.encode(self.rendered(prompt))
+            sign = self._sign(_texts(prompt))
+            chat = self._rendered(prompt, sign)
+            if isinstance(chat, NoAnswer):
+                return chat
+            ids = self._chat_ids(chat, sign)
         if not ids and self._before_nothing is not None:
             ids = [self._before_nothing]
-        return ids or NoAnswer("the prompt is empty, and the tokenizer has no token that begins a text")
+        return ids or NoAnswer(NO_BEGIN)
 
     def choice(self, prompt: Prompt, options: Sequence[str]) -> Choice | NoAnswer:
-        """A prompt and its options in tokens; see `ScoresText.score`."""
-        if isinstance(prompt, str):
-            given = prompt.rstrip()
-            text, space = given, prompt[len(given) :]
-            begin = self.begin
-        else:
-            text, space, begin = self.rendered(prompt), "", ()
-        first = [*begin, *self.encode(text)] or [one for one in (self._before_nothing,) if one is not None]
-        if not first:
-            return NoAnswer("the prompt is empty, and the tokenizer has no token that begins a text")
-        ahead = begin if text else first
-        wholes = tuple((*ahead, *self.encode(text + space + option)) for option in options)
-        if any(len(whole) <= len(first) for whole in wholes):
-            return NoAnswer("an option has no token of its own")
-        return Choice(len(first), wholes)
-
-    def rendered(self, messages: Sequence[Any]) -> str:
-        """A chat as text, up to where the assistant's answer begins.
+        """A prompt and its options in tokens; see `ScoresText.score`.
 
         Raises:
-            UsageError: there is no template, or it does not take these messages.
+            UsageError: a chat cannot be a prompt.
+        """
+        if not encodable([*_texts(prompt), *options]):
+            return NoAnswer(NO_TEXT)
+        if isinstance(prompt, str):
+            text = prompt.rstrip()
+            space, begin = prompt[len(text) :], self.begin
+            first, wholes = self.encode(text), [self.encode(text + space + option) for option in options]
+        else:
+            sign, begin = self._sign([*_texts(prompt), *options]), ()
+            chat = self._rendered(prompt, sign)
+            if isinstance(chat, NoAnswer):
+                return chat
+            text, first = chat, self._chat_ids(chat, sign)
+            wholes = [self._chat_ids(chat + self._masked(option, sign), sign) for option in options]
+        first = [*begin, *first] or [one for one in (self._before_nothing,) if one is not None]
+        if not first:
+            return NoAnswer(NO_BEGIN)
+        ahead = begin if text else first
+        whole = tuple((*ahead, *each) for each in wholes)
+        if any(len(each) <= len(first) for each in whole):
+            return NoAnswer("an option has no token of its own")
+        return Choice(len(first), whole)
+
+    def _rendered(self, messages: Sequence[Message], sign: str) -> str | NoAnswer:
+        """A chat as text, up to where the assistant's answer begins; control tokens that a message spells are masked.
+
+        Raises:
+            UsageError: there is no template, or it does not take messages of these roles, whatever they say.
         """
         if not self.chats:
             raise UsageError(
                 "chat", "the checkpoint has no chat template", "ask for what `chats` allows, or use a text"
             )
-        given = [{"role": message.role, "content": message.text} for message in messages]
         try:
-            text: str = self._tokenizer.apply_chat_template(given, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
+            return self._apply([(one.role, self._masked(one.text, sign)) for one in messages])
+        except _REFUSALS:
+            pass  # its message may repeat the chat, which stands in no error: another one, of the same roles, is tried
+        try:
+            self._apply([(one.role, "x") for one in messages])
+        except _REFUSALS as error:
             what = f"the checkpoint's chat template does not take these messages: {str(error)[:200]}"
             raise UsageError("chat", what, "use roles that it knows, in the order that it wants") from None
+        return NoAnswer(NO_CHAT)
+
+    def _apply(self, messages: Iterable[tuple[str, str]]) -> str:
+        given = [{"role": role, "content": text} for role, text in messages]
+        text: str = self._tokenizer.apply_chat_template(given, tokenize=False, add_generation_prompt=True)
         return text
+
+    def _sign(self, texts: Sequence[str]) -> str:
+        """What masks are made of, which no text holds; empty where no text spells a control token."""
+        if not any(control in text for text in texts for control in self._controls):
+            return ""
+        longest = max((len(run) for text in texts for run in re.findall(f"{_SIGN}+", text)), default=0)
+        return _SIGN * (longest + 1)
+
+    def _masked(self, text: str, sign: str) -> str:
+        """The text, with a mask for each control token that it spells."""
+        if not sign:
+            return text
+        numbers = {control: number for number, control in enumerate(self._controls)}
+        return re.sub(self._any_control(), lambda found: f"{sign}{numbers[found[0]]}{sign}", text)
+
+    def _chat_ids(self, chat: str, sign: str) -> list[int]:
+        """The tokens of a chat: of its control tokens, and between them of text, the masks in it being text again."""
+        if not sign:
+            found: list[int] = self._tokenizer(chat, add_special_tokens=False)["input_ids"]
+            return found
+        spelt = list(self._controls)
+        ids: list[int] = []
+        parts = re.split(f"({self._any_control()})", chat)  # text and control tokens by turns
+        for place, part in enumerate(parts):
+            if place % 2:
+                ids.append(self._tokenizer.convert_tokens_to_ids(part))
+                continue
+            if place > 0 and self._controls[parts[place - 1]].rstrip:
+                part = part.lstrip()
+            if place + 1 < len(parts) and self._controls[parts[place + 1]].lstrip:
+                part = part.rstrip()
+            ids += self.encode(re.sub(f"{sign}([0-9]+){sign}", lambda found: spelt[int(found[1])], part))
+        return ids
+
+    def _any_control(self) -> str:
+        return "|".join(map(re.escape, self._controls))
+
+
+def _texts(prompt: Prompt) -> list[str]:
+    """What a prompt says."""
+    return [prompt] if isinstance(prompt, str) else [message.text for message in prompt]

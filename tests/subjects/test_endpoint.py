@@ -179,9 +179,9 @@ def test_a_refusal_is_not_asked_again_and_its_message_is_not_kept(server: Served
         ({"choices": [{"text": "x", "finish_reason": None}]}, "does not say why it ends"),
         ({"choices": [{"text": "x", "finish_reason": "abort"}]}, "does not say why it ends"),
         ({"choices": [{"text": None, "finish_reason": "stop"}]}, "has no text"),
-        ({"usage": {}}, "how many tokens"),
-        ({"usage": {"completion_tokens": 900}}, "how many tokens"),
-        ({"usage": {"completion_tokens": True}}, "how many tokens"),
+        ({"usage": {"completion_tokens": 900}}, "more tokens than were asked for"),
+        ({"usage": {"completion_tokens": -1}}, "more tokens than were asked for"),
+        ({"usage": {"completion_tokens": True}}, "a number of them that is none"),
     ],
     ids=lambda value: "" if isinstance(value, str) else json.dumps(value)[:40],
 )
@@ -208,12 +208,51 @@ def test_an_answer_that_a_filter_cut_off_says_so(server: Served, tmp_path: Path)
     assert found == [Answer("", 0, "filtered")]
 
 
+@pytest.mark.parametrize("usage", [None, {}, "none", {"completion_tokens": None}], ids=repr)
+def test_an_answer_counts_where_the_server_does_not_say_how_many_tokens_it_has(
+    server: Served, tmp_path: Path, usage: Any
+) -> None:
+    choice = {"text": " x", "finish_reason": "stop"}
+    server.trick = lambda handler, *_: (
+        bool(handler.say(200, json.dumps({"choices": [choice], "usage": usage}).encode())) or True
+    )
+    assert opened(tmp_path, url=server.url).generate(["The"], [1], DECODING) == [Answer(" x", None, "stop")]
+
+
+def test_an_answer_is_unicode_whatever_a_server_spells(server: Served, tmp_path: Path) -> None:
+    body = rb'{"choices": [{"text": "\ud83d\ude00 \ud800", "finish_reason": "stop"}]}'
+    server.trick = lambda handler, *_: bool(handler.say(200, body)) or True
+    assert opened(tmp_path, url=server.url).generate(["The"], [1], DECODING) == [
+        Answer("\U0001f600 \ufffd", None, "stop")
+    ]
+
+
+def test_a_prompt_that_is_no_unicode_is_not_asked_and_hinders_no_other(server: Served, tmp_path: Path) -> None:
+    why = NoAnswer("the prompt is no Unicode text: it has half of a surrogate pair")
+    asked = ["\ud800", "The", [Message("system", "x"), Message("user", "\udfff")]]
+    first, second, third = opened(tmp_path, url=server.url).generate(asked, [1, 2, 3], DECODING)
+    assert (first, third) == (why, why)
+    assert isinstance(second, Answer)
+    assert sum(server.attempts.values()) == 1
+
+
+def test_a_server_that_puts_the_question_into_the_name_of_its_model_gets_it_into_no_reason(
+    server: Served, tmp_path: Path
+) -> None:
+    endpoint = opened(tmp_path, url=server.url)
+    endpoint.generate(["The"], [1], DECODING)
+    server.name = SECRET
+    assert endpoint.generate(["The"], [1], DECODING) == [
+        NoAnswer("the server answered with a model whose name is no plain one, and before with the model 'tiny'")
+    ]
+
+
 def test_answers_of_another_model_do_not_count(server: Served, tmp_path: Path) -> None:
     endpoint = opened(tmp_path, url=server.url)
     assert isinstance(endpoint.generate(["The"], [1], DECODING)[0], Answer)
     server.name = "another"
     assert endpoint.generate(["The"], [1], DECODING) == [
-        NoAnswer("the server answered with the model 'another', and before with 'tiny'")
+        NoAnswer("the server answered with the model 'another', and before with the model 'tiny'")
     ]
 
 
