@@ -9,6 +9,7 @@ from typing import Literal
 
 from releasegate.decision.record import Decision, Finding, Verdict
 from releasegate.decision.slices import UNLABELLED, is_threat
+from releasegate.discretion import hashed, is_hashed
 from releasegate.evidence import Failed, Measured
 from releasegate.plan import Plan
 from releasegate.policy import CHANNELS, Artefact, Channel, Policy
@@ -174,7 +175,15 @@ def deciding_samples(
             if len(inside) > 2 * most + 100:
                 inside = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
     chosen = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
+    if card is not None and card.sensitive is not None:
+        chosen = [_veiled(sample) for sample in chosen]
     return RequirementExplained(finding=finding, samples=tuple(chosen), against=against)
+
+
+def _veiled(sample: DecidingSample) -> DecidingSample:
+    """The sample with a digest and a length in place of each text."""
+    veiled = {name: text if is_hashed(text) else hashed(text) for name, text in sample.detail.items()}
+    return sample.model_copy(update={"detail": veiled})
 
 
 def _rank(sample: DecidingSample, finding: Finding) -> tuple[int, float, int]:

@@ -320,3 +320,5 @@ class Listening:
     blurred: bool
     groups: tuple[ClipGroup, ...]
     hidden: int
+    sensitive: str = ""
+    """`harmful` or `personal`: each sample is folded up by itself."""

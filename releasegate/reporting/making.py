@@ -50,6 +50,7 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
         instruments=instruments(gathered, plan),
         strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
         evidence=evidence,
+        hashed=plan.policy.hashes_samples,
     )
 
 

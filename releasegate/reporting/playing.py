@@ -14,7 +14,7 @@ from releasegate.reporting.figureview import Clip, ClipGroup, Listening, Player
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.measures import label_words
 from releasegate.reporting.numbers import MOST_TITLE, shortened
-from releasegate.reporting.showing import held_back, other_values, sample_lines, sample_word
+from releasegate.reporting.showing import is_blurred, other_values, sample_lines, sample_word, sensitivity
 from releasegate.reporting.sounds import BUDGET, MOST_PLAYERS, Sound, is_sound, sound
 from releasegate.reporting.standing import Scene, scene_of
 
@@ -44,7 +44,7 @@ def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path)
         if players is not None:
             clips[key].append(_clip(sample, scenes[key[:2]], players))
     return tuple(
-        _listening(eval_id, gathered, scenes, clips, blurred=held_back(eval_id, plan.policy, decision))
+        _listening(eval_id, gathered, scenes, clips, plan, blurred=is_blurred(eval_id, plan, decision))
         for eval_id in plan.cards
         if any(key[0] == eval_id for key in clips)
     )
@@ -107,6 +107,7 @@ def _listening(
     gathered: Gathered,
     scenes: dict[tuple[str, str], Scene],
     clips: dict[Key, list[Clip]],
+    plan: Plan,
     *,
     blurred: bool,
 ) -> Listening:
@@ -117,6 +118,7 @@ def _listening(
         anchor=f"sounds-{eval_id}",
         title=shortened(scenes[mine[0][:2]].card.title, MOST_TITLE),
         blurred=blurred,
+        sensitive=sensitivity(plan.cards[eval_id], plan),
         groups=groups,
         hidden=seen - sum(len(group.clips) for group in groups),
     )

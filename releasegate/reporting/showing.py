@@ -47,7 +47,8 @@ def _gallery(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision, p
     return Gallery(
         anchor=f"samples-{eval_id}",
         title=shortened(card.title, MOST_TITLE),
-        blurred=held_back(eval_id, plan.policy, decision),
+        blurred=is_blurred(eval_id, plan, decision),
+        sensitive=sensitivity(card, plan),
         groups=tuple(_group(key, gathered.groups[key], card, concern, paint) for key in keys),
     )
 
@@ -172,7 +173,8 @@ def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> 
         checkpoints=tuple(checkpoint_words(name) for name in checkpoints),
         rows=tuple(_row(row, checkpoints, concern) for row in rows),
         hidden=gathered.rows[eval_id].seen - len(rows),
-        blurred=held_back(eval_id, plan.policy, decision),
+        blurred=is_blurred(eval_id, plan, decision),
+        sensitive=sensitivity(card, plan),
     )
 
 
@@ -193,8 +195,17 @@ def _answer(samples: Mapping[str, Measured | Failed], checkpoint: str, concern: 
     return Answer(word if word in ("hit", "miss", "failed") else "plain", word, sample_lines(sample))
 
 
-def held_back(eval_id: str, policy: Policy, decision: Decision) -> bool:
-    """Whether the samples of an eval show a capability that does not go out: they are blurred until asked."""
+def is_blurred(eval_id: str, plan: Plan, decision: Decision) -> bool:
+    """Whether the samples of an eval are blurred until asked: they are sensitive, or show a capability that does not go out."""
+    return bool(sensitivity(plan.cards[eval_id], plan)) or _held_back(eval_id, plan.policy, decision)
+
+
+def sensitivity(card: EvalCard, plan: Plan) -> str:
+    """Why the samples of an eval are not to be read in passing; empty if they may be, or nothing of them was kept."""
+    return "" if card.sensitive is None or plan.policy.hashes_samples else card.sensitive
+
+
+def _held_back(eval_id: str, policy: Policy, decision: Decision) -> bool:
     verdicts = {c.id: c.verdict for c in decision.capabilities}
     return any(
         requirement.eval == eval_id and section != "keep" and verdicts.get(capability.id) != "release"

@@ -206,6 +206,8 @@ class Gallery:
     title: str
     blurred: bool
     groups: tuple[ShotGroup, ...]
+    sensitive: str = ""
+    """`harmful` or `personal`: each sample is folded up by itself."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,8 @@ class AnswerTable:
     rows: tuple[AnswerRow, ...]
     hidden: int
     blurred: bool
+    sensitive: str = ""
+    """`harmful` or `personal`: each sample is folded up by itself."""
 
 
 @dataclass(frozen=True)
@@ -335,3 +339,10 @@ class ReportView:
     instruments: tuple[InstrumentView, ...]
     strip: StripView | None
     evidence: EvidenceView
+    hashed: bool = False
+    """Whether nothing but digests and lengths was kept of texts and outputs."""
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether some samples are folded up by themselves."""
+        return any(part.sensitive for part in (*self.galleries, *self.listening, *self.answers))
