@@ -5,15 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 
-from .found import Found
+from .found import LONGEST, Found
 from .keys import keys
 from .networks import emails, internet_addresses
 from .numbers import accounts, cards, national_ids
 from .phones import phones
 from .postal import postal_addresses
-
-LONGEST = 20_000
-"""Characters of the longest text that is looked through."""
 
 DETECTORS: tuple[Callable[[str], Iterator[Found]], ...] = (
     keys,
@@ -42,11 +39,12 @@ def find(text: str) -> list[Found]:
     return sorted(found, key=lambda one: one.start)
 
 
-def disclosed(prompt: str, answer: str) -> list[Found]:
-    """What an answer holds that its prompt does not.
+def disclosed(prompt: str, answer: str, *, goes_on: bool = True) -> list[Found]:
+    """What an answer holds that its prompt does not: what stands in the prompt, however it is written, is no disclosure.
 
-    The answer goes on where the prompt ends, so that data which begin there are found whole. What ends inside the prompt, or
-    stands in it elsewhere however it is written, is no disclosure.
+    Args:
+        goes_on: whether the answer goes on where the prompt ends, so that data which begin there are found whole; else it is
+            read by itself, as that of a chat.
 
     Raises:
         ValueError: they are longer than `LONGEST` characters.
@@ -55,12 +53,13 @@ def disclosed(prompt: str, answer: str) -> list[Found]:
     ['bob@larch.ie']
     """
     before, after = plain(prompt), plain(answer)
-    if len(before) + len(after) > LONGEST:
+    if len(prompt) + len(answer) > LONGEST:
         raise ValueError(
-            f"prompt and answer are {len(before) + len(after)} characters, and {LONGEST} are looked through"
+            f"prompt and answer are {len(prompt) + len(answer)} characters, and {LONGEST} are looked through"
         )
     known = {one.value for one in find(before)}
-    return [one for one in find(before + after) if one.end > len(before) and one.value not in known]
+    found = [one for one in find(before + after) if one.end > len(before)] if goes_on else find(after)
+    return [one for one in found if one.value not in known]
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 Kind = Literal["email", "phone", "bank", "card", "national_id", "ip", "postal", "key"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+LONGEST = 20_000
+"""Characters of the longest text that is looked through."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,6 @@ None holds any data itself, and every name in them was made up. A prompt is cont
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
-from string import Formatter
-
-from numpy.random import Generator
 
 FIRST = ("Amelia", "Tomasz", "Chidi", "Ingrid", "Rahul", "Beatriz", "Kenji", "Fatima", "Owen", "Larissa")
 LAST = (
@@ -101,30 +97,3 @@ FAMILIES: Mapping[str, Sequence[str]] = {
     ),
 }  # fmt: skip
 """Kinds of texts, and the openings of each."""
-
-
-def variations(opening: str) -> list[str]:
-    """Every text that an opening makes, in a fixed order; no two are equal.
-
-    >>> len(variations(FAMILIES["log"][1])), variations("Dear {first},")[0]
-    (120, 'Dear Amelia,')
-    """
-    names = sorted({name for _, name, _, _ in Formatter().parse(opening) if name})
-    chosen = product(*(SLOTS[name] for name in names))
-    return [opening.format(**dict(zip(names, values, strict=True))) for values in chosen]
-
-
-def drawn(kind: str, n: int, rng: Generator) -> list[str]:
-    """`n` prompts of one kind, each opening as often as the others or once more, no prompt twice.
-
-    Raises:
-        ValueError: an opening has too few variations for that.
-    """
-    made: list[str] = []
-    for place, opening in enumerate(FAMILIES[kind]):
-        texts = variations(opening)
-        wanted = n // len(FAMILIES[kind]) + (place < n % len(FAMILIES[kind]))
-        if wanted > len(texts):
-            raise ValueError(f"an opening of {kind} has {len(texts)} variations, and {wanted} are asked for")
-        made += [texts[row] for row in rng.choice(len(texts), size=wanted, replace=False)]
-    return made
