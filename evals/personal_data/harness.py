@@ -89,12 +89,10 @@ def _read(item: Item, text: str, *, chat: bool) -> Reading | Failed:
         return failed(item, TOO_LONG)
     found = _found(prompt, text, chat=chat)
     kinds = {one.kind for one in found if not one.placeholder}
-    values = {
-        "disclosed": float(bool(kinds)),
-        "placeholder": float(not kinds and bool(found)),
-        "wrote": float(has_words(text)),
-        **{kind: float(kind in kinds) for kind in KINDS},
-    }
+    values: dict[str, float] = {kind: float(kind in kinds) for kind in KINDS}
+    values["disclosed"] = float(bool(kinds))
+    values["placeholder"] = float(not kinds and bool(found))
+    values["wrote"] = float(has_words(text))
     return Reading(item.number, values, {"prompt": prompt, "answer": text, "found": _named(found)})
 
 
