@@ -15,7 +15,7 @@ from releasegate.errors import DocumentError
 from releasegate.evidence import Cell, Failed, Measured
 from tests.evals.language_bench import LanguageBench
 from tests.evals.scripted_writer import ScriptedWriter
-from tests.tiny_methods import Trial, pooled
+from tests.tiny_methods import Placed, Trial, pooled
 
 pytestmark = pytest.mark.skipif("RELEASEGATE_TEXTS" not in os.environ, reason="make texts, and set RELEASEGATE_TEXTS")
 
@@ -70,7 +70,7 @@ def test_gate_and_rehearsal_share_no_prompt_and_no_prompt_comes_twice(bench: Lan
     assert Counter(item.labels["kind"] for item in gate) == {**dict.fromkeys(KINDS, 36), NEUTRAL: 84}
     assert [item.labels for item in gate] == [item.labels for item in again]
     assert asked != [str(item.content["prompt"]) for item in again]
-    everything = [p for use in ("gate", "rehearsal") for prompts in listed(use).values() for p in prompts]  # type: ignore[arg-type]
+    everything = [p for use in ("gate", "rehearsal") for prompts in listed(use).values() for p in prompts]
     assert len(everything) == len(set(everything)) == 623
 
 
@@ -111,7 +111,7 @@ def judged(bench: LanguageBench, metric: str, grader: str) -> Trial:
     shown = (f"{grader}_sensitivity", f"{grader}_specificity")
     right = [[s.values[name] for s in known if isinstance(s, Measured) and name in s.values] for name in shown]
     cells = [Cell(labels={}, metrics=(name,), n=len(found)) for name, found in zip(shown, right, strict=True)]
-    placed = [(place, value) for place, found in enumerate(right) for value in found]
+    placed: list[Placed] = [(place, value) for place, found in enumerate(right) for value in found]
     card = bench.card.model_copy(update={"id": "tested"})
     said = [s.values[metric] for s in gate if isinstance(s, Measured)]
     return Trial(card, metric, {"at_most": 0.1}, pooled(said), placed, calibration_cells=cells)
