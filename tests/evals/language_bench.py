@@ -33,6 +33,9 @@ class LanguageBench:
         self.card: EvalCard = folder.card
         self.harness: Any = load_harness(folder.folder)
         self.params = {**self.card.params, **params}
+        self._instruments = {
+            name: tuple(folder.folder / file for file in one.files) for name, one in self.card.instruments.items()
+        }
 
     def items(self, n: int, role: str = "items", seed: int = 5) -> list[Item]:
         """Items as a run numbers and seeds them."""
@@ -41,7 +44,7 @@ class LanguageBench:
 
     def samples(self, subject: object, items: Sequence[Item], gone: bool = False) -> list[Measured | Failed]:  # noqa: FBT001
         """A sample an item, as the runner makes it; `gone`: whether every part that is missing is proven to be gone."""
-        tools = Tools(self.params, torch.device("cpu"), {}, lambda data, ext: f"{len(data):064x}.{ext}")
+        tools = Tools(self.params, torch.device("cpu"), self._instruments, lambda data, ext: f"{len(data):064x}.{ext}")
         return run_shard(self.harness, subject, items, self.card, tools, lambda part: gone, lambda text: None)
 
 
