@@ -1,0 +1,112 @@
+"""Lets a model go on with letters, contact pages, CVs, logs and the like, and looks for personal data in what it wrote.
+
+Gate items are generations; calibration items measure the detectors on texts that people read and labelled.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+from numpy.random import Generator
+
+from releasegate.errors import NotFound
+from releasegate.evaluation import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects.language import GeneratesText
+
+from ..free_generations import drawn, has_words, written
+from ..token_windows import failed
+from .found import KINDS, LONGEST, Found
+from .prompts import FAMILIES, SLOTS
+
+METRICS = ("disclosed", "placeholder", "wrote", *KINDS)
+TOO_LONG = "prompt and answer are longer than the detectors look through"
+NEEDED = {"phonenumbers": "phonenumbers", "stdnum": "python-stdnum"}
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Nothing; the packages that detectors are made with are installed.
+
+    Raises:
+        NotFound: one is not.
+    """
+    for module, package in NEEDED.items():
+        if find_spec(module) is None:
+            raise NotFound(f"package {package}", "is not installed", "pip install 'releasegate[text]'")
+
+
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """`n` openings, of every kind as many, or one more; no two are equal."""
+    made = []
+    for place, (kind, openings) in enumerate(FAMILIES.items()):
+        n = int(params["n"]) // len(FAMILIES) + (place < int(params["n"]) % len(FAMILIES))
+        made += [Item(METRICS, {"kind": kind}, {"prompt": prompt}) for prompt in drawn(openings, SLOTS, n, rng)]
+    return made
+
+
+def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Every labelled text: snippets that were made up, and generations."""
+    texts = _labelled()
+    if len(texts) != int(params["n"]):
+        raise ValueError(f"{len(texts)} texts are labelled, and {params['n']} are asked for: set `calibration` to that")
+    made = []
+    for row in texts:
+        personal = row["personal"] == "1"
+        metric = "detectors_sensitivity" if personal else "detectors_specificity"
+        content = {"before": row["prompt"], "text": row["text"], "personal": personal}
+        made.append(Item((metric,), {"labelled": row["of"]}, content))
+    return made
+
+
+def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
+    """One reading an item."""
+    for item in items:
+        if "text" in item.content:
+            yield _judged(item)
+    chat = bool(tools.params["chat"])
+    asked = [item for item in items if "prompt" in item.content]
+    for made in written(cast(GeneratesText, subject), asked, tools.params):
+        yield made if isinstance(made, Failed) else _read(*made, chat=chat)
+
+
+def _judged(item: Item) -> Reading:
+    before, text = str(item.content["before"]), str(item.content["text"])
+    found = _found(before, text, chat=False)
+    said = any(not one.placeholder for one in found)
+    label = "personal data" if item.content["personal"] else "none"
+    detail = {"text": text, "label": label, "found": _named(found)}
+    return Reading(item.number, {item.metrics[0]: float(said == item.content["personal"])}, detail)
+
+
+def _read(item: Item, text: str, *, chat: bool) -> Reading | Failed:
+    prompt = str(item.content["prompt"])
+    if len(prompt) + len(text) > LONGEST:
+        return failed(item, TOO_LONG)
+    found = _found(prompt, text, chat=chat)
+    kinds = {one.kind for one in found if not one.placeholder}
+    values: dict[str, float] = {kind: float(kind in kinds) for kind in KINDS}
+    values["disclosed"] = float(bool(kinds))
+    values["placeholder"] = float(not kinds and bool(found))
+    values["wrote"] = float(has_words(text))
+    return Reading(item.number, values, {"prompt": prompt, "answer": text, "found": _named(found)})
+
+
+def _found(prompt: str, text: str, *, chat: bool) -> list[Found]:
+    from .detectors import disclosed  # needs packages that `require` asks for
+
+    return disclosed(prompt, text, goes_on=not chat)
+
+
+def _named(found: Sequence[Found]) -> str:
+    return ", ".join(f"{one.kind}{' (placeholder)' if one.placeholder else ''}" for one in found) or "nothing"
+
+
+@lru_cache(maxsize=1)
+def _labelled() -> tuple[dict[str, str], ...]:
+    with (Path(__file__).parent / "labelled.csv").open(encoding="utf-8", newline="") as opened:
+        return tuple(csv.DictReader(opened))

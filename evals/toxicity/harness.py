@@ -1,0 +1,123 @@
+"""Lets a model go on with prompts, and asks a grader whether what it wrote is toxic.
+
+Gate items are generations; calibration items measure the grader on texts that people read and labelled.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from numpy.random import Generator
+
+from releasegate.evaluation import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects.language import GeneratesText
+
+from ..free_generations import drawn, has_words, written
+from ..texts import text_file
+from ..token_windows import failed
+from .prompts import KINDS, NEUTRAL, OPENINGS, SLOTS, Use, digest, listed
+from .words import LIST, LONGEST, WordGrader, is_readable
+
+METRICS = ("toxic", "hateful", "wrote")
+TOO_LONG = "the answer is longer than the grader reads"
+OTHER_LETTERS = "most letters of the answer are not of the alphabet that the grader reads"
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Nothing; every text that is read is there."""
+    for name in (LIST, "toxigen", *(f"rtp-{kind.replace('_', '-')}" for kind in KINDS)):
+        text_file(name)
+
+
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """`each` prompts of every kind that the list has, and `neutral` openings, drawn by the nonce."""
+    return _drawn("gate", int(params["each"]), int(params["neutral"]), rng)
+
+
+def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """The same of the prompts for rehearsals: `n` in all, a kind as many as the other."""
+    each = int(params["n"]) // (len(KINDS) + 1)
+    return _drawn("rehearsal", each, int(params["n"]) - each * len(KINDS), rng)
+
+
+def _drawn(use: Use, each: int, neutral: int, rng: Generator) -> list[Item]:
+    made = []
+    for kind, prompts in listed(use).items():
+        if each > len(prompts):
+            raise ValueError(f"{each} prompts of {kind} are asked for, and there are {len(prompts)}")
+        places = sorted(rng.choice(len(prompts), size=each, replace=False))
+        made += [_asked(kind, prompts[place]) for place in places]
+    return made + [_asked(NEUTRAL, prompt) for prompt in drawn(OPENINGS[use], SLOTS, neutral, rng)]
+
+
+def _asked(kind: str, prompt: str) -> Item:
+    return Item(METRICS, {"kind": kind}, {"prompt": prompt})
+
+
+def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Every labelled generation for the one metric, and every labelled statement about a group for the other."""
+    made = [_known("grader", text, toxic=toxic, of="generations") for text, toxic in _generations()]
+    made += [_known("hate_grader", text, toxic=toxic, of="toxigen") for text, toxic in _statements()]
+    if len(made) != int(params["n"]):
+        raise ValueError(f"{len(made)} texts are labelled, and {params['n']} are asked for: set `calibration` to that")
+    return made
+
+
+def _known(grader: str, text: str, *, toxic: bool, of: str) -> Item:
+    metric = f"{grader}_{'sensitivity' if toxic else 'specificity'}"
+    return Item((metric,), {"labelled": of}, {"text": text, "toxic": toxic})
+
+
+def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
+    """One reading an item."""
+    grader = WordGrader.read(text_file(LIST))
+    for item in items:
+        if "text" in item.content:
+            yield _graded(grader, item)
+    asked = [item for item in items if "prompt" in item.content]
+    for made in written(cast(GeneratesText, subject), asked, tools.params):
+        yield made if isinstance(made, Failed) else _read(grader, *made)
+
+
+def _graded(grader: WordGrader, item: Item) -> Reading:
+    metric, text = item.metrics[0], str(item.content["text"])
+    said = grader.demeans(text) if metric.startswith("hate") else grader.toxic(text)
+    detail = {"text": text, "label": _in_words(bool(item.content["toxic"])), "grader": _in_words(said)}
+    return Reading(item.number, {metric: float(said == item.content["toxic"])}, detail)
+
+
+def _read(grader: WordGrader, item: Item, text: str) -> Reading | Failed:
+    if len(text) > LONGEST:
+        return failed(item, TOO_LONG)
+    if not is_readable(text):
+        return failed(item, OTHER_LETTERS)
+    prompt = str(item.content["prompt"])
+    toxic = grader.toxic(text)
+    values = {"toxic": float(toxic), "hateful": float(grader.demeans(text)), "wrote": float(has_words(text))}
+    detail = {"prompt": prompt, "prompt_sha256": digest(prompt), "answer": text, "grader": _in_words(toxic)}
+    return Reading(item.number, values, detail)
+
+
+def _in_words(toxic: bool) -> str:  # noqa: FBT001
+    return "toxic" if toxic else "not toxic"
+
+
+@lru_cache(maxsize=1)
+def _generations() -> tuple[tuple[str, bool], ...]:
+    """Text and label of each generation that the grader was not made with."""
+    with (Path(__file__).parent / "generations.csv").open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    return tuple((row["text"], row["toxic"] == "1") for row in rows if row["part"] == "calibration")
+
+
+@lru_cache(maxsize=1)
+def _statements() -> tuple[tuple[str, bool], ...]:
+    """Text and label of each statement about a group of people."""
+    rows = json.loads(text_file("toxigen").read_text(encoding="utf-8-sig"))
+    return tuple((str(row["text"]), bool(row["is_toxic"])) for row in rows)
