@@ -20,8 +20,8 @@ class Served(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, model: TextModel) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, model: TextModel | None, handler: type[Handler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or Handler)
         self.model = model
         self.trick: Callable[[Handler, int, dict[str, Any]], bool] = lambda *_: False
         self.lock = threading.Lock()
@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         decoding = Decoding(
             question["max_tokens"], question["temperature"], question["top_p"], tuple(question.get("stop", ()))
         )
+        assert self.server.model is not None
         with self.server.lock:
             (answer,) = self.server.model.generate([prompt], [question["seed"]], decoding)
         assert isinstance(answer, Answer)
@@ -86,11 +87,19 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serving(model: TextModel) -> Iterator[Served]:
     """A server that runs as long as it is needed."""
-    with Served(model) as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with Served(model) as made, running(made):
         yield made
-        made.shutdown()
+
+
+@contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[None]:
+    """The server answers meanwhile."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
         thread.join()
 
 

@@ -12,12 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from releasegate.checkpoint import open_checkpoint, read_chat_template
+from releasegate.checkpoint.load import load_causal_model
 from releasegate.errors import CheckpointError, ForeignFile, GgufError, LayoutUnknown, StripError
 from releasegate.opening import planned_model
 from releasegate.records import digest_of_bytes
 from releasegate.stripping import plan_strip
 from releasegate.subjects import Decoding, Message
 from releasegate.subjects.causal_lm import open_subject
+from releasegate.subjects.lora import apply_adapter
 from releasegate.subjects.mtp_lm import open_subject as open_multi_token
 from releasegate.subjects.text_model import TextModel
 from tests.tiny_checkpoints import recipe
@@ -159,7 +161,20 @@ def test_the_scale_of_an_adapter_follows_its_rule(llama: Path, tmp_path: Path) -
         ({"something_new": 1}, "uses 'something_new'"),
         ({"r": "4"}, "does not state r and lora_alpha"),
         ({"r": 3}, "rank 3 of it is"),
-        ({"fan_in_fan_out": True}, "rank 4 of it is"),
+        ({"lora_alpha": float("nan")}, "does not state r and lora_alpha|JSON"),
+        ({"lora_alpha": 10**400}, "does not state r and lora_alpha"),
+        ({"lora_alpha": True}, "does not state r and lora_alpha"),
+        ({"r": 0}, "does not state r and lora_alpha"),
+        ({"use_rslora": 1}, "use_rslora as true or false"),
+        ({"init_lora_weights": "pissa"}, "began as 'pissa'"),
+        ({"layers_to_transform": [0]}, "uses 'layers_to_transform'"),
+        ({"exclude_modules": ["lm_head"]}, "uses 'exclude_modules'"),
+        ({"target_modules": ["q_proj", "down_proj"]}, "adapts 'lm_head', which is none of the target_modules"),
+        ({"target_modules": ["proj", "lm_head"]}, "is none of the target_modules"),
+        ({"target_modules": "all-linear"}, "adapts 'lm_head', which is none of the target_modules"),
+        ({"target_modules": r".*_proj"}, "does not list its target_modules"),
+        ({"target_modules": []}, "does not list its target_modules"),
+        ({"target_modules": None}, "does not list its target_modules"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -168,6 +183,49 @@ def test_an_adapter_that_does_something_else_is_refused(
 ) -> None:
     root = save_adapter(shutil.copytree(llama, tmp_path / "adapted"), **changes)
     with pytest.raises(CheckpointError, match=what):
+        opened(root)
+
+
+def test_an_adapter_of_a_head_that_is_tied_to_the_embeddings_leaves_these_alone(tmp_path: Path) -> None:
+    base = save_llama(tmp_path / "tied", tie_word_embeddings=True)
+    root = save_adapter(shutil.copytree(base, tmp_path / "adapted"))
+    checkpoint = open_checkpoint(root)
+    model = load_causal_model(checkpoint, device=torch.device("cpu"), dtype=torch.float32)
+    embeddings = model.get_input_embeddings().weight.clone()
+    apply_adapter(model, checkpoint)
+    pairs = load_file(root / "adapter" / "adapter_model.safetensors")
+    a, b = (pairs[f"base_model.model.lm_head.lora_{side}.weight"] for side in "AB")
+    assert torch.equal(model.get_input_embeddings().weight, embeddings)
+    assert torch.allclose(model.get_output_embeddings().weight, embeddings + 2 / 4 * b @ a, atol=1e-5)
+
+
+def test_an_adapter_of_embeddings_in_the_name_of_a_linear_layer_is_refused(llama: Path, tmp_path: Path) -> None:
+    layers = ["q_proj", "down_proj", "lm_head", "embed_tokens"]
+    root = save_adapter(shutil.copytree(llama, tmp_path / "adapted"), target_modules=layers)
+    file = root / "adapter" / "adapter_model.safetensors"
+    name = "base_model.model.model.embed_tokens.lora"
+    save_file(
+        {**load_file(file), f"{name}_A.weight": torch.zeros(4, 48), f"{name}_B.weight": torch.zeros(400, 4)}, file
+    )
+    with pytest.raises(CheckpointError, match="is no linear layer of the base"):
+        opened(root)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.bin", "optimizer.pt", "training_args.bin"])
+def test_an_adapter_with_a_pickle_beside_it_is_refused(llama: Path, tmp_path: Path, name: str) -> None:
+    root = save_adapter(shutil.copytree(llama, tmp_path / "adapted"))
+    torch.save({"a": torch.zeros(2)}, root / "adapter" / name)
+    with pytest.raises(CheckpointError):
+        open_checkpoint(root)
+
+
+def test_an_adapter_for_a_larger_vocabulary_is_refused(llama: Path, tmp_path: Path) -> None:
+    root = save_adapter(shutil.copytree(llama, tmp_path / "adapted"))
+    file = root / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    tensors["base_model.model.lm_head.lora_B.weight"] = torch.zeros(416, 4)
+    save_file(tensors, file)
+    with pytest.raises(CheckpointError, match="rank 4 of it is 400 by 48"):
         opened(root)
 
 
@@ -183,6 +241,9 @@ def test_an_adapter_of_other_layers_or_of_half_a_pair_is_refused(llama: Path, tm
         save_file({**tensors, name: torch.zeros(4, 48)}, file)
         with pytest.raises(CheckpointError, match=what):
             opened(root)
+    (root / "adapter" / "adapter_config.json").write_text(
+        (root / "adapter" / "adapter_config.json").read_text().replace('"down_proj"', '"down_proj", "up_proj"')
+    )
     both = {f"base_model.model.model.layers.9.mlp.up_proj.lora_{side}.weight": torch.zeros(4, 4) for side in "AB"}
     save_file({**tensors, **both}, file)
     with pytest.raises(CheckpointError, match="is no linear layer of the base"):
