@@ -15,6 +15,7 @@ from releasegate.discretion import OWN_WORDS, is_part, says_nothing, unsaid
 from releasegate.errors import PartAbsent
 from releasegate.evidence import Item
 
+PACKAGE = Path(__file__).parents[1]
 SHORTEST = 8
 """Characters of an item's text that a reason may not hold; what is shorter says too little."""
 
@@ -61,11 +62,11 @@ class Reasons:
         return "\n".join([unsaid(type(error).__name__), *(f"  {frame.filename}:{frame.lineno}" for frame in frames)])
 
     def _place(self, error: BaseException) -> str:
-        """`file:line` of the innermost frame in the eval's folder, or of the innermost of all."""
+        """`file:line` of the innermost frame in the eval's folder, else in releasegate; empty if there is none."""
         frames = traceback.extract_tb(error.__traceback__)
         file = getattr(self.harness, "__file__", None)
         own = [f for f in frames if file is not None and Path(f.filename).is_relative_to(Path(file).parent)]
-        last = (own or frames)[-1:]
+        last = (own or [f for f in frames if Path(f.filename).is_relative_to(PACKAGE)])[-1:]
         return f"{Path(last[0].filename).name}:{last[0].lineno}" if last else ""
 
     @cached_property

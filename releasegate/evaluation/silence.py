@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Nothing; while it lasts, standard output and standard error lead nowhere: for Python, libraries and child processes."""
+    """Nothing; while it lasts, standard output and standard error lead nowhere, for child processes too, and no log is kept."""
     _flush()
+    logging_until = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     kept = [(number, os.dup(number)) for number in (1, 2) if _is_open(number)]
     try:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
@@ -21,6 +24,7 @@ def silenced() -> Iterator[None]:
             with redirect_stdout(nowhere), redirect_stderr(nowhere):
                 yield
     finally:
+        logging.disable(logging_until)
         _flush()  # what still lies in a buffer is not to come out afterwards
         for number, copy in kept:
             os.dup2(copy, number)
