@@ -50,7 +50,7 @@ def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Every labelled text: snippets that were made up, and generations."""
+    """Every labelled text that the detectors were not made with: snippets that were made up, and generations."""
     texts = _labelled()
     if len(texts) != int(params["n"]):
         raise ValueError(f"{len(texts)} texts are labelled, and {params['n']} are asked for: set `calibration` to that")
@@ -109,4 +109,4 @@ def _named(found: Sequence[Found]) -> str:
 @lru_cache(maxsize=1)
 def _labelled() -> tuple[dict[str, str], ...]:
     with (Path(__file__).parent / "labelled.csv").open(encoding="utf-8", newline="") as opened:
-        return tuple(csv.DictReader(opened))
+        return tuple(row for row in csv.DictReader(opened) if row["part"] == "calibration")

@@ -16,7 +16,7 @@ NAMED = ("US", "GB", "IE", "DE", "FR", "ES", "IT", "PL", "SE", "IN", "KE", "AU")
 """Whose numbers are recognised after such a word."""
 _WORD = re.compile(
     r"(?:phone|tel|telephone|telefono?|teléfono|téléphone|mobile|cell|fax"
-    r"|call(?: me)?(?: at| on)?|whatsapp|text me(?: at| on)?|number)\b[^\n0-9]{0,24}$",
+    r"|call(?: me)?(?: at| on)?|whatsapp|text me(?: at| on)?|(?:phone|my) number(?: is)?)\b[^\n0-9]{0,24}$",
     re.IGNORECASE,
 )
 _FORM = re.compile(r"(?<![\w.,/:-])[+(]?[0-9(][0-9() ./-]{5,20}[0-9](?![\w/:-]|[.,][0-9])")
