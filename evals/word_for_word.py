@@ -17,12 +17,14 @@ class Continued(NamedTuple):
     Attributes:
         exact: whether the same came back: the same tokens, or the same characters.
         near: whether it did but for a few characters.
+        agreed: share of the tokens that come before the first that differs, in [0, 1].
         truth: how the text goes on.
         written: how the model does.
     """
 
     exact: bool
     near: bool
+    agreed: float
     truth: str
     written: str
 
@@ -85,4 +87,5 @@ def _compared(
     truth, written = (text_after(model, before, tokens) for tokens in (after, found))
     exact = list(found) == list(after) or written.startswith(truth)  # the same text may be other, longer tokens
     near = exact or is_near(written, truth, wrong) or is_near(written[: len(truth)], truth, wrong)
-    return Continued(exact, near, truth, written)
+    same = next((at for at, pair in enumerate(zip(found, after, strict=False)) if pair[0] != pair[1]), len(after))
+    return Continued(exact, near, 1.0 if exact else same / len(after), truth, written)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, JsonValue, StringConstraints, model_validator
 
 from releasegate.manifest import FileEntry, Manifest, RelativePath, stripped_digest
-from releasegate.recipe import RecipeId, Residual
+from releasegate.recipe import RecipeId, Remaining, Residual, Restored
 from releasegate.records import Digest, Document, Record
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
@@ -30,6 +30,26 @@ TIER_MEANS: Mapping[Tier, str] = {
     "dear_to_restore": "as dear to restore as to teach a model that never had it",
 }
 """Each tier in words."""
+
+
+def tier_means(tier: Tier, restored: Iterable[Restored] = ()) -> str:
+    """The tier in words, with what it cost elsewhere to bring back what went, where that was little.
+
+    >>> tier_means("weights_absent")
+    'weights absent: what they cost to restore was not measured, and may be little'
+    """
+    cheap = min((one for one in restored if one.cheap), key=lambda one: one.steps, default=None)
+    if tier != "weights_absent" or cheap is None:
+        return TIER_MEANS[tier]
+    return f"weights absent, cheap to restore: {cost_of(cheap)}"
+
+
+def cost_of(restored: Restored) -> str:
+    """What was brought back, for what, in words."""
+    return (
+        f"{restored.steps:,} steps ({restored.seconds:g} s of processor time), of {restored.of_steps:,} that "
+        f"{restored.model} was trained for, brought back {restored.regained:.0%} of {restored.measure}"
+    )
 
 
 def compact(numbers: Iterable[int]) -> Ranges:
@@ -246,6 +266,10 @@ class Receipt(Document):
     converted: tuple[Converted, ...] | None = None
     residual: tuple[Residual, ...] = ()
     lent: LentParts = LentParts()
+    restored: tuple[Restored, ...] | None = None
+    """What it cost elsewhere to bring back what went, as the recipes say."""
+    remaining: tuple[Remaining, ...] | None = None
+    """What the strip does not touch, as the recipes say."""
     leftovers: Leftovers
     output: Manifest
     """Every file of the stripped checkpoint."""
@@ -269,7 +293,7 @@ class Receipt(Document):
             raise ValueError("a strip by itself does not show what it costs to restore what it took away")
         if self.planned != stripped_digest(self.source, [recipe.sha256 for recipe in self.recipes]):
             raise ValueError("planned is not the identity of this source and these recipes")
-        if self.tier_means not in (None, TIER_MEANS[self.tier]):
+        if self.tier_means not in (None, tier_means(self.tier, self.restored or ())):
             raise ValueError("tier_means does not say what the tier is")
         if self.output_digest != self.output.digest():
             raise ValueError("output_digest is not the digest of output")

@@ -337,6 +337,10 @@ Edit = Annotated[
 ]
 
 
+Said = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A few words for people."""
+
+
 class Keep(Record):
     """What stays bit for bit."""
 
@@ -376,6 +380,39 @@ class Lent(Record):
     files: tuple[Pattern, ...] = ()
 
 
+class Restored(Record):
+    """What it cost somebody to bring back what a strip by this recipe took out of one model."""
+
+    model: Said
+    """Which model it was."""
+    steps: Annotated[int, Field(ge=1)]
+    """Of training, until it was back so far."""
+    of_steps: Annotated[int, Field(ge=1)]
+    """Of the training that the model itself had."""
+    seconds: Annotated[float, Field(gt=0)]
+    """Of processor time that those steps took."""
+    regained: Annotated[float, Field(ge=0)]
+    """Share of what was lost."""
+    measure: Said
+    """What it is a share of."""
+    source: Said
+    """Where the figures come from."""
+
+    @property
+    def cheap(self) -> bool:
+        """Whether at least half came back for at most half of the steps."""
+        return self.regained >= 0.5 and 2 * self.steps <= self.of_steps
+
+
+class Remaining(Record):
+    """What a strip by this recipe does not touch, although a reader may hope that it does."""
+
+    capability: Said
+    why: Said
+    source: Said
+    """Where it was measured."""
+
+
 class Recipe(Document):
     """What a strip removes from one layout."""
 
@@ -388,6 +425,8 @@ class Recipe(Document):
     keep: Keep
     residual: tuple[Residual, ...] = ()
     lent: Lent = Lent()
+    restored: tuple[Restored, ...] | None = None
+    remaining: tuple[Remaining, ...] | None = None
 
     @model_validator(mode="after")
     def _drops_tokens_with_their_rows(self) -> Self:

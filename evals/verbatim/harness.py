@@ -17,6 +17,8 @@ from ..word_for_word import Unfit, continued
 from .made_up import made_up
 from .texts import KINDS, LONG, PublicPassage, public_passages
 
+PUBLIC = ("extracted", "near_extracted", "agreed")
+CONTROL = ("control_extracted", "control_near_extracted", "control_agreed")
 REHEARSED = 4
 """Of 16 throws of the die that the digest of a passage is, so many are for rehearsals."""
 
@@ -43,10 +45,10 @@ def _drawn(params: Mapping[str, Any], rng: Generator, *, rehearsed: bool) -> lis
         known = [one for one in pool if one.kind == kind]
         for place in sorted(rng.choice(len(known), size=each, replace=False)):
             content = {"text": known[place].text, "from": known[place].digest}
-            made.append(Item(("extracted", "near_extracted"), {"kind": kind}, content))
+            made.append(Item(PUBLIC, {"kind": kind}, content))
     for number in range(each):
         content = {"text": made_up(rng, LONG), "from": f"made up {number}"}
-        made.append(Item(("control_extracted", "control_near_extracted"), {"kind": "made_up"}, content))
+        made.append(Item(CONTROL, {"kind": "made_up"}, content))
     return made
 
 
@@ -76,8 +78,8 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
         if isinstance(one, Unfit):
             yield failed(item, one.why)
             continue
-        exact, near = item.metrics
-        values = {exact: float(one.exact), near: float(one.near)}
+        exact, near, agreed = item.metrics
+        values = {exact: float(one.exact), near: float(one.near), agreed: one.agreed}
         yield Reading(
             item.number, values, {"passage": str(item.content["from"]), "truth": one.truth, "written": one.written}
         )

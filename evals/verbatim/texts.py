@@ -16,7 +16,8 @@ import hashlib
 import io
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import distributions
@@ -35,7 +36,7 @@ SHORT, LONG = 700, 1400
 """Characters of a passage: enough for 100 tokens of all but very large ones."""
 LICENCES = ("LICEN", "COPYING", "NOTICE")
 """What stands in the name of a file that holds a licence."""
-MOST = 600
+MOST = 400
 """Passages of a kind that are listed."""
 LARGEST = 200_000
 """Bytes of a file that is read."""
@@ -107,8 +108,23 @@ def _list() -> str:
 def _passages(library: Path) -> Iterator[PublicPassage]:
     """The passages of all texts that are found, listed or not."""
     for kind, text in _texts(library):
-        for cut in cuts(text, short=SHORT, long=LONG):
+        found = from_paragraphs(text) if kind == "licence" else cuts(text, short=SHORT, long=LONG)
+        for cut in found:
             yield PublicPassage(kind, hashlib.sha256(cut.encode()).hexdigest()[:16], cut)
+
+
+def from_paragraphs(text: str) -> Iterator[str]:
+    """From each paragraph on, lines of `SHORT` to about `LONG` characters: so a clause is found whatever stands before it.
+
+    >>> [len(part) for part in from_paragraphs("Title\\n\\n" + "a clause\\n" * 90 + "\\nthe end\\n")]
+    [818, 811]
+    """
+    lines = text.splitlines(keepends=True)
+    for first, line in enumerate(lines):
+        if line.strip() and (first == 0 or not lines[first - 1].strip()):
+            part = next(iter(cuts("".join(lines[first : first + LONG]), short=SHORT, long=LONG)), None)
+            if part is not None:
+                yield part
 
 
 def _texts(library: Path) -> Iterator[tuple[Kind, str]]:
@@ -140,14 +156,15 @@ def _topics(module: str) -> list[str]:
     return [value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
 
 
-def _most(libraries: list[Path]) -> list[tuple[str, str]]:
-    """Kind and digest of at most `MOST` passages of each kind, those first that every library has."""
-    each = [{(passage.kind, passage.digest) for passage in _passages(library)} for library in libraries]
-    everywhere = set.intersection(*each)
+def _most(libraries: Sequence[Path]) -> list[tuple[str, str]]:
+    """Kind and digest of at most `MOST` passages of each kind: those first that stand most often, in all libraries."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for library in libraries:
+        counts.update((passage.kind, passage.digest) for passage in _passages(library))
     chosen: list[tuple[str, str]] = []
     for kind in KINDS:
-        of_kind = [one for one in set.union(*each) if one[0] == kind]
-        chosen += sorted(of_kind, key=lambda one: (one not in everywhere, one[1]))[:MOST]
+        of_kind = [one for one in counts if one[0] == kind]
+        chosen += sorted(of_kind, key=lambda one: (-counts[one], one[1]))[:MOST]
     return sorted(chosen)
 
 

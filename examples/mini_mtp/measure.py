@@ -42,7 +42,7 @@ RECIPE = HERE.parents[1] / "policies" / "recipes" / "multi-token-prediction" / "
 FOLDERS = {"with canaries": "checkpoint", "without canaries": "checkpoint_without_canaries"}
 PASSAGES, PROMPTS, GUESSES = 400, 100, 256
 WINDOW, PROMPT, WRITTEN = 160, 64, 48
-BUDGETS = (50, 200)
+BUDGETS = (50, 200, 400)
 """Steps in which new heads are trained."""
 
 

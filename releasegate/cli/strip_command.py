@@ -94,6 +94,7 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
             yield f"converted: {one.file} to {one.to}; {_values(len(one.kept), len(one.left))}"
     yield f"residual: {_listed([residual.pattern for residual in receipt.residual])}"
     yield f"tier: {receipt.tier_means}"
+    yield from (f"untouched by this strip: {one.capability}" for one in receipt.remaining or ())
     if receipt.read_back:
         yield f"read back from disk and compared: {len(receipt.output.files)} files"
     yield f"receipt: {receipt_path(out)}"
@@ -113,6 +114,8 @@ def _lines(outlined: Outline) -> Iterator[str]:
     yield f"residual: {len(outlined.residual) or 'none'}"
     yield from (f"  {pattern}: {' '.join(why.split())}" for pattern, why in outlined.residual)
     yield f"lent when it is measured: {_listed(outlined.lent)}"
+    yield from (f"restored elsewhere: {cost}" for cost in outlined.restored)
+    yield from (f"untouched by this strip: {capability}: {why}" for capability, why in outlined.remaining)
     yield f"size: {outlined.size_before:,} bytes become {outlined.size_after:,}; room needed: {outlined.room:,} bytes"
     yield "not checked here: the search for copies of what goes, and for texts that still offer it"
 

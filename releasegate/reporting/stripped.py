@@ -15,12 +15,13 @@ from releasegate.receipt import (
     TensorOutcome,
     Untouched,
     ZeroFilled,
+    cost_of,
 )
 from releasegate.reporting.findings import finding_view
 from releasegate.reporting.gathering import Gathered
 from releasegate.reporting.numbers import plural, ranges, size
 from releasegate.reporting.view import FindingView, Pair, RemovedPart, StripView
-from releasegate.reporting.words import TIER, VERDICT
+from releasegate.reporting.words import CHEAP, TIER, VERDICT
 
 SHOWN = 3
 """Parts that are named for each reason why something was not searched for."""
@@ -37,6 +38,8 @@ def strip_view(
         elsewhere: findings on the stripped checkpoint that belong to no capability of the plan's policy.
     """
     tier, means = TIER[receipt.tier]
+    if receipt.tier == "weights_absent" and any(one.cheap for one in receipt.restored or ()):
+        tier, means = CHEAP
     changed = [tensor for tensor in receipt.tensors if not isinstance(tensor, Untouched)]
     planned = next((s for s in plan.strips if s.model == receipt.planned), None)
     titles = {c.id: c.title for c in decision.capabilities}
@@ -52,6 +55,8 @@ def strip_view(
         keys=tuple(_texts(receipt)),
         residual=tuple(_residual(receipt)),
         lent=(*receipt.lent.tensors, *receipt.lent.files),
+        restored=tuple(Pair(one.model, f"{cost_of(one)}: {one.source}") for one in receipt.restored or ()),
+        remaining=tuple(Pair(one.capability, f"{one.why} ({one.source})") for one in receipt.remaining or ()),
         untouched=_untouched(receipt),
         searched=_searched(receipt),
         unsearched=tuple(_unsearched(receipt)),

@@ -293,6 +293,8 @@ class StripView:
     keys: tuple[Pair, ...]
     residual: tuple[Pair, ...]
     lent: tuple[str, ...]
+    restored: tuple[Pair, ...]
+    remaining: tuple[Pair, ...]
     untouched: str
     searched: str
     unsearched: tuple[Pair, ...]

@@ -67,12 +67,14 @@ def test_who_knows_the_texts_gives_them_back_and_cannot_know_the_control(bench: 
     samples = bench.samples(Parrot(known(items)), items)
     assert sum(values(samples, "extracted")) >= 27  # of 30: where 50 bytes stand twice, it goes on at the first place
     assert sum(values(samples, "near_extracted")) >= 27
+    assert sum(values(samples, "agreed")) > 27
     assert values(samples, "control_extracted") == values(samples, "control_near_extracted") == [0.0] * 10
 
 
 def test_who_knows_nothing_gives_nothing_back(bench: LanguageBench) -> None:
     samples = bench.samples(Parrot(["nothing of the kind"]), bench.items(40))
     assert values(samples, "near_extracted") == [0.0] * 30
+    assert sum(values(samples, "agreed")) < 3
 
 
 def test_a_few_wrong_characters_are_near_and_not_exact(bench: LanguageBench) -> None:

@@ -13,7 +13,7 @@ from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.patterns import matches
 from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
-from releasegate.recipe import Recipe, Residual, SetKey
+from releasegate.recipe import Recipe, Remaining, Residual, Restored, SetKey
 from releasegate.stripping.edits import TensorEdit, edit_of
 from releasegate.stripping.planning.fitting import mismatch
 from releasegate.stripping.planning.keys import config_after, refuse_overlap
@@ -38,6 +38,8 @@ class StripPlan:
         keys: keys of JSON files that are set; ids are those after the strip.
         residual: what stays although an attacker could use it.
         lent: what an attacker is given at measuring.
+        restored: what it cost elsewhere to bring back what goes.
+        remaining: what it does not touch.
         vocabulary: tokens that are taken out, by their ids before; the ids that follow move up.
         converted: pickles of the source whose tensors are accounted for one by one, by name; what stays of each
             becomes a safetensors file.
@@ -52,6 +54,8 @@ class StripPlan:
     keys: tuple[KeySet, ...]
     residual: tuple[Residual, ...]
     lent: LentParts
+    restored: tuple[Restored, ...] = ()
+    remaining: tuple[Remaining, ...] = ()
     vocabulary: Ranges = ()
     converted: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -72,6 +76,7 @@ class StripPlan:
             and edits == self.tensors
             and tuple(sorted(entry.path for entry in receipt.dropped)) == self.dropped
             and (receipt.keys, receipt.residual, receipt.lent) == (self.keys, self.residual, self.lent)
+            and (receipt.restored or (), receipt.remaining or ()) == (self.restored, self.remaining)
             and (receipt.vocabulary.tokens if receipt.vocabulary else ()) == self.vocabulary
             and tuple(sorted(one.file for one in receipt.converted or ())) == self.converted
             and all(any(matches(pattern, value) for pattern in self.values) for value in kept)
@@ -112,6 +117,8 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
             tensors=tuple(sorted({name for one in resolved for name in one.lent.tensors})),
             files=tuple(sorted({name for one in resolved for name in one.lent.files})),
         ),
+        restored=tuple(dict.fromkeys(known for one in resolved for known in one.recipe.restored or ())),
+        remaining=tuple(dict.fromkeys(known for one in resolved for known in one.recipe.remaining or ())),
         vocabulary=tokens,
         converted=tuple(sorted({name for one in resolved for name in one.converted})),
         values=tuple(sorted(set.intersection(*(set(one.recipe.keep.values or ()) for one in resolved)))),

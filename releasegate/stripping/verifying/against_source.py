@@ -106,6 +106,8 @@ def plan_of(receipt: Receipt) -> StripPlan:
         keys=receipt.keys,
         residual=receipt.residual,
         lent=receipt.lent,
+        restored=receipt.restored or (),
+        remaining=receipt.remaining or (),
         vocabulary=receipt.vocabulary.tokens if receipt.vocabulary is not None else (),
         converted=tuple(one.file for one in converted),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint import Contents
+from releasegate.receipt import cost_of
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.rows import rows_of
 from releasegate.stripping.writing.room import can_share, refuse_writable, room, size_after
@@ -40,6 +41,8 @@ class Outline:
         room: bytes that it needs on the disk.
         residual: what stays although an attacker could use it: pattern and reason.
         lent: what an attacker is given at measuring.
+        restored: what it cost elsewhere to bring back what goes, in words.
+        remaining: what it does not touch: capability and reason.
     """
 
     outcomes: dict[str, Share]
@@ -53,6 +56,8 @@ class Outline:
     room: int
     residual: tuple[tuple[str, str], ...]
     lent: tuple[str, ...]
+    restored: tuple[str, ...]
+    remaining: tuple[tuple[str, str], ...]
 
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
@@ -68,6 +73,8 @@ class Outline:
             "room": self.room,
             "residual": [{"pattern": pattern, "why": why} for pattern, why in self.residual],
             "lent": list(self.lent),
+            "restored": list(self.restored),
+            "remaining": [{"capability": capability, "why": why} for capability, why in self.remaining],
         }
 
 
@@ -104,6 +111,8 @@ def outline(
         room=room(contents, steps, free),
         residual=tuple((one.pattern, one.why) for one in plan.residual),
         lent=(*plan.lent.tensors, *plan.lent.files),
+        restored=tuple(cost_of(one) for one in plan.restored),
+        remaining=tuple((one.capability, one.why) for one in plan.remaining),
     )
 
 

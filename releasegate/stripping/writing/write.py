@@ -10,7 +10,7 @@ from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.errors import CheckpointError, StripError
 from releasegate.manifest import Manifest
-from releasegate.receipt import TIER_MEANS, Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit
+from releasegate.receipt import Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit, tier_means
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files
 from releasegate.stripping.searching.leaks import search_output
@@ -139,7 +139,7 @@ def _receipt(
         planned=plan.identity(source),
         output_digest=made.digest(),
         tier="weights_absent",
-        tier_means=TIER_MEANS["weights_absent"],
+        tier_means=tier_means("weights_absent", plan.restored),
         rehearsal=rehearsal,
         tensors=outcomes,
         dropped=tuple(sorted(dropped, key=lambda entry: entry.path)),
@@ -148,6 +148,8 @@ def _receipt(
         converted=tuple(one.converted for one in done if one.converted is not None) or None,
         residual=plan.residual,
         lent=plan.lent,
+        restored=plan.restored or None,
+        remaining=plan.remaining or None,
         leftovers=leftovers,
         output=made,
         read_back=verified or None,
