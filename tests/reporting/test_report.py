@@ -18,6 +18,7 @@ from jinja2 import DictLoader
 from releasegate.decision import decide
 from releasegate.errors import DocumentError, EvidenceUntrusted
 from releasegate.policy import Policy
+from releasegate.recipe import Remaining, Restored
 from releasegate.reporting import gather, make_view, render_report, templates_of, write_report
 from releasegate.repository import GateRepository, starter
 from tests.reporting.example_run import DAY, Example, Words, example
@@ -99,6 +100,22 @@ def test_the_strip_says_its_tier_its_rows_and_what_stays(page: str) -> None:
     part = page[page.index('id="strip"') : page.index('id="evidence"')]
     for text in ("Weights absent", "rows 4–67, 70 (65 in all)", "decoder.bin", "Reading needs it.", "1 of 3 tensors"):
         assert text in part
+
+
+def test_the_strip_says_what_it_cost_elsewhere_to_undo_and_what_it_does_not_touch(made: Example) -> None:
+    assert made.receipt is not None
+    tried = Restored(
+        model="a <b>toy", steps=5, of_steps=80, seconds=2, regained=0.9, measure="its drawings", source="a trial"
+    )
+    still = Remaining(capability="Memory", why="It sits elsewhere.", source="another trial")
+    known = made.receipt.model_copy(update={"restored": (tried,), "remaining": (still,)})
+    page = rendered(replace(made, receipt=known))
+    part = page[page.index('id="strip"') : page.index('id="evidence"')]
+    assert "Weights absent, cheap to restore" in part
+    assert "5 steps (2 s of processor time), of 80 that a &lt;b&gt;toy was trained for, brought back 90% of its" in part
+    assert "cost to restore: not measured on this checkpoint" in part
+    assert "Memory is untouched by this strip" in part
+    assert "It sits elsewhere. (another trial)" in part
 
 
 def test_failures_are_shown_with_their_text(page: str) -> None:
