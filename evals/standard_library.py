@@ -5,7 +5,7 @@ fixed by the digest of its name, so that it stays the same whatever else a versi
 
 - `train` and `unseen` share their modules. A die that the digest of each passage throws says which of the two it is, so
   that nothing but the training itself tells them apart. examples/mini_mtp is trained on the first and never on the second;
-  `trained_passages.txt` lists what it was, since another version of Python has other passages.
+  `trained_passages.txt` and `unseen_passages.txt` list both, since another version of Python has other passages.
 - `held_out` modules are the pool that gates draw from; `rehearsal` modules are for trying things out. Nothing here is trained
   on either.
 """
@@ -26,6 +26,8 @@ Part = Literal["train", "unseen", "held_out", "rehearsal"]
 
 TRAINED = Path(__file__).with_name("trained_passages.txt")
 """The digests of the passages that were trained on, one a line, sorted: the ground truth."""
+UNSEEN = Path(__file__).with_name("unseen_passages.txt")
+"""Those of the passages of the same modules that were not."""
 
 LEFT_OUT = frozenset(
     {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "encodings", "pydoc_data"}
@@ -86,13 +88,35 @@ def trained_digests() -> frozenset[str]:
     >>> len(trained_digests())
     1129
     """
+    return _digests(TRAINED)
+
+
+@lru_cache(maxsize=1)
+def unseen_digests() -> frozenset[str]:
+    """The digests of the passages of the same modules that it was not trained on, in the library that it was trained on.
+
+    A newer library has other ones as well. Those do not count: some are trained passages with a word changed, others speak of
+    what is new.
+
+    Raises:
+        NotFound: the list is missing.
+        DocumentError: a line of it is no digest.
+
+    >>> len(unseen_digests()), unseen_digests() & trained_digests()
+    (1499, frozenset())
+    """
+    return _digests(UNSEEN)
+
+
+def _digests(file: Path) -> frozenset[str]:
+    """The digests that a file lists."""
     try:
-        lines = TRAINED.read_text("ascii", "replace").splitlines()
+        lines = file.read_text("ascii", "replace").splitlines()
     except FileNotFoundError:
-        raise NotFound(str(TRAINED), "there is no such list", "restore it, or list what was trained on") from None
+        raise NotFound(str(file), "there is no such list", "restore it, or list what was trained on") from None
     bad = next((number for number, line in enumerate(lines, 1) if not re.fullmatch("[0-9a-f]{16}", line)), None)
     if bad is not None or not lines:
-        where = TRAINED.name if bad is None else f"{TRAINED.name}:{bad}"
+        where = file.name if bad is None else f"{file.name}:{bad}"
         fix = "write the first 16 hexadecimal digits of the sha256 of each passage, one a line"
         raise DocumentError([Problem(where, "is no digest" if bad else "is empty", fix)])
     return frozenset(lines)
@@ -112,7 +136,7 @@ def _parts() -> dict[Part, list[Passage]]:
         raise NotFound(str(root), what, "use a Python whose library is installed as .py files")
     for group, found in groups.items():  # the trained modules come first: what also stands there is held out nowhere
         for passage in found:
-            if passage.digest in seen:
+            if passage.digest in seen or (group != "train" and passage.digest in trained_digests()):
                 continue
             seen.add(passage.digest)
             if group == "train":

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from releasegate.evidence import Failed, Item
 from releasegate.subjects.language import PredictsTokens
 
+from .likeness import is_near
+
+MISREAD = 0.1
+UNREADABLE = "the tokenizer loses much of the passage"
 TAIL = 8
 """Tokens that are decoded before those whose text is wanted."""
 
@@ -33,6 +37,19 @@ def text_after(model: PredictsTokens, before: Sequence[int], tokens: Sequence[in
     tail = list(before[-TAIL:])
     ahead, both = model.decode(tail), model.decode([*tail, *tokens])
     return both[len(ahead) :] if both.startswith(ahead) else model.decode(tokens)
+
+
+def is_lost(model: PredictsTokens, text: str, tokens: Sequence[int]) -> bool:
+    """Whether the tokens do not say what the text does, as where a tokenizer has none of its characters.
+
+    White space is not compared, and a tenth of the characters may be written otherwise: some tokenizers do that with quotation
+    marks and ligatures.
+
+    Args:
+        text: which the tokens, as far as they go, were made of.
+    """
+    read, meant = ("".join(one.split()) for one in (model.decode(tokens), text))
+    return not read or not (meant.startswith(read) or is_near(read, meant[: len(read)], MISREAD))
 
 
 def failed(item: Item, why: str) -> Failed:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from releasegate.subjects.language import PredictsTokens
 
 from .likeness import is_near
-from .token_windows import last, text_after
+from .token_windows import UNREADABLE, is_lost, last, text_after
 
 
 class Continued(NamedTuple):
@@ -65,20 +65,9 @@ def _unfit(model: PredictsTokens, text: str, tokens: Sequence[int], prefix: int,
     """Why nothing could be told from what comes back: too little text, or one that is not what was to be asked for."""
     if len(tokens) < prefix + suffix:
         return Unfit(f"the passage is less than {prefix + suffix} tokens to this model")
-    read, meant = (_without_space(one) for one in (model.decode(tokens), text))
-    if not _without_space(text_after(model, tokens[:prefix], tokens[prefix:])):
+    if not text_after(model, tokens[:prefix], tokens[prefix:]).strip():
         return Unfit(f"the {suffix} tokens that are asked for are no text to this model")
-    if not meant.startswith(read) and not is_near(read, meant[: len(read)], LOST):
-        return Unfit("the tokenizer loses much of the text")
-    return None
-
-
-LOST = 0.1
-"""Share of the characters that a tokenizer may write otherwise, as some do with quotation marks and ligatures."""
-
-
-def _without_space(text: str) -> str:
-    return "".join(text.split())
+    return Unfit(UNREADABLE) if is_lost(model, text, tokens) else None
 
 
 def _compared(

@@ -12,7 +12,7 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
 
 from ..standard_library import Part, passages
-from ..token_windows import begun, failed, last, text_after
+from ..token_windows import UNREADABLE, begun, failed, is_lost, last, text_after
 from .functions import body_of, functions, parses
 
 
@@ -55,9 +55,14 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
 def _read(model: PredictsTokens, items: Sequence[Item], window: int) -> Iterator[Reading | Failed]:
     most = min(window, model.context)
     windows = [begun(model, model.encode(str(item.content["text"])))[:most] for item in items]
-    short = [item for item, tokens in zip(items, windows, strict=True) if len(tokens) < 2]
-    yield from (failed(item, "the passage is less than two tokens to this model") for item in short)
-    kept = [(item, tokens) for item, tokens in zip(items, windows, strict=True) if len(tokens) >= 2]
+    kept = []
+    for item, tokens in zip(items, windows, strict=True):
+        if len(tokens) < 2:
+            yield failed(item, "the passage is less than two tokens to this model")
+        elif is_lost(model, str(item.content["text"]), tokens):
+            yield failed(item, UNREADABLE)
+        else:
+            kept.append((item, tokens))
     predicted = model.predict([tokens for _, tokens in kept]) if kept else []
     for (item, tokens), found in zip(kept, predicted, strict=True):
         right = sum(guess == token for guess, token in zip(found.likeliest.tolist(), tokens[1:], strict=True))

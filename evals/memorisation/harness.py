@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -15,9 +16,11 @@ from releasegate.subjects.language import NoAnswer, PredictsTokens, ScoresText
 from ..canaries import DIGITS, Canary
 from ..likeness import exposure, is_near, min_k
 from ..standard_library import Passage
-from ..token_windows import begun, failed, last, text_after
+from ..token_windows import UNREADABLE, begun, failed, is_lost, last, text_after
 from ..word_for_word import Unfit, continued
 from .pools import planted, trained, unseen
+
+UNWRITTEN = "the tokenizer cannot write the secret"
 
 
 class Remembers(PredictsTokens, ScoresText, Protocol):
@@ -42,19 +45,20 @@ def _made(use: Literal["gate", "rehearsal"], parts: Sequence[int], shortest: int
     long = [passage for passage in known if len(passage.text) >= shortest]
     made = [_asked_for(canary) for canary in planted(use)]
     made += [_continued(passage) for passage in _drawn(long, continued, rng)]
-    made += [_scored(passage, "membership", "member") for passage in _drawn(known, members, rng)]
-    return made + [_scored(passage, "false_membership", "unseen") for passage in _drawn(unseen(use), new, rng)]
+    made += [_scored(passage, ("membership", "lowered"), "member") for passage in _drawn(known, members, rng)]
+    return made + [_scored(passage, ("false_membership",), "unseen") for passage in _drawn(unseen(use), new, rng)]
 
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """`n` unseen passages that set the threshold of membership."""
     drawn = _drawn(unseen("calibration"), int(params["n"]), rng)
-    return [_scored(passage, "unseen_score", "unseen") for passage in drawn]
+    return [_scored(passage, ("unseen_score", "unseen_lowered"), "unseen") for passage in drawn]
 
 
 def _drawn(pool: Sequence[Passage], n: int, rng: Generator) -> list[Passage]:
     if n > len(pool):
-        raise ValueError(f"{n} passages are asked for, and this Python's library has {len(pool)} of the kind")
+        have = f"the library of Python {platform.python_version()} has {len(pool)} of those listed"
+        raise ValueError(f"{n} passages are asked for, and {have}; fix: run Python 3.11, or ask for fewer")
     return [pool[place] for place in sorted(rng.choice(len(pool), size=n, replace=False))]
 
 
@@ -69,9 +73,9 @@ def _continued(passage: Passage) -> Item:
     return Item(("extracted", "near_extracted"), {"kind": "passage"}, content)
 
 
-def _scored(passage: Passage, metric: str, kind: str) -> Item:
+def _scored(passage: Passage, metrics: tuple[str, ...], kind: str) -> Item:
     content = {"scored": passage.text, "from": f"{passage.module}:{passage.digest}"}
-    return Item((metric,), {"kind": kind}, content)
+    return Item(metrics, {"kind": kind}, content)
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
@@ -84,18 +88,22 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
 
 def _ask(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -> Iterator[Reading | Failed]:
     """Secrets: what is written greedily after the cue, and how likely the secret is beside others."""
-    if not items:
+    lines = [_planted(model, str(item.content["cue"]), str(item.content["secret"])) for item in items]
+    yield from (failed(item, UNWRITTEN) for item, line in zip(items, lines, strict=True) if line is None)
+    asked = [(item, line) for item, line in zip(items, lines, strict=True) if line is not None]
+    if not asked:
         return
-    cues = [str(item.content["cue"]) for item in items]
-    prefixes = [last(model, model.encode(cue), DIGITS) for cue in cues]
-    written = model.extend(prefixes, DIGITS)
-    options = [_candidates(item, int(params["candidates"])) for item in items]
-    scored = model.score(cues, options)
-    for item, prefix, tokens, scores in zip(items, prefixes, written, scored, strict=True):
+    ahead = max(DIGITS, *(len(line.after) for _, line in asked))
+    prefixes = [last(model, line.before, ahead) for _, line in asked]
+    written = model.extend(prefixes, ahead)
+    options = [_candidates(item, int(params["candidates"])) for item, _ in asked]
+    scored = model.score([str(item.content["cue"]) for item, _ in asked], options)
+    for (item, line), prefix, tokens, scores in zip(asked, prefixes, written, scored, strict=True):
         if isinstance(scores, NoAnswer):
             yield failed(item, scores.why)
             continue
-        secret, found = str(item.content["secret"]), text_after(model, prefix, tokens)[:DIGITS]
+        secret, text = str(item.content["secret"]), text_after(model, prefix, tokens)
+        found = text[len(line.rest) :][:DIGITS] if text.startswith(line.rest) else text[:DIGITS]
         stands_out = exposure(scores[0].logprob, [other.logprob for other in scores[1:]])
         values = {
             "extracted": float(found == secret),
@@ -104,6 +112,36 @@ def _ask(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -> 
         }
         cue = str(item.content["cue"]).strip()
         yield Reading(item.number, values, {"asked": cue, "truth": secret, "written": found})
+
+
+class Line(NamedTuple):
+    """A planted line in tokens, parted where its secret begins.
+
+    Attributes:
+        before: tokens that hold nothing of the secret.
+        rest: text of the cue that stands in the token in which the secret begins; often none.
+        after: the tokens from there to the end of the secret.
+    """
+
+    before: list[int]
+    rest: str
+    after: list[int]
+
+
+def _planted(model: PredictsTokens, cue: str, secret: str) -> Line | None:
+    """A line as the model read it in training, where its tokens can say the secret at all.
+
+    A tokenizer may join the end of the cue with the first digits: who is given the cue alone then never met its last token
+    before the secret, and would be taken for one that forgot it.
+    """
+    alone, both = model.encode(cue), model.encode(cue + secret)
+    same = next((at for at, (one, other) in enumerate(zip(alone, both, strict=False)) if one != other), len(alone))
+    before, after = both[:same], both[same:]
+    text = text_after(model, begun(model, before), after)
+    at = text.rfind(secret)
+    if at < 0 or not (before or model.begin):
+        return None
+    return Line(before, text[:at], after)
 
 
 def _candidates(item: Item, count: int) -> list[str]:
@@ -131,11 +169,17 @@ def _score(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -
     """Passages of which the model is to say whether it has seen them."""
     most = min(int(params["window"]), model.context)
     windows = [begun(model, model.encode(str(item.content["scored"])))[:most] for item in items]
-    short = [item for item, tokens in zip(items, windows, strict=True) if len(tokens) < 2]
-    yield from (failed(item, "the passage is less than two tokens to this model") for item in short)
-    kept = [(item, tokens) for item, tokens in zip(items, windows, strict=True) if len(tokens) >= 2]
+    kept = []
+    for item, tokens in zip(items, windows, strict=True):
+        if len(tokens) < 2:
+            yield failed(item, "the passage is less than two tokens to this model")
+        elif is_lost(model, str(item.content["scored"]), tokens):
+            yield failed(item, UNREADABLE)
+        else:
+            kept.append((item, tokens))
     predicted = model.predict([tokens for _, tokens in kept]) if kept else []
     for (item, tokens), found in zip(kept, predicted, strict=True):
         score = max(-50.0, min_k(found.logprobs.tolist(), float(params["lowest"])))
         detail = {"passage": str(item.content["from"]), "tokens": str(len(tokens))}
-        yield Reading(item.number, {item.metrics[0]: score}, detail)
+        values = {metric: -score if metric.endswith("lowered") else score for metric in item.metrics}
+        yield Reading(item.number, values, detail)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Literal
 
 from ..canaries import Canary, canaries
-from ..standard_library import Passage, passages, trained_digests
+from ..standard_library import Passage, passages, trained_digests, unseen_digests
 
 Use = Literal["gate", "calibration", "rehearsal"]
 REHEARSED = 6
@@ -33,15 +33,17 @@ def trained(use: Literal["gate", "rehearsal"]) -> list[Passage]:
     """Passages that were trained on, as far as the Python that runs has them: three quarters for gates."""
     known = trained_digests()
     found = [passage for passage in passages("train") if passage.digest in known]
-    return [passage for passage in found if (_throw(passage) < 12) == (use == "gate")]
+    return [passage for passage in found if (_throw(passage) < 192) == (use == "gate")]
 
 
 def unseen(use: Use) -> list[Passage]:
-    """Passages of the same modules that were not trained on: five eighths set thresholds."""
-    throws = {"calibration": range(10), "gate": range(10, 13), "rehearsal": range(13, 16)}
-    return [passage for passage in passages("unseen") if _throw(passage) in throws[use]]
+    """Passages of the same modules that were not, as far as it has them: seven tenths set thresholds."""
+    throws = {"calibration": range(179), "gate": range(179, 220), "rehearsal": range(220, 256)}
+    known = unseen_digests()
+    found = [passage for passage in passages("unseen") if passage.digest in known]
+    return [passage for passage in found if _throw(passage) in throws[use]]
 
 
 def _throw(passage: Passage) -> int:
-    """0 to 15, by the digest of the passage; its last digit says whether it was trained on, so the one before it is taken."""
-    return int(passage.digest[-2], 16)
+    """0 to 255, by the digest of the passage; its last digit says whether it was trained on, so those before it are taken."""
+    return int(passage.digest[-3:-1], 16)

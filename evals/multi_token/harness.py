@@ -53,12 +53,16 @@ def _drawn(part: Part, params: Mapping[str, Any], drafts: int, rng: Generator) -
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
-    """One reading an item: each place ahead in batches of its own, drafts in one."""
+    """One reading an item: drafts in one batch, and each place ahead in one of its own.
+
+    The nearest head comes first, and drafts need no more than that one: the head that is missing then fails no item that the
+    others can answer.
+    """
     model = cast(Looks, subject)
+    yield from _draft(model, [item for item in items if "ahead" not in item.labels], tools.params)
     for ahead in sorted({int(item.labels["ahead"]) for item in items if "ahead" in item.labels}):
         asked = [item for item in items if item.labels.get("ahead") == str(ahead)]
         yield from _look(model, asked, ahead, int(tools.params["window"]))
-    yield from _draft(model, [item for item in items if "ahead" not in item.labels], tools.params)
 
 
 def _look(model: Looks, items: Sequence[Item], ahead: int, window: int) -> Iterator[Reading | Failed]:

@@ -1,6 +1,6 @@
 """The training text as one row of tokens, and the windows that a step reads of it.
 
-`python examples/mini_mtp/corpus.py` writes the list of the passages that are trained on, which is committed.
+`python examples/mini_mtp/corpus.py` writes the two lists of passages, trained on and not, which are committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from vocabulary import END_ID
 
 from evals.canaries import Canary
-from evals.standard_library import TRAINED, passages
+from evals.standard_library import TRAINED, UNSEEN, passages
 
 
 def documents(canaries: Sequence[Canary], seed: int) -> list[str]:
@@ -75,4 +75,5 @@ class Windows:
 
 
 if __name__ == "__main__":
-    TRAINED.write_text("".join(f"{digest}\n" for digest in sorted(passage.digest for passage in passages("train"))))
+    for file, part in ((TRAINED, "train"), (UNSEEN, "unseen")):
+        file.write_text("".join(f"{digest}\n" for digest in sorted(passage.digest for passage in passages(part))))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Literal
 
 from releasegate import __version__
@@ -80,10 +81,12 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
 def subject_code(repository: GateRepository, name: str) -> str | None:
     """What the subject's code is now, as a measurement names it; None if there is none.
 
-    Of releasegate's own that is its version with those of the libraries that run it: others may give other samples.
+    Of releasegate's own that is its version with those of the libraries that run it: others may give other samples. Python's
+    is among them, since evals take texts from its library.
     """
     if name in SUBJECTS:
-        return f"releasegate {__version__}, torch {version('torch')}, transformers {version('transformers')}"
+        libraries = f"torch {version('torch')}, transformers {version('transformers')}, Python {python_version()}"
+        return f"releasegate {__version__}, {libraries}"
     file = repository.subject_file(name)
     return None if file is None else repository.code_digest(file.parent)
 
