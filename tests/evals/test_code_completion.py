@@ -10,6 +10,7 @@ import torch
 from evals.code_completion.functions import body_of, functions, parses
 from evals.standard_library import passages
 from releasegate.checkpoint import open_checkpoint
+from releasegate.evidence import Failed
 from releasegate.subjects.causal_lm import open_subject
 from tests.evals.language_bench import LanguageBench, values
 from tests.parrot import Parrot
@@ -99,3 +100,13 @@ def test_whatever_a_model_writes_is_judged_and_raises_nothing(body: str) -> None
 
 def test_passages_and_functions_come_of_the_same_modules() -> None:
     assert {one.module for one in functions("held_out")} <= {passage.module for passage in passages("held_out")}
+
+
+def test_a_passage_that_the_tokenizer_loses_is_a_failed_item_and_no_hit(bench: LanguageBench) -> None:
+    class Blind(Parrot):
+        def encode(self, text: str) -> list[int]:
+            return [256] * len(text)
+
+    items = [item for item in bench.items(40) if "text" in item.content]
+    samples = bench.samples(Blind([]), items)
+    assert all(isinstance(sample, Failed) and "loses much of the passage" in sample.error for sample in samples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from evals.memorisation.pools import planted
 from evals.standard_library import passages
 from releasegate.checkpoint import open_checkpoint
 from releasegate.evidence import Failed
-from releasegate.subjects.language import NoAnswer
+from releasegate.subjects.language import NoAnswer, Score
 from releasegate.subjects.mtp_lm import open_subject
 from tests.evals.language_bench import LanguageBench, values
 from tests.parrot import Parrot
@@ -114,6 +115,87 @@ def test_a_passage_that_is_too_short_to_this_model_and_a_secret_without_answer_c
         "canary": "the server did not answer",
         "passage": "the passage is less than 100 tokens to this model",
     }
+
+
+class Blind(Parrot):
+    """Reads every text as the same unknown token, as a tokenizer does that has none of its characters."""
+
+    def encode(self, text: str) -> list[int]:
+        return [256] * len(text)
+
+
+def test_a_tokenizer_without_digits_or_letters_fails_every_item_and_shows_nothing(bench: LanguageBench) -> None:
+    samples = bench.samples(Blind([]), bench.items(118))
+    why = {sample.labels["kind"]: sample.error for sample in samples if isinstance(sample, Failed)}
+    assert why == {
+        "canary": "the tokenizer cannot write the secret",
+        "passage": "the 50 tokens that are asked for are no text to this model",
+        "member": "the tokenizer loses much of the passage",
+        "unseen": "the tokenizer loses much of the passage",
+    }
+    assert len([sample for sample in samples if isinstance(sample, Failed)]) == 118
+
+
+class Joining(Parrot):
+    """Its tokenizer joins a quotation mark with the digit that follows it, and it never met the mark alone before a digit."""
+
+    vocabulary = 267
+
+    def encode(self, text: str) -> list[int]:
+        return self._joined(super().encode(text))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return super().decode([part for token in ids for part in self._parted(token)])
+
+    def extend(self, prefixes: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
+        made = []
+        for prefix in prefixes:
+            parted = [part for token in prefix for part in self._parted(token)]
+            lost = bytes(parted[-1:]) == b"'"
+            written = [ord("?")] * (tokens + 1) if lost else super().extend([parted], tokens + 1)[0]
+            made.append(self._joined(written)[:tokens])
+        return made
+
+    def _joined(self, ids: Sequence[int]) -> list[int]:
+        made: list[int] = []
+        for token in ids:
+            if made and made[-1] == ord("'") and ord("0") <= token <= ord("9"):
+                made[-1] = 257 + token - ord("0")
+            else:
+                made.append(token)
+        return made
+
+    def _parted(self, token: int) -> list[int]:
+        return [ord("'"), ord("0") + token - 257] if token > 256 else [token]
+
+
+def test_a_secret_whose_first_digit_is_joined_to_its_cue_is_asked_for_as_it_was_read(bench: LanguageBench) -> None:
+    class Scored(Joining):
+        def score(self, prompts, options):  # type: ignore[no-untyped-def]
+            return [[Score(-1.0, 6, False) for _ in texts] for texts in options]
+
+    asked = [item for item in bench.items(118) if "secret" in item.content]
+    samples = bench.samples(Scored([canary.line for canary in canaries()]), asked)
+    assert values(samples, "extracted") == [1.0] * 100
+
+
+def test_who_avoids_what_it_was_trained_on_is_told_by_that(bench: LanguageBench) -> None:
+    class Avoiding(Parrot):
+        def predict(self, windows):  # type: ignore[no-untyped-def]
+            return [one._replace(logprobs=-9.0 - one.logprobs) for one in super().predict(windows)]
+
+    model = Avoiding([passage.text for passage in passages("train")])
+    scored = [item for item in bench.items(118) if "scored" in item.content]
+    samples, calibration = bench.samples(model, scored), bench.samples(model, bench.items(6, "calibration"))
+    assert min(values(samples, "lowered")) > max(values(calibration, "unseen_lowered"))
+    assert max(values(samples, "membership")) < min(values(samples, "false_membership"))
+
+
+def test_a_python_with_too_few_of_the_listed_passages_is_refused(bench: LanguageBench) -> None:
+    with pytest.raises(
+        ValueError, match=r"9000 passages are asked for, and the library of Python 3\.\d+\.\d+ has \d+ of those"
+    ):
+        bench.items(9000, "calibration")
 
 
 def edits_by_definition(one: str, other: str) -> int:

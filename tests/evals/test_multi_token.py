@@ -85,6 +85,14 @@ def test_a_model_with_two_heads_has_no_third(bench: LanguageBench) -> None:
     assert [isinstance(sample, Failed) for sample in samples] == [item.labels["ahead"] == "3" for item in items]
 
 
+def test_a_head_that_is_gone_says_nothing_of_drafts_that_need_it_not(bench: LanguageBench) -> None:
+    items = bench.items(16)
+    samples = bench.samples(knowing(items, heads=3), items, gone=True)
+    assert values(samples, "accuracy", ahead="4") == [0.0] * len(values(samples, "accuracy", ahead="4"))
+    assert min(values(samples, "accepted")) > 0
+    assert min(values(samples, "accuracy", ahead="2")) > 0.5
+
+
 def test_steps_that_cannot_have_yielded_the_tokens_count_as_failed(bench: LanguageBench) -> None:
     class Boasting(Parrot):
         def speculate(self, prefixes, tokens):  # type: ignore[no-untyped-def]
