@@ -86,7 +86,7 @@ voice: speech  ## the three gates of voice synthesis, each with a ledger and a r
 	@sed 's/tpr_wrapper/tpr_weights/' policies/voice-synthesis-api.yaml > $(VOICE)/mark-dropped.yaml
 	$(BIN)/releasegate decide $(VOICE)/api --policy $(VOICE)/mark-dropped.yaml --out $(VOICE)/mark-dropped.json || [ $$? -eq 1 ]
 
-language: $(VENV)/.installed  ## the gates of both variants of mini-MTP, one of which remembers secrets; a sound no is no failure
+language: $(VENV)/.installed  ## the gates of mini-MTP, which remembers secrets, of its variant without, and of that without heads; a sound no is no failure
 	@rm -rf $(TEXTS)
 	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp.jsonl
 	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp-plain.jsonl
@@ -94,6 +94,9 @@ language: $(VENV)/.installed  ## the gates of both variants of mini-MTP, one of 
 	  --ledger $(TEXTS)/mtp.jsonl --out $(TEXTS)/mtp || [ $$? -eq 1 ]
 	$(BIN)/releasegate gate policies/multi-token-prediction.yaml --model examples/mini_mtp/checkpoint_without_canaries \
 	  --ledger $(TEXTS)/mtp-plain.jsonl --out $(TEXTS)/mtp-plain
+	$(BIN)/releasegate ledger init multi-token-prediction-trunk --ledger $(TEXTS)/mtp-trunk.jsonl
+	$(BIN)/releasegate gate policies/multi-token-prediction-trunk.yaml --model examples/mini_mtp/checkpoint_without_canaries \
+	  --ledger $(TEXTS)/mtp-trunk.jsonl --out $(TEXTS)/mtp-trunk
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
@@ -107,6 +110,7 @@ reports: demo watermark voice language  ## the rendered examples of the policies
 	cp $(VOICE)/api/report.html reports/examples/voice-synthesis-api.html
 	cp $(VOICE)/open-watermarked/report.html reports/examples/voice-synthesis-open-watermarked.html
 	cp $(TEXTS)/mtp/report.html reports/examples/multi-token-prediction.html
+	cp $(TEXTS)/mtp-trunk/report.html reports/examples/multi-token-prediction-trunk.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
 	$(BIN)/python examples/mini_chameleon/train.py --out examples/mini_chameleon/checkpoint
