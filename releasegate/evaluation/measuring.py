@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evaluation.opening import open_subject
 from releasegate.evaluation.planning import problem_of, subject_code
 from releasegate.evaluation.runner import failed, run_shard
+from releasegate.evaluation.scratch import temporary_in_memory
 from releasegate.evaluation.sofar import SoFar
 from releasegate.evaluation.tools import OutputDigests, Tools
 from releasegate.evidence import Failed, Item, Measured, Started
@@ -145,6 +146,10 @@ class _Measuring:
         _refuse_changes(self._folder, measurement, bench.repository)
 
     def shards(self, missing: list[int], so_far: SoFar | None) -> None:
+        with temporary_in_memory(self._bench.run.root) if self._discreet else nullcontext():
+            self._shards(missing, so_far)
+
+    def _shards(self, missing: list[int], so_far: SoFar | None) -> None:
         harness = load_harness(self._folder.folder, discreet=self._discreet)
         items = self._items(harness)
         tools = Tools(

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,21 @@ def looked_at(made: Tiny) -> None:
 @pytest.mark.parametrize("fault", ["", "all", "items"])
 @pytest.mark.parametrize("way", ["sensitive", "hashed"])
 def test_whatever_a_harness_does_no_text_is_told(
-    made: Tiny, way: str, fault: str, capfd: pytest.CaptureFixture[str]
+    made: Tiny,
+    way: str,
+    fault: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     telling(made, fault=fault, **{way: True})
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     assert run(made.gate()) in (0, 1, 3)
     looked_at(made)
     printed = capfd.readouterr()
     assert told((printed.out + printed.err).encode()) == []
+    assert files_that_tell(scratch) == []
     kept = files_that_tell(made.run.root)
     if way == "hashed":
         assert kept == []
@@ -72,8 +81,8 @@ def test_a_reason_says_where_to_look(made: Tiny, quick_report: None) -> None:
     telling(made, fault="all", sensitive=True)
     gate(made.call(), Silent())
     assert reasons(made) == {
-        "ValueError at harness.py:53; what it says is not kept",
-        "Loud at harness.py:55; what it says is not kept",
+        "ValueError at harness.py:57; what it says is not kept",
+        "Loud at harness.py:59; what it says is not kept",
         "the harness failed it for a reason of its own; what it says is not kept",
         "the answer is empty",
         "the harness yielded something that is no number",
@@ -82,7 +91,7 @@ def test_a_reason_says_where_to_look(made: Tiny, quick_report: None) -> None:
         "the harness yielded an item that it was not asked for or had yielded before",
         "ValidationError at runner.py; what it says is not kept",
     }
-    assert "/harness.py:53" in (made.run.root / "run.log").read_text()
+    assert "/harness.py:57" in (made.run.root / "run.log").read_text()
 
 
 def test_where_nothing_is_kept_not_even_the_harness_words_its_reasons(made: Tiny, quick_report: None) -> None:
