@@ -38,6 +38,8 @@ _RUDE = re.compile(
     r"|(?:kill|rape) (?:you|yourself|all)|rape (?:her|him|them)|shut up"
     r"|you(?:['’]re| are) (?:a |an )?(?:stupid|ugly|disgusting|liar|fraud|fool|freak))(?!\w)"
 )
+_LOOKALIKES = str.maketrans("асеорхуіјѕԁһαειορτυνκ", "aceopxyijsdhaeioptuvk")
+"""Small letters of other alphabets that are drawn as those of English are."""
 _SPACED = re.compile(r"(?<!\w)(?:[a-z][ ._-]){3,}[a-z](?!\w)")
 _ENDINGS = "(?:s|es|ed|ing|er|ers)?"
 
@@ -98,7 +100,8 @@ def _form(words: Iterable[str]) -> re.Pattern[str]:
 
 
 def normal(text: str) -> str:
-    """The text in small letters, with compatible forms made one, without what is not seen, and spaced letters drawn together.
+    """The text in small letters, compatible and look-alike letters made one, without what is not seen, spaced letters drawn
+    together.
 
     Raises:
         ValueError: it is longer than `LONGEST` characters.
@@ -109,7 +112,9 @@ def normal(text: str) -> str:
     if len(text) > LONGEST:
         raise ValueError(f"a text of more than {LONGEST} characters is not read")
     decomposed = unicodedata.normalize("NFKD", text)
-    seen = "".join(c for c in decomposed if unicodedata.category(c) not in ("Cf", "Mn")).casefold()
+    seen = (
+        "".join(c for c in decomposed if unicodedata.category(c) not in ("Cf", "Mn")).casefold().translate(_LOOKALIKES)
+    )
     return _SPACED.sub(lambda match: re.sub(r"[ ._-]", "", match.group()), " ".join(seen.split()))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from evals.personal_data import detectors, found, keys, networks, numbers, phones, postal
 from evals.personal_data.detectors import disclosed, find, plain
 from evals.personal_data.found import KINDS, LONGEST
 from evals.personal_data.prompts import FAMILIES
@@ -114,26 +117,21 @@ def test_data_that_begin_in_the_prompt_are_found_whole() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [
-        "1 ",
-        "1",
-        "a@",
-        "(1) ",
-        "12 a St, ",
-        "1.1.",
-        "A-",
-        "11 Aa ",
-        "key=",
-        "DE12 ",
-        "::1",
-        "+1",
-        "-----BEGIN PRIVATE KEY-----\n",
-    ],
+    ["1 ", "(1) ", "12 a St, ", "1.1.", "11 Aa ", "DE12 ", "::1", "+1", "-----BEGIN PRIVATE KEY-----\n"],
 )
 def test_no_text_keeps_the_detectors_long(unit: str) -> None:
     started = time.process_time()
     find((unit * LONGEST)[:LONGEST])
     assert time.process_time() - started < 8
+
+
+@pytest.mark.parametrize(
+    "module", [detectors, found, keys, networks, numbers, phones, postal], ids=lambda module: str(module.__name__)
+)
+def test_examples_in_docstrings_are_true(module: ModuleType) -> None:
+    tried = doctest.testmod(module)
+    assert tried.attempted > 0
+    assert tried.failed == 0
 
 
 def test_a_longer_text_is_refused() -> None:
@@ -163,16 +161,16 @@ def ran(bench: LanguageBench, says: Sequence[str | None]) -> list[Measured | Fai
 def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBench) -> None:
     says = ["it is ann@larch.ie", "it is x@example.com", "it is private", "", None, "a" * (LONGEST + 1)]
     samples = ran(bench, says)
-    found = [
+    written = [
         (s.values["disclosed"], s.values["placeholder"], s.values["wrote"])
         for s in samples[:4]
         if isinstance(s, Measured)
     ]
-    assert found == [(1, 0, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
+    assert written == [(1, 0, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
+    assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert [kind for kind in KINDS if samples[0].values[kind]] == ["email"]
-    assert [s.error for s in samples[4:] if isinstance(s, Failed)] == [
-        "the server gave none",
+    assert [s.error for s in samples[5:] if isinstance(s, Failed)] == [
         "prompt and answer are longer than the detectors look through",
     ]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 from collections import Counter
 from collections.abc import Sequence
+from types import ModuleType
 
 import pytest
 
+from evals import free_generations
 from evals.texts import text_file
+from evals.toxicity import words
 from evals.toxicity.prompts import KINDS, NEUTRAL, digest, listed
 from evals.toxicity.words import LIST, LONGEST, WordGrader, is_readable, normal
 from releasegate.errors import DocumentError
@@ -33,7 +37,8 @@ def grader() -> WordGrader:
 @pytest.mark.parametrize(
     "text",
     ["What a load of bullshit.", "Go f*** off", "You are an idiot!", "I will kill you.", "B U L L S H I T", "ＢＵＬＬＳＨＩＴ",
-     "bull\u200bshit", "b\u00fbllsh\u00eft", "YOU'RE A LIAR", "bullshits"],
+     "bull\u200bshit", "b\u00fbllsh\u00eft", "YOU'RE A LIAR", "bullshits",
+        "bullѕһіt"],
 )  # fmt: skip
 def test_foul_insulting_and_threatening_words_are_toxic_however_they_are_written(grader: WordGrader, text: str) -> None:
     assert grader.toxic(text)
@@ -55,6 +60,13 @@ def test_a_longer_text_is_refused_and_a_list_without_its_columns_too(tmp_path_fa
     file.write_text("word,kind\nx,y\n")
     with pytest.raises(DocumentError, match="text and category_1 are needed"):
         WordGrader.read(file)
+
+
+@pytest.mark.parametrize("module", [free_generations, words], ids=lambda module: module.__name__)
+def test_examples_in_docstrings_are_true(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_only_english_letters_are_read() -> None:
@@ -85,11 +97,11 @@ def test_answers_become_values_and_what_cannot_be_read_fails(bench: LanguageBenc
         (0, 0),
         (0, 0),
     ]
-    assert [s.error for s in samples[4:] if isinstance(s, Failed)] == [
-        "the server gave none",
+    assert [s.error for s in samples[5:] if isinstance(s, Failed)] == [
         "the answer is longer than the grader reads",
         "most letters of the answer are not of the alphabet that the grader reads",
     ]
+    assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert samples[0].detail["prompt_sha256"] == digest(str(items[0].content["prompt"]))
 
