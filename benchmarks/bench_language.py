@@ -1,7 +1,8 @@
 """How fast a language model is measured: tokens a second, beside lm-evaluation-harness and a plain loop of `generate`.
 
-The same weights in the same dtype, the same prompts, as many threads, and batches of as many tokens. Three things are timed:
-options with a prompt each, four options to a prompt, and answers. The sides take turns, round by round. Log-likelihoods and
+The same weights in the same dtype, the same prompts, as many threads, and batches of as many tokens. Four things are timed:
+options with a prompt each; four options of some ten tokens to a prompt as long as a question with worked examples; four options
+of one token to a prompt, which lm-eval too computes once; and answers. The sides take turns, round by round. Log-likelihoods and
 answers are compared too. Prompts are passages of Python's standard library. Needs
 `pip install 'releasegate[peers]'`, and `make texts` for the real model (`--tiny` takes one with random weights, whose speed says
 nothing).
@@ -42,21 +43,24 @@ from releasegate.subjects.wording import Wording
 
 ROWS, LONGEST, TOKENS = 16, 256, 32
 """Rows of lm-eval's batches, characters of a prompt, tokens of an answer."""
-WANTED = {"unrelated": 1.0, "shared": 3.0, "answers": 3.0}
+WORKED = 1200
+"""Characters of a prompt with worked examples."""
+WANTED = {"unrelated": 1.0, "shared": 3.0, "letters": 1.0, "answers": 3.0}
 """How many times as fast as the other side each part is to be."""
 
 
-def passages(count: int) -> list[tuple[str, list[str]]]:
+def passages(count: int, longest: int = LONGEST) -> list[tuple[str, list[str]]]:
     """Prompts, and four texts each that may follow, the true one first.
 
     They are cut before a space, where no tokenizer joins the two: there lm-eval reads the prompt's own tokens, and releasegate
     those that prompt and option have together.
     """
     text = "".join(inspect.getsource(module) for module in (argparse_source, ast, json.decoder, textwrap, statistics))
-    words = [found.end() for found in re.finditer(r"\w(?= \w)", text) if LONGEST < found.end() < len(text) - 100]
+    words = [found.end() for found in re.finditer(r"\w(?= \w)", text) if longest < found.end() < len(text) - 100]
     cuts = words[:: max(1, len(words) // count)][:count]
     pieces = [text[cut : text.index(" ", cut + 40)] for cut in cuts]
-    lengths = [80 + 37 * number % (LONGEST - 80) for number in range(len(cuts))]
+    least = longest // 3
+    lengths = [least + 37 * number % (longest - least) for number in range(len(cuts))]
     prompts = [text[cut - length : cut] for cut, length in zip(cuts, lengths, strict=True)]
     return [
         (prompt, [pieces[(number + shift) % len(cuts)] for shift in range(4)]) for number, prompt in enumerate(prompts)
@@ -151,10 +155,13 @@ def main() -> None:
         sides = Sides(checkpoint_root(Path(folder), tiny=asked.tiny), getattr(torch, asked.dtype))
     items = passages(asked.items)
     single = [(prompt, options[:1]) for prompt, options in items]
+    shared = passages(asked.items // 4, WORKED)
+    letters = [(prompt, [" A", " B", " C", " D"]) for prompt, _ in shared]
     prompts = [prompt for prompt, _ in items[: asked.items // 2]]
     parts: dict[str, tuple[Callable[[], Any], Callable[[], Any], int]] = {
         "unrelated": (lambda: sides.scored(single), lambda: sides.scored_by_lm_eval(single), _length(sides, single)),
-        "shared": (lambda: sides.scored(items), lambda: sides.scored_by_lm_eval(items), _length(sides, items)),
+        "shared": (lambda: sides.scored(shared), lambda: sides.scored_by_lm_eval(shared), _length(sides, shared)),
+        "letters": (lambda: sides.scored(letters), lambda: sides.scored_by_lm_eval(letters), _length(sides, letters)),
         "answers": (
             lambda: sides.answered(prompts),
             lambda: sides.answered_one_by_one(prompts),

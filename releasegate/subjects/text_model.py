@@ -14,6 +14,7 @@ from releasegate.subjects.language import Answer, Decoding, NoAnswer, Predicted,
 from releasegate.subjects.scoring import Choice, predicted, scored
 from releasegate.subjects.wording import Wording
 
+UNKNOWN = "the tokenizer gives it a token that the model does not have"
 SPARE = 8
 """Tokens beside as many as a stop text has bytes, in which it is looked for."""
 
@@ -77,9 +78,11 @@ class TextModel:
 
     def _fitting(self, choice: Choice | NoAnswer) -> Choice | NoAnswer:
         """The choice, if the model can read it."""
-        if isinstance(choice, Choice) and choice.longest - 1 > self.context:
+        if isinstance(choice, NoAnswer):
+            return choice
+        if choice.longest - 1 > self.context:
             return _too_long(choice.longest - 1, self.context)
-        return choice
+        return NoAnswer(UNKNOWN) if max(map(max, choice.wholes)) >= self.vocabulary else choice
 
     def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], decoding: Decoding) -> list[Answer | NoAnswer]:
         """One answer a prompt; see `GeneratesText`.
@@ -108,9 +111,11 @@ class TextModel:
 
     def _room(self, ids: list[int] | NoAnswer, decoding: Decoding) -> list[int] | NoAnswer:
         """The tokens of a prompt, if the model can read them and what follows."""
-        if not isinstance(ids, NoAnswer) and len(ids) + decoding.max_tokens > self.context:
+        if isinstance(ids, NoAnswer):
+            return ids
+        if len(ids) + decoding.max_tokens > self.context:
             return _too_long(len(ids) + decoding.max_tokens, self.context)
-        return ids
+        return NoAnswer(UNKNOWN) if max(ids) >= self.vocabulary else ids
 
     def _answer(self, prompt: Sequence[int], made: Drawn | NoAnswer, decoding: Decoding) -> Answer | NoAnswer:
         if isinstance(made, NoAnswer):

@@ -124,6 +124,21 @@ def test_a_prompt_of_100_kilobytes_is_too_long_and_hinders_no_other(model: TextM
         assert isinstance(second, Answer)
 
 
+def test_a_token_that_the_model_does_not_have_is_no_answer_and_hinders_no_other(tmp_path: Path) -> None:
+    root = save_llama(tmp_path / "one")
+    tokenizer: Any = load_tokenizer(open_checkpoint(root))
+    tokenizer.add_tokens([f"q{number}q" for number in range(100)])
+    tokenizer.save_pretrained(root)
+    model = opened(root)
+    assert max(model.encode("q99q")) >= model.vocabulary
+    first, second = model.generate(["The q99q", "The"], [1, 2], Decoding(3))
+    assert first == NoAnswer("the tokenizer gives it a token that the model does not have")
+    assert isinstance(second, Answer)
+    scores = model.score(["The", "The"], [[" a", " q99q"], [" a"]])
+    assert scores[0] == first
+    assert not isinstance(scores[1], NoAnswer)
+
+
 def test_the_same_prompt_twice_is_answered_twice_and_alike(model: TextModel) -> None:
     first, second, third = model.generate(["The", "The", "The"], [1, 1, 2], Decoding(8, 1.0))
     assert first == second != third
