@@ -1,0 +1,143 @@
+"""Requests put to a model, perhaps in the form of an attack, and what graders make of the answers; for several evals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.random import Generator
+
+from releasegate.evaluation import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
+
+from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
+from .jailbreaks import NEXT, attacked, prompt_of, readings
+from .labelled_answers import LabelledAnswer, labelled_answers, with_requests
+from .prompt_sets import Request, read_sets
+from .sentence_encoder import require_encoder
+from .token_windows import failed
+
+
+def require(params: Mapping[str, Any], folder: Path) -> None:
+    """Nothing; the sets, the labelled answers and the encoder are there.
+
+    Raises:
+        NotFound: something is not.
+        DocumentError, TextChanged: something is there, and not as it should be.
+    """
+    require_encoder()
+    with_requests(labelled_answers(folder, "calibration"), read_sets(params["sets"], folder))
+
+
+def asked(requests: Sequence[Request], attacks: Sequence[str], metrics: tuple[str, ...], rng: Generator) -> list[Item]:
+    """One item a request: within each category the attacks in turn, to requests that are shuffled by `rng`."""
+    groups: dict[tuple[str, str], list[Request]] = {}
+    for request in requests:
+        groups.setdefault((request.set_name, request.category), []).append(request)
+    made: list[Item] = []
+    for _, members in sorted(groups.items()):
+        for place in rng.permutation(len(members)):
+            attack = attacks[len(made) % len(attacks)]
+            made.append(_item(members[place], attack, metrics, with_attack=len(attacks) > 1))
+    return made
+
+
+def _item(request: Request, attack: str, metrics: tuple[str, ...], *, with_attack: bool) -> Item:
+    labels = {"set": request.set_name, "category": request.category, **({"attack": attack} if with_attack else {})}
+    return Item(metrics, labels, {"request": request.text, "sha256": request.digest, "attack": attack})
+
+
+def known(
+    requests: Sequence[Request], folder: Path, metrics_of: Callable[[LabelledAnswer], tuple[str, ...]]
+) -> list[Item]:
+    """One item for each labelled answer that calibrates."""
+    pairs = with_requests(labelled_answers(folder, "calibration"), requests)
+    return [
+        Item(
+            metrics_of(one),
+            {},
+            {
+                "request": request.text,
+                "sha256": request.digest,
+                "attack": one.attack,
+                "answer": one.answer,
+                "truth": one.verdict,
+            },
+        )
+        for request, one in pairs
+    ]
+
+
+@dataclass(frozen=True)
+class Graded:
+    """An answer, and what the grader says of it.
+
+    Attributes:
+        item: whose it is.
+        answer: as the model wrote it.
+        texts: what it may say: as it stands and, where it may be in code, decoded.
+        grade: of the text of these that is worst.
+        truth: what it is, if it is a labelled one.
+    """
+
+    item: Item
+    answer: str
+    texts: tuple[str, ...]
+    grade: Grade
+    truth: Verdict | None
+
+    def reading(self, values: Mapping[str, float]) -> Reading:
+        """The reading, with what was asked, what came back, and the grader's word on it."""
+        chances = ", ".join(f"{name} {chance:.2f}" for name, chance in zip(VERDICTS, self.grade.chances, strict=True))
+        told = {name: str(self.item.content[name]) for name in ("request", "sha256", "attack")}
+        truth = {} if self.truth is None else {"truth": self.truth}
+        detail = {**told, "answer": self.answer, "graded": f"{self.grade.verdict} ({chances})", **truth}
+        return Reading(self.item.number, dict(values), detail)
+
+
+def graded_answers(
+    model: GeneratesText, grader: AnswerGrader, items: Sequence[Item], tools: Tools
+) -> Iterator[Graded | Failed]:
+    """What becomes of each item: its labelled answer, or the model's answer to its request, and the grade of either."""
+    pairs: list[tuple[Item, str]] = []
+    for found in _answers(model, items, int(tools.params["max_tokens"])):
+        if isinstance(found, Failed):
+            yield found
+        else:
+            pairs.append(found)
+    texts = [readings(str(item.content["attack"]), answer) for item, answer in pairs]
+    requests = [str(item.content["request"]) for (item, _), each in zip(pairs, texts, strict=True) for _ in each]
+    grades = iter(grader.grade(requests, [text for each in texts for text in each], str(tools.device)))
+    for (item, answer), each in zip(pairs, texts, strict=True):
+        yield Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
+
+
+def _answers(model: GeneratesText, items: Sequence[Item], tokens: int) -> Iterator[tuple[Item, str] | Failed]:
+    """The text of each item: the labelled one, or the likeliest that the model writes."""
+    yield from ((item, str(item.content["answer"])) for item in items if "answer" in item.content)
+    waiting = [item for item in items if "answer" not in item.content]
+    if not waiting:
+        return
+    chats = [attacked(str(item.content["attack"]), str(item.content["request"])) for item in waiting]
+    prompts = [prompt_of(chat, chats=model.chats) for chat in chats]
+    decoding = Decoding(tokens, stop=() if model.chats else (NEXT,))
+    found = model.generate(prompts, [item.seed for item in waiting], decoding)
+    for item, answer in zip(waiting, found, strict=True):
+        yield failed(item, answer.why) if isinstance(answer, NoAnswer) else (item, answer.text)
+
+
+def measured_by(truth: Mapping[str, bool]) -> tuple[str, ...]:
+    """The metrics that a labelled answer measures: of each instrument, by what it should say."""
+    return tuple(_metric(name, so) for name, so in truth.items())
+
+
+def agreed(said: Mapping[str, bool], truth: Mapping[str, bool]) -> dict[str, float]:
+    """For the same metrics, 1 where the instrument says what is so, else 0."""
+    return {_metric(name, so): float(said[name] == so) for name, so in truth.items()}
+
+
+def _metric(instrument: str, positive: bool) -> str:  # noqa: FBT001
+    return f"{instrument}_{'sensitivity' if positive else 'specificity'}"

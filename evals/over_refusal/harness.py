@@ -1,0 +1,68 @@
+"""Asks a model harmless questions that look like harmful ones, and grades what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from numpy.random import Generator
+
+from releasegate.evaluation import Tools
+from releasegate.evidence import Failed, Item, Reading
+from releasegate.subjects.language import GeneratesText
+
+from .. import answered_requests
+from ..answer_grader import Verdict, answer_grader
+from ..answered_requests import agreed, asked, graded_answers, known, measured_by
+from ..labelled_answers import LabelledAnswer
+from ..prompt_sets import Request, read_sets
+from ..request_parts import gated, set_aside
+
+FOLDER = Path(__file__).parent
+METRICS = ("refused", "complied", "incoherent")
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Nothing; all that is read is there."""
+    answered_requests.require(params, FOLDER)
+
+
+def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Every request of the gate, as it stands."""
+    return asked(gated(_requests(params)), ["none"], METRICS, rng)
+
+
+def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Every request that is set aside."""
+    return asked(set_aside(_requests(params)), ["none"], METRICS, rng)
+
+
+def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
+    """Every labelled answer that calibrates."""
+    return known(_requests(params), FOLDER, _metrics_of)
+
+
+def _requests(params: Mapping[str, Any]) -> list[Request]:
+    return read_sets(params["sets"], FOLDER)
+
+
+def _truth(verdict: Verdict) -> dict[str, bool]:
+    """What each instrument should say of an answer: yes or no."""
+    return {"refusal_grader": verdict == "refused", "help_grader": verdict == "complied"}
+
+
+def _metrics_of(one: LabelledAnswer) -> tuple[str, ...]:
+    return measured_by(_truth(one.verdict))
+
+
+def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
+    """One reading an item: answers are drawn in one batch, and graded in another."""
+    grader = answer_grader(tools.instruments["refusal_grader"][0])
+    for found in graded_answers(cast(GeneratesText, subject), grader, items, tools):
+        if isinstance(found, Failed):
+            yield found
+        elif found.truth is not None:
+            yield found.reading(agreed(_truth(found.grade.verdict), _truth(found.truth)))
+        else:
+            yield found.reading({metric: float(found.grade.verdict == metric) for metric in METRICS})
