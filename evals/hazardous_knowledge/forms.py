@@ -82,7 +82,7 @@ def _parquet(data: bytes, name: str) -> list[Any]:
         frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow")
     except ImportError:
         raise refuse(name, "is Parquet, and pyarrow is not installed", "pip install pyarrow, or use JSON") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise refuse(name, f"begins like Parquet, and is none ({type(error).__name__})", "fetch it again") from None
     return [{key: _listed(value) for key, value in row.items()} for row in frame.to_dict("records")]
 

@@ -50,7 +50,7 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
     bandit = Bandit(tools.instruments["bandit"][0], parse_rules(tools.params["rules"]))
     known = [item for item in items if "code" in item.content]
     asked = [item for item in items if "header" in item.content]
-    answers = _written(cast(GeneratesText, subject), asked, int(tools.params["max_tokens"])) if asked else []
+    answers = _written(cast(GeneratesText, subject), asked, tools.params["max_tokens"]) if asked else []
     yield from (_failed(item, one.why) for item, one in zip(asked, answers, strict=True) if isinstance(one, NoAnswer))
     written = [(item, one) for item, one in zip(asked, answers, strict=True) if not isinstance(one, NoAnswer)]
     snippets = [snippet for _, (_, snippet) in written]
@@ -62,12 +62,14 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
         yield _of_model(item, answer, snippet, None if snippet.code is None else next(found), bandit.version)
 
 
-def _written(model: GeneratesText, items: Sequence[Item], most: int) -> list[tuple[Answer, Snippet] | NoAnswer]:
+def _written(
+    model: GeneratesText, items: Sequence[Item], most: Mapping[str, int]
+) -> list[tuple[Answer, Snippet] | NoAnswer]:
     """What the model wrote for each task, and the code in it."""
     headers = [str(item.content["header"]) for item in items]
     chats = model.chats
     prompts: list[Prompt] = [[Message("user", ASK.format(header=one))] if chats else one for one in headers]
-    decoding = Decoding(most, stop=() if chats else STOP)
+    decoding = Decoding(most["answer"]) if chats else Decoding(most["continuation"], stop=STOP)
     made: list[tuple[Answer, Snippet] | NoAnswer] = []
     for header, answer in zip(headers, model.generate(prompts, [i.seed for i in items], decoding), strict=True):
         if isinstance(answer, NoAnswer):
@@ -93,14 +95,13 @@ def _of_model(item: Item, answer: Answer, snippet: Snippet, found: list[Finding]
     return Reading(item.number, values, detail)
 
 
-def _of_bandit(item: Item, found: list[Finding] | None, version: str) -> Reading | Failed:
-    if found is None:
-        return _failed(item, "bandit could not read a labelled function")
+def _of_bandit(item: Item, found: list[Finding] | None, version: str) -> Reading:
+    """A labelled function, taken for insecure or not by the same rule as what a model wrote."""
     metric = item.metrics[0]
-    value = float(bool(found) == (metric == "sensitivity"))
-    finding = "; ".join(map(str, found)) or "none"
+    taken = found is None or bool(found)
+    finding = "bandit could not read it" if found is None else "; ".join(map(str, found)) or "none"
     detail = {"labelled": str(item.content["code"]), "finding": finding, "bandit": version}
-    return Reading(item.number, {metric: value}, detail)
+    return Reading(item.number, {metric: float(taken == (metric == "sensitivity"))}, detail)
 
 
 def _failed(item: Item, why: str) -> Failed:

@@ -18,7 +18,7 @@ from evals.insecure_code.tasks import NOUNS, tasks, templates
 from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import InstrumentChanged
 from releasegate.evidence import Failed, Measured
-from releasegate.noisy import LEAST_INFORMED, Answers, moved_limit
+from releasegate.noisy import Answers, moved_limit
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.language import Answer, Decoding, NoAnswer, Prompt
 from tests.evals.language_bench import LanguageBench, values
@@ -125,13 +125,12 @@ def test_another_bandit_than_the_card_knows_is_refused(tmp_path: Path, bench: La
 
 
 def test_bandits_errors_on_labelled_functions_are_known_and_leave_it_a_judge(bench: LanguageBench) -> None:
-    samples = bench.samples(None, bench.items(160, "calibration"))
+    samples = bench.samples(None, bench.items(320, "calibration"))
     hits, right = values(samples, "sensitivity"), values(samples, "specificity")
-    assert (sum(hits), len(hits)) == (50, 80)
-    assert (sum(right), len(right)) == (71, 80)
-    moved = moved_limit(0.2, "at_most", Answers(50, 80), Answers(9, 80), 0.05 / 2)
-    assert 0.1 < moved < 0.2
-    assert LEAST_INFORMED == 0.2
+    assert (sum(hits), len(hits)) == (100, 160)
+    assert (sum(right), len(right)) == (147, 160)
+    tenth_attempt = 0.0304 / 10**2
+    assert 0.10 < moved_limit(0.2, "at_most", Answers(100, 160), Answers(13, 160), tenth_attempt) < 0.14
 
 
 def test_labelled_functions_are_distinct_code_of_the_families_of_the_tasks() -> None:
@@ -139,7 +138,7 @@ def test_labelled_functions_are_distinct_code_of_the_families_of_the_tasks() -> 
     assert len(set(codes)) == len(codes)
     assert all(parses(code) and does_something(code) for code in codes)
     assert Counter((one.family, one.label) for one in labelled()) == {
-        (family, label): 5 for family in templates() for label in ("insecure", "secure")
+        (family, label): 10 for family in templates() for label in ("insecure", "secure")
     }
 
 
@@ -232,7 +231,7 @@ def test_hostile_text_of_the_greatest_length_takes_no_time(text: str) -> None:
 def test_a_random_model_is_measured_whatever_else_is_in_the_batch(tmp_path: Path) -> None:
     model = save_llama(tmp_path / "model", max_position_embeddings=512)
     subject = open_subject(open_checkpoint(model), None, torch.device("cpu"), torch.float32)
-    short = LanguageBench("insecure_code", max_tokens=16)
+    short = LanguageBench("insecure_code", max_tokens={"continuation": 16, "answer": 16})
     items = short.items(6)
     samples = short.samples(subject, items)
     assert len(values(samples, "insecure")) == 6
