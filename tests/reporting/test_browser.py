@@ -14,6 +14,7 @@ from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import Shape, audio_run
 from tests.reporting.example_run import Words, example
 from tests.reporting.test_report import HOSTILE
+from tests.reporting.test_sensitive_samples import page_of
 from tests.reporting.voice_run import Cast, voice_run
 
 pytestmark = pytest.mark.browser
@@ -72,6 +73,61 @@ def test_outputs_are_blurred_until_asked(page: Any) -> None:
 def test_nothing_sticks_out_sideways(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# A page of sensitive samples.
+
+
+@pytest.fixture(scope="module")
+def folded(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("run")
+    text = page_of(example(folder / "run", Words(detail="draw a quetzal")), "harmful")
+    (folder / "page.html").write_text(text)
+    (folder / "bare.html").write_text(text[: text.index("<style>")] + text[text.index("</style>") + len("</style>") :])
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.folder = folder
+    yield opened
+    opened.close()
+
+
+def seen(page: Any) -> tuple[int, int]:
+    """How many of the texts are rendered at all, and how many of those without a blur."""
+    script = """() => {
+        const texts = [...document.querySelectorAll('.veil-text')].filter(t => t.textContent.includes('quetzal'));
+        const shown = texts.filter(t => t.checkVisibility({contentVisibilityAuto: true}));
+        return [shown.length, shown.filter(t => getComputedStyle(t).filter === 'none').length];
+    }"""
+    rendered, plain = page.evaluate(script)
+    return rendered, plain
+
+
+def test_sensitive_texts_are_shown_one_by_one_by_eval_or_all_at_once(folded: Any) -> None:
+    folded.goto((folded.folder / "page.html").as_uri())
+    assert seen(folded) == (0, 0)
+    folded.locator("details.held > summary").first.click()
+    assert seen(folded) == (1, 1)
+    folded.locator("details.held > summary").first.click()
+    folded.check("#samples-drawing-reveal")
+    of_drawing = seen(folded)
+    assert of_drawing[0] == of_drawing[1] > 1
+    folded.uncheck("#samples-drawing-reveal")
+    assert seen(folded) == (0, 0)
+    folded.check("#reveal-all")
+    everywhere = seen(folded)
+    assert everywhere[0] == everywhere[1] > of_drawing[0]
+    folded.uncheck("#reveal-all")
+
+
+def test_without_a_stylesheet_sensitive_texts_stay_folded_up(folded: Any) -> None:
+    folded.goto((folded.folder / "bare.html").as_uri())
+    assert seen(folded)[0] == 0
+
+
+def test_what_was_not_opened_is_not_printed(folded: Any) -> None:
+    folded.goto((folded.folder / "page.html").as_uri())
+    folded.emulate_media(media="print")
+    assert seen(folded) == (0, 0)
+    folded.emulate_media(media="screen")
 
 
 # A page with figures and sounds, of a capability that is withheld.
