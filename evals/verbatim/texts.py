@@ -11,6 +11,7 @@ libraries that it is given.
 from __future__ import annotations
 
 import ast
+import codecs
 import csv
 import hashlib
 import io
@@ -128,7 +129,7 @@ def from_paragraphs(text: str) -> Iterator[str]:
 
 
 def _texts(library: Path) -> Iterator[tuple[Kind, str]]:
-    """Licences, then the documentation that `help()` shows, then the modules that lie in no package."""
+    """Licences, then the documentation that `help()` shows and the Zen of Python, then the modules that lie in no package."""
     licences = [library / "LICENSE.txt"]
     for distribution in distributions():
         for file in distribution.files or ():
@@ -138,6 +139,8 @@ def _texts(library: Path) -> Iterator[tuple[Kind, str]]:
         yield from (("licence", text) for text in _read(path))
     for text in _read(library / "pydoc_data" / "topics.py", largest=4 * LARGEST):
         yield from (("documentation", topic) for topic in _topics(text))
+    for text in _read(library / "this.py"):
+        yield "documentation", codecs.decode(_first_string(text), "rot13")
     for module in modules(library):
         if "/" not in module:
             yield from (("source", text) for text in _read(library / module))
@@ -147,6 +150,13 @@ def _read(path: Path, largest: int = LARGEST) -> Iterator[str]:
     """The text of a file, if there is one that is no larger than that."""
     if path.is_file() and path.stat().st_size <= largest:
         yield path.read_text("utf-8", "replace")
+
+
+def _first_string(module: str) -> str:
+    """The first text that a module gives a name to; of `this`, the Zen of Python, its letters turned by 13."""
+    values = (node.value for node in ast.parse(module).body if isinstance(node, ast.Assign))
+    texts = (value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str))
+    return next(texts, "")
 
 
 def _topics(module: str) -> list[str]:
