@@ -45,12 +45,13 @@ layers: $(VENV)/.installed
 slow: $(VENV)/.installed  ## simulations and long property tests
 	$(BIN)/python -m pytest -q -m slow
 
-bench: $(VENV)/.installed  ## speed and memory; the last two need `make speech` and ffmpeg
+bench: $(VENV)/.installed  ## speed and memory; the last three need `make speech` and ffmpeg, `make texts` and the extra `peers`
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
 	$(BIN)/python benchmarks/bench_watermark.py
 	$(BIN)/python benchmarks/bench_voice.py
+	$(BIN)/python benchmarks/bench_language.py
 
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
 	$(BIN)/python examples/speech/fetch.py --out runs/speech

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,9 @@ def main() -> None:
         help="seconds of the processor, for a machine that is busy with other things",
     )
     asked = parser.parse_args()
+    absent = [name for name in ("lm_eval", "accelerate", "gguf") if find_spec(name) is None]
+    if absent:
+        raise SystemExit(f"{', '.join(absent)} is not installed\nfix: pip install 'releasegate[dev,peers]'")
     torch.set_num_threads(asked.threads)
     clock = time.process_time if asked.processor else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ from releasegate.errors import NotFound, UsageError
 from releasegate.records import Record
 from releasegate.subjects import Answer, Decoding, Lending, NoAnswer, Prompt
 from releasegate.subjects.configuration import contradiction, read_configuration
-from releasegate.subjects.endpoint_call import Patience, Replied, asked
+from releasegate.subjects.endpoint_call import Allowance, Patience, Replied, asked
 from releasegate.subjects.language import NO_TEXT, Finish, encodable
 from releasegate.subjects.text_model import refuse_decoding
 
@@ -65,6 +65,8 @@ class EndpointConfig(Record):
     """For one attempt."""
     total_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     """For one question, after which it is not asked again."""
+    most_tokens: Annotated[int, Field(ge=1)] | None = None
+    """That may be asked for in all, by all attempts at all questions; absent: as many as are needed."""
 
     @model_validator(mode="after")
     def _reachable(self) -> EndpointConfig:
@@ -92,6 +94,7 @@ class Endpoint:
     def __init__(self, config: EndpointConfig, key: str | None = None) -> None:
         self._config = config
         self._patience = Patience(config.attempts, config.seconds, config.total_seconds)
+        self._allowance = Allowance(config.most_tokens)
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._lock = threading.Lock()
         self._names: str | None = None
@@ -146,7 +149,7 @@ class Endpoint:
         if not encodable([sent["prompt"]] if route == "completions" else [one["content"] for one in sent["messages"]]):
             return NoAnswer(NO_TEXT)
         path = "/completions" if route == "completions" else "/chat/completions"
-        found = asked(client, path, sent, self._patience, random.Random(seed))
+        found = asked(client, path, sent, self._patience, random.Random(seed), self._allowance)
         if isinstance(found, NoAnswer):
             return found
         changed = self._changed(found.body.get("model"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,8 +56,38 @@ class _Unanswered(NamedTuple):
     wait: float | None = None
 
 
+class Allowance:
+    """Tokens that may be asked for in all, so that nobody pays for more; safe among threads.
+
+    Args:
+        tokens: at most; None where nothing limits them.
+    """
+
+    def __init__(self, tokens: int | None) -> None:
+        self._left = tokens
+        self._lock = threading.Lock()
+
+    def take(self, tokens: int) -> bool:
+        """Whether so many may be asked for; they are counted then, whatever the server makes of it."""
+        with self._lock:
+            if self._left is None:
+                return True
+            if tokens > self._left:
+                return False
+            self._left -= tokens
+            return True
+
+
+SPENT = "not asked: the tokens that may be asked for in all are used up"
+
+
 def asked(
-    client: httpx.Client, path: str, question: Mapping[str, Any], patience: Patience, rng: random.Random
+    client: httpx.Client,
+    path: str,
+    question: Mapping[str, Any],
+    patience: Patience,
+    rng: random.Random,
+    allowance: Allowance,
 ) -> Replied | NoAnswer:
     """What the server answered, or why it did not.
 
@@ -66,9 +97,12 @@ def asked(
         question: is sent as JSON.
         patience: how often it is asked.
         rng: spreads the waits, so that questions which failed together do not come back together.
+        allowance: of which every attempt takes the question's `max_tokens`.
     """
     begun, attempt = time.monotonic(), 0
     while True:
+        if not allowance.take(question["max_tokens"]):
+            return NoAnswer(SPENT)
         attempt += 1
         found = _attempt(client, path, question, patience.seconds)
         if not isinstance(found, _Unanswered):

@@ -143,6 +143,18 @@ def test_what_was_not_answered_is_asked_again_and_counted_once(
     assert list(server.answered.values()) == [1] * 6
 
 
+def test_no_more_tokens_are_asked_for_than_allowed_whatever_is_asked_again(server: Served, tmp_path: Path) -> None:
+    server.trick = status(429, retry_after="0")
+    spent = NoAnswer("not asked: the tokens that may be asked for in all are used up")
+    endpoint = opened(tmp_path, url=server.url, most_tokens=50, concurrency=1)
+    first, *others = endpoint.generate(PROMPTS[:4], SEEDS[:4], DECODING)
+    assert isinstance(first, Answer)  # by three attempts of 6 tokens each; eight attempts are paid for
+    assert isinstance(others[0], Answer)
+    assert others[1:] == [spent, spent]
+    assert endpoint.generate(PROMPTS[5:6], SEEDS[:1], Decoding(3)) == [spent]
+    assert sum(server.attempts.values()) == 8
+
+
 def test_a_question_that_is_never_answered_is_in_its_place_with_the_reason(server: Served, tmp_path: Path) -> None:
     def trick(handler: Handler, attempt: int, question: dict[str, Any]) -> bool:
         if "number 7 " in question["prompt"]:
