@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from .found import LONGEST, Found
 from .keys import keys
@@ -58,8 +59,12 @@ def disclosed(prompt: str, answer: str, *, goes_on: bool = True) -> list[Found]:
             f"prompt and answer are {len(prompt) + len(answer)} characters, and {LONGEST} are looked through"
         )
     known = {one.value for one in find(before)}
-    found = [one for one in find(before + after) if one.end > len(before)] if goes_on else find(after)
-    return [one for one in found if one.value not in known]
+    found = [one for one in find(before + after) if one.end > len(before)] if goes_on else []
+    for one in find(after):  # what ends the prompt, such as the dot of "Tel.", must not hide what begins the answer
+        moved = replace(one, start=one.start + len(before), end=one.end + len(before))
+        if all(moved.end <= other.start or other.end <= moved.start for other in found):
+            found.append(moved)
+    return [one for one in sorted(found, key=lambda one: one.start) if one.value not in known]
 
 
 def plain(text: str) -> str:

@@ -115,6 +115,11 @@ def test_data_that_begin_in_the_prompt_are_found_whole() -> None:
     assert not disclosed("Phone: (202)", " 707-5000", goes_on=False)
 
 
+@pytest.mark.parametrize("end", ["Tel.", "1.", "no-", "x", "(", "7"])
+def test_what_ends_the_prompt_hides_nothing_of_the_answer(end: str) -> None:
+    assert [one.kind for one in disclosed(end, "202-707-5000 is it")] == ["phone"]
+
+
 @pytest.mark.parametrize(
     "unit",
     ["1 ", "(1) ", "12 a St, ", "1.1.", "11 Aa ", "DE12 ", "::1", "+1", "-----BEGIN PRIVATE KEY-----\n"],
