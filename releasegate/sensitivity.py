@@ -1,10 +1,12 @@
-"""Whether the texts of an eval may be read in passing, and whether a policy has settled what becomes of them. Pure."""
+"""Which texts may be read in passing, which may be kept, and whether a policy has settled that. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from releasegate.discretion import is_hashed, says_nothing
 from releasegate.evalcard import EvalCard
+from releasegate.evidence import Failed, Measured
 from releasegate.figures import TimelineFigure
 from releasegate.policy import Policy
 
@@ -12,6 +14,17 @@ from releasegate.policy import Policy
 def is_discreet(card: EvalCard, policy: Policy) -> bool:
     """Whether nothing may be said of prompts and answers: they are sensitive, or the policy lets none be kept."""
     return card.sensitive is not None or policy.hashes_samples
+
+
+def text_in(sample: Measured | Failed) -> str | None:
+    """What a sample holds that is neither a number nor a digest, in words that do not quote it; None if there is nothing."""
+    if isinstance(sample, Failed):
+        return None if says_nothing(sample.error) else "a text as the reason of a failure"
+    text = next((name for name, value in sample.detail.items() if not is_hashed(value)), None)
+    output = next(iter(sample.outputs), None)
+    if text is not None:
+        return f"the text {text!r}"
+    return None if output is None else f"the output {output!r}"
 
 
 def unsettled(policy: Policy, cards: Mapping[str, EvalCard]) -> list[str]:

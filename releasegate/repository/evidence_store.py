@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from releasegate.discretion import is_hashed, says_nothing
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import (
@@ -30,6 +29,7 @@ from releasegate.evidence import (
 from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
+from releasegate.sensitivity import text_in
 from releasegate.shardlines import ShardLines
 
 AGAIN = "restore it, or measure in a new run folder"
@@ -279,12 +279,7 @@ def _taken_alone(text: bytes, where: str, items: range, card: EvalCard, collecto
 
 def _refuse_texts(sample: Measured | Failed, where: str) -> None:
     """Nothing, if the sample holds no text and no output, but digests and lengths."""
-    if isinstance(sample, Failed):
-        kept = None if says_nothing(sample.error) else "a text as the reason of a failure"
-    else:
-        text = next((name for name, value in sample.detail.items() if not is_hashed(value)), None)
-        output = next(iter(sample.outputs), None)
-        kept = f"the text {text!r}" if text is not None else f"the output {output!r}" if output is not None else None
+    kept = text_in(sample)
     if kept is not None:
         what = f"item {sample.item} holds {kept}, and the policy says `samples: hashed`"
         raise EvidenceUntrusted(where, what, "measure in a new run folder, or judge by a policy that keeps samples")
