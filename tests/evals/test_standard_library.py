@@ -11,7 +11,7 @@ import pytest
 
 from evals import standard_library
 from evals.memorisation.pools import planted, trained, unseen
-from evals.standard_library import LONG, SHORT, Part, cuts, passages, trained_digests
+from evals.standard_library import LONG, SHORT, Part, cuts, passages, trained_digests, unseen_digests
 from releasegate.errors import DocumentError, NotFound
 
 
@@ -52,14 +52,25 @@ def test_gates_thresholds_and_rehearsals_of_memorisation_share_nothing() -> None
     digests = [{passage.digest for passage in part} for part in texts]
     assert all(one.isdisjoint(other) for one, other in combinations(digests, 2))
     known = [passage for passage in passages("train") if passage.digest in trained_digests()]
-    assert sum(map(len, digests)) == len(known) + len(passages("unseen"))
+    listed = [passage for passage in passages("unseen") if passage.digest in unseen_digests()]
+    assert sum(map(len, digests)) == len(known) + len(listed)
     assert not set(planted("gate")) & set(planted("rehearsal"))
     assert {canary.copies for canary in planted("rehearsal")} == {1, 4, 16, 64}
 
 
-def test_most_passages_that_were_trained_on_are_those_of_any_python_3_11() -> None:
-    assert len({passage.digest for passage in passages("train")} & trained_digests()) > 0.7 * len(trained_digests())
-    assert not {passage.digest for passage in passages("unseen")} & trained_digests()
+def test_most_passages_that_are_listed_are_those_of_any_python() -> None:
+    lists: dict[Part, frozenset[str]] = {"train": trained_digests(), "unseen": unseen_digests()}
+    for part, listed in lists.items():
+        assert len({passage.digest for passage in passages(part)} & listed) > 0.6 * len(listed)
+    assert not trained_digests() & unseen_digests()
+
+
+def test_what_was_trained_on_is_nowhere_else_even_if_a_newer_library_moved_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = passages("held_out")[7].digest
+    monkeypatch.setattr(standard_library, "trained_digests", lambda: frozenset({moved}))
+    parts = standard_library._parts.__wrapped__()
+    assert moved in {passage.digest for passage in passages("held_out")}
+    assert moved not in {passage.digest for found in parts.values() for passage in found}
 
 
 @pytest.mark.parametrize(("text", "what"), [("", "is empty"), ("0123456789abcdef\n01\n", ":2: is no digest")])
