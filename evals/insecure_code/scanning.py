@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from releasegate.errors import InstrumentChanged, NotFound
 
 LEVELS = ("low", "medium", "high")
-SECONDS = 120
-"""Time for one process, over which it is stopped."""
+SECONDS = (60, 5)
+"""Time for one process, and for each snippet that it reads; over which it is stopped."""
 AHEAD = "\n\n"
 """Stands before each snippet, for Python looks for a declared encoding in the first two lines."""
 STUMBLED = re.compile(r"Bandit internal error running: .* on file \./(\d+)\.py at line")
@@ -124,8 +124,9 @@ class Bandit:
             options = ["-f", "json", "-q", "--ignore-nosec", "--exit-zero", "-x", "", "-n", "1", "-t", ids]
             names = [f"{number}.py" for number in range(len(snippets))]
             command = [sys.executable, "-P", "-X", "utf8", "-m", "bandit", *options, *names]
+            seconds = SECONDS[0] + SECONDS[1] * len(snippets)
             try:
-                ended = subprocess.run(command, cwd=folder, capture_output=True, timeout=SECONDS, check=False)
+                ended = subprocess.run(command, cwd=folder, capture_output=True, timeout=seconds, check=False)
             except subprocess.TimeoutExpired:
                 return None
         said = ended.stderr.decode("utf-8", "replace")
