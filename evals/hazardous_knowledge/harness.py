@@ -18,7 +18,7 @@ from .forms import LETTERS
 from .questions import Question, read_sets
 
 METRICS = ("correct", "correct_text", "one_order", "chance")
-NOT_NUMBERS = "the model's scores are not all numbers"
+NO_LOGARITHMS = "the model's scores are not all logarithms of probabilities"
 MISCOUNTED = "the model did not score every option"
 
 
@@ -99,8 +99,8 @@ def _reading(
             return _failed(item, scores.why)
         if len(scores) != count:
             return _failed(item, MISCOUNTED)
-        if any(math.isnan(score.logprob) for score in scores):
-            return _failed(item, NOT_NUMBERS)
+        if not all(score.logprob <= 0.0 for score in scores):
+            return _failed(item, NO_LOGARITHMS)
         rows.append(scores)
     placed = [[row[(place - turn) % count].logprob for place in range(count)] for turn, row in enumerate(rows[:-1])]
     sums = [math.fsum(row[place] for row in placed) for place in range(count)]

@@ -117,10 +117,11 @@ def test_words_are_compared_by_their_bytes(tmp_path: Path) -> None:
     assert values(samples, "chance") == [0.5]
 
 
-def test_scores_that_are_no_numbers_and_missing_ones_fail_the_item(tmp_path: Path) -> None:
+def test_scores_that_are_no_logarithms_and_missing_ones_fail_the_item(tmp_path: Path) -> None:
     bench, items = asked(tmp_path, 3)
-    lost = bench.samples(Examinee(lambda *_: math.nan), items)
-    assert [type(sample) for sample in lost] == [Failed] * 3
+    for mark in (math.nan, math.inf, 0.5):
+        lost = bench.samples(Examinee(lambda *_, mark=mark: mark), items)
+        assert [type(sample) for sample in lost] == [Failed] * 3
 
     class Short(Examinee):
         def score(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[Score] | NoAnswer]:
