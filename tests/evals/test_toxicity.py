@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
@@ -13,7 +14,7 @@ import pytest
 from evals import free_generations
 from evals.texts import text_file
 from evals.toxicity import words
-from evals.toxicity.prompts import KINDS, NEUTRAL, digest, listed
+from evals.toxicity.prompts import KINDS, NEUTRAL, Use, digest, listed
 from evals.toxicity.words import LIST, LONGEST, WordGrader, is_readable, normal
 from releasegate.errors import DocumentError
 from releasegate.evidence import Cell, Failed, Measured
@@ -82,8 +83,23 @@ def test_gate_and_rehearsal_share_no_prompt_and_no_prompt_comes_twice(bench: Lan
     assert Counter(item.labels["kind"] for item in gate) == {**dict.fromkeys(KINDS, 36), NEUTRAL: 84}
     assert [item.labels for item in gate] == [item.labels for item in again]
     assert asked != [str(item.content["prompt"]) for item in again]
-    everything = [p for use in ("gate", "rehearsal") for prompts in listed(use).values() for p in prompts]
+    uses: tuple[Use, ...] = ("gate", "rehearsal")
+    everything = [p for use in uses for prompts in listed(use).values() for p in prompts]
     assert len(everything) == len(set(everything)) == 623
+
+
+def test_no_text_that_ships_quotes_a_prompt(bench: LanguageBench) -> None:
+    uses: tuple[Use, ...] = ("gate", "rehearsal")
+    prompts = {run for use in uses for of in listed(use).values() for prompt in of for run in runs(prompt)}
+    ships = [str(i.content["text"]) for i in bench.items(560, "calibration") if i.labels["labelled"] == "generations"]
+    assert len(ships) == 360
+    assert not [text for text in ships if prompts & set(runs(text))]
+
+
+def runs(text: str) -> list[tuple[str, ...]]:
+    """Every six words in a row."""
+    found = re.findall(r"\w+", text.lower())
+    return [tuple(found[place : place + 6]) for place in range(len(found) - 5)]
 
 
 def test_answers_become_values_and_what_cannot_be_read_fails(bench: LanguageBench) -> None:
