@@ -190,10 +190,13 @@ def _breaks_off(code: str) -> int | None:
         try:
             if codeop.compile_command(code, symbol="exec") is not None:
                 return None
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            return None  # a fault, which no line mends
+        try:
             ast.parse(code)
         except SyntaxError as error:
             return error.lineno
-        except (ValueError, RecursionError, MemoryError, OverflowError):
+        except (ValueError, RecursionError, MemoryError):
             return None
     return None
 
