@@ -61,7 +61,7 @@ def passages(count: int, longest: int = LONGEST) -> list[tuple[str, list[str]]]:
     cuts = words[:: max(1, len(words) // count)][:count]
     pieces = [text[cut : text.index(" ", cut + 40)] for cut in cuts]
     least = longest // 3
-    lengths = [least + 37 * number % (longest - least) for number in range(len(cuts))]
+    lengths = [least + 137 * number % (longest - least) for number in range(len(cuts))]
     prompts = [text[cut - length : cut] for cut, length in zip(cuts, lengths, strict=True)]
     return [
         (prompt, [pieces[(number + shift) % len(cuts)] for shift in range(4)]) for number, prompt in enumerate(prompts)

@@ -13,6 +13,9 @@ PADDING = 0
 """What stands where no token is; nothing looks at it."""
 ROWS = 64
 """Rows of a batch, at most."""
+ENOUGH, MOST_PADDED = 256, 0.9
+"""Tokens of a pass that more of them make no faster on a processor; and the least length of a row that such a pass takes on, as a
+share of the longest."""
 SCORES = 1 << 27
 """Scores that are held at once: half a gigabyte in single precision."""
 
@@ -70,20 +73,29 @@ class Budget:
     rows: int = ROWS
 
 
-def batches(lengths: Sequence[int], budget: Budget, *, alone: bool = False) -> Iterator[list[int]]:
+def batches(
+    lengths: Sequence[int], budget: Budget, *, alone: bool = False, enough: int | None = None
+) -> Iterator[list[int]]:
     """Numbers of rows of about one length, the longest first; each row once.
 
     Args:
         lengths: tokens of each row, with what is to be drawn after it.
         budget: of a batch; a row that is longer is a batch of its own.
         alone: whether every row is.
+        enough: tokens of a batch that more of them would not make faster; from there on it takes no row that would be padding
+            by more than a tenth. None where the number of rows counts, as it does in drawing.
 
     >>> list(batches([3, 9, 4], Budget(tokens=10)))
     [[1], [2, 0]]
+    >>> list(batches([100, 99, 60], Budget(), enough=150))
+    [[0, 1], [2]]
     """
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        if batch and (alone or len(batch) == budget.rows or lengths[batch[0]] * (len(batch) + 1) > budget.tokens):
+        longest, held = (lengths[batch[0]], len(batch)) if batch else (0, 0)
+        full = held == budget.rows or longest * (held + 1) > budget.tokens
+        padded = enough is not None and longest * held >= enough and lengths[row] < MOST_PADDED * longest
+        if batch and (alone or full or padded):
             yield batch
             batch = []
         batch.append(row)

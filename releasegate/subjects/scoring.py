@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from releasegate.subjects.causal_net import (
+    ENOUGH,
     SCORES,
     Budget,
     CausalNet,
@@ -58,7 +59,7 @@ def scored(net: CausalNet, choices: Sequence[Choice], budget: Budget) -> list[li
     parts = [(row, part) for row, choice in enumerate(choices) for part in _groups(choice, alone=net.alone)]
     sizes = [_size(part, budget.tokens * net.vocabulary / SCORES) for _, part in parts]
     found: dict[int, list[Score | NoAnswer]] = {place: [] for place in range(len(parts))}
-    for batch in batches(sizes, budget, alone=net.alone):
+    for batch in batches(sizes, budget, alone=net.alone, enough=ENOUGH if net.device.type == "cpu" else None):
         chosen = [parts[place][1] for place in batch]
         single = all(len(part.wholes) == 1 for part in chosen)
         made = in_halves(chosen, lambda some, single=single: (_single if single else _several)(net, some))  # type: ignore[misc]
