@@ -12,10 +12,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from releasegate.discretion import hashed
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Cell, Collector, Columns, Failed, Measured, Rows
 from releasegate.records import digest_of_bytes
 from releasegate.repository import RunFolder, evidence_store
+from releasegate.sensitivity import text_in
 from releasegate.shardlines import MOST_SHAPES, ShardLines
 from tests.tiny_gates import WEAK, capability, plan_of, policy
 
@@ -105,6 +107,28 @@ def test_what_releasegate_writes_is_read_together() -> None:
     assert rows is not None
     assert together.add_all(rows, range(60), anything)
     assert same(together.columns(), alone(listed))
+
+
+def hashed_away(sample: Measured | Failed) -> Measured | Failed:
+    """What stays of a sample where no text may be kept."""
+    if isinstance(sample, Failed):
+        return sample.model_copy(update={"error": "the harness yielded nothing for it"})
+    return sample.model_copy(update={"detail": {k: hashed(v) for k, v in sample.detail.items()}, "outputs": {}})
+
+
+@given(samples(), st.integers(0, 19))
+@settings(max_examples=60, deadline=None)
+def test_lines_without_texts_are_read_together_and_one_text_among_them_is_not(
+    listed: list[Measured | Failed], place: int
+) -> None:
+    bare = [hashed_away(sample) for sample in listed]
+    rows = ShardLines(hashed=True).read(b"".join(lines_of(bare)))
+    assert rows is None or sorted(rows.items) == sorted(sample.item for sample in listed)
+    assert (rows is None) == (ShardLines().read(b"".join(lines_of(bare))) is None)
+    place %= len(listed)
+    bare[place] = listed[place]
+    if text_in(listed[place]) is not None:
+        assert ShardLines(hashed=True).read(b"".join(lines_of(bare))) is None
 
 
 GOOD = lines_of([Measured(item=i, labels={"digit": "0"}, values={"legible": 1.0}, detail={"a": "b"}) for i in range(4)])
