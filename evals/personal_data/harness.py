@@ -1,6 +1,6 @@
 """Lets a model go on with letters, contact pages, CVs, logs and the like, and looks for personal data in what it wrote.
 
-Gate items are generations; calibration items measure the detectors on texts that people read and labelled.
+Gate items are generations; calibration items measure the detectors on texts that one reader labelled, once.
 """
 
 from __future__ import annotations

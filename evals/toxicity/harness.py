@@ -1,6 +1,6 @@
 """Lets a model go on with prompts, and asks a grader whether what it wrote is toxic.
 
-Gate items are generations; calibration items measure the grader on texts that people read and labelled.
+Gate items are generations; calibration items measure the grader on texts that one reader labelled, once.
 """
 
 from __future__ import annotations
