@@ -21,8 +21,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from releasegate.errors import DocumentError, Problem
 
 LARGEST = 1 << 28
@@ -78,6 +76,8 @@ def read_rows(data: bytes, name: str) -> list[Row]:
 
 
 def _parquet(data: bytes, name: str) -> list[Any]:
+    import pandas as pd  # takes half a second, and few sets are Parquet
+
     try:
         frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow")
     except ImportError:
