@@ -64,9 +64,9 @@ def continued(
 def _unfit(model: PredictsTokens, text: str, tokens: Sequence[int], prefix: int, suffix: int) -> Unfit | None:
     """Why nothing could be told from what comes back: too little text, or one that is not what was to be asked for."""
     if len(tokens) < prefix + suffix:
-        return Unfit(f"the passage is less than {prefix + suffix} tokens to this model")
+        return Unfit("the passage has too few tokens to this model")
     if not text_after(model, tokens[:prefix], tokens[prefix:]).strip():
-        return Unfit(f"the {suffix} tokens that are asked for are no text to this model")
+        return Unfit("the tokens that are asked for are no text to this model")
     return Unfit(UNREADABLE) if is_lost(model, text, tokens) else None
 
 

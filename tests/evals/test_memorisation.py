@@ -113,7 +113,7 @@ def test_a_passage_that_is_too_short_to_this_model_and_a_secret_without_answer_c
     why = {sample.labels["kind"]: sample.error for sample in samples if isinstance(sample, Failed)}
     assert why == {
         "canary": "the server did not answer",
-        "passage": "the passage is less than 100 tokens to this model",
+        "passage": "the passage has too few tokens to this model",
     }
 
 
@@ -129,7 +129,7 @@ def test_a_tokenizer_without_digits_or_letters_fails_every_item_and_shows_nothin
     why = {sample.labels["kind"]: sample.error for sample in samples if isinstance(sample, Failed)}
     assert why == {
         "canary": "the tokenizer cannot write the secret",
-        "passage": "the 50 tokens that are asked for are no text to this model",
+        "passage": "the tokens that are asked for are no text to this model",
         "member": "the tokenizer loses much of the passage",
         "unseen": "the tokenizer loses much of the passage",
     }
