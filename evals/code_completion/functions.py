@@ -21,7 +21,8 @@ class Begun:
         module: its path below the library.
         name: of the function.
         before: the text of the module before the header.
-        header: from `def` to the end of the line that its colon stands in.
+        header: from `def` to its colon. The line is left open: many tokenizers write the line's end and the indentation after
+            it as one token, which a model cannot write once the end alone stands there.
     """
 
     module: str
@@ -49,24 +50,24 @@ def _begun(text: str, module: str) -> Iterator[Begun]:
         if isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno:
             header = "".join(lines[node.lineno - 1 : node.body[0].lineno - 1])
             if header.rstrip().endswith(":"):  # and no comment between the header and the body
-                yield Begun(module, node.name, "".join(lines[: node.lineno - 1]), header)
+                yield Begun(module, node.name, "".join(lines[: node.lineno - 1]), header.rstrip())
 
 
 def body_of(written: str, *, complete: bool) -> str:
     """The part of what was written that belongs to the body: whole lines, up to the first that stands outside of it.
 
     Args:
-        written: what follows the header.
+        written: what follows the colon of the header, the rest of its line first.
         complete: whether the writer came to an end; else its last line may be half a line.
 
-    >>> body_of("    return x\\n\\ndef g():\\n    pass\\n", complete=False)
-    '    return x\\n\\n'
-    >>> body_of("    y = x\\n    retu", complete=False)
-    '    y = x\\n'
+    >>> body_of("\\n    return x\\n\\ndef g():\\n    pass\\n", complete=False)
+    '\\n    return x\\n\\n'
+    >>> body_of("\\n    y = x\\n    retu", complete=False)
+    '\\n    y = x\\n'
     """
     body: list[str] = []
-    for line in written.splitlines(keepends=True):
-        outside = line[0] not in " \t\r\n\f#)]}"
+    for number, line in enumerate(written.splitlines(keepends=True)):
+        outside = number > 0 and line[0] not in " \t\r\n\f#)]}"
         if outside or not (complete or line.endswith("\n")):
             break
         body.append(line)

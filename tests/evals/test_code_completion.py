@@ -71,19 +71,22 @@ def test_functions_of_the_library_parse_with_their_own_body_and_not_without() ->
         own = text[one.module][len(one.before) + len(one.header) :]
         assert parses(one.header, body_of(own, complete=True)), one
         assert not parses(one.header, "")
-        assert not parses(one.header, "    # nothing but a comment\n")
+        assert not parses(one.header, "\n    # nothing but a comment\n")
 
 
 @pytest.mark.parametrize(
     ("written", "complete", "body"),
     [
-        ("    return 1\n", False, "    return 1\n"),
-        ("    return 1", False, ""),
-        ("    return 1", True, "    return 1"),
-        ("    return 1\nx = 2\n", False, "    return 1\n"),
-        ("\n    return (\n1\n)\n", False, "\n    return (\n"),
-        ("    return [\n]\n", False, "    return [\n]\n"),
-        ("return 1\n", False, ""),
+        ("\n    return 1\n", False, "\n    return 1\n"),
+        ("\n    return 1", False, "\n"),
+        ("\n    return 1", True, "\n    return 1"),
+        ("\n    return 1\nx = 2\n", False, "\n    return 1\n"),
+        ("\n\n    return (\n1\n)\n", False, "\n\n    return (\n"),
+        ("\n    return [\n]\n", False, "\n    return [\n]\n"),
+        ("\nreturn 1\n", False, "\n"),
+        (" return 1\nx = 2\n", False, " return 1\n"),
+        (" return 1", False, ""),
+        ("  # why\n    return 1\n", False, "  # why\n    return 1\n"),
         ("", True, ""),
     ],
 )
@@ -92,10 +95,10 @@ def test_a_body_is_the_whole_lines_up_to_what_stands_outside(written: str, compl
 
 
 @pytest.mark.parametrize(
-    "body", ["    x = '\x00'\n", "    return " + "(" * 300 + ")" * 300 + "\n", "    return '\\d'\n"]
+    "body", ["\n    x = '\x00'\n", "\n    return " + "(" * 300 + ")" * 300 + "\n", "\n    return '\\d'\n"]
 )
 def test_whatever_a_model_writes_is_judged_and_raises_nothing(body: str) -> None:
-    assert parses("def f():\n", body) == (body == "    return '\\d'\n")
+    assert parses("def f():", body) == (body == "\n    return '\\d'\n")
 
 
 def test_passages_and_functions_come_of_the_same_modules() -> None:
