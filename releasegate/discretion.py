@@ -31,7 +31,7 @@ _NUMBER = r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?|-?inf|nan"
 _CODE = r"(?: \([A-Za-z][\w.-]{0,59}\))?"
 _NO_WORD = (
     rf"status [0-9]{{3}}{_CODE}|nothing within [0-9.e+]{{1,20}} s|the connection failed \({_NAME}\)"
-    r"|not all of it within [0-9.e+]{1,20} s and [0-9,]{1,20} bytes|half an answer: what came is no JSON object"
+    r"|not all of it within [0-9.e+]{1,20} s(?: and [0-9,]{1,20} bytes)?|half an answer: what came is no JSON object"
 )
 _SENTENCES = (
     *map(
@@ -44,6 +44,8 @@ _SENTENCES = (
             "the server's answer has more tokens than were asked for, or a number of them that is none",
             "the prompt is empty, and the tokenizer has no token that begins a text", "an option has no token of its own",
             "the checkpoint's chat template does not take this chat",
+            "the tokenizer gives it a token that the model does not have",
+            "not asked: the tokens that may be asked for in all are used up",
             "the prompt is no Unicode text: it has half of a surrogate pair",
         ),
     ),
