@@ -11,7 +11,7 @@ import pytest
 from releasegate.checkpoint import open_checkpoint
 from releasegate.decision import decide
 from releasegate.errors import NotFound, RunError, UsageError
-from releasegate.evaluation import Bench, Target, measure
+from releasegate.evaluation import Bench, Target, measure, planning
 from releasegate.evaluation.measuring import BROKEN_OFF, torch_device
 from releasegate.evidence import Evidence, Failed, Measured
 from releasegate.plan import SOURCE, Plan
@@ -318,3 +318,14 @@ def test_an_eval_that_went_away_is_named(made: Tiny) -> None:
 def test_an_unknown_device_is_an_error_of_the_call(name: str) -> None:
     with pytest.raises(UsageError):
         torch_device(name)
+
+
+def test_a_subject_of_releasegate_is_another_one_under_another_python_whose_library_evals_read(
+    made: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = planning.subject_code(made.repository, "mtp-lm")
+    monkeypatch.setattr(planning, "python_version", lambda: "3.99.0")
+    after = planning.subject_code(made.repository, "mtp-lm")
+    assert before is not None
+    assert after is not None
+    assert before.rpartition(", Python ")[0] == after.removesuffix(", Python 3.99.0")
