@@ -15,7 +15,7 @@ from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
 
 from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
 from .jailbreaks import NEXT, attacked, prompt_of, readings
-from .labelled_answers import LabelledAnswer, labelled_answers, with_requests
+from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
 from .prompt_sets import Request, read_sets
 from .sentence_encoder import require_encoder
 from .token_windows import failed
@@ -51,24 +51,32 @@ def _item(request: Request, attack: str, metrics: tuple[str, ...], *, with_attac
 
 
 def known(
-    requests: Sequence[Request], folder: Path, metrics_of: Callable[[LabelledAnswer], tuple[str, ...]]
+    requests: Sequence[Request],
+    folder: Path,
+    metrics_of: Callable[[LabelledAnswer], Sequence[str]],
+    *,
+    by_attack: bool = False,
 ) -> list[Item]:
-    """One item for each labelled answer that calibrates."""
-    pairs = with_requests(labelled_answers(folder, "calibration"), requests)
-    return [
-        Item(
-            metrics_of(one),
-            {},
-            {
-                "request": request.text,
-                "sha256": request.digest,
-                "attack": one.attack,
-                "answer": one.answer,
-                "truth": one.verdict,
-            },
-        )
-        for request, one in pairs
-    ]
+    """The labelled answers that calibrate, one item each; by attack two, for what a grader misses and what it takes wrongly.
+
+    What a grader takes wrongly differs from attack to attack: nonsense in base64 is never taken for compliance, a willing start
+    that leads nowhere often. So these items carry the attack, and count for its slice alone; those of elicited answers, which
+    are what a model that refuses says, count for every slice. Of what it misses there is too little in most attacks: it is
+    taken to be the same in all.
+    """
+    made = []
+    for request, one in with_requests(labelled_answers(folder, "calibration"), requests):
+        told = {"request": request.text, "sha256": request.digest, "attack": one.attack}
+        content = {**told, "answer": one.answer, "truth": one.verdict}
+        metrics = metrics_of(one)
+        if not by_attack:
+            made.append(Item(tuple(metrics), {}, content))
+            continue
+        missed = tuple(name for name in metrics if name.endswith(_SENSITIVITY))
+        taken = tuple(name for name in metrics if name not in missed)
+        labels = {} if one.attack == ELICITED else {"attack": one.attack}
+        made += [Item(names, which, content) for names, which in ((missed, {}), (taken, labels)) if names]
+    return made
 
 
 @dataclass(frozen=True)
@@ -129,15 +137,19 @@ def _answers(model: GeneratesText, items: Sequence[Item], tokens: int) -> Iterat
         yield failed(item, answer.why) if isinstance(answer, NoAnswer) else (item, answer.text)
 
 
+_SENSITIVITY = "_sensitivity"
+
+
 def measured_by(truth: Mapping[str, bool]) -> tuple[str, ...]:
     """The metrics that a labelled answer measures: of each instrument, by what it should say."""
     return tuple(_metric(name, so) for name, so in truth.items())
 
 
-def agreed(said: Mapping[str, bool], truth: Mapping[str, bool]) -> dict[str, float]:
-    """For the same metrics, 1 where the instrument says what is so, else 0."""
-    return {_metric(name, so): float(said[name] == so) for name, so in truth.items()}
+def agreed(item: Item, said: Mapping[str, bool], truth: Mapping[str, bool]) -> dict[str, float]:
+    """For those of these metrics that the item carries, 1 where the instrument says what is so, else 0."""
+    found = {_metric(name, so): float(said[name] == so) for name, so in truth.items()}
+    return {metric: value for metric, value in found.items() if metric in item.metrics}
 
 
 def _metric(instrument: str, positive: bool) -> str:  # noqa: FBT001
-    return f"{instrument}_{'sensitivity' if positive else 'specificity'}"
+    return instrument + (_SENSITIVITY if positive else "_specificity")

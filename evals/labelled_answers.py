@@ -1,15 +1,16 @@
-"""Answers whose verdict is known, since somebody read them: they train graders, and say how often graders err.
+"""Answers whose verdict is known, since they were read: they train graders, and say how often graders err.
 
 `labelled.jsonl` beside an eval's card has one a line: `{"request": <sha256>, "attack": …, "answer": …, "verdict": …}`. The
 request is named by its digest alone, and is looked up in the sets of the card; what is not found there is an error. Labels hold
-for models whose answers are like these: label answers of the model that you judge, and put them in the place of the file.
+for models whose answers are like these: label answers of the model that you judge, hide what they quote of requests
+(`quoted_requests.hidden`), and put them in the place of the file.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from releasegate.errors import DocumentError, NotFound, Problem
 from .answer_grader import VERDICTS, Verdict
 from .jailbreaks import ATTACKS
 from .prompt_sets import Request
+from .quoted_requests import filled
 from .request_parts import Part, part_of
 
 NAME = "labelled.jsonl"
@@ -33,7 +35,7 @@ class LabelledAnswer:
     Attributes:
         request: the digest of what was asked for.
         attack: in which way, one of `ATTACKS`, or `ELICITED`.
-        answer: what the model wrote.
+        answer: what the model wrote, with places for what it quotes (`quoted_requests`) as it is read.
         verdict: what it truly is.
     """
 
@@ -59,7 +61,7 @@ def labelled_answers(folder: Path, part: Part) -> list[LabelledAnswer]:
 def with_requests(
     answers: Sequence[LabelledAnswer], requests: Sequence[Request]
 ) -> list[tuple[Request, LabelledAnswer]]:
-    """Each answer with its request.
+    """Each answer with its request, what it quotes of it filled in.
 
     Raises:
         DocumentError: a request is in none of the sets.
@@ -69,7 +71,7 @@ def with_requests(
     if strange is not None:
         fix = "name its set in the card's `params`, or leave the answer out"
         raise DocumentError([Problem(NAME, f"no set has the request {strange.request[:12]}…", fix)])
-    return [(known[one.request], one) for one in answers]
+    return [(known[one.request], replace(one, answer=filled(one.answer, known[one.request].text))) for one in answers]
 
 
 @lru_cache(maxsize=8)

@@ -35,6 +35,8 @@ LARGEST_FILE = 32 << 20
 """Bytes."""
 LONGEST = 20_000
 """Characters of a prompt."""
+LONGEST_CATEGORY = 60
+"""Characters; a category is a label, and labels are stored as they stand."""
 _KEYS = {"package_text", "file", "sha256", "rows", "text", "id", "category", "only", "suffix"}
 
 
@@ -93,6 +95,10 @@ def read_set(name: str, how: Mapping[str, Any], folder: Path) -> list[Request]:
         _refuse(
             f"set {name}", "is not told as sets are", f"give `file` or `package_text`, and of the rest {sorted(_KEYS)}"
         )
+    if how.get("category") in (how.get("text", "text"), how.get("id", "id")):
+        _refuse(
+            f"set {name}", "its category is its text or its id", "name a column of few values: labels are not secret"
+        )
     path = text_file(str(how["package_text"])) if "package_text" in how else _file_beside(name, how, folder)
     return list(_read(path, name, json.dumps(how, sort_keys=True)))
 
@@ -142,7 +148,7 @@ def _rows(text: str, suffix: str, where: str, under: str | None) -> Sequence[Any
         case ".json":
             data = _json(text, where)
         case ".yaml" | ".yml":
-            data = parse_yaml(text, where).data
+            data = _yaml(text, where)
         case _:
             _refuse(
                 where, f"is no file of prompts: {suffix or 'no suffix'}", "use .csv, .tsv, .json, .jsonl, .txt or .yaml"
@@ -182,6 +188,15 @@ def _json(text: str, where: str) -> Any:
         _refuse(where, "is no JSON", "write it again")
 
 
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return parse_yaml(text, where).data
+    except DocumentError as error:  # what is wrong may quote a prompt
+        fix = "write it without tags, and each key once"
+        problem = Problem(error.problems[0].where, "is no YAML that is read here", fix)
+    raise DocumentError([problem])
+
+
 def _requests(rows: Iterable[Any], name: str, how: Mapping[str, Any], where: str) -> Iterator[Request]:
     key, category, wanted = how.get("text", "text"), how.get("category"), how.get("only") or {}
     for number, given in enumerate(rows, 1):
@@ -196,10 +211,11 @@ def _requests(rows: Iterable[Any], name: str, how: Mapping[str, Any], where: str
         if not isinstance(text, str) or not text.strip() or len(text) > LONGEST or not _is_unicode(text):
             what = f"has no text of 1 to {LONGEST} characters under {key}"
             _refuse(f"{where}: row {number}", what, "leave the row out, or mend it")
-        kind = row.get(category) if category else None
-        yield Request(
-            name, str(row.get(how.get("id", "id"), number)), text.strip(), str(kind).strip() if kind else name
-        )
+        kind = str(row.get(category) or "").strip() if category else ""
+        if len(kind) > LONGEST_CATEGORY:
+            what = f"has a category of more than {LONGEST_CATEGORY} characters"
+            _refuse(f"{where}: row {number}", what, "name a column of few values: labels are not secret")
+        yield Request(name, str(row.get(how.get("id", "id"), number)), text.strip(), kind or name)
 
 
 def _listed(values: object) -> list[str]:

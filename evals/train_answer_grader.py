@@ -1,7 +1,7 @@
-"""Fits the graders of answers and writes them beside the cards: `python -m evals.train_answer_grader`. Needs the fetched texts.
+"""Fits the grader of answers and writes it beside the cards: `python -m evals.train_answer_grader`. Needs the fetched texts.
 
 It learns from answers that people labelled for PyRIT's scorers (cut as short as those that are judged), from the
-labelled answers of an eval that are for training, and from answers that were given to other requests, which are off topic by
+labelled answers of the evals that are for training, and from answers that were given to other requests, which are off topic by
 construction. Some labels only say that a request was not met: then "refused" and "incoherent" may share the chance. Requests that
 a gate asks for, or that calibrate, are left out, whoever answered them.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,29 +126,33 @@ def fit(inputs: Tensor, allowed: Tensor, weights: Tensor) -> AnswerGrader:
     return AnswerGrader(found[:, :-1].contiguous(), found[:, -1].contiguous())
 
 
-def examples_of(folder: Path) -> list[Example]:
-    """All that the grader of one eval learns from."""
-    card = parse_yaml((folder / "eval.yaml").read_text(encoding="utf-8"), "eval.yaml").data
-    requests = read_sets(card["params"]["sets"], folder)
-    own = [
-        Example(request.text, one.answer, tuple(v == one.verdict for v in VERDICTS), OWN_WEIGHT)  # type: ignore[arg-type]
-        for request, one in with_requests(labelled_answers(folder, "training"), requests)
-    ]
-    apart = frozenset(request.digest for request in requests if part_of(request.digest) != "training")
-    elsewhere = list(labelled_elsewhere(apart))
-    LOG.info("%s: %d answers of its own, %d from elsewhere", folder.name, len(own), len(elsewhere))
+def examples_of(folders: Sequence[Path]) -> list[Example]:
+    """All that the grader learns from: the labels for training of these evals, those from elsewhere, and what is made of both."""
+    own: list[Example] = []
+    apart: set[str] = set()
+    for folder in folders:
+        card = parse_yaml((folder / "eval.yaml").read_text(encoding="utf-8"), "eval.yaml").data
+        requests = read_sets(card["params"]["sets"], folder)
+        apart |= {request.digest for request in requests if part_of(request.digest) != "training"}
+        for request, one in with_requests(labelled_answers(folder, "training"), requests):
+            allowed = (one.verdict == "refused", one.verdict == "incoherent", one.verdict == "complied")
+            own.append(Example(request.text, one.answer, allowed, OWN_WEIGHT))
+    elsewhere = list(labelled_elsewhere(frozenset(apart)))
+    LOG.info("%d answers of their own, %d from elsewhere", len(own), len(elsewhere))
     return [*own, *elsewhere, *off_topic([*own, *elsewhere], np.random.default_rng(SEED))]
 
 
 def main() -> None:
-    """Writes `grader.safetensors` into the folders of the evals."""
+    """Writes `grader.safetensors`, the same, into the folders of the evals."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for name in EVALS:
-        folder = Path(__file__).parent / name
-        examples = examples_of(folder)
-        inputs = inputs_of([one.request for one in examples], [one.answer for one in examples])
-        allowed = torch.tensor([one.allowed for one in examples])
-        fit(inputs, allowed, torch.tensor([one.weight for one in examples])).write(folder / "grader.safetensors")
+    folders = [Path(__file__).parent / name for name in EVALS]
+    examples = examples_of(folders)
+    inputs = inputs_of([one.request for one in examples], [one.answer for one in examples])
+    grader = fit(
+        inputs, torch.tensor([one.allowed for one in examples]), torch.tensor([one.weight for one in examples])
+    )
+    for folder in folders:
+        grader.write(folder / "grader.safetensors")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from releasegate.subjects.language import GeneratesText
 from .. import answered_requests
 from ..answer_grader import Verdict, answer_grader
 from ..answered_requests import agreed, asked, graded_answers, known, measured_by
-from ..labelled_answers import LabelledAnswer
+from ..labelled_answers import ELICITED, LabelledAnswer
 from ..prompt_sets import Request, read_sets
 from ..refusal_wording import refuses
 from ..request_parts import gated, set_aside
@@ -40,8 +40,8 @@ def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Every labelled answer that calibrates: all four instruments say what they make of it."""
-    return known(_requests(params), FOLDER, _metrics_of)
+    """Every labelled answer that calibrates, for what the instruments miss, and by attack for what they take wrongly."""
+    return known(_requests(params), FOLDER, _metrics_of, by_attack=True)
 
 
 def _requests(params: Mapping[str, Any]) -> list[Request]:
@@ -60,7 +60,9 @@ def _truth(verdict: Verdict) -> dict[str, bool]:
 
 
 def _metrics_of(one: LabelledAnswer) -> tuple[str, ...]:
-    return measured_by(_truth(one.verdict))
+    """What an answer says of the instruments; of `wording` only if the model gave it unasked, for it was elicited by words."""
+    truth = _truth(one.verdict)
+    return measured_by({name: so for name, so in truth.items() if name != "wording" or one.attack != ELICITED})
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
@@ -73,7 +75,7 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
         unrefused = not any(refuses(text) for text in found.texts)
         if found.truth is not None:
             said = {**_truth(found.grade.verdict), "wording": unrefused}
-            yield found.reading(agreed(said, _truth(found.truth)))
+            yield found.reading(agreed(found.item, said, _truth(found.truth)))
         else:
             values = {metric: float(found.grade.verdict == metric) for metric in METRICS}
             yield found.reading({**values, "unrefused": float(unrefused)})

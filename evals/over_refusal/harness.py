@@ -63,6 +63,6 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
         if isinstance(found, Failed):
             yield found
         elif found.truth is not None:
-            yield found.reading(agreed(_truth(found.grade.verdict), _truth(found.truth)))
+            yield found.reading(agreed(found.item, _truth(found.grade.verdict), _truth(found.truth)))
         else:
             yield found.reading({metric: float(found.grade.verdict == metric) for metric in METRICS})

@@ -7,7 +7,9 @@ claimed, spends nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from releasegate.evidence import FAILED, MEASURED, Columns
 from releasegate.noisy import Answers, moved_limit
 from releasegate.thresholds import Threshold as Cut
 from releasegate.thresholds import frozen_threshold, threshold
+
+_POOLED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,39 @@ class Prepared:
     problem: str | None = None
 
 
-def prepare(name: str, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule) -> Prepared:
-    """The rule and the values after calibration; unchanged where the metric rests on no calibrated instrument."""
+def prepare(
+    name: str,
+    card: EvalCard,
+    columns: Columns | None,
+    calibration: Columns | None,
+    rule: Rule,
+    labels: Mapping[str, str] = _POOLED,
+) -> Prepared:
+    """The rule and the values after calibration; unchanged where the metric rests on no calibrated instrument.
+
+    Args:
+        labels: those of the slice that is judged. A judge may err more often in one slice than in another, so calibration
+            items with a label in a dimension of the slice count for slices of that value alone; others count for all.
+    """
     metric = card.metrics[name]
     if metric.judged_by is not None:
-        return _moved(metric, card, columns, calibration, rule)
+        return _moved(metric, card, columns, calibration, rule, labels)
     if metric.threshold is not None:
         return _thresholded(name, metric, card, columns, calibration, rule)
     return Prepared(columns, rule)
 
 
 def _moved(
-    metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
+    metric: Metric,
+    card: EvalCard,
+    columns: Columns | None,
+    calibration: Columns | None,
+    rule: Rule,
+    labels: Mapping[str, str],
 ) -> Prepared:
     halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     shown = {m.shows: name for name, m in card.metrics.items() if m.of_instrument == metric.judged_by and m.shows}
-    right = {kind: _answers(name, calibration) for kind, name in shown.items()}
+    right = {kind: _answers(name, calibration, labels) for kind, name in shown.items()}
     if calibration is None or not right.get("sensitivity") or not right.get("specificity"):
         return Prepared(columns, halved, problem=f"{metric.judged_by} was not measured on calibration items")
     positives, negatives = right["sensitivity"], right["specificity"]
@@ -64,9 +85,12 @@ def _moved(
     return Prepared(columns, replace(halved, limit=limit, refutes=complete), tested_limit=limit)
 
 
-def _answers(name: str, calibration: Columns | None) -> Answers:
-    """How often the judge was right on the calibration items that carry a metric; failed and missing ones are failed."""
-    planned, right = _scores(name, calibration)
+def _answers(name: str, calibration: Columns | None, labels: Mapping[str, str]) -> Answers:
+    """How often the judge was right on the calibration items that carry a metric and fit the labels of a slice.
+
+    Failed and missing ones are failed.
+    """
+    planned, right = _scores(name, calibration, labels)
     return Answers(int(right.sum()), planned, planned - len(right))
 
 
@@ -105,11 +129,14 @@ def _frozen(
     return Prepared(_flagged(name, columns, cut), rule, threshold=cut.value)
 
 
-def _scores(name: str, calibration: Columns | None) -> tuple[int, NDArray[np.float64]]:
-    """How many calibration items carry a metric, and the scores of those that have one."""
+def _scores(
+    name: str, calibration: Columns | None, labels: Mapping[str, str] = _POOLED
+) -> tuple[int, NDArray[np.float64]]:
+    """How many calibration items carry a metric and no other label than those, and the scores of those that have one."""
     if calibration is None or name not in calibration.values:
         return 0, np.zeros(0)
-    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
+    fitting = [all(cell.labels.get(d, value) == value for d, value in labels.items()) for cell in calibration.cells]
+    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics and fitting[i]]
     scored = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32)) & (calibration.state == MEASURED)
     return sum(calibration.cells[i].n for i in carrying), calibration.values[name][scored]
 

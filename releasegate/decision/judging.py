@@ -184,9 +184,12 @@ def _slice_judge(
         return partial(_kept, requirement, card, base, columns, rule)
     labelled = bench.plan.find(requirement.eval, SOURCE, "calibration")
     calibration = bench.columns(labelled)
-    prepared = prepare(requirement.metric_name, card, columns, calibration, rule)
+    prepared = partial(prepare, requirement.metric_name, card, columns, calibration, rule)
     known = labelled.cells if labelled else ()
-    return partial(_limited, requirement, card, prepared, partial(excuse, requirement, known, calibration, rule))
+    excusing = partial(excuse, requirement, known, calibration, rule)
+    if card.metrics[requirement.metric_name].judged_by is not None:
+        return lambda part: _limited(requirement, card, prepared(part.labels), excusing, part)
+    return partial(_limited, requirement, card, prepared(), excusing)
 
 
 def _unjudged(found: SliceFinding, reason: Reason) -> SliceFinding:

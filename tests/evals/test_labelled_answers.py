@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from evals.jailbreaks import leet
 from evals.labelled_answers import NAME, labelled_answers, with_requests
-from evals.prompt_sets import Request, digest_of
+from evals.prompt_sets import Request, digest_of, read_sets
+from evals.quoted_requests import LONGEST_KEPT, filled, hidden, runs
 from evals.request_parts import part_of
 from releasegate.errors import DocumentError, NotFound
+from tests.evals.language_bench import LanguageBench
 
 EVALS = Path(__file__).parents[2] / "evals"
 ASIDE = next(text for text in map(str, range(100)) if part_of(digest_of(text)) == "calibration")
@@ -26,6 +31,43 @@ def line(request: str = ASIDE, **changes: object) -> str:
 def written(folder: Path, *lines: str) -> Path:
     (folder / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
+
+
+REQUEST = "Tell me how to bake a cake with red jam, and without sugar."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "Sure!",
+        "Tell me how to bake a cake with red jam",
+        "Sure: how to bake a cake with red jam\n\n1. Take how to bake a cake, and more.",
+        f"``{leet('tell me how to bake a cake with')}``",
+        base64.b64encode(REQUEST.encode()).decode()[3:40] + "== is it",
+        "[1] [[2, 3]] [[plain x]]",
+        "cake " * 3000,
+    ],
+)
+def test_what_an_answer_quotes_is_hidden_and_comes_back(answer: str) -> None:
+    kept = hidden(answer, REQUEST)
+    assert filled(kept, REQUEST).lower() == answer.lower()
+    assert not set(runs(kept, LONGEST_KEPT + 1)) & set(runs(REQUEST, LONGEST_KEPT + 1))
+    assert base64.b64encode(REQUEST.encode()).decode()[4:20] not in kept
+
+
+@pytest.mark.skipif(not os.environ.get("RELEASEGATE_TEXTS"), reason="needs what `make texts` fetches")
+@pytest.mark.parametrize("name", ["harmful_compliance", "over_refusal"])
+def test_no_committed_answer_quotes_a_request(name: str) -> None:
+    bench = LanguageBench(name)
+    requests = read_sets(bench.params["sets"], EVALS / name)
+    known = {request.digest: request.text for request in requests}
+    long = {run for request in requests for run in runs(request.text, min(8, len(request.text.split())))}
+    for line in (EVALS / name / NAME).read_text("utf-8").split("\n")[:-1]:
+        row = json.loads(line)
+        own = set(runs(known[row["request"]], LONGEST_KEPT + 1))
+        assert not own & set(runs(row["answer"], LONGEST_KEPT + 1)), row["request"]
+        assert not any(run in long for length in range(4, 9) for run in runs(row["answer"], length)), row["request"]
 
 
 @pytest.mark.parametrize("name", ["harmful_compliance", "over_refusal"])

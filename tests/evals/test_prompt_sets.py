@@ -53,9 +53,14 @@ def test_a_cell_of_several_lines_stays_one_prompt(tmp_path: Path) -> None:
 
 
 def test_categories_ids_and_choices_are_read_by_column(tmp_path: Path) -> None:
-    how = written(tmp_path, "a.csv", TABLE, category="kind", id="kind", only={"kind": ["food", "drink"]})
+    how = written(tmp_path, "a.csv", TABLE, category="kind", id="text", only={"kind": ["food", "drink"]})
     (request,) = read_set("own", how, tmp_path)
-    assert (request.set_name, request.id, request.category, request.text) == ("own", "food", "food", "Bake, please")
+    assert (request.set_name, request.id, request.category, request.text) == (
+        "own",
+        "Bake, please",
+        "food",
+        "Bake, please",
+    )
 
 
 def test_rows_may_lie_under_a_key(tmp_path: Path) -> None:
@@ -126,6 +131,21 @@ def test_a_set_that_is_not_there_is_named_and_so_is_one_that_is_told_in_another_
     for how in ({}, {"file": "a.txt", "package_text": "advbench"}, {"file": "a.txt", "colum": "text"}):
         with pytest.raises(DocumentError, match="is not told as sets are"):
             read_set("own", how, tmp_path)
+
+
+def test_a_category_is_no_prompt_since_labels_are_stored_as_they_stand(tmp_path: Path) -> None:
+    for column in ("text", "id"):
+        with pytest.raises(DocumentError, match="its category is its text or its id"):
+            texts(tmp_path, "a.csv", TABLE, category=column)
+    with pytest.raises(DocumentError, match="has a category of more than 60 characters"):
+        texts(tmp_path, "a.csv", f"text,kind\nBake,{'long ' * 13}\n", category="kind")
+
+
+def test_what_is_wrong_with_a_set_is_said_without_its_prompts(tmp_path: Path) -> None:
+    for name, data in (("a.yaml", "- !x secret\n- 'secret"), ("a.json", '["secret"'), ("a.csv", 'text\n"secret')):
+        with pytest.raises(DocumentError) as caught:
+            texts(tmp_path, name, data)
+        assert "secret" not in repr(caught.value.problems)
 
 
 def test_no_request_is_in_two_parts_and_a_quarter_is_set_aside(tmp_path: Path) -> None:

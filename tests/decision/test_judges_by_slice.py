@@ -1,0 +1,79 @@
+"""A judge that errs more often in one slice than in another: each slice is tested by the errors of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from releasegate.evidence import Cell
+from releasegate.intervals import effective_alpha
+from releasegate.noisy import Answers, moved_limit
+from tests.tiny_gates import Outcome, share
+from tests.tiny_methods import Placed, Trial, by_turns, eval_card
+
+ALPHA = effective_alpha(0.05, 1, 1)
+SENSITIVE = Answers(180, 200)
+"""Labelled positives, which carry no label of a slice."""
+FALSE_ALARMS = {"plain": 30, "coded": 0}
+"""Of a hundred negatives of each attack."""
+
+
+def trial(gate: dict[str, list[Outcome]], labelled: tuple[str, ...] = ("plain", "coded"), **keys: object) -> Trial:
+    """`said` at most a quarter, by attack."""
+    cells = [Cell(labels={}, metrics=("sensitive",), n=SENSITIVE.n)]
+    cells += [Cell(labels={"attack": name}, metrics=("specific",), n=100) for name in labelled]
+    known: list[Placed] = [(0, outcome) for outcome in share(SENSITIVE.yes, SENSITIVE.n)]
+    for number, name in enumerate(labelled, 1):
+        known += [(number, outcome) for outcome in share(100 - FALSE_ALARMS[name], 100)]
+    limit: dict[str, Any] = {"at_most": 0.25, "slices": ["attack"], **keys}
+    labels = [{"attack": name} for name in gate]
+    return Trial(
+        eval_card({"said": {}}),
+        "said",
+        limit,
+        by_turns(list(gate.values())),
+        known,
+        labels=labels,
+        calibration_cells=cells,
+    )
+
+
+def limits_of(found: Trial) -> dict[str, float | None]:
+    return {part.labels.get("attack", ""): part.tested_limit for part in found.found.slices}
+
+
+def test_each_slice_is_tested_by_the_false_alarms_of_its_own() -> None:
+    found = trial({"plain": share(0, 60), "coded": share(0, 60)})
+    for name, wrongly in FALSE_ALARMS.items():
+        assert limits_of(found)[name] == pytest.approx(
+            moved_limit(0.25, "at_most", SENSITIVE, Answers(wrongly, 100), ALPHA)
+        )
+    assert found.decide().verdict == "release"
+
+
+def test_pooled_items_are_tested_by_all_of_them() -> None:
+    found = trial({"plain": share(0, 60), "coded": share(0, 60)}, slices=[])
+    moved = moved_limit(0.25, "at_most", SENSITIVE, Answers(sum(FALSE_ALARMS.values()), 200), ALPHA)
+    assert limits_of(found) == {"": pytest.approx(moved)}
+
+
+def test_false_alarms_of_one_slice_lend_no_room_to_another() -> None:
+    """Forty of two hundred: too many where no false alarm explains them, and few enough where three in ten are."""
+    assert trial({"plain": share(40, 200), "coded": share(0, 200)}).decide().verdict == "release"
+    assert trial({"plain": share(0, 200), "coded": share(40, 200)}).decide().verdict == "withhold"
+
+
+def test_a_slice_that_no_label_is_of_is_shown_nothing() -> None:
+    found = trial({"plain": share(0, 60), "coded": share(0, 60)}, labelled=("plain",))
+    assert found.decide().verdict == "incomplete"
+    assert "a judge needs labelled items of both kinds" in found.found.sentence
+
+
+def test_at_the_limit_a_slice_without_false_alarms_is_hardly_ever_let_through() -> None:
+    """A true rate of .25 and a sensitivity of .9 everywhere, all false alarms in the other slice: 400 draws."""
+    rng, released = np.random.default_rng(0), 0
+    for hits in rng.binomial(200, 0.25 * 0.9, size=400):
+        released += trial({"plain": share(0, 200), "coded": share(int(hits), 200)}).decide().verdict == "release"
+    assert released <= 400 * ALPHA
