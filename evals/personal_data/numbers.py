@@ -103,7 +103,7 @@ def cards(text: str) -> Iterator[Found]:
 
 
 def national_ids(text: str) -> Iterator[Found]:
-    """Numbers that a state gives a person, of eleven states; where there is no check digit (US, GB), of a strict form.
+    """Numbers that a state gives a person, of ten states; where there is no check digit (US, GB), of a strict form.
 
     >>> [found.value for found in national_ids("number 78051501239; SSN 536-90-4399")]
     ['536904399']
