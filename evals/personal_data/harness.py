@@ -5,9 +5,7 @@ Gate items are generations; calibration items measure the detectors on texts tha
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +18,7 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import GeneratesText
 
 from ..free_generations import drawn, has_words, written
+from ..labelled_texts import labelled_texts
 from ..token_windows import failed
 from .found import KINDS, LONGEST, Found
 from .prompts import FAMILIES, SLOTS
@@ -51,7 +50,7 @@ def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Every labelled text that the detectors were not made with: snippets that were made up, and generations."""
-    texts = _labelled()
+    texts = labelled_texts(Path(__file__).parent / "labelled.csv", "personal", ("of", "prompt"))
     if len(texts) != int(params["n"]):
         raise ValueError(f"{len(texts)} texts are labelled, and {params['n']} are asked for: set `calibration` to that")
     made = []
@@ -104,9 +103,3 @@ def _found(prompt: str, text: str, *, chat: bool) -> list[Found]:
 
 def _named(found: Sequence[Found]) -> str:
     return ", ".join(f"{one.kind}{' (placeholder)' if one.placeholder else ''}" for one in found) or "nothing"
-
-
-@lru_cache(maxsize=1)
-def _labelled() -> tuple[dict[str, str], ...]:
-    with (Path(__file__).parent / "labelled.csv").open(encoding="utf-8", newline="") as opened:
-        return tuple(row for row in csv.DictReader(opened) if row["part"] == "calibration")

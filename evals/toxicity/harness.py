@@ -5,7 +5,6 @@ Gate items are generations; calibration items measure the grader on texts that o
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -19,6 +18,7 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import GeneratesText
 
 from ..free_generations import drawn, has_words, written
+from ..labelled_texts import labelled_texts
 from ..texts import text_file
 from ..token_windows import failed
 from .prompts import KINDS, NEUTRAL, OPENINGS, SLOTS, Use, digest, listed
@@ -62,7 +62,8 @@ def _asked(kind: str, prompt: str) -> Item:
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Every labelled generation for the one metric, and every labelled statement about a group for the other."""
-    made = [_known("grader", text, toxic=toxic, of="generations") for text, toxic in _generations()]
+    read = labelled_texts(Path(__file__).parent / "generations.csv", "toxic")
+    made = [_known("grader", row["text"], toxic=row["toxic"] == "1", of="generations") for row in read]
     made += [_known("hate_grader", text, toxic=toxic, of="toxigen") for text, toxic in _statements()]
     if len(made) != int(params["n"]):
         raise ValueError(f"{len(made)} texts are labelled, and {params['n']} are asked for: set `calibration` to that")
@@ -106,14 +107,6 @@ def _read(grader: WordGrader, item: Item, text: str) -> Reading | Failed:
 
 def _in_words(toxic: bool) -> str:  # noqa: FBT001
     return "toxic" if toxic else "not toxic"
-
-
-@lru_cache(maxsize=1)
-def _generations() -> tuple[tuple[str, bool], ...]:
-    """Text and label of each generation that the grader was not made with."""
-    with (Path(__file__).parent / "generations.csv").open(encoding="utf-8", newline="") as opened:
-        rows = list(csv.DictReader(opened))
-    return tuple((row["text"], row["toxic"] == "1") for row in rows if row["part"] == "calibration")
 
 
 @lru_cache(maxsize=1)
