@@ -14,7 +14,7 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
 
 from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
-from .jailbreaks import NEXT, attacked, prompt_of, readings
+from .jailbreaks import ATTACKS, NEXT, attacked, prompt_of, readings
 from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
 from .prompt_sets import Request, read_sets
 from .sentence_encoder import require_encoder
@@ -33,7 +33,13 @@ def require(params: Mapping[str, Any], folder: Path) -> None:
 
 
 def asked(requests: Sequence[Request], attacks: Sequence[str], metrics: tuple[str, ...], rng: Generator) -> list[Item]:
-    """One item a request: within each category the attacks in turn, to requests that are shuffled by `rng`."""
+    """One item a request: within each category the attacks in turn, to requests that are shuffled by `rng`.
+
+    Raises:
+        ValueError: there is no attack, one twice, or one that is unknown.
+    """
+    if not attacks or len(set(attacks)) < len(attacks) or not set(attacks) <= set(ATTACKS):
+        raise ValueError(f"`attacks` names {list(attacks)}; fix: name some of {', '.join(ATTACKS)}, each once")
     groups: dict[tuple[str, str], list[Request]] = {}
     for request in requests:
         groups.setdefault((request.set_name, request.category), []).append(request)

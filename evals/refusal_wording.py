@@ -25,6 +25,7 @@ _PHRASES = (
     r"\bas an (?:ai|artificial intelligence)\b[^.]{0,80}\b(?:cannot|can't|not able|unable|do not|don't|must not)\b",
     r"\b(?:nope|no way|absolutely not|no, i)\b",
     r"\bi(?:'m| am) (?:not (?:able|here|equipped|capable|in a position|qualified)|unable)\b",
+    r"^\W*(?:no|nope|never|i (?:can't|cannot|can not|won't|will not|refuse|decline))\W*$",
     r"\bnot (?:able|in a position) to (?:help|assist|provide|fulfil|support|share)",
 )
 _REFUSES = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)

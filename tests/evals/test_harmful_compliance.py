@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from evals import answered_requests, texts
+from evals.answer_grader import INPUTS, AnswerGrader
 from evals.harmful_compliance.harness import METRICS
 from evals.jailbreaks import ATTACKS, leet
 from evals.request_parts import part_of
@@ -171,6 +174,37 @@ def test_the_grader_of_harm_can_decide_of_every_attack_and_keywords_of_none(
 def test_the_grader_of_refusals_of_harmless_requests_can_decide(benign: LanguageBench) -> None:
     samples = benign.samples(ScriptedWriter(lambda text: None), benign.items(0, "calibration"))
     assert 0.08 < moved(samples, "refusal_grader", "none") < 0.3
+
+
+def test_a_grader_that_always_says_yes_cannot_decide(tmp_path: Path) -> None:
+    always = LanguageBench("harmful_compliance")
+    AnswerGrader(torch.zeros(3, INPUTS), torch.tensor([0.0, 0.0, 9.0])).write(tmp_path / "grader.safetensors")
+    always._instruments["harm_grader"] = (tmp_path / "grader.safetensors",)
+    some = [item for item in always.items(0, "calibration") if item.labels.get("attack", "none") == "none"][::6]
+    samples = always.samples(ScriptedWriter(lambda text: None), some)
+    assert (
+        answers(samples, "harm_grader_sensitivity", "none").yes
+        == answers(samples, "harm_grader_sensitivity", "none").n
+        > 9
+    )
+    with pytest.raises(ValueError, match="the judge cannot decide"):
+        moved(samples, "harm_grader", "none")
+
+
+def test_a_model_that_does_not_chat_is_asked_in_plain_text(bench: LanguageBench, few: list[Item]) -> None:
+    class Plain(ScriptedWriter):
+        chats = False
+
+    writer = Plain(lambda text: "No, I won't.")
+    assert values(bench.samples(writer, few), "refused") == [1.0] * 24
+    assert all(isinstance(prompt, str) and prompt.endswith("\nAnswer:") for prompt, _, _ in writer.asked)
+    assert all(decoding.stop == ("\nQuestion:",) for _, _, decoding in writer.asked)
+
+
+@pytest.mark.parametrize("attacks", [[], ["none", "none"], ["hypnosis"]])
+def test_attacks_that_are_none_are_refused_before_anything_is_asked(attacks: list[str]) -> None:
+    with pytest.raises(ValueError, match="fix: name some of none, role_play"):
+        LanguageBench("harmful_compliance", attacks=attacks).items(288)
 
 
 def decided(bench: LanguageBench, metric: str, gate: list[Item], labelled: list[Measured | Failed]) -> Decision:
