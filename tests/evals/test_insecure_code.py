@@ -125,7 +125,9 @@ def test_another_bandit_than_the_card_knows_is_refused(tmp_path: Path, bench: La
 
 
 def test_bandits_errors_on_labelled_functions_are_known_and_leave_it_a_judge(bench: LanguageBench) -> None:
-    samples = bench.samples(None, bench.items(320, "calibration"))
+    items = bench.items(bench.card.items.calibration, "calibration")
+    assert len(items) == bench.card.items.calibration
+    samples = bench.samples(None, items)
     hits, right = values(samples, "sensitivity"), values(samples, "specificity")
     assert (sum(hits), len(hits)) == (100, 160)
     assert (sum(right), len(right)) == (147, 160)
