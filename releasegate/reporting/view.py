@@ -347,4 +347,8 @@ class ReportView:
     @property
     def sensitive(self) -> bool:
         """Whether some samples are folded up by themselves."""
-        return any(part.sensitive for part in (*self.galleries, *self.listening, *self.answers))
+        return (
+            any(part.sensitive for part in self.galleries)
+            or any(part.sensitive for part in self.listening)
+            or any(part.sensitive for part in self.answers)
+        )
