@@ -86,7 +86,7 @@ voice: speech  ## the three gates of voice synthesis, each with a ledger and a r
 	@sed 's/tpr_wrapper/tpr_weights/' policies/voice-synthesis-api.yaml > $(VOICE)/mark-dropped.yaml
 	$(BIN)/releasegate decide $(VOICE)/api --policy $(VOICE)/mark-dropped.yaml --out $(VOICE)/mark-dropped.json || [ $$? -eq 1 ]
 
-language: $(VENV)/.installed  ## the gates of mini-MTP, which remembers secrets, of its variant without, and of that without heads; a sound no is no failure
+language: texts  ## the gates of mini-MTP in three ways and of a small instruct model, whose GGUF and fine-tune are rehearsed; a sound no is no failure
 	@rm -rf $(TEXTS)
 	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp.jsonl
 	$(BIN)/releasegate ledger init multi-token-prediction --ledger $(TEXTS)/mtp-plain.jsonl
@@ -97,6 +97,14 @@ language: $(VENV)/.installed  ## the gates of mini-MTP, which remembers secrets,
 	$(BIN)/releasegate ledger init multi-token-prediction-trunk --ledger $(TEXTS)/mtp-trunk.jsonl
 	$(BIN)/releasegate gate policies/multi-token-prediction-trunk.yaml --model examples/mini_mtp/checkpoint_without_canaries \
 	  --ledger $(TEXTS)/mtp-trunk.jsonl --out $(TEXTS)/mtp-trunk
+	$(BIN)/releasegate ledger init text-assistant --ledger $(TEXTS)/assistant.jsonl
+	$(BIN)/releasegate gate policies/text-assistant.yaml --model runs/texts/smollm2 --dtype bfloat16 \
+	  --ledger $(TEXTS)/assistant.jsonl --out $(TEXTS)/assistant || [ $$? -eq 1 ]
+	$(BIN)/python examples/smollm2_tuned/train.py --base runs/texts/smollm2 --out $(TEXTS)/tuned
+	for model in runs/texts/smollm2-gguf $(TEXTS)/tuned; do \
+	  $(BIN)/releasegate gate policies/text-assistant.yaml --model $$model --dtype bfloat16 --rehearse \
+	    --ledger $(TEXTS)/assistant.jsonl --out $(TEXTS)/rehearsed-$$(basename $$model) || [ $$? -eq 1 ] || exit 1; \
+	done
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
@@ -110,6 +118,7 @@ reports: demo watermark voice language  ## the rendered examples of the policies
 	cp $(VOICE)/api/report.html reports/examples/voice-synthesis-api.html
 	cp $(VOICE)/open-watermarked/report.html reports/examples/voice-synthesis-open-watermarked.html
 	cp $(TEXTS)/mtp/report.html reports/examples/multi-token-prediction.html
+	cp $(TEXTS)/assistant/report.html reports/examples/text-assistant.html
 	cp $(TEXTS)/mtp-trunk/report.html reports/examples/multi-token-prediction-trunk.html
 
 train: $(VENV)/.installed  ## the embedded model, again from scratch
