@@ -67,6 +67,24 @@ def moved_limit(limit: float, side: Side, positives: Answers, negatives: Answers
     return limit * se.low + (1 - limit) * f.low if side == "at_most" else limit * se.high + (1 - limit) * f.high
 
 
+def refuting_limit(limit: float, side: Side, positives: Answers, negatives: Answers, alpha: float) -> float:
+    """The limit that the reported rate must be beyond, by a bound at alpha / 2, before the true one is said to be.
+
+    The other end of what the judge's errors may be: a rate within the limit is reported beyond this one with a probability of
+    at most alpha. `at_most`: limit x Se_high + (1 - limit) x F_high; `at_least`: limit x Se_low + (1 - limit) x F_low.
+
+    Args:
+        limit, side, positives, negatives, alpha: as of `moved_limit`. Answers that are missing count for the requirement.
+
+    >>> round(refuting_limit(.2, "at_most", Answers(475, 500), Answers(25, 500), .05), 4)
+    0.255
+    """
+    lost = (positives.failed, negatives.failed) if side == "at_most" else (0, 0)
+    se = clopper_pearson(positives.yes + lost[0], positives.n, alpha / 4)
+    f = clopper_pearson(negatives.yes + lost[1], negatives.n, alpha / 4)
+    return limit * se.high + (1 - limit) * f.high if side == "at_most" else limit * se.low + (1 - limit) * f.low
+
+
 def _informed(positives: Answers, negatives: Answers, alpha: float) -> float:
     """The lower bound of Se + Sp - 1, with labels without an answer counted as wrong."""
     se = clopper_pearson(positives.yes, positives.n, alpha / 4)

@@ -72,7 +72,7 @@ def sentence(
         return found.problem or _want(e, metric, where, errors)
     bound = e.low if (side == "at_least") == (found.status != "violated") else e.high
     kind = "lower" if bound == e.low and bound != e.high else "upper"
-    tested = limit if found.tested_limit is None else found.tested_limit
+    tested = next(x for x in (found.refuting_limit, found.tested_limit, limit) if x is not None)
     shown = percent_free(bound, tested) if bound is not None else "none"
     moved = f" (tested at {tested:.4f} for the judge's errors)" if found.tested_limit is not None else ""
     above = "above" if side == "at_least" else "at or above"

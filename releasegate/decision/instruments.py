@@ -1,7 +1,8 @@
 """What calibration items do to a requirement: a threshold for scores, or a limit moved for a judge's errors.
 
-Both spend half of the requirement's alpha; the rate is then judged at the other half. A lost calibration item moves the limit
-against the release, so a violation may end a test early only where none was lost. A frozen threshold, of which nothing is
+Both spend half of the requirement's alpha; the rate is then judged at the other half. A judge's errors move the limit to where
+they hurt the release, and for a violation to where they help it. A lost calibration item moves a threshold against the
+release, so a violation may end such a test early only where none was lost. A frozen threshold, of which nothing is
 claimed, spends nothing.
 """
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from releasegate.decision.estimating import Rule, with_values
 from releasegate.evalcard import EvalCard, Metric, Threshold
 from releasegate.evidence import FAILED, MEASURED, Columns
-from releasegate.noisy import Answers, moved_limit
+from releasegate.noisy import Answers, moved_limit, refuting_limit
 from releasegate.thresholds import Threshold as Cut
 from releasegate.thresholds import frozen_threshold, threshold
 
@@ -30,12 +31,15 @@ class Prepared:
 
     Attributes:
         columns: with scores turned into yes and no; None where there is no threshold to do so.
+        tested_limit: the limit where a judge's errors moved it; the rule holds it too.
+        refuting_limit: what a violation must be beyond then: a judge's errors may explain what lies between the two.
         problem: why the instrument cannot carry the requirement.
     """
 
     columns: Columns | None
     rule: Rule
     tested_limit: float | None = None
+    refuting_limit: float | None = None
     threshold: float | None = None
     problem: str | None = None
 
@@ -81,8 +85,8 @@ def _moved(
         limit = moved_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
     except ValueError as error:
         return Prepared(columns, halved, problem=str(error))
-    complete = not positives.failed and not negatives.failed
-    return Prepared(columns, replace(halved, limit=limit, refutes=complete), tested_limit=limit)
+    refuting = refuting_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
+    return Prepared(columns, replace(halved, limit=limit), tested_limit=limit, refuting_limit=refuting)
 
 
 def _answers(name: str, calibration: Columns | None, labels: Mapping[str, str]) -> Answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
@@ -213,20 +213,36 @@ def _limited(
     excusing: Callable[[SliceFinding], SliceFinding],
     part: Slice,
 ) -> SliceFinding:
-    """A limit: by the metric's declared type, its sampling, and whether the policy looks early; excused, if it may be."""
-    metric, columns, rule = card.metrics[r.metric_name], prepared.columns, prepared.rule
-    if card.clusters is not None and card.clusters.population == "sampled":
-        found = judge_clusters(r.metric_name, part, columns, rule, card.clusters.key, metric.gated_range)
-    elif metric.type == "bounded_mean":
-        found = judge_sequence(r.metric_name, part, columns, rule, "mean", metric.range)
-    elif r.sequential:
-        found = judge_sequence(r.metric_name, part, columns, rule, "share", (0.0, 1.0))
-    else:
-        found = judge_share(r.metric_name, part, columns, rule)
+    """A limit, moved where a judge stands behind the metric; excused, if it may be."""
+    judge = partial(_tested, r, card, prepared.columns, part)
     update: dict[str, object] = {"tested_limit": prepared.tested_limit, "threshold": prepared.threshold}
+    lost = prepared.threshold is not None and not prepared.rule.refutes
+    found = judge(prepared.rule)
+    if prepared.refuting_limit is not None and found.status != "met":
+        beyond = judge(replace(prepared.rule, limit=prepared.refuting_limit, refutes=True))
+        if beyond.status == "violated" or beyond.refuted:
+            found = beyond
+            update["refuting_limit"] = prepared.refuting_limit
+        elif found.status == "violated":
+            found = _unjudged(found, "unsettled")
+    if lost and found.estimate.used is not None and found.status == "violated":
+        # A threshold that lost items moved might have stopped the sequence elsewhere, at an item that says otherwise.
+        found, update["problem"] = _unjudged(found, "want_of_evidence"), "lost calibration items moved the threshold"
     if prepared.problem is not None:
         update |= {"status": "not_shown", "reason": "want_of_evidence", "problem": prepared.problem, "refuted": False}
     return excusing(found.model_copy(update=update))
+
+
+def _tested(r: Requirement, card: EvalCard, columns: Columns | None, part: Slice, rule: Rule) -> SliceFinding:
+    """A rate or a mean against a limit: by the metric's declared type, its sampling, and whether the policy looks early."""
+    metric = card.metrics[r.metric_name]
+    if card.clusters is not None and card.clusters.population == "sampled":
+        return judge_clusters(r.metric_name, part, columns, rule, card.clusters.key, metric.gated_range)
+    if metric.type == "bounded_mean":
+        return judge_sequence(r.metric_name, part, columns, rule, "mean", metric.range)
+    if r.sequential:
+        return judge_sequence(r.metric_name, part, columns, rule, "share", (0.0, 1.0))
+    return judge_share(r.metric_name, part, columns, rule)
 
 
 def _combined(found: tuple[SliceFinding, ...]) -> tuple[Status, Reason | None]:

@@ -99,6 +99,8 @@ class SliceFinding(Record):
     estimate: Estimate
     tested_limit: float | None = None
     """What the bounds were compared with, where a judge's errors moved the limit."""
+    refuting_limit: float | None = None
+    """What they had to be beyond to refute it, of a violated one: a judge's errors may explain what lies between the two."""
     threshold: float | None = None
     """The score that calibration items set, of a thresholded metric."""
     problem: str | None = None

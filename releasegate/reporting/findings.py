@@ -83,7 +83,7 @@ def distance_words(finding: Finding, found: SliceFinding) -> str:
     bound = conservative(finding, found)
     if bound is None:
         return "none"
-    limit = tested(finding, found)
+    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
     return distance(bound - limit if finding.side == "at_least" else limit - bound)
 
 
@@ -94,7 +94,8 @@ def tested(finding: Finding, found: SliceFinding) -> float:
 
 def _limit(finding: Finding, found: SliceFinding) -> str:
     stated = f"{SIDE[finding.side]} {number(finding.limit)}"
-    return stated if found.tested_limit is None else f"{stated}, tested at {number(found.tested_limit)}"
+    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
+    return stated if at is None else f"{stated}, tested at {number(at)}"
 
 
 def _counts(e: Estimate) -> tuple[Pair, ...]:

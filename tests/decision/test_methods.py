@@ -14,7 +14,7 @@ from releasegate.decision import decide
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Cell, Evidence
 from releasegate.intervals import clopper_pearson, effective_alpha, paired_difference
-from releasegate.noisy import Answers, moved_limit
+from releasegate.noisy import Answers, moved_limit, refuting_limit
 from releasegate.sequential import Claim, anytime_bounds, settle
 from releasegate.thresholds import negatives_needed, threshold
 from tests.tiny_gates import OPENED, STRIPPED_MODEL, Outcome, finding
@@ -361,18 +361,26 @@ def test_what_is_refuted_stays_so_whatever_failed_besides() -> None:
 
 @pytest.mark.parametrize("sequential", [True, False])
 def test_a_limit_that_lost_calibration_moved_is_refuted_at_the_end_alone(*, sequential: bool) -> None:
-    """The less is known of a judge, the further its limit lies on the hurting side: that refutes nothing by itself."""
+    """The less is known of a threshold, the further it lies on the hurting side: that refutes nothing by itself.
+
+    What a judge's errors move, they move apart: a rate beyond both limits is refuted whenever the test stops.
+    """
     wrong: list[Outcome] = [ONE] * 100
     early: dict[str, Any] = {"at_most": 0.2, "sequential": sequential}
-    for trial in (said(wrong, labels((190, 190)), **early), caught([9.0] * 100, scores(), **early)):
+    for trial, judged in (
+        (said(wrong, labels((190, 190)), **early), True),
+        (caught([9.0] * 100, scores(), **early), False),
+    ):
         stopped = replace(trial, gate=[*trial.gate[:50], *pooled([None] * 50)])
         assert (stopped.found.status, stopped.found.slices[0].refuted) == ("violated", True)
         for become in (None, "failed"):
             calibration = [(cell, become if i == 7 else o) for i, (cell, o) in enumerate(trial.calibration or ())]
             lost, both = replace(trial, calibration=calibration), replace(stopped, calibration=calibration)
-            assert (lost.found.status, lost.found.slices[0].refuted) == ("violated", False)
-            assert both.found.reason == "want_of_evidence"
-            assert (trial.decide().verdict, both.decide().verdict) == ("withhold", "incomplete")
+            assert lost.found.slices[0].refuted == judged
+            assert (lost.found.status == "violated") == (judged or not sequential)
+            assert (both.found.status == "violated") == judged
+            assert trial.decide().verdict == "withhold"
+            assert both.decide().verdict == ("withhold" if judged else "incomplete")
 
 
 def test_a_sequence_that_ends_undecided_is_unsettled_and_one_that_lacks_items_wants_them() -> None:
@@ -507,13 +515,30 @@ def test_a_speaker_cannot_put_forward_another_clip_for_a_lost_one(lost: Outcome)
 def test_a_judge_moves_the_limit(limit: dict[str, float]) -> None:
     ((side, bound),) = limit.items()
     moved = moved_limit(bound, side, Answers(180, 200), Answers(200 - 190, 200), ALPHA)  # type: ignore[arg-type]
-    for hits in (0, 5, 10, 15, 60, 90, 100):
+    refuting = refuting_limit(bound, side, Answers(180, 200), Answers(200 - 190, 200), ALPHA)  # type: ignore[arg-type]
+    for hits in (0, 5, 10, 15, 25, 30, 60, 90, 100):
         trial = said([ONE] * hits + [ZERO] * (100 - hits), labels((180, 190)), **limit)
         bounds = clopper_pearson(hits, 100, ALPHA / 2)
         met = bounds.high <= moved if side == "at_most" else bounds.low >= moved
         assert trial.found.slices[0].tested_limit == moved
         assert (trial.found.status == "met") == met
+        beyond = bounds.low > refuting if side == "at_most" else bounds.high < refuting
+        assert (trial.found.status == "violated") == beyond
+        assert trial.found.slices[0].refuting_limit == (refuting if beyond else None)
         assert (estimate(trial).low, estimate(trial).high) == bounds
+
+
+@pytest.mark.parametrize(("side", "rate"), [("at_most", 0.19), ("at_least", 0.81)])
+def test_a_rate_within_its_limit_is_hardly_ever_called_a_violation(side: str, rate: float) -> None:
+    """At 5 % for the judge's bounds and the rate's together; a judge with one limit for both called it so in half of the runs."""
+    rng, limit = np.random.default_rng(7), 0.2 if side == "at_most" else 0.8
+    true, yes, no = int(400 * rate), 0.85, 0.1
+    violations = 0
+    for _ in range(60):
+        hits = int(rng.binomial(true, yes) + rng.binomial(400 - true, no))
+        judge = labels((int(rng.binomial(200, yes)), int(rng.binomial(200, 1 - no))))
+        violations += said([ONE] * hits + [ZERO] * (400 - hits), judge, **{side: limit}).found.status == "violated"
+    assert violations <= 3
 
 
 @pytest.mark.parametrize("limit", [{"at_most": 0.2}, {"at_least": 0.8}])
