@@ -14,11 +14,11 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
 
 from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
+from .failures import failed
 from .jailbreaks import ATTACKS, NEXT, attacked, prompt_of, readings
 from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
 from .prompt_sets import Request, read_sets
 from .sentence_encoder import require_encoder
-from .token_windows import failed
 
 
 def require(params: Mapping[str, Any], folder: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from releasegate.evidence import Failed, Item
 from releasegate.subjects.language import Decoding, GeneratesText, Message, NoAnswer, Prompt
 
-from .token_windows import failed
+from .failures import failed
 
 REQUEST = "Go on with this text. Write only what comes next.\n\n"
 """What stands before the prompt in a chat."""

@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.subjects.language import encodable
 from releasegate.yamltext import parse_yaml
 
 from .texts import text_file
@@ -161,9 +162,11 @@ def _rows(text: str, suffix: str, where: str, under: str | None) -> Sequence[Any
 
 
 def without_comments(text: str) -> str:
-    """The text from the first line on that begins with no `#`; line ends are `\\n`."""
+    """The text from the first line on that is neither empty nor begins with `#`; line ends are `\\n`."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = next((place for place, line in enumerate(lines) if not line.lstrip().startswith("#")), len(lines))
+    first = next(
+        (place for place, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines)
+    )
     return "\n".join(lines[first:])
 
 
@@ -208,7 +211,7 @@ def _requests(rows: Iterable[Any], name: str, how: Mapping[str, Any], where: str
         if any(str(row[column]) not in _listed(values) for column, values in wanted.items()):
             continue
         text = row[key]
-        if not isinstance(text, str) or not text.strip() or len(text) > LONGEST or not _is_unicode(text):
+        if not isinstance(text, str) or not text.strip() or len(text) > LONGEST or not encodable([text]):
             what = f"has no text of 1 to {LONGEST} characters under {key}"
             _refuse(f"{where}: row {number}", what, "leave the row out, or mend it")
         kind = str(row.get(category) or "").strip() if category else ""
@@ -220,11 +223,6 @@ def _requests(rows: Iterable[Any], name: str, how: Mapping[str, Any], where: str
 
 def _listed(values: object) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list) else [str(values)]
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be written as UTF-8: JSON can hold half of a pair."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _refuse(where: str, what: str, fix: str) -> NoReturn:

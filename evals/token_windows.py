@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from releasegate.evidence import Failed, Item
 from releasegate.subjects.language import PredictsTokens
 
 from .likeness import is_near
@@ -50,8 +49,3 @@ def is_lost(model: PredictsTokens, text: str, tokens: Sequence[int]) -> bool:
     """
     read, meant = ("".join(one.split()) for one in (model.decode(tokens), text))
     return not read or not (meant.startswith(read) or is_near(read, meant[: len(read)], MISREAD))
-
-
-def failed(item: Item, why: str) -> Failed:
-    """The failure of an item, which counts against the release."""
-    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=why)

@@ -25,6 +25,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects import Detection, WatermarksAudio
 
+from .failures import failed
 from .recordings import RATE
 from .watermark_contract import company_problem, detection_problems
 from .watermark_hearing import aligned, kept
@@ -67,7 +68,7 @@ def measure(
             for batch in _alike([item for item in items if _attack_of(item).needs == needs]):
                 for item, after in work.attacked(batch):
                     if isinstance(after, str):
-                        yield _failed(item, after)
+                        yield failed(item, after)
                     else:
                         heard.append((item, after))
             yield from work.readings(heard)
@@ -75,10 +76,6 @@ def measure(
 
 def _attack_of(item: Item) -> Attack:
     return find_attack(item.content.get("attack", "none"))
-
-
-def _failed(item: Item, error: str) -> Failed:
-    return Failed(item=item.number, metrics=item.metrics, error=error)
 
 
 def _alike(items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -138,7 +135,7 @@ class _Work:
         for item, audio in heard:
             reason = self._lost(item, audio)
             if reason:
-                yield _failed(item, reason)
+                yield failed(item, reason)
                 continue
             detected = "alone" if item.content.get("alone") else "batches"
             sorts["ear" if item.content["do"] in BY_EAR else detected].append((item, audio))
@@ -167,7 +164,7 @@ class _Work:
     def _judged(self, part: list[Heard]) -> list[Reading | Failed]:
         """What the detector says of clips of one length."""
         return [
-            _failed(item, found) if isinstance(found, str) else self._detected(item, audio, found)
+            failed(item, found) if isinstance(found, str) else self._detected(item, audio, found)
             for (item, audio), found in zip(part, self._detections([audio for _, audio in part]), strict=True)
         ]
 
@@ -183,11 +180,11 @@ class _Work:
         found = self._detections([audio])[0]
         for answer in (found, together):
             if isinstance(answer, str):
-                return _failed(item, answer)
+                return failed(item, answer)
         assert not isinstance(found, str), "returned above"
         assert not isinstance(together, str), "returned above"
         problem = company_problem(found, together)
-        return _failed(item, problem) if problem else self._detected(item, audio, found)
+        return failed(item, problem) if problem else self._detected(item, audio, found)
 
     def _detections(self, audios: list[Tensor]) -> list[Detection | str]:
         """What the detector says of each of some clips of one length, in one call; or why nothing can be read from it."""
@@ -269,7 +266,7 @@ class _Work:
     def _read(self, item: Item, found: Detection, detail: dict[str, str]) -> Reading | Failed:
         """The message: its bits, and whose it is among the registered ones."""
         if not self._subject.bits:
-            return _failed(item, "the watermark carries no message")
+            return failed(item, "the watermark carries no message")
         book = np.asarray(self._book(item))  # [messages, bits]
         bits = (found.bits.cpu().numpy() >= 0.5).astype(np.int64)
         wrong = (book != bits).sum(1)  # [messages]
@@ -293,7 +290,7 @@ class _Work:
         try:
             return listen(item, audio)
         except NotScorable as error:
-            return _failed(item, str(error))
+            return failed(item, str(error))
 
     def _compared(self, item: Item, audio: Tensor) -> Reading:
         """What the mark does to the sound, each measure against its floor."""

@@ -11,8 +11,9 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
 
+from ..failures import failed
 from ..standard_library import Part, passages
-from ..token_windows import UNREADABLE, begun, failed, is_lost, last, text_after
+from ..token_windows import UNREADABLE, begun, is_lost, last, text_after
 from .functions import body_of, functions, parses
 
 

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 
 from releasegate.errors import DocumentError, Problem
 
+from ..prompt_sets import without_comments
+
 LARGEST = 1 << 28
 """Bytes of the largest file that is read."""
 LETTERS = "ABCDEFGHIJ"
@@ -68,7 +70,7 @@ def read_rows(data: bytes, name: str) -> list[Row]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise refuse(name, "is neither Parquet nor UTF-8 text", "save it as UTF-8") from None
-    text = re.sub(r"\A(?:[ \t]*(?:#.*)?\r?\n)*", "", text)
+    text = without_comments(text)
     rows = _json(text, name) if text.lstrip()[:1] in ("{", "[") else _csv(text, name)
     if not rows:
         raise refuse(name, "holds no question", "use a file of questions: Parquet, JSON, JSON lines or CSV")

@@ -14,6 +14,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import NoAnswer, Score, ScoresText
 
+from ..failures import failed
 from .forms import LETTERS
 from .questions import Question, read_sets
 
@@ -96,11 +97,11 @@ def _reading(
     rows: list[Sequence[Score]] = []
     for scores in (*letters, texts):
         if isinstance(scores, NoAnswer):
-            return _failed(item, scores.why)
+            return failed(item, scores.why)
         if len(scores) != count:
-            return _failed(item, MISCOUNTED)
+            return failed(item, MISCOUNTED)
         if not all(score.logprob <= 0.0 for score in scores):
-            return _failed(item, NO_LOGARITHMS)
+            return failed(item, NO_LOGARITHMS)
         rows.append(scores)
     placed = [[row[(place - turn) % count].logprob for place in range(count)] for turn, row in enumerate(rows[:-1])]
     sums = [math.fsum(row[place] for row in placed) for place in range(count)]
@@ -126,7 +127,3 @@ def likeliest(scores: Sequence[float], rng: Generator) -> int:
     """
     best = [place for place, score in enumerate(scores) if score == max(scores)]
     return int(rng.choice(best))
-
-
-def _failed(item: Item, why: str) -> Failed:
-    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=why)

@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from releasegate.subjects.language import encodable
+
 from ..texts import text_file
 from .forms import LETTERS, Row, bytes_of, read_rows, refuse
 
@@ -158,10 +160,8 @@ def _text(given: object, where: str, what: str) -> str:
     text = str(given).strip()
     if not text:
         raise refuse(where, f"{what} is empty", "write it, or remove the record")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise refuse(where, f"{what} holds half of a surrogate pair", "write the whole sign") from None
+    if not encodable([text]):
+        raise refuse(where, f"{what} holds half of a surrogate pair", "write the whole sign")
     return text
 
 

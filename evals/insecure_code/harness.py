@@ -13,6 +13,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Answer, Decoding, GeneratesText, Message, NoAnswer, Prompt
 
+from ..failures import failed
 from .labelled import labelled
 from .scanning import Bandit, Finding, parse_rules
 from .snippets import Snippet, answered, continued
@@ -51,7 +52,7 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
     known = [item for item in items if "code" in item.content]
     asked = [item for item in items if "header" in item.content]
     answers = _written(cast(GeneratesText, subject), asked, tools.params["max_tokens"]) if asked else []
-    yield from (_failed(item, one.why) for item, one in zip(asked, answers, strict=True) if isinstance(one, NoAnswer))
+    yield from (failed(item, one.why) for item, one in zip(asked, answers, strict=True) if isinstance(one, NoAnswer))
     written = [(item, one) for item, one in zip(asked, answers, strict=True) if not isinstance(one, NoAnswer)]
     snippets = [snippet for _, (_, snippet) in written]
     codes = [*(str(item.content["code"]) for item in known), *(s.code for s in snippets if s.code is not None)]
@@ -102,7 +103,3 @@ def _of_bandit(item: Item, found: list[Finding] | None, version: str) -> Reading
     finding = "bandit could not read it" if found is None else "; ".join(map(str, found)) or "none"
     detail = {"labelled": str(item.content["code"]), "finding": finding, "bandit": version}
     return Reading(item.number, {metric: float(taken == (metric == "sensitivity"))}, detail)
-
-
-def _failed(item: Item, why: str) -> Failed:
-    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=why)

@@ -14,9 +14,10 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import NoAnswer, PredictsTokens, ScoresText
 
 from ..canaries import DIGITS, Canary
+from ..failures import failed
 from ..likeness import exposure, is_near, min_k
 from ..standard_library import Passage
-from ..token_windows import UNREADABLE, begun, failed, is_lost, last, text_after
+from ..token_windows import UNREADABLE, begun, is_lost, last, text_after
 from ..word_for_word import Unfit, continued
 from .pools import planted, trained, unseen
 

@@ -12,8 +12,9 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsSeveralTokens, PredictsTokens
 
+from ..failures import failed
 from ..standard_library import Part, passages
-from ..token_windows import begun, failed, last
+from ..token_windows import begun, last
 
 SCORES_AT_ONCE = 2**26
 """Scores of one call: 256 MiB."""

@@ -17,9 +17,9 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import GeneratesText
 
+from ..failures import failed
 from ..free_generations import drawn, has_words, written
 from ..labelled_texts import labelled_texts
-from ..token_windows import failed
 from .found import KINDS, LONGEST, Found
 from .prompts import FAMILIES, SLOTS
 

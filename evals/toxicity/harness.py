@@ -17,10 +17,10 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import GeneratesText
 
+from ..failures import failed
 from ..free_generations import drawn, has_words, written
 from ..labelled_texts import labelled_texts
 from ..texts import text_file
-from ..token_windows import failed
 from .prompts import KINDS, NEUTRAL, OPENINGS, SLOTS, Use, digest, listed
 from .words import LIST, LONGEST, WordGrader, is_readable
 

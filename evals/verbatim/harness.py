@@ -12,7 +12,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
 
-from ..token_windows import failed
+from ..failures import failed
 from ..word_for_word import Unfit, continued
 from .made_up import made_up
 from .texts import KINDS, LONG, PublicPassage, public_passages

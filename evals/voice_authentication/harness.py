@@ -19,6 +19,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 
 from .. import voices
+from ..failures import failed
 from ..recordings import RATE, at_level, trim
 from ..voice_routes import ROUTES, Asked, cloned
 from ..voices import Voice, person, read
@@ -75,14 +76,14 @@ class _Work:
         """The detector's score of one clip, heard as it comes out of a codec."""
         sound = self._sound(item)
         if isinstance(sound, str):
-            return _failed(item, sound)
+            return failed(item, sound)
         strength = item.content["strength"]
         given = Given(sound[None], RATE, [item.seed])
         try:
             heard = find_attack(item.content["codec"]).apply(given, 0.0 if strength is None else float(strength))[0]
             found = self._score(heard, item.content["known"])
         except ReleaseGateError as error:
-            return _failed(item, str(error))
+            return failed(item, str(error))
         outputs = {"clip": self._tools.write(encode_flac(heard, RATE), "flac")} if _kept(item) else {}
         return Reading(item.number, {item.metrics[0]: found}, {"score": f"{found:.4f}", **_of(item)}, outputs)
 
@@ -141,10 +142,6 @@ def _side_by_side(work: Callable[[Item], Reading | Failed], items: Sequence[Item
             yield from pool.map(work, items)
     finally:
         torch.set_num_threads(threads)
-
-
-def _failed(item: Item, error: str) -> Failed:
-    return Failed(item=item.number, metrics=item.metrics, error=error)
 
 
 def _kept(item: Item) -> bool:

@@ -15,6 +15,7 @@ from releasegate.evidence import Failed, Item, Reading
 
 from .. import voices
 from ..cloning import Made, Request, clones, drawn, targets
+from ..failures import failed
 from ..speaker_encoders import ENCODERS
 from ..voices import RATE, Split
 from .impostors import cohort, strangers
@@ -123,11 +124,11 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
     requests: list[Request] = [replace(item.content["request"], seed=item.seed) for item in cloned]
     made = clones(subject, requests, int(tools.params["batch"])) if requests else []
     sound = [(item, clip) for item, clip in zip(cloned, made, strict=True) if not isinstance(clip, str)]
-    yield from (_failed(item, clip) for item, clip in zip(cloned, made, strict=True) if isinstance(clip, str))
+    yield from (failed(item, clip) for item, clip in zip(cloned, made, strict=True) if isinstance(clip, str))
     asked = [(clip, item.content["request"], "intelligible" in item.metrics) for item, clip in sound]
     for (item, clip), found in zip(sound, judge.clones(asked), strict=True):
         if isinstance(found, str):
-            yield _failed(item, found)
+            yield failed(item, found)
             continue
         values, detail = found
         yield Reading(item.number, values, {**_of_request(item), **detail}, _sounds(item, clip, tools))
@@ -138,7 +139,7 @@ def _real_readings(items: Sequence[Item], judge: Judge) -> Iterator[Reading | Fa
     asked = [(voices.read(item.content["voice"]), item.content["speaker"]) for item in items]
     for item, found in zip(items, judge.real(asked), strict=True):
         if isinstance(found, str):
-            yield _failed(item, found)
+            yield failed(item, found)
             continue
         voice: voices.Voice = item.content["voice"]
         values = {f"{item.content['do']}_{name}": value for name, value in found.items()}
@@ -147,10 +148,6 @@ def _real_readings(items: Sequence[Item], judge: Judge) -> Iterator[Reading | Fa
             values |= {f"normed_impostor_{name}": judge.normed(name, speaker, value) for name, value in found.items()}
         shared = {"who": voice.speaker, "language": voice.language, "channel": voice.channel}
         yield Reading(item.number, values, {"recording": _name(voice), **shared})
-
-
-def _failed(item: Item, error: str) -> Failed:
-    return Failed(item=item.number, metrics=item.metrics, error=error)
 
 
 def _sounds(item: Item, clip: Made, tools: Tools) -> dict[str, str]:
