@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run folder of a rehearsal, which ended with a sound no: so few items show little."""
     top = tmp_path_factory.mktemp("assistant")
     for folder in ("policies", "evals"):
@@ -42,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
     options = ["--model", MODEL, "--dtype", "bfloat16", "--out", top / "run", "--rehearse"]
     done = python("-m", "releasegate", "gate", path, *options, cwd=top, speech=None)
     assert done.returncode == 1, done.stdout + done.stderr
-    yield RunFolder(top / "run")
+    return RunFolder(top / "run")
 
 
 def findings(decision: Decision) -> dict[str, Finding]:
