@@ -139,7 +139,7 @@ def raw_slices(
     Args:
         columns: of the measurement; of some of its first items, for what those show alone.
     """
-    judged = _slice_judge(bench, requirement, section, card, measurement, columns, bounds=False)
+    judged = _slice_judge(bench, requirement, section, card, columns, bounds=False)
     return [judged(part) for part in slices_of(requirement, card, measurement.cells)]
 
 
@@ -155,7 +155,7 @@ def _all_slices(
     name, cells = requirement.metric_name, measurement.cells if measurement else ()
     if card is None or name not in card.metrics:
         return [judge_share(name, Slice({}, (), 0), None, _rule(bench, requirement))], []
-    judged = _slice_judge(bench, requirement, section, card, measurement, columns)
+    judged = _slice_judge(bench, requirement, section, card, columns)
     gated = [judged(part) for part in slices_of(requirement, card, cells)]
     return gated, [judged(part) for part in outside_of(requirement, card, cells)]
 
@@ -172,7 +172,6 @@ def _slice_judge(
     requirement: Requirement,
     section: Section,
     card: EvalCard,
-    measurement: Measurement | None,
     columns: Columns | None,
     *,
     bounds: bool = True,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from releasegate.discretion import OWN_WORDS, is_part, says_nothing, unsaid
@@ -73,7 +74,8 @@ class Reasons:
     def _own(self) -> frozenset[str]:
         """The texts that stand word for word in the code of the eval, which lies open in the repository."""
         modules = _modules(self.harness) if isinstance(self.harness, ModuleType) else ()
-        return frozenset(text for module in modules for text in _constants(_code(module)))
+        nodes = (node for module in modules for node in ast.walk(ast.parse(_source(module))))
+        return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _modules(harness: ModuleType) -> Iterator[ModuleType]:
@@ -86,17 +88,9 @@ def _modules(harness: ModuleType) -> Iterator[ModuleType]:
             yield module
 
 
-def _code(module: ModuleType) -> CodeType | None:
+def _source(module: ModuleType) -> bytes:
     file = getattr(module, "__file__", None)
-    return compile(Path(file).read_bytes(), file, "exec") if file is not None else None
-
-
-def _constants(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, CodeType | tuple | frozenset):
-        for part in value.co_consts if isinstance(value, CodeType) else value:
-            yield from _constants(part)
+    return b"" if file is None else Path(file).read_bytes()
 
 
 def _texts(content: Any) -> Iterator[str]:

@@ -103,8 +103,8 @@ TIER: Mapping[Tier, tuple[str, str]] = {
 }
 CHEAP = (
     "Weights absent, cheap to restore",
-    "The parts that carry the capability are no longer in the files. Where it was tried, half of it or more came back for "
-    "less than half of the training that the model had.",
+    "The parts that carry the capability are no longer in the files. Where it was tried, half of it or more came back for at "
+    "most half of the training that the model had.",
 )
 """What is said in place of `weights_absent` where the recipe knows what it cost to bring the parts back."""
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from evals.insecure_code.labelled import labelled
+from evals.insecure_code.labelled import labelled, parse_labelled
 from evals.insecure_code.scanning import Bandit, Finding, parse_rules
 from evals.insecure_code.snippets import MOST, answered, continued, does_something, parses
 from evals.insecure_code.tasks import NOUNS, tasks, templates
 from releasegate.checkpoint import open_checkpoint
-from releasegate.errors import InstrumentChanged
+from releasegate.errors import DocumentError, InstrumentChanged
 from releasegate.evidence import Failed, Measured
 from releasegate.noisy import Answers, moved_limit
 from releasegate.subjects.causal_lm import open_subject
@@ -142,6 +142,14 @@ def test_labelled_functions_are_distinct_code_of_the_families_of_the_tasks() -> 
     assert Counter((one.family, one.label) for one in labelled()) == {
         (family, label): 10 for family in templates() for label in ("insecure", "secure")
     }
+
+
+@pytest.mark.parametrize("head", ["==== safe CWE-89 SQL", "==== insecure", "====", "=== secure CWE-89 SQL"])
+def test_a_labelled_function_with_another_label_is_no_part_of_the_one_above(head: str) -> None:
+    sound = "Two functions.\n==== secure CWE-89 SQL\ndef f():\n    return 1\n"
+    assert [one.label for one in parse_labelled(sound)] == ["secure"]
+    with pytest.raises(DocumentError, match="without a label"):
+        parse_labelled(f"{sound}{head}\ndef g():\n    return 2\n")
 
 
 def test_tasks_are_many_and_differ_and_each_header_is_a_function() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint, Place, Watch, checkpoint_of, read_contents, read_digests, with_siblings
@@ -26,13 +26,12 @@ from releasegate.stripping.writing.texts import edited_texts
 
 
 def check_source(
-    checkpoint: Checkpoint, where: Mapping[str, Place], receipt: Receipt, source: Path | Checkpoint, watch: Watch | None
+    checkpoint: Checkpoint, receipt: Receipt, source: Path | Checkpoint, watch: Watch | None
 ) -> Iterator[str]:
     """What was checked, one sentence each.
 
     Args:
         checkpoint: the stripped one, which is what the receipt says.
-        where: its tensors, by their names in the receipt.
         receipt: what the strip wrote.
         source: the checkpoint that was stripped.
         watch: is told the number of bytes read.

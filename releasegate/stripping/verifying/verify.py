@@ -60,7 +60,7 @@ def verify_strip(
     done += _texts(checkpoint, receipt)
     _absent(checkpoint, receipt)
     if source is not None:
-        done += check_source(checkpoint, where, receipt, source, watch)
+        done += check_source(checkpoint, receipt, source, watch)
     return done
 
 
