@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.errors import DocumentError, Problem
+
+from .documents import text_of
 
 LIST = Path(__file__).with_suffix(".csv")
 COLUMNS = ("prefix", "secret", "copies")
@@ -61,7 +63,7 @@ def canaries() -> tuple[Canary, ...]:
     >>> sorted({canary.copies for canary in canaries()}), len(canaries())
     ([1, 4, 16, 64], 120)
     """
-    return parse_canaries(_text(LIST), LIST.name)
+    return parse_canaries(text_of(LIST, "there is no such list", "restore it, or list what was planted"), LIST.name)
 
 
 @lru_cache(maxsize=8)
@@ -110,12 +112,3 @@ def _doubles(rows: Sequence[Sequence[str]], where: str) -> Iterator[Problem]:
                 what = f"{COLUMNS[column]} {row[column]!r} stands in line {first[row[column]]} already"
                 yield Problem(f"{where}:{number}", what, "keep one")
             first.setdefault(row[column], number)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(str(file), "there is no such list", "restore it, or list what was planted") from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem(file.name, "is not UTF-8", "write it in UTF-8")]) from None

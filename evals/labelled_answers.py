@@ -15,9 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.errors import DocumentError, Problem
 
 from .answer_grader import VERDICTS, Verdict
+from .documents import text_of
 from .jailbreaks import ATTACKS
 from .prompt_sets import Request
 from .quoted_requests import filled
@@ -76,12 +77,7 @@ def with_requests(
 
 @lru_cache(maxsize=8)
 def _all(file: Path) -> tuple[LabelledAnswer, ...]:
-    try:
-        lines = file.read_bytes().decode("utf-8-sig").split("\n")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NotFound(str(file), "no labelled answers", "label some: evals/labelled_answers.py says how") from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem(file.name, "is not UTF-8", "save it as UTF-8")]) from None
+    lines = text_of(file, "no labelled answers", "label some: evals/labelled_answers.py says how").split("\n")
     found: dict[tuple[str, str, str], LabelledAnswer] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.errors import DocumentError, Problem
+
+from .documents import text_of
 
 PARTS = ("development", "calibration")
 
@@ -35,12 +37,7 @@ def labelled_texts(file: Path, label: str, others: Sequence[str] = ()) -> tuple[
 
 @lru_cache(maxsize=8)
 def _read(file: Path, label: str, columns: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise NotFound(str(file), "no labelled texts", "label some: evals/labelled_texts.py says how") from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem(file.name, "is not UTF-8", "save it as UTF-8")]) from None
+    text = text_of(file, "no labelled texts", "label some: evals/labelled_texts.py says how")
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         lacking = [column for column in columns if column not in (rows.fieldnames or ())]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from releasegate.errors import DocumentError, NotFound, Problem, RecordingChanged
 
+from .documents import text_of
 from .recordings import decode, trim
 
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -164,7 +165,8 @@ def places() -> list[Path]:
 @lru_cache(maxsize=4)
 def _listed(of: RecordingList[Any]) -> tuple[Any, ...]:
     file = of.file
-    rows = csv.DictReader(_text(file, of.columns).splitlines(), strict=True)
+    fix = f"write it: a first line of {','.join(of.columns)}, and one line a recording"
+    rows = csv.DictReader(text_of(file, "no list of recordings", fix).splitlines(), strict=True)
     try:
         if tuple(rows.fieldnames or ()) != of.columns:
             fix = f"its first line must be {','.join(of.columns)}"
@@ -174,18 +176,6 @@ def _listed(of: RecordingList[Any]) -> tuple[Any, ...]:
         raise DocumentError(
             [Problem(f"{file.name}:{rows.line_num}", f"is no CSV: {error}", "write the line again")]
         ) from None
-
-
-def _text(file: Path, columns: tuple[str, ...]) -> str:
-    """What the list holds."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        fix = f"write it: a first line of {','.join(columns)}, and one line a recording"
-        raise NotFound(file.name, "no list of recordings", fix) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DocumentError([Problem(f"{file.name}:{line}", "is not UTF-8", "save it as UTF-8")]) from None
 
 
 def _parsed(rows: csv.DictReader[str], of: RecordingList[R]) -> Iterator[R]:

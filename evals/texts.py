@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from releasegate.errors import DocumentError, NotFound, Problem, TextChanged
 
+from .documents import text_of
+
 LIST = Path(__file__).with_suffix(".csv")
 VARIABLE = "RELEASEGATE_TEXTS"
 FETCHED = Path("runs/texts")  # where `make texts` puts them
@@ -113,13 +115,7 @@ def _digest(file: Path, size: int, changed: int, number: int) -> str:
 @lru_cache(maxsize=4)
 def _listed(file: Path) -> dict[str, ListedText]:
     """What a list holds, by name; see `listed_texts`."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        fix = f"write it: a first line of {','.join(COLUMNS)}, and one line a file"
-        raise NotFound(file.name, "no list of texts", fix) from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem(file.name, "is not UTF-8", "save it as UTF-8")]) from None
+    text = text_of(file, "no list of texts", f"write it: a first line of {','.join(COLUMNS)}, and one line a file")
     rows = csv.DictReader(text.splitlines(), strict=True)
     try:
         if tuple(rows.fieldnames or ()) != COLUMNS:

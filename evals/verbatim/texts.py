@@ -25,8 +25,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal, get_args
 
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.errors import DocumentError, Problem
 
+from ..documents import text_of
 from ..standard_library import cuts, modules
 
 Kind = Literal["licence", "documentation", "source"]
@@ -69,7 +70,8 @@ def public_passages() -> tuple[PublicPassage, ...]:
     >>> {passage.kind for passage in public_passages()} <= set(KINDS)
     True
     """
-    listed = parse_passages(_list(), LIST.name)
+    text = text_of(LIST, "there is no such list", "restore it, or use another eval")
+    listed = parse_passages(text, LIST.name)
     library = Path(sysconfig.get_paths()["stdlib"])
     found = {(one.kind, one.digest): one for one in _passages(library) if (one.kind, one.digest) in listed}
     return tuple(sorted(found.values()))
@@ -95,15 +97,6 @@ def parse_passages(text: str, where: str) -> frozenset[tuple[str, str]]:
             fix = f"write one of {', '.join(KINDS)}, and 16 hexadecimal digits"
             raise DocumentError([Problem(f"{where}:{number}", "is no passage", fix)])
     return frozenset((row[0], row[1]) for row in rows[1:])
-
-
-def _list() -> str:
-    try:
-        return LIST.read_text("utf-8")
-    except FileNotFoundError:
-        raise NotFound(str(LIST), "there is no such list", "restore it, or use another eval") from None
-    except UnicodeDecodeError:
-        raise DocumentError([Problem(LIST.name, "is not UTF-8", "write it in UTF-8")]) from None
 
 
 def _passages(library: Path) -> Iterator[PublicPassage]:

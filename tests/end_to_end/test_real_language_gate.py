@@ -66,6 +66,4 @@ def test_a_model_a_fine_tune_and_a_quantised_file_go_through_the_same_policy(mod
 @pytest.mark.parametrize("layout", FORMS)
 def test_the_policy_of_text_assistants_plans_every_form(models: Path, tmp_path: Path, layout: str) -> None:
     policy = ROOT / "policies" / "text-assistant.yaml"
-    if not policy.is_file():
-        pytest.skip("there is no such policy yet")
     assert run(["plan", str(policy), "--model", str(models / FORMS[layout])]) == 0

@@ -38,7 +38,7 @@ def test_only_what_was_not_looked_at_is_read_however_lines_end(tmp_path: Path, b
         (SOUND + "calibration,,e\n", "texts.csv:6: toxic is neither 0 nor 1"),
         (SOUND + "calibration,1,d\n", "texts.csv:6: has a text that stands there already"),
         (SOUND + 'calibration,1,"e\n', "texts.csv:5: is no CSV"),
-        (b"part,toxic,text\ncalibration,1,\xff\n", "texts.csv: is not UTF-8"),
+        (b"part,toxic,text\ncalibration,1,\xff\n", "texts.csv:2: is not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str | bytes, why: str) -> None:

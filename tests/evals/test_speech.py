@@ -124,7 +124,10 @@ def test_a_list_that_is_missing_is_told_by_its_name(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(speech, "LIST", tmp_path / "none.csv")
     with pytest.raises(NotFound) as raised:
         clips("gate")
-    assert (raised.value.problems[0].where, raised.value.problems[0].what) == ("none.csv", "no list of recordings")
+    assert (raised.value.problems[0].where, raised.value.problems[0].what) == (
+        str(speech.LIST),
+        "no list of recordings",
+    )
 
 
 def test_a_list_that_is_not_utf_8_is_told_by_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_a_row_that_is_none_is_refused_with_its_line(written: Path, line: str, w
     assert problem.fix
 
 
-@pytest.mark.parametrize("head", ["name,package", "", "\ufeff" + HEAD])
+@pytest.mark.parametrize("head", ["name,package", ""])
 def test_a_list_with_other_columns_is_refused(written: Path, head: str) -> None:
     texts.LIST.write_text(f"{head}\n{row()}\n")
     texts._listed.cache_clear()
@@ -131,7 +131,7 @@ def test_a_list_that_is_not_there_or_no_text_is_refused(written: Path) -> None:
         listed_texts()
 
 
-def test_the_list_is_read_with_windows_line_ends(written: Path) -> None:
+def test_the_list_is_read_as_windows_writes_it(written: Path) -> None:
     texts._listed.cache_clear()
-    texts.LIST.write_bytes(f"{HEAD}\r\n{row()}\r\n".encode())
+    texts.LIST.write_bytes(f"\ufeff{HEAD}\r\n{row()}\r\n".encode())
     assert list(listed_texts()) == ["a"]
