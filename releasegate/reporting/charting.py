@@ -35,12 +35,16 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
         return None
     side: Side = "at_least" if first.side == "at_least" else "at_most"
     title = metric_title(first, card)
+    metric = card.metrics.get(first.metric.split("/")[1]) if card else None
+    mean = metric if metric and metric.type == "bounded_mean" else None
+    low, high = mean.range if mean else (0.0, 1.0)
+    unit = mean.unit if mean else "share of items"
     return Chart(
         title=title,
-        axis="loss (+) or gain (−), share of pairs" if first.side == "margin" else "share of items",
+        axis=f"loss (+) or gain (−), {unit if mean else 'share of pairs'}" if first.side == "margin" else unit,
         description=f"{title}, as intervals beside the limit. " + " ".join(_said(f) for f in group),
         side=side,
-        domain=_domain(rows, (-1.0, 1.0) if first.side == "margin" else (0.0, 1.0)),
+        domain=_domain(rows, (low - high, high - low) if first.side == "margin" else (low, high)),
         rows=rows,
     )
 
