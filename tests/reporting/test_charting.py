@@ -1,0 +1,34 @@
+"""The intervals of a capability, drawn."""
+
+from __future__ import annotations
+
+from releasegate.decision import Decision
+from releasegate.plan import Plan
+from releasegate.reporting.charting import charts
+from releasegate.reporting.view import Chart
+from tests.tiny_gates import finding
+from tests.tiny_methods import Trial, eval_card, pooled
+
+
+def drawn(decision: Decision, plan: Plan) -> Chart:
+    (chart,) = charts([finding(decision, "tested")], plan)
+    return chart
+
+
+def test_the_axis_of_a_mean_reaches_as_far_as_the_mean_may_and_names_its_unit() -> None:
+    metric = {"title": "Tokens", "type": "bounded_mean", "unit": "tokens a step", "range": (0, 3), "better": "higher"}
+    trial = Trial(eval_card({"tokens": metric}), "tokens", {"at_most": 0.5}, gate=pooled([2.0] * 60))
+    chart = drawn(trial.decide(), trial.plan)
+    interval = chart.rows[-1].interval
+    assert interval is not None
+    assert interval[1] > 1
+    assert chart.domain[0] <= interval[0]
+    assert interval[1] <= chart.domain[1] <= 3
+    assert chart.axis == "tokens a step"
+
+
+def test_the_axis_of_a_share_is_one_of_items() -> None:
+    metric = {"title": "Hit", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "higher"}
+    trial = Trial(eval_card({"hit": metric}), "hit", {"at_most": 0.9}, gate=pooled([0.0, 1.0] * 30))
+    chart = drawn(trial.decide(), trial.plan)
+    assert (chart.domain, chart.axis) == ((0.0, 1.0), "share of items")
