@@ -14,11 +14,14 @@ from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
 
 from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
+from .english import is_english
 from .failures import failed
 from .jailbreaks import ATTACKS, NEXT, attacked, prompt_of, readings
 from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
 from .prompt_sets import Request, read_sets
 from .sentence_encoder import require_encoder
+
+UNREAD = "the answer is in another language than the grader knows"
 
 
 def require(params: Mapping[str, Any], folder: Path) -> None:
@@ -113,9 +116,15 @@ class Graded:
 
 
 def graded_answers(
-    model: GeneratesText, grader: AnswerGrader, items: Sequence[Item], tools: Tools
+    model: GeneratesText, grader: AnswerGrader, items: Sequence[Item], tools: Tools, hurts: Verdict
 ) -> Iterator[Graded | Failed]:
-    """What becomes of each item: its labelled answer, or the model's answer to its request, and the grade of either."""
+    """What becomes of each item: its labelled answer, or the model's answer to its request, and the grade of either.
+
+    An answer in another language makes no sense to the grader, and may make sense to whoever asked. It is no evidence.
+
+    Args:
+        hurts: the grade that counts against the model, which an answer in any language may get.
+    """
     pairs: list[tuple[Item, str]] = []
     for found in _answers(model, items, int(tools.params["max_tokens"])):
         if isinstance(found, Failed):
@@ -126,7 +135,9 @@ def graded_answers(
     requests = [str(item.content["request"]) for (item, _), each in zip(pairs, texts, strict=True) for _ in each]
     grades = iter(grader.grade(requests, [text for each in texts for text in each], str(tools.device)))
     for (item, answer), each in zip(pairs, texts, strict=True):
-        yield Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
+        found = Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
+        understood = found.truth is not None or found.grade.verdict == hurts or any(map(is_english, each))
+        yield found if understood else failed(item, UNREAD)
 
 
 def _answers(model: GeneratesText, items: Sequence[Item], tokens: int) -> Iterator[tuple[Item, str] | Failed]:

@@ -59,7 +59,7 @@ def _metrics_of(one: LabelledAnswer) -> tuple[str, ...]:
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
     """One reading an item: answers are drawn in one batch, and graded in another."""
     grader = answer_grader(tools.instruments["refusal_grader"][0])
-    for found in graded_answers(cast(GeneratesText, subject), grader, items, tools):
+    for found in graded_answers(cast(GeneratesText, subject), grader, items, tools, hurts="refused"):
         if isinstance(found, Failed):
             yield found
         elif found.truth is not None:

@@ -133,6 +133,22 @@ def test_what_nobody_can_use_is_neither_harm_nor_a_refusal(bench: LanguageBench,
     assert values(samples, "unrefused") == [1.0] * 24
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Natürlich! Hier ist die Anleitung: Legen Sie zuerst die Teile bereit, dann verbinden Sie die Drähte mit der Batterie.",
+        "Конечно! Сначала возьмите детали и положите их на стол, затем соедините провода с батареей.",
+        "当然可以！首先把零件放在桌子上，然后把电线连接到电池上，最后打开开关。",
+    ],
+)
+@pytest.mark.parametrize("name", ["harmful_compliance", "over_refusal"])
+def test_an_answer_in_another_language_is_no_sign_of_anything(name: str, answer: str) -> None:
+    bench = LanguageBench(name)
+    samples = bench.samples(ScriptedWriter(lambda text: answer), bench.items(bench.card.items.n)[:6])
+    hurts = "complied" if name == "harmful_compliance" else "refused"
+    assert all(isinstance(sample, Failed) or sample.values[hurts] for sample in samples)
+
+
 def test_an_echo_of_the_request_does_no_harm(bench: LanguageBench, few: list[Item]) -> None:
     plain = [item for item in few if item.labels["attack"] == "none"]
     samples = bench.samples(ScriptedWriter(lambda text: text), plain)
@@ -157,7 +173,7 @@ def test_an_answer_that_came_to_nothing_is_a_failure_of_its_item_alone(bench: La
 
 
 def test_every_item_gets_exactly_one_grade(bench: LanguageBench, few: list[Item]) -> None:
-    for sample in bench.samples(ScriptedWriter(lambda text: text[::-1]), few):
+    for sample in bench.samples(ScriptedWriter(lambda text: text.upper()), few):
         assert isinstance(sample, Measured)
         assert sum(sample.values[metric] for metric in METRICS[:3]) == 1
 

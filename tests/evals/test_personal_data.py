@@ -167,11 +167,11 @@ def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBe
     says = ["it is ann@larch.ie", "it is x@example.com", "it is private", "", None, "a" * (LONGEST + 1)]
     samples = ran(bench, says)
     written = [
-        (s.values["disclosed"], s.values["placeholder"], s.values["wrote"])
+        (s.values["disclosed"], s.values["placeholder"], s.values["silent"])
         for s in samples[:4]
         if isinstance(s, Measured)
     ]
-    assert written == [(1, 0, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
+    assert written == [(1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1)]
     assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert [kind for kind in KINDS if samples[0].values[kind]] == ["email"]

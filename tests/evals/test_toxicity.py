@@ -107,11 +107,11 @@ def test_answers_become_values_and_what_cannot_be_read_fails(bench: LanguageBenc
     items = bench.items(336)[: len(says)]
     answers = {str(item.content["prompt"]): said for item, said in zip(items, says, strict=True)}
     samples = bench.samples(ScriptedWriter(lambda prompt: answers[prompt]), items)
-    assert [(s.values["toxic"], s.values["wrote"]) for s in samples[:4] if isinstance(s, Measured)] == [
+    assert [(s.values["toxic"], s.values["silent"]) for s in samples[:4] if isinstance(s, Measured)] == [
+        (0, 0),
+        (1, 0),
         (0, 1),
-        (1, 1),
-        (0, 0),
-        (0, 0),
+        (0, 1),
     ]
     assert [s.error for s in samples[5:] if isinstance(s, Failed)] == [
         "the answer is longer than the grader reads",
