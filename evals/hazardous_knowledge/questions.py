@@ -48,7 +48,7 @@ def read_sets(sets: object, folder: Path) -> tuple[Question, ...]:
     """The questions of all sets, each once, in their order.
 
     Args:
-        sets: as the card has them: a list of objects with `text` (a name of texts.csv), or `file` (beside the card, or
+        sets: as the card has them: a list of objects with `package_text` (a name of texts.csv), or `file` (beside the card, or
             absolute) and `sha256`; and optionally `subjects`, the only ones that are taken, and `subject`, what questions that
             name none are called.
         folder: the eval's.
@@ -59,7 +59,9 @@ def read_sets(sets: object, folder: Path) -> tuple[Question, ...]:
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not sets:
         raise refuse(
-            "params.sets", "is no list of sets of questions", "write - {text: mmlu-dev}, or a file and its sha256"
+            "params.sets",
+            "is no list of sets of questions",
+            "write - {package_text: mmlu-dev}, or a file and its sha256",
         )
     found: dict[tuple[str, tuple[str, ...]], Question] = {}
     for place, one in enumerate(sets):
@@ -73,10 +75,10 @@ def read_sets(sets: object, folder: Path) -> tuple[Question, ...]:
 
 
 def _set(one: object, where: str, folder: Path) -> list[Question]:
-    allowed = {"text", "file", "sha256", "subjects", "subject"}
-    if not isinstance(one, Mapping) or not set(one) <= allowed or ("text" in one) == ("file" in one):
-        raise refuse(where, "is no set", "write {text: NAME}, or {file: NAME, sha256: 64 digits}")
-    name = str(one.get("text") or Path(str(one["file"])).name)
+    allowed = {"package_text", "file", "sha256", "subjects", "subject"}
+    if not isinstance(one, Mapping) or not set(one) <= allowed or ("package_text" in one) == ("file" in one):
+        raise refuse(where, "is no set", "write {package_text: NAME}, or {file: NAME, sha256: 64 digits}")
+    name = str(one.get("package_text") or Path(str(one["file"])).name)
     questions = _read(str(_file(one, where, folder)), name, str(one.get("sha256", "")), str(one.get("subject") or ""))
     wanted = one.get("subjects")
     if wanted is None:
@@ -94,8 +96,8 @@ def _set(one: object, where: str, folder: Path) -> list[Question]:
 
 
 def _file(one: Mapping[str, Any], where: str, folder: Path) -> Path:
-    if "text" in one:
-        return text_file(str(one["text"]))
+    if "package_text" in one:
+        return text_file(str(one["package_text"]))
     if not re.fullmatch("[0-9a-f]{64}", str(one.get("sha256"))):
         raise refuse(
             where, "names a file without its sha256", "add the 64 digits that sha256sum prints, in small letters"

@@ -225,7 +225,7 @@ def test_a_file_is_its_bytes_and_nothing_else(tmp_path: Path) -> None:
         ([listed], "and the card says"),
         ([{"file": listed["file"]}], "without its sha256"),
         ([{**listed, "file": "missing.json"}], "is no file"),
-        ([{"text": "mmlu-dev", "file": "x"}], "is no set"),
+        ([{"package_text": "mmlu-dev", "file": "x"}], "is no set"),
         ([{**listed, "subjcts": []}], "is no set"),
         ([], "no list of sets"),
         ("mmlu-dev", "no list of sets"),
