@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from releasegate.subjects.language import PredictsTokens
+from releasegate.evidence import Failed, Item
+from releasegate.subjects.language import Predicted, PredictsTokens
 
+from .failures import failed
 from .likeness import is_near
 
 MISREAD = 0.1
+TOO_SHORT = "the passage is less than two tokens to this model"
 UNREADABLE = "the tokenizer loses much of the passage"
 TAIL = 8
 """Tokens that are decoded before those whose text is wanted."""
@@ -49,3 +53,39 @@ def is_lost(model: PredictsTokens, text: str, tokens: Sequence[int]) -> bool:
     """
     read, meant = ("".join(one.split()) for one in (model.decode(tokens), text))
     return not read or not (meant.startswith(read) or is_near(read, meant[: len(read)], MISREAD))
+
+
+class Window(NamedTuple):
+    """The beginning of a passage, read.
+
+    Attributes:
+        item: whose passage it is.
+        tokens: of the passage, begun.
+        predicted: what the model makes of each of them but the first.
+    """
+
+    item: Item
+    tokens: list[int]
+    predicted: Predicted
+
+
+def windows_read(model: PredictsTokens, items: Sequence[Item], passage: str, longest: int) -> Iterator[Window | Failed]:
+    """What becomes of each item: those fail first whose passage is no text to the model; the others are read in one batch.
+
+    Args:
+        passage: the key of the passage in what an item holds.
+        longest: tokens of a window, at most; the model's context bounds them too.
+    """
+    kept: list[tuple[Item, list[int]]] = []
+    for item in items:
+        text = str(item.content[passage])
+        tokens = begun(model, model.encode(text))[: min(longest, model.context)]
+        if len(tokens) < 2:
+            yield failed(item, TOO_SHORT)
+        elif is_lost(model, text, tokens):
+            yield failed(item, UNREADABLE)
+        else:
+            kept.append((item, tokens))
+    found = model.predict([tokens for _, tokens in kept]) if kept else []
+    for (item, tokens), predicted in zip(kept, found, strict=True):
+        yield Window(item, tokens, predicted)

@@ -11,9 +11,8 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
 
-from ..failures import failed
 from ..standard_library import Part, passages
-from ..token_windows import UNREADABLE, begun, is_lost, last, text_after
+from ..token_windows import last, text_after, windows_read
 from .functions import body_of, functions, parses
 
 
@@ -54,19 +53,12 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
 
 
 def _read(model: PredictsTokens, items: Sequence[Item], window: int) -> Iterator[Reading | Failed]:
-    most = min(window, model.context)
-    windows = [begun(model, model.encode(str(item.content["text"])))[:most] for item in items]
-    kept = []
-    for item, tokens in zip(items, windows, strict=True):
-        if len(tokens) < 2:
-            yield failed(item, "the passage is less than two tokens to this model")
-        elif is_lost(model, str(item.content["text"]), tokens):
-            yield failed(item, UNREADABLE)
-        else:
-            kept.append((item, tokens))
-    predicted = model.predict([tokens for _, tokens in kept]) if kept else []
-    for (item, tokens), found in zip(kept, predicted, strict=True):
-        right = sum(guess == token for guess, token in zip(found.likeliest.tolist(), tokens[1:], strict=True))
+    for found in windows_read(model, items, "text", window):
+        if isinstance(found, Failed):
+            yield found
+            continue
+        item, tokens, predicted = found
+        right = sum(guess == token for guess, token in zip(predicted.likeliest.tolist(), tokens[1:], strict=True))
         detail = {"passage": str(item.content["from"]), "right": f"{right} of {len(tokens) - 1} tokens"}
         yield Reading(item.number, {"next_token": right / (len(tokens) - 1)}, detail)
 

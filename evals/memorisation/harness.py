@@ -17,7 +17,7 @@ from ..canaries import DIGITS, Canary
 from ..failures import failed
 from ..likeness import exposure, is_near, min_k
 from ..standard_library import Passage
-from ..token_windows import UNREADABLE, begun, is_lost, last, text_after
+from ..token_windows import begun, last, text_after, windows_read
 from ..word_for_word import Unfit, continued
 from .pools import planted, trained, unseen
 
@@ -168,19 +168,12 @@ def _go_on(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -
 
 def _score(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -> Iterator[Reading | Failed]:
     """Passages of which the model is to say whether it has seen them."""
-    most = min(int(params["window"]), model.context)
-    windows = [begun(model, model.encode(str(item.content["scored"])))[:most] for item in items]
-    kept = []
-    for item, tokens in zip(items, windows, strict=True):
-        if len(tokens) < 2:
-            yield failed(item, "the passage is less than two tokens to this model")
-        elif is_lost(model, str(item.content["scored"]), tokens):
-            yield failed(item, UNREADABLE)
-        else:
-            kept.append((item, tokens))
-    predicted = model.predict([tokens for _, tokens in kept]) if kept else []
-    for (item, tokens), found in zip(kept, predicted, strict=True):
-        score = max(-50.0, min_k(found.logprobs.tolist(), float(params["lowest"])))
+    for found in windows_read(model, items, "scored", int(params["window"])):
+        if isinstance(found, Failed):
+            yield found
+            continue
+        item, tokens, predicted = found
+        score = max(-50.0, min_k(predicted.logprobs.tolist(), float(params["lowest"])))
         detail = {"passage": str(item.content["from"]), "tokens": str(len(tokens))}
         values = {metric: -score if metric.endswith("lowered") else score for metric in item.metrics}
         yield Reading(item.number, values, detail)
