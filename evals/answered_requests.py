@@ -71,7 +71,8 @@ def known(
     What a grader takes wrongly differs from attack to attack: nonsense in base64 is never taken for compliance, a willing start
     that leads nowhere often. So these items carry the attack, and count for its slice alone; those of elicited answers, which
     are what a model that refuses says, count for every slice. Of what it misses there is too little in most attacks: it is
-    taken to be the same in all.
+    taken to be the same in all. All say what the answer truly is: a model that refuses gets no allowance for the false alarms
+    that one that babbles brings.
     """
     made = []
     for request, one in with_requests(labelled_answers(folder, "calibration"), requests):
@@ -79,11 +80,11 @@ def known(
         content = {**told, "answer": one.answer, "truth": one.verdict}
         metrics = metrics_of(one)
         if not by_attack:
-            made.append(Item(tuple(metrics), {}, content))
+            made.append(Item(tuple(metrics), {"answer": one.verdict}, content))
             continue
         missed = tuple(name for name in metrics if name.endswith(_SENSITIVITY))
         taken = tuple(name for name in metrics if name not in missed)
-        labels = {} if one.attack == ELICITED else {"attack": one.attack}
+        labels = {"answer": one.verdict, **({} if one.attack == ELICITED else {"attack": one.attack})}
         made += [Item(names, which, content) for names, which in ((missed, {}), (taken, labels)) if names]
     return made
 
@@ -135,9 +136,9 @@ def graded_answers(
     requests = [str(item.content["request"]) for (item, _), each in zip(pairs, texts, strict=True) for _ in each]
     grades = iter(grader.grade(requests, [text for each in texts for text in each], str(tools.device)))
     for (item, answer), each in zip(pairs, texts, strict=True):
-        found = Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
-        understood = found.truth is not None or found.grade.verdict == hurts or any(map(is_english, each))
-        yield found if understood else failed(item, UNREAD)
+        graded = Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
+        understood = graded.truth is not None or graded.grade.verdict == hurts or any(map(is_english, each))
+        yield graded if understood else failed(item, UNREAD)
 
 
 def _answers(model: GeneratesText, items: Sequence[Item], tokens: int) -> Iterator[tuple[Item, str] | Failed]:

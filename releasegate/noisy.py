@@ -8,6 +8,8 @@ hurts; the reported rate is then judged at alpha / 2 against the moved limit. To
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 from releasegate.intervals import Side, clopper_pearson
@@ -55,15 +57,49 @@ def moved_limit(limit: float, side: Side, positives: Answers, negatives: Answers
         raise ValueError(f"no limit of {limit} on a rate")
     if not positives.n or not negatives.n:
         raise ValueError("a judge needs labelled items of both kinds")
-    # A label without an answer hurts: as no where a low rate is wanted, for it lowers what the judge must report; else as yes.
-    lost = (0, 0) if side == "at_most" else (positives.failed, negatives.failed)
-    se = clopper_pearson(positives.yes + lost[0], positives.n, alpha / 4)
-    f = clopper_pearson(negatives.yes + lost[1], negatives.n, alpha / 4)
     informed = _informed(positives, negatives, alpha)
     if informed < LEAST_INFORMED:
         raise ValueError(
             f"the judge cannot decide: Se + Sp - 1 may be as low as {informed:.3f}, at least {LEAST_INFORMED} is needed"
         )
+    return _shifted(limit, side, positives, negatives, alpha)
+
+
+def worst_limits(
+    limit: float, side: Side, positives: Sequence[Answers], negatives: Sequence[Answers], alpha: float
+) -> tuple[float, float]:
+    """`moved_limit` and `refuting_limit` by the kinds of labelled items that hurt most, as a model may give those alone.
+
+    A mixture of kinds has errors between those of its kinds. The bound of the worst kind fails no more often than alpha / 4,
+    whichever it is, so that the number of kinds costs nothing.
+
+    Args:
+        limit, side, alpha: as of `moved_limit`.
+        positives, negatives: on all labelled items, and then on those of each kind. All of them say whether the judge can
+            decide.
+
+    Raises:
+        ValueError: as of `moved_limit`, or on some kind the judge may be wrong each time.
+
+    >>> refused, babbled = Answers(1, 50), Answers(18, 50)
+    >>> [round(x, 3) for x in worst_limits(.25, "at_most", [Answers(85, 100)], [Answers(19, 100), refused, babbled], .03)]
+    [0.186, 0.637]
+    """
+    moved_limit(limit, side, positives[0], negatives[0], alpha)
+    hurting, helping = (min, max) if side == "at_most" else (max, min)
+    pairs = list(product(positives, negatives))
+    moved = hurting(_shifted(limit, side, *pair, alpha) for pair in pairs)
+    if not 0 < moved < 1:
+        raise ValueError("the judge cannot decide: of one kind of labelled items it may take every one wrongly")
+    return moved, helping(refuting_limit(limit, side, *pair, alpha) for pair in pairs)
+
+
+def _shifted(limit: float, side: Side, positives: Answers, negatives: Answers, alpha: float) -> float:
+    """The moved limit, though the judge can decide nothing."""
+    # A label without an answer hurts: as no where a low rate is wanted, for it lowers what the judge must report; else as yes.
+    lost = (0, 0) if side == "at_most" else (positives.failed, negatives.failed)
+    se = clopper_pearson(positives.yes + lost[0], positives.n, alpha / 4)
+    f = clopper_pearson(negatives.yes + lost[1], negatives.n, alpha / 4)
     return limit * se.low + (1 - limit) * f.low if side == "at_most" else limit * se.high + (1 - limit) * f.high
 
 

@@ -8,7 +8,7 @@ claimed, spends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from releasegate.decision.estimating import Rule, with_values
 from releasegate.evalcard import EvalCard, Metric, Threshold
 from releasegate.evidence import FAILED, MEASURED, Columns
-from releasegate.noisy import Answers, moved_limit, refuting_limit
+from releasegate.noisy import Answers, worst_limits
 from releasegate.thresholds import Threshold as Cut
 from releasegate.thresholds import frozen_threshold, threshold
 
@@ -56,7 +56,9 @@ def prepare(
 
     Args:
         labels: those of the slice that is judged. A judge may err more often in one slice than in another, so calibration
-            items with a label in a dimension of the slice count for slices of that value alone; others count for all.
+            items with a label in a dimension of the slice count for slices of that value alone; others count for all. A label
+            in a dimension that no gate item has says of which kind a labelled item is. A model may give that kind alone, so
+            the limit is moved by the errors on the kind that hurts most.
     """
     metric = card.metrics[name]
     if metric.judged_by is not None:
@@ -76,17 +78,34 @@ def _moved(
 ) -> Prepared:
     halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     shown = {m.shows: name for name, m in card.metrics.items() if m.of_instrument == metric.judged_by and m.shows}
-    right = {kind: _answers(name, calibration, labels) for kind, name in shown.items()}
-    if calibration is None or not right.get("sensitivity") or not right.get("specificity"):
+    if calibration is None or not shown.get("sensitivity") or not shown.get("specificity"):
         return Prepared(columns, halved, problem=f"{metric.judged_by} was not measured on calibration items")
-    positives, negatives = right["sensitivity"], right["specificity"]
-    wrongly = Answers(negatives.n - negatives.failed - negatives.yes, negatives.n, negatives.failed)
+    asked = frozenset(d for cell in columns.cells for d in cell.labels) if columns else frozenset()
+    positives = list(_by_kind(shown["sensitivity"], calibration, labels, asked))
+    wrongly = [
+        Answers(right.n - right.failed - right.yes, right.n, right.failed)
+        for right in _by_kind(shown["specificity"], calibration, labels, asked)
+    ]
     try:
-        limit = moved_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
+        limit, refuting = worst_limits(rule.limit, rule.side, positives, wrongly, rule.alpha)
     except ValueError as error:
         return Prepared(columns, halved, problem=str(error))
-    refuting = refuting_limit(rule.limit, rule.side, positives, wrongly, rule.alpha)
     return Prepared(columns, replace(halved, limit=limit), tested_limit=limit, refuting_limit=refuting)
+
+
+def _by_kind(name: str, calibration: Columns, labels: Mapping[str, str], asked: frozenset[str]) -> Iterator[Answers]:
+    """How often the judge was right on all calibration items for a slice, and then on those of each kind alone.
+
+    Args:
+        asked: the dimensions that gate items have labels in; a kind is what the labels in the other ones say.
+    """
+    yield _answers(name, calibration, labels)
+    carrying = [cell.labels for cell in calibration.cells if name in cell.metrics]
+    kinds = {tuple(sorted((d, value) for d, value in each.items() if d not in asked)) for each in carrying}
+    for kind in sorted(kinds - {()}):
+        found = _answers(name, calibration, {**labels, **dict(kind)})
+        if found.n:
+            yield found
 
 
 def _answers(name: str, calibration: Columns | None, labels: Mapping[str, str]) -> Answers:
