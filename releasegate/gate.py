@@ -15,7 +15,7 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint, open_checkpoint
 from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
-from releasegate.evaluation import Bench, Progress, Target, measure, require_material, torch_device
+from releasegate.evaluation import Bench, Progress, Target, measure, require_answers, require_material, torch_device
 from releasegate.ledger import Anchor
 from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE
@@ -66,6 +66,8 @@ def gate(call: Call, progress: Progress) -> Decision:
     if not run.plan_path.exists():
         require_material(repository, policy)
     checkpoint = open_model(call.model, policy, progress)
+    if not run.plan_path.exists():
+        require_answers(policy.model.subject, checkpoint)
     day, nonce = call.today.isoformat(), call.draw_nonce
     attempt = Attempt(
         repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, rehearsal=call.rehearsal

@@ -1,7 +1,7 @@
 """Measuring: loads harnesses and subjects, draws items, stores samples. A harness never decides."""
 
 from releasegate.evaluation.measuring import Bench, Progress, Target, measure, torch_device
-from releasegate.evaluation.opening import open_subject
+from releasegate.evaluation.opening import open_subject, require_answers
 from releasegate.evaluation.planning import drawn_items, eval_code, require_material
 from releasegate.evaluation.tools import Tools
 
@@ -14,6 +14,7 @@ __all__ = [
     "eval_code",
     "measure",
     "open_subject",
+    "require_answers",
     "require_material",
     "torch_device",
 ]

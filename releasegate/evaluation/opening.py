@@ -35,3 +35,15 @@ def open_subject(
         raise NotFound(name, "no such subject", nearest(name, list(repository.subjects()), "add it"))
     own, _ = load_subject(file)
     return guarded(file, "does not open", lambda: own(checkpoint, lending, device, dtype))
+
+
+def require_answers(name: str, checkpoint: Checkpoint) -> None:
+    """Nothing; a server that answers for the model does answer. Other subjects have none.
+
+    An attempt at which nothing is answered is better not opened.
+
+    Raises:
+        ReleaseGateError: it does not.
+    """
+    if name in SUBJECTS and SUBJECTS[name].served:
+        import_module(SUBJECTS[name].module).require_answers(checkpoint)

@@ -24,7 +24,7 @@ from pydantic import Field, StringConstraints, model_validator
 from releasegate.checkpoint import Checkpoint
 from releasegate.errors import NotFound, UsageError
 from releasegate.records import Record
-from releasegate.subjects import Answer, Decoding, Lending, NoAnswer, Prompt
+from releasegate.subjects import Answer, Decoding, Lending, Message, NoAnswer, Prompt
 from releasegate.subjects.configuration import contradiction, read_configuration
 from releasegate.subjects.endpoint_call import Allowance, Patience, Replied, asked
 from releasegate.subjects.language import NO_TEXT, Finish, encodable
@@ -43,6 +43,10 @@ _FINISHES: Mapping[str, Finish] = {
 _NAME = re.compile(r"[\w./:@+-]{1,120}", re.ASCII)
 
 Route = Literal["completions", "chat"]
+PATHS: Mapping[Route, str] = {"completions": "/completions", "chat": "/chat/completions"}
+"""Of each route, below the server's address."""
+GREETING = "Hello"
+"""What a server is asked before an attempt opens: nothing that a model is measured by."""
 
 
 class EndpointConfig(Record):
@@ -117,6 +121,29 @@ class Endpoint:
         with self._client() as client, ThreadPoolExecutor(self._config.concurrency) as pool:
             return list(pool.map(partial(self._answer, client), questions, seeds))
 
+    def require_answers(self) -> None:
+        """Nothing; by one of its routes the server has just answered a question that measures nothing.
+
+        Raises:
+            NotFound: by none of them does it answer as this protocol says.
+        """
+        patience = Patience(min(self._config.attempts, 3), self._config.seconds, self._config.total_seconds)
+        with self._client() as client:
+            failed = [self._unanswered(client, route, patience) for route in self._config.routes]
+        if None not in failed:
+            fix = "start the server, or correct url, model, key_variable or routes in endpoint.json"
+            raise NotFound(self._config.url, "; ".join(filter(None, failed)), fix)
+
+    def _unanswered(self, client: httpx.Client, route: Route, patience: Patience) -> str | None:
+        """Why a greeting has no answer by this route; None if it has one."""
+        _, question = self._question(
+            GREETING if route == "completions" else [Message("user", GREETING)], 1, Decoding(16)
+        )
+        found = asked(client, PATHS[route], question, patience, random.Random(1), Allowance(None))
+        if isinstance(found, NoAnswer):
+            return f"{PATHS[route]}: {found.why}"
+        return None if isinstance(found.body.get("choices"), list) else f"{PATHS[route]}: an answer without `choices`"
+
     def _client(self) -> httpx.Client:
         """What asks the server, and it alone: no proxy and no redirect is followed, and each attempt has its own connection."""
         limits = httpx.Limits(max_connections=self._config.concurrency, max_keepalive_connections=0)
@@ -148,8 +175,7 @@ class Endpoint:
         route, sent = question
         if not encodable([sent["prompt"]] if route == "completions" else [one["content"] for one in sent["messages"]]):
             return NoAnswer(NO_TEXT)
-        path = "/completions" if route == "completions" else "/chat/completions"
-        found = asked(client, path, sent, self._patience, random.Random(seed), self._allowance)
+        found = asked(client, PATHS[route], sent, self._patience, random.Random(seed), self._allowance)
         if isinstance(found, NoAnswer):
             return found
         changed = self._changed(found.body.get("model"))
@@ -210,3 +236,13 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
     if config.key_variable and not key:
         raise NotFound(config.key_variable, "holds no key for the endpoint", "set the environment variable")
     return Endpoint(config, key)
+
+
+def require_answers(checkpoint: Checkpoint) -> None:
+    """Nothing; the server that the checkpoint describes answers.
+
+    Raises:
+        CheckpointError: `endpoint.json` is not what it must be.
+        NotFound: the server does not answer so, or the variable that should hold the key is not set.
+    """
+    open_subject(checkpoint, None, torch.device("cpu"), torch.float32).require_answers()

@@ -14,7 +14,7 @@ from releasegate.__main__ import run
 from releasegate.checkpoint import open_checkpoint
 from releasegate.repository import LedgerFile, RunFolder
 from releasegate.subjects.causal_lm import open_subject
-from tests.served_language import Handler, described, serving
+from tests.served_language import Handler, Served, described, serving
 from tests.tiny_language import save_adapter, save_gguf, save_llama
 
 CARD = """
@@ -125,7 +125,7 @@ def test_a_server_that_answers_half_of_the_questions_is_no_evidence(
     model = open_subject(open_checkpoint(gates / "model"), None, torch.device("cpu"), torch.float32)
 
     def trick(handler: Handler, attempt: int, question: dict[str, object]) -> bool:
-        odd = len(str(question["messages"])) % 2 == 1
+        odd = len(str(question.get("messages", "even"))) % 2 == 1
         if odd:
             handler.say(500, b"")
         return odd
@@ -140,6 +140,18 @@ def test_a_server_that_answers_half_of_the_questions_is_no_evidence(
     assert len({sample["item"] for sample in samples}) == len(samples)
     errors = {sample["error"] for sample in samples if sample["outcome"] == "failed"}
     assert errors == {"no answer after 2 attempts: status 500"}
+
+
+def test_a_server_that_is_down_costs_no_attempt(gates: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = (gates / "policies" / "ledger" / "served.jsonl").read_bytes()
+    with Served(None) as closed:
+        url = closed.url
+    described(gates / "endpoint", url=url, attempts=1)
+    code, made = gate(gates, "served", gates / "endpoint")
+    assert code == 2
+    assert "start the server, or correct url" in capsys.readouterr().err.replace("\n", " ")
+    assert not made.root.exists()
+    assert (gates / "policies" / "ledger" / "served.jsonl").read_bytes() == ledger
 
 
 def test_a_policy_that_would_release_weights_on_a_servers_word_is_refused(

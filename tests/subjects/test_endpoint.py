@@ -15,7 +15,7 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import CheckpointError, ForeignFile, LayoutUnknown, NotFound, UsageError
 from releasegate.subjects import Answer, Decoding, Message, NoAnswer
 from releasegate.subjects.causal_lm import open_subject as open_causal
-from releasegate.subjects.endpoint import Endpoint, open_subject
+from releasegate.subjects.endpoint import Endpoint, open_subject, require_answers
 from releasegate.subjects.text_model import TextModel
 from tests.served_language import Handler, Served, described, serving
 from tests.tiny_language import save_llama
@@ -363,3 +363,33 @@ def test_what_a_server_cannot_be_asked_is_refused(server: Served, tmp_path: Path
     with pytest.raises(UsageError):
         endpoint.generate([[Message("user", "x")]], [], DECODING)
     assert endpoint.generate([], [], DECODING) == []
+
+
+@pytest.mark.parametrize(
+    ("trick", "what"),
+    [
+        (lambda handler: handler.say(404, b"{}"), "the server refused: status 404"),
+        (
+            lambda handler: handler.say(401, b'{"error": {"code": "no_key"}}'),
+            r"the server refused: status 401 \(no_key\)",
+        ),
+        (lambda handler: handler.say(503, b""), "no answer after 2 attempts: status 503"),
+        (lambda handler: handler.say(200, b"<html>"), "no answer after 2 attempts: half an answer"),
+        (lambda handler: handler.say(200, b'{"status": "ok"}'), "an answer without `choices`"),
+    ],
+    ids=["no_such_route", "no_key", "loading", "a_page", "another_protocol"],
+)
+def test_a_server_that_does_not_answer_is_told_before_an_attempt(
+    server: Served, tmp_path: Path, trick: Callable[[Handler], None], what: str
+) -> None:
+    server.trick = lambda handler, *_: handler.path.endswith("/chat/completions") and (bool(trick(handler)) or True)
+    with pytest.raises(NotFound, match=f"/chat/completions: {what}"):
+        require_answers(open_checkpoint(described(tmp_path, url=server.url, attempts=2, routes=["chat"])))
+    require_answers(open_checkpoint(described(tmp_path, url=server.url, attempts=2)))
+
+
+def test_a_server_that_is_down_is_told_before_an_attempt(tmp_path: Path) -> None:
+    with Served(None) as closed:
+        url = closed.url
+    with pytest.raises(NotFound, match=r"the connection failed \(ConnectError\)"):
+        require_answers(open_checkpoint(described(tmp_path, url=url)))
