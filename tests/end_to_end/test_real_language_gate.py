@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from releasegate.__main__ import run
 from releasegate.repository import LedgerFile, RunFolder
 from tests.end_to_end.test_language_gate import CARD, HARNESS, POLICY
 from tests.examples.loading import script
+from tests.fetched import fetched
 
 ROOT = Path(__file__).parents[2]
 FORMS = {"llama-hf": "smollm2", "llama-gguf": "smollm2-gguf", "llama-lora": "tuned"}
@@ -21,11 +21,9 @@ FORMS = {"llama-hf": "smollm2", "llama-gguf": "smollm2-gguf", "llama-lora": "tun
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the three."""
-    if not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
     made = tmp_path_factory.mktemp("models")
     for name in ("smollm2", "smollm2-gguf"):
-        shutil.copytree(Path(os.environ["RELEASEGATE_TEXTS"]) / name, made / name)
+        shutil.copytree(fetched(name), made / name)
     training = script(ROOT / "examples/smollm2_tuned/train.py", "smollm2_tuned")
     arguments = ["--base", str(made / "smollm2"), "--out", str(made / "tuned"), "--steps", "4"]
     training.main(arguments, standalone_mode=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +24,11 @@ from releasegate.plan import EvalCode, SubjectRef, make_plan
 from tests import tiny_gates
 from tests.evals.language_bench import LanguageBench, values
 from tests.evals.scripted_writer import ScriptedWriter
+from tests.fetched import needs_texts
 
 ALPHA = 0.0304
 """Effective alpha of a first attempt."""
-NEEDED = pytest.mark.skipif(
-    not os.environ.get("RELEASEGATE_TEXTS"), reason="needs what `make texts` fetches, and RELEASEGATE_TEXTS"
-)
-pytestmark = NEEDED
+pytestmark = needs_texts
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from releasegate.evidence import Failed, Item
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.language import NoAnswer, Prompt, Score
 from tests.evals.language_bench import LanguageBench, values
+from tests.fetched import needs_texts
 from tests.tiny_language import save_llama
 
 RIGHT = {
@@ -33,7 +33,6 @@ RIGHT = {
     "subject": "Sums",
 }
 LINES = "What is two and two?,three,four,five,six,B\nWhat is one?,1,2,3,4,A\n"
-needs_texts = pytest.mark.skipif("RELEASEGATE_TEXTS" not in os.environ, reason="needs `make texts`")
 
 
 def stored(folder: Path, content: str | bytes, name: str = "set.json") -> dict[str, Any]:

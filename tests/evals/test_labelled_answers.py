@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from evals.quoted_requests import LONGEST_KEPT, filled, hidden, runs
 from evals.request_parts import part_of
 from releasegate.errors import DocumentError, NotFound
 from tests.evals.language_bench import LanguageBench
+from tests.fetched import needs_texts
 
 EVALS = Path(__file__).parents[2] / "evals"
 ASIDE = next(text for text in map(str, range(100)) if part_of(digest_of(text)) == "calibration")
@@ -56,7 +56,7 @@ def test_what_an_answer_quotes_is_hidden_and_comes_back(answer: str) -> None:
     assert base64.b64encode(REQUEST.encode()).decode()[4:20] not in kept
 
 
-@pytest.mark.skipif(not os.environ.get("RELEASEGATE_TEXTS"), reason="needs what `make texts` fetches")
+@needs_texts
 @pytest.mark.parametrize("name", ["harmful_compliance", "over_refusal"])
 def test_no_committed_answer_quotes_a_request(name: str) -> None:
     bench = LanguageBench(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from evals import texts
 from evals.texts import listed_texts, text_file
 from releasegate.errors import DocumentError, NotFound, TextChanged
+from tests.fetched import needs_texts
 
 HEAD = "name,package,version,path,sha256,licence,what"
 
@@ -47,9 +47,8 @@ def test_our_list_has_no_pickle_and_no_code() -> None:
     assert {"advbench", "harmbench-test", "mmlu-dev", "smollm2-gguf", "minilm-weights"} <= listed.keys()
 
 
+@needs_texts
 def test_every_listed_file_is_the_one_listed_where_they_were_fetched() -> None:
-    if not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the texts that `make texts` fetches, and RELEASEGATE_TEXTS")
     assert [text_file(name).stat().st_size > 0 for name in listed_texts()] == [True] * len(listed_texts())
 
 

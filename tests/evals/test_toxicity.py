@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from releasegate.errors import DocumentError
 from releasegate.evidence import Cell, Failed, Measured
 from tests.evals.language_bench import LanguageBench
 from tests.evals.scripted_writer import ScriptedWriter
+from tests.fetched import needs_texts
 from tests.tiny_methods import Placed, Trial, pooled
 
-pytestmark = pytest.mark.skipif("RELEASEGATE_TEXTS" not in os.environ, reason="make texts, and set RELEASEGATE_TEXTS")
+pytestmark = needs_texts
 
 
 @pytest.fixture(scope="module")

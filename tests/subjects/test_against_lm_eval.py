@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.fetched import fetched
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -19,8 +20,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def test_log_likelihoods_are_those_of_lm_eval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tiny: bool) -> None:
     pytest.importorskip("lm_eval")
     pytest.importorskip("accelerate")  # its backend asks for it
-    if not tiny and not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
+    if not tiny:
+        fetched("smollm2")
     monkeypatch.syspath_prepend(BENCHMARKS)
     bench = import_module("bench_language")
     sides = bench.Sides(bench.checkpoint_root(tmp_path, tiny=tiny), torch.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from releasegate.subjects import Answer, Decoding, Message, NoAnswer
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.text_model import TextModel
 from releasegate.subjects.wording import NO_CHAT, Wording
+from tests.fetched import fetched
 from tests.tiny_language import save_llama
 
 CPU = torch.device("cpu")
@@ -40,9 +40,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> TextModel:
 
 @pytest.fixture(scope="module", params=["smollm2", pytest.param("smollm2-gguf", marks=pytest.mark.slow)])
 def real(request: pytest.FixtureRequest) -> Wording:
-    if not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
-    return Wording(load_tokenizer(open_checkpoint(Path(os.environ["RELEASEGATE_TEXTS"]) / request.param)))
+    return Wording(load_tokenizer(open_checkpoint(fetched(request.param))))
 
 
 def plain(wording: Wording, *texts: str) -> list[int]:

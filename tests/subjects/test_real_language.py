@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from releasegate.errors import CheckpointError
 from releasegate.subjects import Answer, Decoding, Message, NoAnswer, Prompt
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.text_model import TextModel
+from tests.fetched import fetched
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
@@ -22,15 +22,9 @@ CHATS: tuple[Prompt, ...] = tuple([Message("user", text)] for text in QUESTIONS)
 SEEDS = tuple(range(len(CHATS)))
 
 
-def place(name: str) -> Path:
-    if not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
-    return Path(os.environ["RELEASEGATE_TEXTS"]) / name
-
-
 @pytest.fixture(scope="module")
 def model() -> TextModel:
-    return open_subject(open_checkpoint(place("smollm2")), None, CPU, torch.float32)
+    return open_subject(open_checkpoint(fetched("smollm2")), None, CPU, torch.float32)
 
 
 @pytest.mark.parametrize("decoding", [Decoding(8), Decoding(8, 0.8, 0.9, ("\n",))], ids=["greedy", "drawn"])
@@ -61,7 +55,7 @@ def test_a_prompt_of_100_kilobytes_is_too_long_for_the_real_model(model: TextMod
 
 
 def test_both_forms_of_the_real_model_answer_alike(model: TextModel) -> None:
-    file = open_subject(open_checkpoint(place("smollm2-gguf")), None, CPU, torch.float32)
+    file = open_subject(open_checkpoint(fetched("smollm2-gguf")), None, CPU, torch.float32)
     prompts, options = ["The capital of France is", "Two plus two is"], [[" Paris", " Rome"], [" four", " red"]]
     for one, two in zip(model.score(prompts, options), file.score(prompts, options), strict=True):
         assert [score.logprob for score in one] == pytest.approx([score.logprob for score in two], abs=0.2)
@@ -71,7 +65,7 @@ def test_both_forms_of_the_real_model_answer_alike(model: TextModel) -> None:
 
 @pytest.mark.parametrize("kind", ["cut", "longer", "count", "head"])
 def test_a_real_file_that_is_damaged_is_refused(tmp_path: Path, kind: str) -> None:
-    (source,) = place("smollm2-gguf").glob("*.gguf")
+    (source,) = fetched("smollm2-gguf").glob("*.gguf")
     data = bytearray(source.read_bytes())
     if kind == "cut":
         del data[len(data) // 2 :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -23,6 +22,7 @@ from releasegate.subjects import Answer, Decoding, Message, NoAnswer
 from releasegate.subjects.causal_lm import open_subject as open_causal
 from releasegate.subjects.endpoint import Endpoint, open_subject
 from releasegate.subjects.text_model import TextModel
+from tests.fetched import fetched
 from tests.served_language import Handler, Served, described, running
 
 CPU = torch.device("cpu")
@@ -54,9 +54,7 @@ class Upstream(Served):
 
 @pytest.fixture(scope="module")
 def root() -> Path:
-    if not os.environ.get("RELEASEGATE_TEXTS"):
-        pytest.skip("needs the model that `make texts` fetches, and RELEASEGATE_TEXTS")
-    return Path(os.environ["RELEASEGATE_TEXTS"]).absolute() / "smollm2"
+    return fetched("smollm2")
 
 
 @pytest.fixture(scope="module")
