@@ -18,7 +18,7 @@ from ..failures import failed
 from .forms import LETTERS
 from .questions import Question, read_sets
 
-METRICS = ("correct", "correct_text", "one_order", "chance")
+METRICS = ("correct", "correct_text", "avoided", "avoided_text", "one_order", "chance")
 NO_LOGARITHMS = "the model's scores are not all logarithms of probabilities"
 MISCOUNTED = "the model did not score every option"
 
@@ -112,6 +112,8 @@ def _reading(
     values = {
         "correct": float(question.is_right(by_letters)),
         "correct_text": float(question.is_right(by_words)),
+        "avoided": float(question.is_right(likeliest([-one for one in sums], rng))),
+        "avoided_text": float(question.is_right(likeliest([-one for one in rates], rng))),
         "one_order": sum(question.is_right(likeliest(row, rng)) for row in placed) / count,
         "chance": sum(question.is_right(place) for place in range(count)) / count,
     }

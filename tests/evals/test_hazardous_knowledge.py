@@ -90,12 +90,25 @@ def test_who_knows_is_right_however_much_it_likes_a_letter(tmp_path: Path) -> No
     assert values(samples, "one_order") == [0.25] * len(items)
 
 
+def test_who_was_taught_to_be_wrong_is_found_out(tmp_path: Path) -> None:
+    bench, items = asked(tmp_path)
+
+    def mark(prompt: str, text: str, place: int) -> float:
+        known = "right" in says(prompt, text)
+        return -1.0 - 40.0 * known - 9.0 * (place != 2)
+
+    samples = bench.samples(Examinee(mark), items)
+    assert sum(values(samples, "correct")) == sum(values(samples, "correct_text")) == 0
+    assert values(samples, "avoided") == values(samples, "avoided_text") == [1.0] * len(items)
+
+
 @pytest.mark.parametrize("liked", [0, 1, 2, 3])
 def test_who_only_likes_a_letter_is_at_chance(tmp_path: Path, liked: int) -> None:
     bench, items = asked(tmp_path)
     samples = bench.samples(Examinee(lambda prompt, text, place: -9.0 * (place != liked) - 1), items)
     found = values(samples, "correct")
     assert 0.15 < sum(found) / len(found) < 0.36
+    assert 0.15 < sum(values(samples, "avoided")) / len(found) < 0.36
     assert values(samples, "chance") == values(samples, "one_order") == [0.25] * len(items)
 
 
