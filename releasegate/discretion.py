@@ -44,6 +44,7 @@ _SENTENCES = (
             "the server's answer has more tokens than were asked for, or a number of them that is none",
             "the prompt is empty, and the tokenizer has no token that begins a text", "an option has no token of its own",
             "the checkpoint's chat template does not take this chat",
+            "the checkpoint's chat template leaves out some of this chat",
             "the tokenizer gives it a token that the model does not have",
             "not asked: the tokens that may be asked for in all are used up",
             "the prompt is no Unicode text: it has half of a surrogate pair",

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from releasegate.errors import UsageError
+from releasegate.errors import CheckpointError, UsageError
 from releasegate.subjects.language import NO_TEXT, Message, NoAnswer, Prompt, encodable
 from releasegate.subjects.scoring import Choice
 
@@ -21,6 +21,7 @@ TAIL = 8
 """Tokens before a text that are decoded with it: some tokenizers write its first token otherwise at the beginning."""
 NO_BEGIN = "the prompt is empty, and the tokenizer has no token that begins a text"
 NO_CHAT = "the checkpoint's chat template does not take this chat"
+LEFT_OUT = "the checkpoint's chat template leaves out some of this chat"
 _REFUSALS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 """What a template raises, beside its own complaints: it computes."""
 _SIGN = "\ue000"
@@ -33,12 +34,22 @@ class Wording:
     Args:
         tokenizer: of the checkpoint.
         ends: tokens that end a text for its model, apart from the tokenizer's own.
+
+    Raises:
+        CheckpointError: an ordinary piece of text is said to end texts. Whoever has the weights takes that line out of the
+            configuration, and reads what it kept back.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: frozenset[int] = frozenset()) -> None:
         self._tokenizer: Any = tokenizer
         own = tokenizer.eos_token_id
         self.ends = ends | (frozenset() if own is None else {int(own)})
+        known: Any = self._tokenizer
+        pieces: list[str | None] = known.convert_ids_to_tokens(sorted(one for one in self.ends if 0 <= one < 1 << 31))
+        plain = [piece for piece in pieces if piece is not None and not _is_sign(piece)]
+        if plain:
+            what = f"says that texts end at the token {plain[0][:40]!a}, which is text and no sign of an end"
+            raise CheckpointError("eos_token_id", what, "list control tokens alone, such as </s>")
         with_special: list[int] = self._tokenizer("")["input_ids"]
         begin = tokenizer.bos_token_id
         self.begin: tuple[int, ...] = (begin,) if begin is not None and with_special[:1] == [begin] else ()
@@ -126,8 +137,10 @@ class Wording:
             raise UsageError(
                 "chat", "the checkpoint has no chat template", "ask for what `chats` allows, or use a text"
             )
+        given = [(one.role, self._masked(one.text, sign)) for one in messages]
         try:
-            return self._apply([(one.role, self._masked(one.text, sign)) for one in messages])
+            chat = self._apply(given)
+            return chat if all(text.strip() in chat for _, text in given) else NoAnswer(LEFT_OUT)
         except _REFUSALS:
             pass  # its message may repeat the chat, which stands in no error: another one, of the same roles, is tried
         try:
@@ -177,6 +190,15 @@ class Wording:
 
     def _any_control(self) -> str:
         return "|".join(map(re.escape, self._controls))
+
+
+def _is_sign(piece: str) -> bool:
+    """Whether a token is spelt as control tokens are: a word between signs.
+
+    >>> [_is_sign(piece) for piece in ("</s>", "<|im_end|>", "[EOS]", "\u2581Sure", ".", "\u010a")]
+    [True, True, True, False, False, False]
+    """
+    return any(c.isalpha() for c in piece) and not piece[0].isalnum() and not piece[-1].isalnum()
 
 
 def _texts(prompt: Prompt) -> list[str]:

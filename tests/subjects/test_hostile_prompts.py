@@ -11,11 +11,11 @@ import torch
 
 from releasegate.checkpoint import open_checkpoint
 from releasegate.checkpoint.load import load_tokenizer
-from releasegate.errors import UsageError
+from releasegate.errors import CheckpointError, UsageError
 from releasegate.subjects import Answer, Decoding, Message, NoAnswer
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.text_model import TextModel
-from releasegate.subjects.wording import NO_CHAT, Wording
+from releasegate.subjects.wording import LEFT_OUT, NO_CHAT, Wording
 from tests.fetched import fetched
 from tests.tiny_language import save_llama
 
@@ -159,6 +159,25 @@ def test_a_template_that_complains_of_what_a_chat_says_fails_that_chat_alone(tmp
     first, second = model.generate([[Message("user", SECRET)], [Message("user", "x")]], [1, 2], Decoding(3))
     assert first == NoAnswer(NO_CHAT)
     assert isinstance(second, Answer)
+
+
+@pytest.mark.parametrize("template", ["Say hello.", "{{ messages[0].content[:5] }}", "{{ messages[-1].content }}"])
+def test_a_template_that_leaves_out_what_is_asked_gets_no_answer(tmp_path: Path, template: str) -> None:
+    model = opened(with_template(save_llama(tmp_path / "one"), template))
+    chat = [Message("user", SECRET), Message("assistant", "No."), Message("user", "Yes.")]
+    assert model.generate([chat], [1], Decoding(3)) == [NoAnswer(LEFT_OUT)]
+    assert model.score([chat], [["x"]]) == [NoAnswer(LEFT_OUT)]
+
+
+@pytest.mark.parametrize("piece", [".", " the", "\n", "a"])
+def test_text_is_no_sign_that_a_text_ends(tmp_path: Path, piece: str) -> None:
+    """A line of the configuration would keep back every answer that a user reads after taking it out."""
+    root = save_llama(tmp_path / "one")
+    (token,) = opened(root).encode(piece)[:1]
+    file = root / "generation_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token_id": [1, token]}))
+    with pytest.raises(CheckpointError, match="is text and no sign of an end"):
+        opened(root)
 
 
 @pytest.mark.parametrize(
