@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from releasegate.checkpoint.files import foreign_files, list_files, read_json_object
+from releasegate.checkpoint.files import ADAPTERS, foreign_files, list_files, read_json_object
 from releasegate.checkpoint.gguf import read_gguf
 from releasegate.checkpoint.headers import Header
-from releasegate.checkpoint.layouts import Form, find_form, is_program
+from releasegate.checkpoint.layouts import ADAPTER, Form, find_form, is_program
 from releasegate.checkpoint.remote_code import keys_with_code
 from releasegate.checkpoint.vocabulary import read_vocabulary
 from releasegate.checkpoint.weights import Place, read_stored, read_weights
@@ -86,8 +86,7 @@ def read_contents(
         for name, what in foreign.items():
             if name in own:
                 continue
-            fix = f"take it out of the folder; weights belong in safetensors files{_converter(root, names)}"
-            raise ForeignFile(str(root / name), f"is {what}", fix)
+            raise ForeignFile(str(root / name), f"is {what}", _fix(root, names, name))
     form = find_form(root, names)
     config = read_json_object(root / form.config) if form.config else {}
     config = config or _stated_in_gguf(root, form)
@@ -139,6 +138,17 @@ def _own(root: Path, names: list[str], foreign: Mapping[str, str]) -> frozenset[
         return find_form(root, names).own
     except LayoutUnknown:
         return frozenset()
+
+
+def _fix(root: Path, names: list[str], name: str) -> str:
+    """What is to be done about a foreign file."""
+    if Path(name).name in ADAPTERS:
+        put = f"put it into the folder of its base, as {' and '.join(ADAPTER)}"
+        return f"take it out of the folder; if it is to be measured, {put}"
+    if name.lower().endswith(".gguf"):
+        alone = "give a folder that holds it and neither config.json nor other weights"
+        return f"take it out of the folder; if it is the model, {alone}"
+    return f"take it out of the folder; weights belong in safetensors files{_converter(root, names)}"
 
 
 def _converter(root: Path, names: list[str]) -> str:

@@ -21,6 +21,8 @@ BLOCK = 1 << 20
 MAX_JSON = 64 << 20
 """Bytes of a JSON file that is read as a whole; tokenizers reach some tens of millions."""
 
+NOWHERE = "check the path given for the model"
+
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
 
 CODE = "code, which a loader may run"
@@ -73,14 +75,25 @@ def list_files(folder: Path) -> list[str]:
             machine, two names that differ only in case, or an empty folder.
     """
     if not folder.exists():
-        raise NotFound(str(folder), "there is no such checkpoint folder", "check the path given for the model")
+        fix = "check the path given for the model; of a server, give the folder that holds its endpoint.json"
+        raise NotFound(str(folder), "there is no such checkpoint folder", fix if _is_address(folder) else NOWHERE)
     if not folder.is_dir():
-        raise CheckpointError(str(folder), "is not a folder", "give the folder that holds config.json and the weights")
+        raise CheckpointError(str(folder), "is not a folder", f"give the folder that holds {_held(folder)}")
     names = sorted(_file_names(folder))
     if not names:
         raise CheckpointError(str(folder), "is empty", "give the folder that holds config.json and the weights")
     _refuse_case_collisions(folder, names)
     return names
+
+
+def _held(file: Path) -> str:
+    """What a folder of weights holds, for somebody who gave a file instead."""
+    return "it, and nothing else" if file.suffix.lower() == ".gguf" else "config.json and the weights"
+
+
+def _is_address(path: Path) -> bool:
+    """Whether somebody gave the address of a server in place of a folder."""
+    return path.parts[:1] in (("http:",), ("https:",))
 
 
 def _file_names(root: Path, below: str = "") -> Iterator[str]:

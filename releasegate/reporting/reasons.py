@@ -73,8 +73,7 @@ def _one(f: Finding, plan: Plan) -> str:
     at = _at(f)
     if f.reason == "does_not_count":
         return f"{title}: does not count{at}, as the {f.enforced_by} enforces it"
-    wanting = ", and evidence is wanting" if f.reason == "want_of_evidence" else ""
-    return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {number(f.limit)}{wanting}"
+    return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {number(f.limit)}{_open([f])}"
 
 
 def _at(f: Finding) -> str:
@@ -100,7 +99,15 @@ def _numbers(findings: list[Finding], plan: Plan) -> str:
     first = findings[0]
     title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
     values = ", ".join(f"{_value(f, plan)} {checkpoint(f.checkpoint)}" for f in findings)
-    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}."
+    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}{_open(findings)}."
+
+
+def _open(findings: list[Finding]) -> str:
+    """That a limit is not shown to be kept, where the estimate alone would look as if it were."""
+    reasons = {f.reason for f in findings if f.status == "not_shown"}
+    if "want_of_evidence" in reasons:
+        return ", and evidence is wanting"
+    return ", which is not shown" if "unsettled" in reasons else ""
 
 
 def _value(finding: Finding, plan: Plan) -> str:

@@ -394,6 +394,13 @@ def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="is not a folder"):
         open_checkpoint(tmp_path / "file")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(CheckpointError) as caught_file:
+        open_checkpoint(tmp_path / "model.gguf")
+    assert caught_file.value.problems[0].fix == "give the folder that holds it, and nothing else"
+    with pytest.raises(NotFound) as caught_address:
+        open_checkpoint(Path("http://localhost:8000/v1"))
+    assert "of a server, give the folder that holds its endpoint.json" in str(caught_address.value.problems[0].fix)
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="is empty"):
         open_checkpoint(tmp_path / "empty")

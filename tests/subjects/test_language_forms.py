@@ -100,8 +100,9 @@ def test_a_gguf_file_beside_other_weights_is_a_second_form_of_them(llama: Path, 
     root = save_gguf(tmp_path / "gguf", llama)
     shutil.copytree(llama, tmp_path / "both")
     shutil.copy(root / "tiny.gguf", tmp_path / "both" / "tiny.gguf")
-    with pytest.raises(ForeignFile, match="a second form of the weights"):
+    with pytest.raises(ForeignFile, match="a second form of the weights") as caught:
         open_checkpoint(tmp_path / "both")
+    assert "give a folder that holds it and neither config.json nor other weights" in str(caught.value.problems[0].fix)
 
 
 def test_a_gguf_file_that_names_no_architecture_is_refused(tmp_path: Path) -> None:
@@ -253,8 +254,9 @@ def test_an_adapter_of_other_layers_or_of_half_a_pair_is_refused(llama: Path, tm
 def test_an_adapter_elsewhere_in_the_folder_is_refused(llama: Path, tmp_path: Path) -> None:
     root = save_adapter(shutil.copytree(llama, tmp_path / "adapted"))
     shutil.copy(root / "adapter" / "adapter_config.json", root / "adapter_config.json")
-    with pytest.raises(ForeignFile, match="an adapter, which a loader would apply"):
+    with pytest.raises(ForeignFile, match="an adapter, which a loader would apply") as caught:
         open_checkpoint(root)
+    assert "put it into the folder of its base, as adapter/adapter_config.json" in str(caught.value.problems[0].fix)
     (root / "adapter_config.json").unlink()
     (root / "adapter" / "adapter_model.safetensors").unlink()
     with pytest.raises(ForeignFile, match="an adapter, which a loader would apply"):
