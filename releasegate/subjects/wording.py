@@ -56,6 +56,11 @@ class Wording:
         """The tokens that the tokenizer puts before every text."""
         self._before_nothing = next((one for one in (begin, own) if one is not None), None)
         added = {str(token.content): token for token in tokenizer.added_tokens_decoder.values() if token.special}
+        special = {**dict.fromkeys(tokenizer.all_special_ids), **tokenizer.added_tokens_decoder}
+        spelt = zip(special, known.convert_ids_to_tokens(list(special)), strict=True)
+        ordinary = {n for n, token in tokenizer.added_tokens_decoder.items() if not token.special}
+        self._unseen = frozenset(n for n, piece in spelt if n not in ordinary and _is_sign(str(piece).strip()))
+        """What is no text in an answer. A word that is said to be a control token is one that users read."""
         self._controls = dict(sorted(added.items(), key=lambda pair: -len(pair[0])))  # of two, the longer one first
 
     @property
@@ -69,8 +74,9 @@ class Wording:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of tokens; special ones are left out."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The text of tokens; control tokens are left out, if they are spelt as such."""
+        seen = [one for one in ids if one not in self._unseen]
+        text: str = self._tokenizer.decode(seen, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
 
     def after(self, prompt: Sequence[int], ids: Sequence[int]) -> str:

@@ -169,6 +169,17 @@ def test_a_template_that_leaves_out_what_is_asked_gets_no_answer(tmp_path: Path,
     assert model.score([chat], [["x"]]) == [NoAnswer(LEFT_OUT)]
 
 
+def test_a_word_that_is_said_to_be_a_control_token_is_read_all_the_same(tmp_path: Path) -> None:
+    root = save_llama(tmp_path / "one")
+    before = opened(root)
+    ids = before.encode("the QZ fox")
+    tokenizer: Any = before._wording._tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": ["Q"]})
+    wording = Wording(tokenizer)
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "the Z fox"
+    assert wording.decode([0, *ids, 1]) == "the QZ fox"
+
+
 @pytest.mark.parametrize("piece", [".", " the", "\n", "a"])
 def test_text_is_no_sign_that_a_text_ends(tmp_path: Path, piece: str) -> None:
     """A line of the configuration would keep back every answer that a user reads after taking it out."""
