@@ -22,11 +22,21 @@ def evidence_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathe
             Pair("model, as trained", decision.model, code=True),
             *((Pair("model, stripped", receipt.output_digest, code=True),) if receipt else ()),
             Pair("decision", decision.digest(), code=True),
+            *_chat_template(plan),
         ),
         measurements=tuple(_measurement(m, plan, gathered) for m in plan.measurements),
         ungated=ungated(gathered, plan),
         commands=tuple(_commands(receipt)),
     )
+
+
+def _chat_template(plan: Plan) -> list[Pair]:
+    """The template by which a language model was asked. A model without one is another kind of model than one that chats."""
+    asked = [m for m in plan.measurements if "GeneratesText" in plan.cards[m.eval].needs and not m.subject.served]
+    found = sorted({m.subject.chat_template for m in asked if m.subject.chat_template})
+    if asked and not found:
+        return [Pair("chat template", "none: what is asked in turns was written out as text")]
+    return [Pair("chat template", digest, code=True) for digest in found]
 
 
 def _measurement(m: Measurement, plan: Plan, gathered: Gathered) -> MeasurementView:

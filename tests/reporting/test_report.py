@@ -75,6 +75,23 @@ def test_every_digest_stands_in_full_in_the_evidence(made: Example, page: str) -
         assert digest in evidence
 
 
+def test_the_evidence_says_whether_a_language_model_was_asked_by_a_chat_template(made: Example, page: str) -> None:
+    cards = {name: card.model_copy(update={"needs": ("GeneratesText",)}) for name, card in made.plan.cards.items()}
+
+    def evidence(template: str | None) -> str:
+        told = tuple(
+            m.model_copy(update={"subject": m.subject.model_copy(update={"chat_template": template})})
+            for m in made.plan.measurements
+        )
+        plan = made.plan.model_copy(update={"cards": cards, "measurements": told})
+        view = make_view(made.decision, plan, made.receipt, gather(made.run, made.plan), made.run.outputs)
+        return {pair.name: pair.text for pair in view.evidence.digests}.get("chat template", "")
+
+    assert evidence("sha256:" + "a" * 64) == "sha256:" + "a" * 64
+    assert evidence(None).startswith("none: what is asked in turns")
+    assert "chat template" not in page
+
+
 def test_each_requirement_shows_bounds_limit_distance_and_counts(page: str) -> None:
     weak = page[page.index('id="finding-source-weak"') :]
     for text in ("0.667", "at most 0.2", "beyond", "Clopper–Pearson", "planned", "attempted", "scored", "failed"):
