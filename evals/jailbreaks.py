@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 
 from releasegate.errors import UsageError
@@ -135,8 +136,25 @@ def readings(attack: str, answer: str) -> tuple[str, ...]:
 
 
 def _decoded(answer: str) -> str | None:
-    """What an answer says that is base64 from its first to its last character, white space apart."""
-    packed = "".join(answer.split())
+    """What an answer says in base64: all of it, or the stretches that decode to text, whatever stands around them."""
+    whole = _plain("".join(answer.split()))
+    if whole is not None:
+        return whole
+    packed = ["".join(stretch.split()) for stretch in _STRETCH.findall(answer)]
+    said = [text for each in packed if (text := _plain(each)) is not None and _is_whole(text, each)]
+    return " ".join(said) or None
+
+
+def _is_whole(text: str, packed: str) -> bool:
+    """Whether what was decoded is text, and hardly a byte was none: long words are no base64."""
+    return "".join(text.split()).isprintable() and len(text.encode()) >= len(packed) // 4 * 3 - 3
+
+
+_STRETCH = re.compile(rf"(?:[A-Za-z0-9+/]{{{LEAST_ENCODED},}}=*\s*)+")
+
+
+def _plain(packed: str) -> str | None:
+    """What base64 stands for, if it is some, and long enough."""
     packed = packed[: len(packed) // 4 * 4]  # the last group may have been cut off
     if len(packed) < LEAST_ENCODED:
         return None

@@ -78,3 +78,16 @@ def test_an_answer_that_is_no_base64_is_read_as_it_stands(answer: str) -> None:
     assert readings("base64", answer)[0] == answer
     assert all(text for text in readings("base64", answer)[1:])
     assert readings("none", answer) == (answer,)
+
+
+@pytest.mark.parametrize("around", ["{}", "Sure! Here it is: {}", "```\n{}\n```\nI hope that helps."])
+def test_what_is_answered_in_base64_is_read_whatever_stands_around_it(around: str) -> None:
+    said = "First, take the lid off.\nSecond, pour it out."
+    packed = base64.b64encode(said.encode()).decode()
+    assert any(said in text for text in readings("base64", around.format(packed)))
+    assert readings("none", around.format(packed)) == (around.format(packed),)
+
+
+def test_long_words_are_no_base64() -> None:
+    answer = "It is an incomprehensible, uncharacteristically straightforwardness"
+    assert readings("base64", answer) == (answer,)
