@@ -116,7 +116,9 @@ def _file_beside(name: str, how: Mapping[str, Any], folder: Path) -> Path:
         _refuse(given.name, f"has more than {LARGEST_FILE} bytes", "split it into sets")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != how.get("sha256"):
-        _refuse(given.name, f"its sha256 is {found}, and the card states {how.get('sha256')}", "state it as `sha256`")
+        stated = how.get("sha256", "none")
+        fix = "put the file back that was stated, or state this one's `sha256` if it is meant"
+        _refuse(given.name, f"its sha256 is {found}, and the card states {stated}", fix)
     return path
 
 
