@@ -101,9 +101,10 @@ language: texts  ## the gates of mini-MTP in three ways and of a small instruct 
 	$(BIN)/releasegate gate policies/text-assistant.yaml --model runs/texts/smollm2 --dtype bfloat16 \
 	  --ledger $(TEXTS)/assistant.jsonl --out $(TEXTS)/assistant || [ $$? -eq 1 ]
 	$(BIN)/python examples/smollm2_tuned/train.py --base runs/texts/smollm2 --out $(TEXTS)/tuned
+	$(BIN)/releasegate ledger init text-assistant --ledger $(TEXTS)/others.jsonl
 	for model in runs/texts/smollm2-gguf $(TEXTS)/tuned; do \
 	  $(BIN)/releasegate gate policies/text-assistant.yaml --model $$model --dtype bfloat16 --rehearse \
-	    --ledger $(TEXTS)/assistant.jsonl --out $(TEXTS)/rehearsed-$$(basename $$model) || [ $$? -eq 1 ] || exit 1; \
+	    --ledger $(TEXTS)/others.jsonl --out $(TEXTS)/rehearsed-$$(basename $$model) || [ $$? -eq 1 ] || exit 1; \
 	done
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
