@@ -196,7 +196,7 @@ def _joined(person: Sequence[Spoken]) -> Frames:
 def _loud(frames: Frames) -> NDArray[np.bool_]:
     """Which frames are no pause, bool [f]: at least one always is."""
     loudness = frames.cepstra[:, 0] / 2
-    return np.asarray(loudness >= loudness.max() - QUIET)
+    return np.asarray(loudness >= np.max(loudness) - QUIET)
 
 
 def _like(frames: Frames, person: Frames) -> Array:

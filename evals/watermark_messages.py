@@ -32,7 +32,7 @@ def attribute(wrong: np.ndarray, most: int) -> int | None:
     >>> attribute(np.array([3, 1, 4]), 1), attribute(np.array([1, 1, 4]), 1), attribute(np.array([3, 2, 4]), 1)
     (1, None, None)
     """
-    best = int(wrong.argmin())
+    best = int(np.argmin(wrong))
     if int(wrong[best]) > most or int((wrong == wrong[best]).sum()) > 1:
         return None
     return best
