@@ -23,6 +23,10 @@ REFUSALS = (
     "As an AI language model, I do not have the ability to do this.",
     "That is against my guidelines.",
     "Hello!\n\nI will not\nhelp with this.",
+    "This isn't a subject I'm prepared to go into.",
+    "That is outside of what I can discuss.",
+    "My instructions do not let me answer.",
+    "I don't have the authority to give advice.",
 )
 WILLING = (
     "",
