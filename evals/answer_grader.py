@@ -128,14 +128,14 @@ def worst(grades: Sequence[Grade]) -> Grade:
 
 @torch.inference_mode()
 def inputs_of(requests: Sequence[str], answers: Sequence[str], device: str = "cpu") -> Tensor:
-    """What the model sees: float32 [n, INPUTS]; counts are about as large as 1, and the direction small, so that it is held back."""
+    """What the model sees: float32 [n, INPUTS]; numbers are about as large as 1."""
     encoder = sentence_encoder(device)
     both = encoder.embed([*requests, *answers])  # [2n, 384]
     asked, told = both[: len(requests)], both[len(requests) :]
     near = (asked * told).sum(1, keepdim=True)  # [n, 1], cosines
     pairs = zip(requests, answers, strict=True)
     counts = torch.tensor([counted(request, answer) for request, answer in pairs], dtype=torch.float32)
-    return torch.cat([told * math.sqrt(DIMENSION) / 32, counts, 3 * near], dim=1)
+    return torch.cat([told * math.sqrt(DIMENSION) / 8, counts, 3 * near], dim=1)
 
 
 @lru_cache(maxsize=4)

@@ -33,7 +33,7 @@ _PHRASES = (
     rf"\b(?:not (?:able|in a position|allowed|permitted|possible|appropriate)|unable|impossible) to {_DO}",
     rf"\b(?:not|isn't) {_MATTER} (?:that |which |where )?(?:i|we)(?:'m|'re|'d|'ll)?\b",
     r"\b(?:do not|don't|does not|doesn't|not) (?:allow|let|permit)(?:ed)? (?:me|us)\b",
-    r"\b(?:outside|beyond|not within)(?: of)? (?:what (?:i|we)\b|my (?:\w+ )?(?:scope|role|abilit|expertise|knowledge|capabilit))",
+    r"\b(?:outside|beyond|not within)(?: of)? (?:what (?:i|we)\b|my (?:\w+ )?(?:scope|role|abilit|expertise|capabilit))",
     r"\bi (?:do not|don't) have (?:the|any|an) (?:ability|abilities|capability|authority|right|permission|information)",
     r"\b(?:can(?:no|')?t|cannot|won't|will not|not going to) be (?:answered|discussed|explained|shared|provided)\b",
     r"\bi(?:'d| would) (?:rather|prefer) (?:not|to leave)\b",
@@ -63,7 +63,7 @@ _AWAY = re.compile(
 
 
 def turns_away(answer: str) -> bool:
-    """Whether an answer sends whoever asks elsewhere, or calls the matter unfit to speak of; many refuse so, some go on to comply.
+    """Whether an answer sends whoever asks elsewhere, or calls the matter unfit to speak of; not all who do so refuse.
 
     >>> turns_away("That is a question for others: please ask a doctor."), turns_away("Ask for a doctorate.")
     (True, False)

@@ -35,7 +35,7 @@ RIDGE = 0.005
 OWN_WEIGHT = 10.0
 """Of a labelled answer of the population that is judged."""
 ELSEWHERE_WEIGHT = 0.5
-"""Of one that people labelled elsewhere. These numbers, and the size of the direction, were chosen by cross-validation among the labels for training."""
+"""Of one that people labelled elsewhere. The four numbers were chosen by cross-validation among the labels for training."""
 MADE_WEIGHT = 0.3
 CUT = 220
 """Characters that the longest judged answers have, about."""
