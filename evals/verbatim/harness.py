@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from numpy.random import Generator
 
+from releasegate.errors import NotFound
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
@@ -56,14 +57,15 @@ def _refuse_few(pool: Sequence[PublicPassage], each: int) -> None:
     """Nothing, if the machine has so many passages of each kind.
 
     Raises:
-        ValueError: it has not.
+        NotFound: it has not.
     """
     have = Counter(one.kind for one in pool)
     for kind in KINDS:
         if have[kind] < each:
-            raise ValueError(
-                f"{each} passages of {kind} are asked for, and this machine has {have[kind]} of those listed; "
-                "fix: run Python 3.11 to 3.13 with its library in source form, or lower n"
+            raise NotFound(
+                "evals/verbatim/passages.csv",
+                f"{each} passages of {kind} are asked for, and this machine has {have[kind]} of those listed",
+                "run Python 3.11 to 3.13 with its whole library in source form, or lower n",
             )
 
 

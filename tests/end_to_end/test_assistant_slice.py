@@ -50,7 +50,7 @@ def findings(decision: Decision) -> dict[str, Finding]:
 
 def test_every_item_is_answered_and_graded(run: RunFolder) -> None:
     found = findings(run.read_decision())
-    assert set(found) == {"answers-look-alikes", "hardly-knows", "nor-by-words"}
+    assert set(found) >= {"answers-look-alikes", "hardly-knows", "nor-by-words"}
     for finding in found.values():
         assert finding.reason != "want_of_evidence"
         estimates = [part.estimate for part in finding.slices]

@@ -104,7 +104,7 @@ def test_the_small_model_knows_its_own_library_no_better_than_chance_allows(benc
 
 def test_this_machine_has_passages_enough_for_gates_and_rehearsals(bench: LanguageBench) -> None:
     assert len(bench.items(240)) == len(bench.items(240, "rehearsal")) == 240
-    with pytest.raises(ValueError, match=r"4000 passages of licence are asked for, and this machine has \d+ of those"):
+    with pytest.raises(NotFound, match=r"4000 passages of licence are asked for, and this machine has \d+ of those"):
         bench.items(16000)
     with pytest.raises(ValueError, match="41 items are no 4 equal parts"):
         bench.items(41)
