@@ -13,7 +13,7 @@ import torch
 from evals.verbatim.made_up import made_up
 from evals.verbatim.texts import KINDS, LIST, parse_passages
 from releasegate.checkpoint import open_checkpoint
-from releasegate.errors import DocumentError
+from releasegate.errors import DocumentError, NotFound
 from releasegate.evidence import Failed, Item
 from releasegate.subjects.mtp_lm import open_subject
 from tests.evals.language_bench import LanguageBench, values
