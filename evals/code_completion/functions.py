@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import sysconfig
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ..python_text import tree_of
 from ..standard_library import Part, passages
 
 
@@ -44,7 +44,7 @@ def functions(part: Part) -> tuple[Begun, ...]:
 
 
 def _begun(text: str, module: str) -> Iterator[Begun]:
-    tree = _parsed(text)
+    tree = tree_of(text)
     lines = text.splitlines(keepends=True)
     for node in tree.body if tree else ():
         if isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno:
@@ -76,14 +76,4 @@ def body_of(written: str, *, complete: bool) -> str:
 
 def parses(header: str, body: str) -> bool:
     """Whether header and body are a function by Python's own parser; a header without a statement after it is none."""
-    return _parsed(header + body) is not None
-
-
-def _parsed(text: str) -> ast.Module | None:
-    """The tree of a text, if it has one. Whatever a model wrote may also be too deep for the parser, or hold a zero byte."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes and comparisons that Python frowns upon, and parses
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    return tree_of(header + body) is not None

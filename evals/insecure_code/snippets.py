@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..python_text import tree_of
+
 MOST = 20_000
 """Characters of the longest code that is read."""
 TRIES = 60
@@ -206,12 +208,5 @@ def _sound(code: str) -> Snippet:
 
 
 def _tree(text: str) -> ast.Module | None:
-    """The tree of a text, if it has one. Whatever a model wrote may also be too deep for the parser, or hold a zero byte."""
-    if len(text) > MOST:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes and comparisons that Python frowns upon, and parses
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    """The tree of a text that is not too long, if it has one."""
+    return None if len(text) > MOST else tree_of(text)

@@ -28,7 +28,7 @@ from releasegate.subjects import Answer, Decoding, Lending, Message, NoAnswer, P
 from releasegate.subjects.configuration import contradiction, read_configuration
 from releasegate.subjects.endpoint_call import Allowance, Patience, Replied, asked
 from releasegate.subjects.language import NO_TEXT, Finish, encodable
-from releasegate.subjects.text_model import refuse_decoding
+from releasegate.subjects.text_model import refuse_request
 
 FIX = "compare with docs/adding-a-subject.md"
 _FINISHES: Mapping[str, Finish] = {
@@ -114,9 +114,7 @@ class Endpoint:
         Raises:
             UsageError: there is not one seed a prompt, the decoding is none, or the server cannot be asked so.
         """
-        if len(prompts) != len(seeds):
-            raise UsageError("generate", f"{len(prompts)} prompts, {len(seeds)} seeds", "give each prompt a seed")
-        refuse_decoding(decoding)
+        refuse_request(prompts, seeds, decoding)
         questions = [self._question(*pair, decoding) for pair in zip(prompts, seeds, strict=True)]
         with self._client() as client, ThreadPoolExecutor(self._config.concurrency) as pool:
             return list(pool.map(partial(self._answer, client), questions, seeds))

@@ -90,9 +90,7 @@ class TextModel:
         Raises:
             UsageError: there is not one seed a prompt, the decoding is none, or a chat cannot be a prompt.
         """
-        if len(prompts) != len(seeds):
-            raise UsageError("generate", f"{len(prompts)} prompts, {len(seeds)} seeds", "give each prompt a seed")
-        refuse_decoding(decoding)
+        refuse_request(prompts, seeds, decoding)
         given = [self._room(self._wording.prompt(prompt), decoding) for prompt in prompts]
         sound = [row for row, ids in enumerate(given) if not isinstance(ids, NoAnswer)]
         ids = [each for each in given if not isinstance(each, NoAnswer)]
@@ -163,12 +161,14 @@ class TextModel:
         return [each.tokens for each in made if isinstance(each, Drawn)]
 
 
-def refuse_decoding(decoding: Decoding) -> None:
+def refuse_request(prompts: Sequence[Prompt], seeds: Sequence[int], decoding: Decoding) -> None:
     """Nothing, if texts can be drawn so.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: they cannot, or there is not one seed a prompt.
     """
+    if len(prompts) != len(seeds):
+        raise UsageError("generate", f"{len(prompts)} prompts, {len(seeds)} seeds", "give each prompt a seed")
     if decoding.max_tokens < 1:
         raise UsageError("decoding", f"max_tokens is {decoding.max_tokens}", "ask for one at least")
     if not 0 <= decoding.temperature < float("inf") or not 0 < decoding.top_p <= 1:
