@@ -7,7 +7,7 @@ from pathlib import Path
 from releasegate.decision import Decision
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.gathering import gather
+from releasegate.reporting.gathered.gathering import gather
 from releasegate.reporting.making import make_view
 from releasegate.reporting.page import render_report, templates_of
 from releasegate.repository import GateRepository, RunFolder

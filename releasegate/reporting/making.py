@@ -7,17 +7,16 @@ from pathlib import Path
 from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision, Finding
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.charting import charts
-from releasegate.reporting.figures import figure_groups
-from releasegate.reporting.findings import anchor, finding_view
-from releasegate.reporting.gathering import Gathered
-from releasegate.reporting.measures import instruments
-from releasegate.reporting.numbers import MOST_PROSE, MOST_TITLE, number, sentence, shortened
-from releasegate.reporting.playing import listening
-from releasegate.reporting.reasons import reason
-from releasegate.reporting.resting import evidence_view
-from releasegate.reporting.showing import answers, galleries
-from releasegate.reporting.stripped import strip_view
+from releasegate.reporting.figures.grouping import figure_groups
+from releasegate.reporting.findings.charting import charts
+from releasegate.reporting.findings.finding import anchor, finding_view
+from releasegate.reporting.findings.measures import instruments
+from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.findings.resting import evidence_view
+from releasegate.reporting.findings.stripped import strip_view
+from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.samples.playing import listening
+from releasegate.reporting.samples.showing import answers, galleries
 from releasegate.reporting.view import (
     ArtefactLine,
     CapabilityLine,
@@ -27,7 +26,8 @@ from releasegate.reporting.view import (
     Pair,
     ReportView,
 )
-from releasegate.reporting.words import ARTEFACT, CAPABILITY, CHANNEL, VERDICT, route
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, sentence, shortened
+from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, VERDICT, route
 
 
 def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, outputs: Path) -> ReportView:

@@ -13,17 +13,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from releasegate.errors import DocumentError, Problem
-from releasegate.reporting.curve_chart import curve_chart
+from releasegate.reporting.charts.curve_chart import curve_chart
+from releasegate.reporting.charts.forest import NARROW, WIDE, forest
+from releasegate.reporting.charts.spread_chart import spread_chart
+from releasegate.reporting.charts.track_chart import track_chart
+from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
-from releasegate.reporting.forest import NARROW, WIDE, forest
-from releasegate.reporting.spread_chart import spread_chart
-from releasegate.reporting.track_chart import track_chart
-from releasegate.reporting.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.view import Chart, ReportView
-from releasegate.reporting.visible import visible
+from releasegate.reporting.wording.visible import visible
 from releasegate.repository import GateRepository, starter
 
-PAGE, STYLESHEET, THEME = "report.html", "report.css", "chart_theme.json"
+PAGE, STYLESHEET, SCRIPT, THEME = "report.html", "report.css", "report.js", "chart_theme.json"
 
 
 def templates_of(repository: GateRepository) -> BaseLoader:
@@ -36,7 +36,20 @@ def render_report(view: ReportView, templates: BaseLoader) -> str:
     """The report as one HTML document. Pure: the same view and templates give the same text.
 
     Raises:
-        DocumentError: a template, the stylesheet or the theme is missing, or is not what it must be.
+        DocumentError: as of `render`.
+    """
+    return render(PAGE, templates, report=view)
+
+
+def render(page: str, templates: BaseLoader, **data: Any) -> str:
+    """A page as one HTML document, which loads nothing.
+
+    Args:
+        page: the name of its template, which extends `base.html`.
+        data: what the template loops over.
+
+    Raises:
+        DocumentError: a template, the stylesheet, the script or the theme is missing, or is not what it must be.
     """
     environment = ImmutableSandboxedEnvironment(
         loader=templates,
@@ -47,26 +60,32 @@ def render_report(view: ReportView, templates: BaseLoader) -> str:
         lstrip_blocks=True,
     )
     try:
-        style = _stylesheet(_source(environment, STYLESHEET))
-        theme = _theme(_source(environment, THEME))
-        return environment.get_template(PAGE).render(
-            report=view, style=Markup(style), policy=content_policy(style), chart=_Drawer(theme)
-        )
+        style, script = _stylesheet(_source(environment, STYLESHEET)), _script(_source(environment, SCRIPT))
+        context = {
+            "style": Markup(style),
+            "script": Markup(script),
+            "policy": content_policy(style, script),
+            "chart": _Drawer(_theme(_source(environment, THEME))),
+        }
+        return environment.get_template(page).render(**context, **data)
     except TemplateError as error:
         raise _as_problem(error) from error
 
 
-def content_policy(style: str) -> str:
-    """The content security policy of a page whose only active part is this stylesheet.
+def content_policy(style: str, script: str) -> str:
+    """The content security policy of a page whose only active parts are this stylesheet and this script.
 
-    >>> content_policy("")[:62]
+    >>> content_policy("", "")[:62]
     "default-src 'none'; style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeu"
     """
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; media-src data:; base-uri 'none'; "
-        "form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; img-src data:; "
+        "media-src data:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 Drawable = Chart | Tradeoff | Track | Curve | Spread
@@ -115,6 +134,15 @@ def _stylesheet(text: str) -> str:
     if "</" in text or "@import" in text or "url(" in text:
         what = "holds `</`, `@import` or `url(`: the page loads nothing"
         raise DocumentError([Problem(f"reports/{STYLESHEET}", what, "write everything into the stylesheet itself")])
+    return text
+
+
+def _script(text: str) -> str:
+    if "</" in text or "<!--" in text:
+        what = "holds `</` or `<!--`, which a page reads as its own"
+        raise DocumentError(
+            [Problem(f"reports/{SCRIPT}", what, "write it otherwise, or remove it to use the bundled one")]
+        )
     return text
 
 

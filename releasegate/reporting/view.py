@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from releasegate.reporting.figureview import FigureGroup, Listening
-from releasegate.reporting.words import Mark
+from releasegate.reporting.wording.words import Mark
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from releasegate.decision import Decision
 from releasegate.plan import Plan
-from releasegate.reporting.charting import charts
+from releasegate.reporting.findings.charting import charts
 from releasegate.reporting.view import Chart
 from tests.tiny_gates import finding
 from tests.tiny_methods import Trial, eval_card, pooled

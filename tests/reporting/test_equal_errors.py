@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from releasegate.cardcheck import parse_card
 from releasegate.evalcard import EvalCard
-from releasegate.reporting.tallying import Tally
-from releasegate.reporting.valued import valued
+from releasegate.reporting.figures.valued import valued
+from releasegate.reporting.gathered.tallying import Tally
 
 CARD = """\
 schema: releasegate/eval/v1

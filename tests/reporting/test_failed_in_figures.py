@@ -9,14 +9,14 @@ import pytest
 
 from releasegate.evalcard import Metric
 from releasegate.intervals import clopper_pearson
-from releasegate.reporting.cuts import Cut
+from releasegate.reporting.figures.roc import area_under
+from releasegate.reporting.figures.valued import of_tally
 from releasegate.reporting.figureview import Heatmap, HeatRow, Line, Tradeoff, ValueTable
-from releasegate.reporting.measures import ungated
-from releasegate.reporting.numbers import share
-from releasegate.reporting.roc import area_under
-from releasegate.reporting.tallying import Tally
-from releasegate.reporting.valued import of_tally
+from releasegate.reporting.findings.measures import ungated
+from releasegate.reporting.gathered.cuts import Cut
+from releasegate.reporting.gathered.tallying import Tally
 from releasegate.reporting.view import Pair, ReportView
+from releasegate.reporting.wording.numbers import share
 from tests.reporting.audio_run import METRICS, SHARE, Shape, audio_run
 from tests.reporting.example_run import Example
 from tests.reporting.test_figures import cut, figure, samples, viewed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from releasegate.reporting.pictures import picture
+from releasegate.reporting.outputs.pictures import picture
 
 
 def stored(folder: Path, data: bytes, extension: str = "png") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from releasegate.reporting.sounds import BUDGET, MOST_PLAYERS, sound
+from releasegate.reporting.outputs.sounds import BUDGET, MOST_PLAYERS, sound
 from releasegate.reporting.view import ReportView
 from tests.reporting.audio_run import RATE, Shape, audio_run, tone
 from tests.reporting.example_run import Example

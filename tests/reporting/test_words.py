@@ -9,8 +9,8 @@ import pytest
 from releasegate.decision.record import Method, Reason, SliceStatus, Verdict
 from releasegate.policy import Artefact, Channel, Section
 from releasegate.receipt import Tier
-from releasegate.reporting import words
-from releasegate.reporting.numbers import beside, distance, number, share
+from releasegate.reporting.wording import words
+from releasegate.reporting.wording.numbers import beside, distance, number, share
 
 
 @pytest.mark.parametrize(

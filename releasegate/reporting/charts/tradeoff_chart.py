@@ -1,0 +1,76 @@
+"""A trade-off as a drawing: detection over false alarms, whose axis is logarithmic, with the frozen threshold marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log10
+from typing import Any
+
+from markupsafe import Markup
+
+from releasegate.reporting.charts.forest import WIDE
+from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.figureview import Line, Tradeoff
+from releasegate.reporting.wording.visible import visible
+
+DASHES = ([1, 0], [6, 3], [2, 3], [9, 3, 2, 3], [1, 5])
+"""Of the first curve, the second, and so on: they are told apart without colour."""
+
+
+MOST_LETTERS = 34
+"""Of a metric's title beside an axis."""
+
+
+def tradeoff_chart(view: Tradeoff, width: int, theme: Mapping[str, Any]) -> Markup:
+    """The trade-off as inline SVG. A false-alarm rate of 0 is drawn at the left edge, which is labelled 0.
+
+    Args:
+        width: of `forest`.
+        theme: of `drawn`.
+    """
+    import altair
+
+    domain = [view.floor, 1.0]
+    ticks = [10.0**power for power in range(round(log10(view.floor)), 1)]
+    label = f"datum.value <= {view.floor * 1.5} ? '0' : format(datum.value, '~f')"
+    x = altair.X(
+        "false:Q",
+        scale=altair.Scale(type="log", domain=domain, nice=False),
+        axis=altair.Axis(
+            title=f"{_short(view.negatives)} (share, logarithmic)", values=ticks, labelExpr=label, titleAnchor="start"
+        ),
+    )
+    y = altair.Y(
+        "true:Q",
+        scale=altair.Scale(domain=[0, 1]),
+        axis=altair.Axis(title=f"{_short(view.positives)} (share)", tickCount=5, titleAnchor="end"),
+    )
+    parts = [part for number, line in enumerate(view.lines) for part in _curve(altair, number, line, view, x, y)]
+    size = {"width": width - 90, "height": 300 if width == WIDE else 240}
+    return drawn(altair.layer(*parts).properties(**size), view.description, theme)
+
+
+def _short(title: str) -> str:
+    """A title that fits beside an axis."""
+    text = visible(title)
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+
+
+def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any) -> list[Any]:
+    points = [(max(false, view.floor), true) for false, true in line.points]
+    rows = [{"false": false, "true": true, "at": i} for i, (false, true) in enumerate(dict.fromkeys(points))]
+    curve = altair.Chart(altair.Data(values=rows)).mark_line(
+        interpolate="step-after",
+        color=sentinel("muted" if number else "ink"),
+        strokeWidth=1.5 if number else 2.5,
+        strokeDash=DASHES[number % len(DASHES)],
+    )
+    made = [curve.encode(x=x, y=y, order="at:Q")]
+    if line.mark is not None:
+        place = [{"false": max(line.mark[0], view.floor), "true": line.mark[1], "name": str(number + 1)}]
+        marked = altair.Chart(altair.Data(values=place))
+        dot = marked.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=sentinel("ink"))
+        # Curves that coincide have their numbers side by side.
+        text = marked.mark_text(dx=12 + 12 * number, dy=11, color=sentinel("ink"), fontWeight="bold")
+        made += [dot.encode(x=x, y=y), text.encode(x=x, y=y, text="name:N")]
+    return made

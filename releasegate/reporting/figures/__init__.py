@@ -1,0 +1,1 @@
+"""The figures that an eval card asks for, as plain data."""

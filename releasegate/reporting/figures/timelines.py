@@ -1,0 +1,162 @@
+"""Scores over time, of the clips in which they do worst: read from an output, checked, and thinned for drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from releasegate.evidence import Measured
+from releasegate.figures import TimelineFigure
+from releasegate.records import Record
+from releasegate.reporting.figures.standing import Scene
+from releasegate.reporting.figureview import Clocked, Stretch, Timeline, Track
+from releasegate.reporting.outputs.reading import Missing, read_output
+from releasegate.reporting.samples.showing import sample_word
+from releasegate.reporting.wording.numbers import share, shortened
+
+MOST_FILE = 2_000_000
+"""Bytes of a file that is still read."""
+MOST_CLIPS = 4
+POINTS = 360
+"""Stretches that a score, or a wave, is thinned to."""
+MOST_STRETCHES = 12
+"""Lines of the table below a chart."""
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Peak = Annotated[float, Field(ge=-1, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class TimelineOutput(Record):
+    """The JSON document that a harness writes for a timeline."""
+
+    rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Samples a second."""
+    hop: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Samples from one score to the next; the first one begins at sample 0."""
+    score: Annotated[tuple[Score, ...], Field(min_length=1, max_length=100_000)]
+    truth: Annotated[tuple[tuple[Seconds, Seconds], ...], Field(max_length=200)] = ()
+    """From and to, in seconds: where the score should be high; rising, without overlap."""
+    wave: Annotated[tuple[tuple[Peak, Peak], ...], Field(max_length=20_000)] = ()
+    """Lowest and highest sample of stretches of one length, over the whole clip."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip."""
+        return len(self.score) * self.hop / self.rate
+
+
+def parse_timeline(data: bytes) -> TimelineOutput | Missing:
+    """The timeline that an output holds, or why it cannot be drawn."""
+    try:
+        found = TimelineOutput.from_text(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return Missing(f"{'.'.join(map(str, first['loc'])) or 'the output'}: {first['msg']}")
+    except (ValueError, RecursionError) as error:
+        return Missing(f"the output is not JSON: {error}")
+    ends = [end for span in found.truth for end in span]
+    slack = found.hop / found.rate
+    if any(later < earlier for earlier, later in pairwise(ends)) or any(a == b for a, b in found.truth):
+        return Missing("truth: spans must rise, each from before to after")
+    if ends and ends[-1] > found.seconds + slack:
+        return Missing(f"truth: ends after the last score, at {found.seconds:g} s")
+    if any(low > high for low, high in found.wave):
+        return Missing("wave: lowest above highest")
+    return found
+
+
+def timeline(figure: TimelineFigure, scene: Scene, outputs: Path) -> Timeline | None:
+    """The clips whose samples do worst; None where no sample has the output.
+
+    Args:
+        outputs: the folder of the run's outputs.
+    """
+    worst = scene.gathered.timed.get((scene.card.id, scene.checkpoint, figure.output))
+    if worst is None:
+        return None
+    shown = worst.shown()[:MOST_CLIPS]
+    return Timeline(
+        kind="timeline",
+        title="Score over time",
+        where=scene.where,
+        clips=tuple(_clip(sample, figure.output, scene, outputs) for sample in shown),
+        hidden=worst.seen - len(shown),
+    )
+
+
+def _clip(sample: Measured, output: str, scene: Scene, outputs: Path) -> Clocked:
+    metric = scene.concern.primary(tuple(sample.values))
+    title = shortened(scene.card.metrics[metric].title) if metric in scene.card.metrics else metric
+    labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
+    word = f"{title}: {sample_word(sample, scene.concern)}"
+    name = sample.outputs[output]
+    data = (
+        read_output(outputs, name, MOST_FILE) if name.endswith(".json") else Missing("the output is no JSON document")
+    )
+    found = data if isinstance(data, Missing) else parse_timeline(data)
+    if isinstance(found, Missing):
+        return Clocked(sample.item, word, labels, None, f"cannot be drawn: {shortened(found.why)}", (), 0)
+    stretches = tuple(_stretches(found))
+    inside, outside = (_mean(found, truth=truth) for truth in (True, False))
+    spans = ", ".join(f"{a:.2f} to {b:.2f} s" for a, b in found.truth[:MOST_STRETCHES]) or "nowhere"
+    track = Track(
+        seconds=found.seconds,
+        score=tuple(_thinned(found)),
+        truth=found.truth,
+        wave=tuple(_peaks(found)),
+        description=f"Score over time of item {sample.item}, {labels}; {word}. True: {spans}. "
+        f"Mean score {inside} there, {outside} elsewhere.",
+    )
+    return Clocked(
+        sample.item, word, labels, track, "", stretches[:MOST_STRETCHES], max(len(stretches) - MOST_STRETCHES, 0)
+    )
+
+
+def _thinned(found: TimelineOutput) -> Iterator[tuple[float, float]]:
+    """The score at the middle of each hop; of many, the lowest and the highest of each stretch."""
+    step = max(-(-len(found.score) // POINTS), 1)
+    hop = found.hop / found.rate
+    for start in range(0, len(found.score), step):
+        part = found.score[start : start + step]
+        at = (start + len(part) / 2) * hop
+        yield from ((at, value) for value in dict.fromkeys((min(part), max(part))))
+
+
+def _peaks(found: TimelineOutput) -> Iterator[tuple[float, float, float]]:
+    step = max(-(-len(found.wave) // POINTS), 1)
+    for start in range(0, len(found.wave), step):
+        part = found.wave[start : start + step]
+        at = (start + len(part) / 2) / len(found.wave) * found.seconds
+        yield at, min(low for low, _ in part), max(high for _, high in part)
+
+
+def _is_true(found: TimelineOutput, number: int) -> bool:
+    """Whether the middle of a hop lies in a true span."""
+    at = (number + 0.5) * found.hop / found.rate
+    return any(a <= at < b for a, b in found.truth)
+
+
+def _mean(found: TimelineOutput, *, truth: bool) -> str:
+    part = [value for number, value in enumerate(found.score) if _is_true(found, number) == truth]
+    return share(sum(part) / len(part)) if part else "none"
+
+
+def _stretches(found: TimelineOutput) -> Iterator[Stretch]:
+    """The true spans, and what lies between them, in numbers."""
+    ends = [0.0, *(end for span in found.truth for end in span), max(found.seconds, *(b for _, b in found.truth), 0.0)]
+    for number, (a, b) in enumerate(pairwise(ends)):
+        hop = found.hop / found.rate
+        part = [value for i, value in enumerate(found.score) if a <= (i + 0.5) * hop < b]
+        if part:
+            yield Stretch(
+                span=f"{a:.2f} to {b:.2f} s",
+                truth="yes" if number % 2 else "no",
+                mean=share(sum(part) / len(part)),
+                lowest=share(min(part)),
+                highest=share(max(part)),
+            )

@@ -1,0 +1,1 @@
+"""Findings, measures and digests, as plain data."""

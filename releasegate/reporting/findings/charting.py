@@ -1,0 +1,99 @@
+"""The intervals of a capability, as rows of a forest chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from releasegate.decision.record import Finding, SliceFinding
+from releasegate.plan import Plan
+from releasegate.reporting.findings.finding import metric_title, tested
+from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.view import Chart, ChartRow
+from releasegate.reporting.wording.numbers import beside, number
+from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
+
+MOST_SLICES = 12
+"""Slices drawn below one requirement: the worst."""
+Side = Literal["at_most", "at_least"]
+
+
+def charts(findings: Sequence[Finding], plan: Plan) -> tuple[Chart, ...]:
+    """One chart for each metric and direction, with the checkpoints one below the other."""
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.metric, finding.side), []).append(finding)
+    made = (_chart(group, plan) for group in found.values())
+    return tuple(chart for chart in made if chart is not None)
+
+
+def _chart(group: list[Finding], plan: Plan) -> Chart | None:
+    first = group[0]
+    card = plan.cards.get(first.metric.split("/")[0])
+    rows = tuple(row for finding in group for row in _rows(finding, plan))
+    if not rows:
+        return None
+    side: Side = "at_least" if first.side == "at_least" else "at_most"
+    title = metric_title(first, card)
+    metric = card.metrics.get(first.metric.split("/")[1]) if card else None
+    mean = metric if metric and metric.type == "bounded_mean" else None
+    low, high = mean.range if mean else (0.0, 1.0)
+    unit = mean.unit if mean else "share of items"
+    return Chart(
+        title=title,
+        axis=f"loss (+) or gain (−), {unit if mean else 'share of pairs'}" if first.side == "margin" else unit,
+        description=f"{title}, as intervals beside the limit. " + " ".join(_said(f) for f in group),
+        side=side,
+        domain=_domain(rows, (low - high, high - low) if first.side == "margin" else (low, high)),
+        rows=rows,
+    )
+
+
+def _said(finding: Finding) -> str:
+    e, limit = finding.slices[0].estimate, tested(finding, finding.slices[0])
+    return (
+        f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
+        f"{beside(e.low, limit)} to {beside(e.high, limit)}, "
+        f"limit {SIDE[finding.side]} {number(finding.limit)}."
+    )
+
+
+def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
+    """The pooled interval, or a heading with the worst slices below it."""
+    card = plan.cards.get(finding.metric.split("/")[0])
+    head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
+    head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
+    drawn = [s for s in finding.slices if s.estimate.low is not None][:MOST_SLICES]
+    if any(s.labels for s in drawn):
+        hidden = len(finding.slices) - len(drawn)
+        note = f"{hidden} more slices" if hidden else ""
+        yield ChartRow(head, finding.status, 0, note, None, None, finding.limit)
+    for found in drawn:
+        yield _row(finding, found, label_words(card, found.labels) or head)
+
+
+def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
+    e = found.estimate
+    assert e.low is not None
+    assert e.high is not None
+    limit = tested(finding, found)
+    low, high = beside(e.low, limit), beside(e.high, limit)
+    return ChartRow(
+        label=label,
+        tone=found.status,
+        depth=1 if found.labels else 0,
+        numbers=f"{beside(e.value, limit)}  [{low}, {high}]",
+        interval=(e.low, e.high),
+        value=e.value,
+        limit=limit,
+    )
+
+
+def _domain(rows: Sequence[ChartRow], full: tuple[float, float]) -> tuple[float, float]:
+    """The whole range of a share; a part of it where that would hide the distance to the limit."""
+    ends = [end for row in rows for end in (*(row.interval or ()), row.limit)]
+    low, high = min(ends), max(ends)
+    if full == (0.0, 1.0) and high - low > 0.4:
+        return full
+    pad = max((high - low) * 0.08, 1e-6)
+    return max(low - pad, full[0]), min(high + pad, full[1])

@@ -1,0 +1,157 @@
+"""Findings as a report shows them, requirement by requirement."""
+
+from __future__ import annotations
+
+from releasegate.decision.record import Estimate, Excused, Finding, SliceFinding
+from releasegate.evalcard import EvalCard
+from releasegate.plan import Plan
+from releasegate.reporting.findings.measures import label_words, slices
+from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.view import FindingView, Pair, SliceView
+from releasegate.reporting.wording.numbers import MOST_TITLE, beside, distance, number, plural, sentence, shortened
+from releasegate.reporting.wording.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
+
+MOST_SLICES = 60
+"""Slices of one finding that are listed."""
+MOST_ERROR = 600
+"""Characters shown of one failure."""
+
+
+def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingView:
+    """One finding, worst slice first."""
+    worst = finding.slices[0]
+    card = plan.cards.get(finding.metric.split("/")[0])
+    listed, title = _slices(finding, card, gathered)
+    e = worst.estimate
+    return FindingView(
+        anchor=anchor(finding),
+        requirement=finding.requirement,
+        section=_section(finding),
+        checkpoint=checkpoint(finding.checkpoint),
+        metric=finding.metric,
+        metric_title=metric_title(finding, card),
+        limit=_limit(finding, worst),
+        mark=STATUS[finding.status],
+        note=REASON[finding.reason] if finding.reason else "",
+        worst=label_words(card, worst.labels),
+        estimate=beside(e.value, tested(finding, worst)),
+        low=beside(e.low, tested(finding, worst)),
+        high=beside(e.high, tested(finding, worst)),
+        distance=distance_words(finding, worst),
+        method=METHOD[e.method],
+        alpha=number(e.alpha),
+        counts=_counts(e),
+        sentence=sentence(finding.sentence),
+        settle=sentence(finding.settle) if finding.settle and finding.status != "violated" else None,
+        errors=tuple(shortened(error, MOST_ERROR) for error in finding.errors),
+        slices=listed[:MOST_SLICES],
+        slices_hidden=max(len(listed) - MOST_SLICES, 0),
+        slices_title=title,
+        threats=threat_text(finding),
+        outside=tuple(_slice(finding, s, card) for s in finding.outside[:MOST_SLICES]),
+        outside_hidden=max(len(finding.outside) - MOST_SLICES, 0),
+        outside_title=f"{plural(len(finding.outside), 'slice')} outside the threat set, worst first, measured and not gated",
+    )
+
+
+def anchor(finding: Finding) -> str:
+    """The id of a finding in the page."""
+    where = "source" if finding.checkpoint == "source" else "stripped"
+    return f"finding-{where}-{finding.requirement}" + (f"-{finding.channel}" if finding.channel else "")
+
+
+def _section(finding: Finding) -> str:
+    name = SECTION[finding.section] + (f" ({finding.safeguards})" if finding.safeguards else "")
+    return name + (f", judged for {CHANNEL[finding.channel]}" if finding.channel else "")
+
+
+def metric_title(finding: Finding, card: EvalCard | None) -> str:
+    """What the card calls the metric."""
+    name = finding.metric.split("/")[1]
+    title = shortened(card.metrics[name].title, MOST_TITLE) if card and name in card.metrics else name
+    return f"{title}: loss against the source" if finding.side == "margin" else title
+
+
+def conservative(finding: Finding, found: SliceFinding) -> float | None:
+    """The bound that must be on the right side of the limit; of a refuted requirement, the one that refutes it."""
+    refuted = found.status == "violated"
+    return found.estimate.low if (finding.side == "at_least") != refuted else found.estimate.high
+
+
+def distance_words(finding: Finding, found: SliceFinding) -> str:
+    """How far the conservative bound of a slice is from the limit."""
+    bound = conservative(finding, found)
+    if bound is None:
+        return "none"
+    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
+    return distance(bound - limit if finding.side == "at_least" else limit - bound)
+
+
+def tested(finding: Finding, found: SliceFinding) -> float:
+    """What the bounds of a slice are compared with: the limit, or where a judge's errors moved it to."""
+    return finding.limit if found.tested_limit is None else found.tested_limit
+
+
+def _limit(finding: Finding, found: SliceFinding) -> str:
+    stated = f"{SIDE[finding.side]} {number(finding.limit)}"
+    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
+    return stated if at is None else f"{stated}, tested at {number(at)}"
+
+
+def _counts(e: Estimate) -> tuple[Pair, ...]:
+    names = ("planned", "attempted", "scored", "failed")
+    pairs = tuple(Pair(name, str(getattr(e, name))) for name in names)
+    if e.gains is not None:
+        return (*pairs, Pair("losses", str(e.hits)), Pair("gains", str(e.gains)))
+    more = {"hits": e.hits, "used": e.used, "clusters": e.clusters}
+    return (*pairs, *(Pair(name, str(count)) for name, count in more.items() if count is not None))
+
+
+def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tuple[tuple[SliceView, ...], str]:
+    """The gated slices; where the requirement is about the pooled items, what the card's slices show beside it."""
+    if any(s.labels for s in finding.slices):
+        n = len(finding.slices)
+        return tuple(_slice(finding, s, card) for s in finding.slices), f"{plural(n, 'gated slice')}, worst first"
+    eval_id, name = finding.metric.split("/")
+    if card is None or name not in card.metrics or finding.side == "margin":
+        return (), ""
+    cut = gathered.cuts.get(finding.metric)
+    if cut is not None and cut.value != finding.slices[0].threshold:
+        return (), ""  # counted at the threshold of another requirement
+    shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card)
+    ordered = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
+    return ordered, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
+
+
+def threat_text(finding: Finding) -> str:
+    """The threat set in words; empty if all values are gated."""
+    return "; ".join(f"{name} {', '.join(listed)}" for name, listed in (finding.values or {}).items())
+
+
+def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
+    e = found.estimate
+    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
+    hits = f"{e.hits} of {e.scored}" if e.hits is not None else f"{e.scored} scored"
+    counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else hits
+    return SliceView(
+        label=label_words(card, found.labels),
+        mark=STATUS[found.status],
+        note=REASON[found.reason] if found.reason else _excuse(found.excused) if found.excused else "",
+        estimate=beside(e.value, tested(finding, found)),
+        low=beside(e.low, tested(finding, found)),
+        high=beside(e.high, tested(finding, found)),
+        distance=distance_words(finding, found),
+        counted=counted
+        + (f", {lost} failed or missing" if lost else "")
+        + (f", {e.not_attempted} not attempted" if e.not_attempted else ""),
+    )
+
+
+def _excuse(proof: Excused) -> str:
+    e = proof.estimate
+    bound = (
+        f"upper bound {beside(e.high, proof.limit)}"
+        if proof.side == "at_most"
+        else f"lower bound {beside(e.low, proof.limit)}"
+    )
+    return f"{proof.metric} {SIDE[proof.side]} {number(proof.limit)}: {e.hits} of {e.scored}, {bound}"

@@ -1,0 +1,120 @@
+"""What the first screen says of a capability: what becomes of it, and the numbers that decide it, in a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from releasegate.decision import CapabilityDecision, Finding
+from releasegate.plan import Plan
+from releasegate.reporting.findings.finding import metric_title
+from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.wording.numbers import beside, number, plural
+from releasegate.reporting.wording.words import CHANNEL, OUTCOME, SIDE, checkpoint
+
+MOST_TOLD = 2
+"""Requirements told of one route."""
+
+
+def reason(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
+    """What becomes of a capability, and the numbers that say so, each of its worst slice.
+
+    A capability that several routes could have released and none did has something to say of each.
+
+    Args:
+        after: the findings on the stripped checkpoint that belong to it.
+    """
+    if c.route == "unconditional":
+        return f"{OUTCOME[c.verdict]}, unconditionally."
+    routes = _routes(c.findings)
+    if c.route is None and not after and len(routes) > 1:
+        return f"{OUTCOME[c.verdict]}. {_closed(routes, plan)}"
+    shown = [_deciding(found) for found in (c.findings, after) if found]
+    numbers = " ".join(_numbers(same, plan) for same in _alike(shown))
+    return f"{OUTCOME[c.verdict]}. {numbers}".rstrip()
+
+
+def _routes(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings on the source by route: misuse is "", a list of safeguards its name."""
+    found: dict[str, list[Finding]] = {}
+    for f in findings:
+        if f.section in ("misuse", "safeguards"):
+            found.setdefault(f.safeguards or "", []).append(f)
+    return found
+
+
+def _closed(routes: dict[str, list[Finding]], plan: Plan) -> str:
+    """Why each route is closed: misuse first, then the lists of safeguards."""
+    told = []
+    misuse = [f for f in routes.get("", []) if not f.holds]
+    if misuse:
+        refuted = any(f.status == "violated" for f in misuse)
+        told.append(f"{'Not' if refuted else 'Not shown to be'} too weak to harm: {_against(misuse, plan)}.")
+    lists = {name: [f for f in found if not f.holds] for name, found in routes.items() if name}
+    if lists:
+        said = "; ".join(f"{name.replace('_', ' ')}: {_against(found, plan)}" for name, found in lists.items())
+        none = "The list of safeguards is not met" if len(lists) == 1 else "No list of safeguards is met"
+        told.append(f"{none}. {said[:1].upper()}{said[1:]}.")
+    return " ".join(told)
+
+
+def _against(findings: list[Finding], plan: Plan) -> str:
+    """The first findings that stand in the way of a route, and how many more there are; one word on a list that is void."""
+    void = [f for f in findings if f.reason == "does_not_count"]
+    if len(void) == len(findings) and len({(f.enforced_by, f.channel) for f in void}) == 1:
+        return f"does not count{_at(void[0])}, as the {void[0].enforced_by} enforces it"
+    told = "; ".join(_one(f, plan) for f in findings[:MOST_TOLD])
+    more = len(findings) - MOST_TOLD
+    return f"{told}; and {plural(more, 'more requirement')}" if more > 0 else told
+
+
+def _one(f: Finding, plan: Plan) -> str:
+    """One finding with its limit, at the channel where it was judged if others differ."""
+    title = metric_title(f, plan.cards.get(f.metric.split("/")[0]))
+    at = _at(f)
+    if f.reason == "does_not_count":
+        return f"{title}: does not count{at}, as the {f.enforced_by} enforces it"
+    return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {number(f.limit)}{_open([f])}"
+
+
+def _at(f: Finding) -> str:
+    """The channel where a finding was judged, if others differ."""
+    return f" for {CHANNEL[f.channel]}" if f.channel is not None else ""
+
+
+def _deciding(findings: tuple[Finding, ...]) -> Finding:
+    """The finding that stands in the way, or the first."""
+    return next((f for f in findings if not f.holds), findings[0])
+
+
+def _alike(findings: list[Finding]) -> list[list[Finding]]:
+    """The findings, those of one metric and limit together."""
+    found: dict[tuple[str, str, float], list[Finding]] = {}
+    for f in findings:
+        found.setdefault((f.metric, f.side, f.limit), []).append(f)
+    return list(found.values())
+
+
+def _numbers(findings: list[Finding], plan: Plan) -> str:
+    """One metric on the checkpoints where it decides."""
+    first = findings[0]
+    title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
+    values = ", ".join(f"{_value(f, plan)} {checkpoint(f.checkpoint)}" for f in findings)
+    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}{_open(findings)}."
+
+
+def _open(findings: list[Finding]) -> str:
+    """That a limit is not shown to be kept, where the estimate alone would look as if it were."""
+    reasons = {f.reason for f in findings if f.status == "not_shown"}
+    if "want_of_evidence" in reasons:
+        return ", and evidence is wanting"
+    return ", which is not shown" if "unsettled" in reasons else ""
+
+
+def _value(finding: Finding, plan: Plan) -> str:
+    """The estimate of the worst slice, with its name if there is more than one."""
+    worst = finding.slices[0]
+    value = worst.estimate.value
+    text = "nothing scored" if value is None else beside(value, finding.limit)
+    return (
+        f"{text} ({label_words(plan.cards.get(finding.metric.split('/')[0]), worst.labels)})" if worst.labels else text
+    )

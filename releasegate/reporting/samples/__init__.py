@@ -1,0 +1,1 @@
+"""Samples to look at, to listen to and to read."""

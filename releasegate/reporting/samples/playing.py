@@ -1,0 +1,138 @@
+"""The sounds that a report plays: the worst samples of each attack, before and after, within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+from releasegate.decision import Decision
+from releasegate.evidence import Measured
+from releasegate.plan import Plan
+from releasegate.reporting.figures.standing import Scene, scene_of
+from releasegate.reporting.figureview import Clip, ClipGroup, Listening, Player
+from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.outputs.sounds import BUDGET, MOST_PLAYERS, Sound, is_sound, sound
+from releasegate.reporting.samples.showing import is_blurred, other_values, sample_lines, sample_word, sensitivity
+from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
+
+Key = tuple[str, str, str, str]
+"""Eval, checkpoint, metric, and value of the dimension."""
+
+
+@dataclass
+class Budget:
+    """What a report may still play."""
+
+    players: int = MOST_PLAYERS
+    size: int = BUDGET
+
+
+def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path) -> tuple[Listening, ...]:
+    """The sounds of every eval that has any.
+
+    Args:
+        outputs: the folder of the run's outputs.
+    """
+    scenes = {key[:2]: scene_of(plan.cards[key[0]], key[1], gathered, plan, decision) for key in gathered.heard}
+    clips: dict[Key, list[Clip]] = {key: [] for key in _ordered(gathered, scenes)}
+    left = Budget()
+    for key, sample in _by_turns(gathered, list(clips)):
+        players = _players(sample, outputs, left)
+        if players is not None:
+            clips[key].append(_clip(sample, scenes[key[:2]], players))
+    return tuple(
+        _listening(eval_id, gathered, scenes, clips, plan, blurred=is_blurred(eval_id, plan, decision))
+        for eval_id in plan.cards
+        if any(key[0] == eval_id for key in clips)
+    )
+
+
+def _ordered(gathered: Gathered, scenes: dict[tuple[str, str], Scene]) -> list[Key]:
+    """The groups: metric by metric in turn, of each the group with the worst sample first."""
+    by_metric: dict[tuple[int, str, str, str], list[Key]] = {}
+    for key in gathered.heard:
+        order = scenes[key[:2]].concern.order
+        place = order.index(key[2]) if key[2] in order else len(order)
+        by_metric.setdefault((place, *key[:3]), []).append(key)
+    columns = [sorted(keys, key=lambda k: (-gathered.heard[k].badness, k[3])) for _, keys in sorted(by_metric.items())]
+    return [key for row in zip_longest(*columns) for key in row if key is not None]
+
+
+def _by_turns(gathered: Gathered, keys: list[Key]) -> Iterator[tuple[Key, Measured]]:
+    """The worst sample of every group, then the second worst, and so on."""
+    columns = [[(key, sample) for sample in gathered.heard[key].shown()] for key in keys]
+    return (entry for entry in chain.from_iterable(zip_longest(*columns)) if entry is not None)
+
+
+def _players(sample: Measured, outputs: Path, left: Budget) -> tuple[Player, ...] | None:
+    """The players of one sample, before and after first; None if they do not fit into what is left."""
+    named = sorted(
+        ((name, output) for name, output in sample.outputs.items() if is_sound(output)),
+        key=lambda entry: (entry[0] != "before", entry[0] != "after", entry[0]),
+    )
+    if len(named) > left.players:
+        return None
+    found = [(name, sound(outputs, output, left.size)) for name, output in named]
+    size = sum(len(one.uri) for _, one in found if one.uri is not None)
+    if size > left.size or any(one.full for _, one in found):
+        return None
+    left.players -= sum(one.uri is not None for _, one in found)
+    left.size -= size
+    return tuple(_player(sample, name, one) for name, one in found)
+
+
+def _player(sample: Measured, name: str, found: Sound) -> Player:
+    labels = ", ".join(f"{dimension} {value}" for dimension, value in sample.labels.items())
+    of = f"item {sample.item}, {labels}" if labels else f"item {sample.item}"
+    return Player(name.replace("_", " "), f"{name.replace('_', ' ')}: {of}", found.uri, found.missing)
+
+
+def _clip(sample: Measured, scene: Scene, players: tuple[Player, ...]) -> Clip:
+    word = sample_word(sample, scene.concern)
+    return Clip(
+        item=sample.item,
+        tone=word if word in ("hit", "miss") else "plain",
+        word=word,
+        labels=", ".join(f"{name} {value}" for name, value in sample.labels.items()),
+        lines=other_values(sample, scene.concern) + sample_lines(sample),
+        players=players,
+    )
+
+
+def _listening(
+    eval_id: str,
+    gathered: Gathered,
+    scenes: dict[tuple[str, str], Scene],
+    clips: dict[Key, list[Clip]],
+    plan: Plan,
+    *,
+    blurred: bool,
+) -> Listening:
+    mine = [key for key in clips if key[0] == eval_id]
+    groups = tuple(_group(key, gathered, scenes[key[:2]], clips[key]) for key in mine if clips[key])
+    seen = sum(gathered.heard[key].seen for key in mine)
+    return Listening(
+        anchor=f"sounds-{eval_id}",
+        title=shortened(scenes[mine[0][:2]].card.title, MOST_TITLE),
+        blurred=blurred,
+        sensitive=sensitivity(plan.cards[eval_id], plan),
+        groups=groups,
+        hidden=seen - sum(len(group.clips) for group in groups),
+    )
+
+
+def _group(key: Key, gathered: Gathered, scene: Scene, clips: list[Clip]) -> ClipGroup:
+    dimension, metric = gathered.dimension.get(key[0]), key[2]
+    labelled = dimension is not None and bool(key[3])
+    return ClipGroup(
+        title=shortened(scene.card.metrics[metric].title, MOST_TITLE) if metric in scene.card.metrics else metric,
+        value=label_words(scene.card, {dimension: key[3]}) if dimension is not None and labelled else "",
+        standing=scene.standing(dimension, key[3]) if dimension is not None and labelled else "",
+        checkpoint=scene.where,
+        order=f"{'highest' if scene.concern.hit_matters(metric) else 'lowest'} first",
+        clips=tuple(clips),
+        hidden=gathered.heard[key].seen - len(clips),
+    )

@@ -1,0 +1,1 @@
+"""Numbers, statuses and texts as people read them."""
