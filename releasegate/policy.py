@@ -27,7 +27,7 @@ Limited = Literal["at_most", "at_least", "margin"]
 Section = Literal["misuse", "safeguards", "removal", "keep"]
 Otherwise = Literal["strip", "restrict", "withhold"]
 EnforcedBy = Literal["weights", "wrapper", "server"]
-Samples = Literal["kept", "hashed"]
+Samples = Literal["kept", "hashed", "unshown"]
 MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
 """`<eval>/<metric>`."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -211,7 +211,8 @@ class Policy(Document):
     ledger: LedgerSpec | None = None
     """Absent: the family is named as the policy."""
     samples: Samples | None = None
-    """What stays of the texts and outputs of samples: they themselves (`kept`, and so if absent), or their sha256 and length."""
+    """What stays of the texts and outputs of samples: they themselves (`kept`, and so if absent), they themselves in the run
+    folder and in no report (`unshown`), or their sha256 and length (`hashed`)."""
 
     @property
     def family(self) -> str:
@@ -222,6 +223,11 @@ class Policy(Document):
     def hashes_samples(self) -> bool:
         """Whether no text and no output of a sample may be kept."""
         return self.samples == "hashed"
+
+    @property
+    def shows_samples(self) -> bool:
+        """Whether a report may show what samples hold."""
+        return self.samples != "unshown"
 
     @property
     def strips(self) -> bool:

@@ -12,8 +12,8 @@ from releasegate.policy import Policy
 
 
 def is_discreet(card: EvalCard, policy: Policy) -> bool:
-    """Whether nothing may be said of prompts and answers: they are sensitive, or the policy lets none be kept."""
-    return card.sensitive is not None or policy.hashes_samples
+    """Whether nothing may be said of prompts and answers: they are sensitive, or the policy lets none be kept or shown."""
+    return card.sensitive is not None or policy.hashes_samples or not policy.shows_samples
 
 
 def text_in(sample: Measured | Failed) -> str | None:
@@ -38,6 +38,6 @@ def unsettled(policy: Policy, cards: Mapping[str, EvalCard]) -> list[str]:
             "published whole; say `samples: hashed`, or `samples: kept` if that is meant"
         )
     drawn = [n for n, c in sorted(named.items()) if any(isinstance(f, TimelineFigure) for f in c.figures or ())]
-    if drawn and policy.hashes_samples:
-        found.append(f"samples: hashed leaves nothing for the timelines of {', '.join(drawn)} to show")
+    if drawn and (policy.hashes_samples or not policy.shows_samples):
+        found.append(f"samples: {policy.samples} leaves nothing for the timelines of {', '.join(drawn)} to show")
     return found

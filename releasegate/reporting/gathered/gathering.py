@@ -20,6 +20,7 @@ from releasegate.records import digest_of_bytes
 from releasegate.reporting.gathered.concern import Concern, Rank, concern_of
 from releasegate.reporting.gathered.cuts import Cuts, cuts_of, findings_of
 from releasegate.reporting.gathered.dimensions import Part, main_dimension, part_of
+from releasegate.reporting.gathered.rows import PickedRows, Row, badness_of, rank_of
 from releasegate.reporting.gathered.tallying import Tally
 from releasegate.reporting.gathered.worst import Worst
 from releasegate.reporting.outputs.pictures import is_image
@@ -62,34 +63,6 @@ class Picked:
         return sum(self.count.values())
 
 
-@dataclass(frozen=True)
-class Row:
-    """One item with its sample on each checkpoint that has one."""
-
-    item: int
-    samples: Mapping[str, Measured | Failed]
-
-
-@dataclass
-class PickedRows:
-    """The first items of each rank, in the planned order, and how many there were."""
-
-    by_rank: dict[int, list[Row]] = field(default_factory=dict)
-    seen: int = 0
-
-    def offer(self, rank: int, row: Row) -> None:
-        """Nothing; the row is counted, and kept if there is room."""
-        self.seen += 1
-        kept = self.by_rank.setdefault(rank, [])
-        if len(kept) < MOST_SHOWN:
-            kept.append(row)
-
-    def shown(self, most: int = MOST_SHOWN) -> list[Row]:
-        """At most `most` rows: what matters first, then a few of the rest."""
-        *first, rest = (self.by_rank.get(rank, []) for rank in range(4))
-        return [row for rows in (*first, rest[:AT_LEAST_OTHERS]) for row in rows][:most]
-
-
 @dataclass
 class Gathered:
     """What a report needs of the samples.
@@ -99,7 +72,7 @@ class Gathered:
         dimension: by eval, the dimension that tells its items apart first.
         tallies: by eval, role and checkpoint, metric, and part.
         groups: by eval, checkpoint and metrics: samples of the gate.
-        rows: by eval.
+        rows: by eval and metrics: the items that a reader should see, with their sample on each checkpoint.
         pictured: the evals of which some sample has an image.
         heard: by eval, checkpoint, metric that a sample is shown by, and value of the dimension: samples with sound.
         timed: by eval, checkpoint and output: samples with a score over time.
@@ -109,7 +82,7 @@ class Gathered:
     dimension: dict[str, str | None] = field(default_factory=dict)
     tallies: dict[tuple[Place, str, Part], Tally] = field(default_factory=dict)
     groups: dict[tuple[str, str, tuple[str, ...]], Picked] = field(default_factory=dict)
-    rows: dict[str, PickedRows] = field(default_factory=dict)
+    rows: dict[tuple[str, tuple[str, ...]], PickedRows] = field(default_factory=dict)
     pictured: set[str] = field(default_factory=set)
     heard: dict[tuple[str, str, str, str], Worst] = field(default_factory=dict)
     timed: dict[tuple[str, str, str], Worst] = field(default_factory=dict)
@@ -187,15 +160,16 @@ def _refuse_changes(run: RunFolder) -> None:
 
 def _gate(found: Gathered, asked: _Asked, streams: Mapping[str, Iterable[Measured | Failed]]) -> None:
     eval_id, concern = asked.card.id, asked.concern
-    rows = found.rows.setdefault(eval_id, PickedRows())
     for item, samples in _side_by_side(streams):
         for checkpoint, sample in samples.items():
             _count(found, (eval_id, "gate", checkpoint), sample, asked)
-            key = (eval_id, checkpoint, metrics_of(sample))
-            found.groups.setdefault(key, Picked()).offer(concern.rank(sample), sample)
+            group = (eval_id, checkpoint, metrics_of(sample))
+            found.groups.setdefault(group, Picked()).offer(concern.rank(sample), sample)
             if isinstance(sample, Measured) and sample.outputs:
                 _look(found, asked, checkpoint, sample)
-        rows.offer(_rank(concern, samples), Row(item, samples))
+        row = Row(item, samples)
+        key = eval_id, metrics_of(next(iter(samples.values())))
+        found.rows.setdefault(key, PickedRows()).offer(rank_of(concern, row), badness_of(concern, row), row)
 
 
 def _look(found: Gathered, asked: _Asked, checkpoint: str, sample: Measured) -> None:
@@ -224,14 +198,6 @@ def _side_by_side(
     merged = heapq.merge(*(numbered(name) for name in streams), key=lambda entry: entry[0])
     for item, entries in groupby(merged, key=lambda entry: entry[0]):
         yield item, {name: sample for _, name, sample in entries}
-
-
-def _rank(concern: Concern, samples: Mapping[str, Measured | Failed]) -> int:
-    """First what differs between checkpoints and speaks against the release somewhere, then what does everywhere."""
-    ranks = {concern.rank(sample) for sample in samples.values()}
-    if 0 in ranks:
-        return 0 if len(ranks) > 1 else 1
-    return 2 if 1 in ranks else 3
 
 
 def _count(found: Gathered, place: Place, sample: Measured | Failed, asked: _Asked) -> None:

@@ -11,7 +11,8 @@ from releasegate.evidence import Failed, Measured
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.reporting.gathered.concern import Concern, concern_of
-from releasegate.reporting.gathered.gathering import Gathered, Picked, Row
+from releasegate.reporting.gathered.gathering import Gathered, Picked
+from releasegate.reporting.gathered.rows import RANKS, Row
 from releasegate.reporting.outputs.pictures import BUDGET, Picture, is_image, picture
 from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
 from releasegate.reporting.wording.numbers import MOST_TITLE, share, shortened
@@ -148,14 +149,16 @@ def answers(gathered: Gathered, plan: Plan, decision: Decision) -> tuple[AnswerT
     return tuple(
         _table(eval_id, gathered, plan, decision)
         for eval_id in plan.cards
-        if eval_id not in gathered.pictured | sounding and gathered.rows.get(eval_id) and gathered.rows[eval_id].seen
+        if eval_id not in gathered.pictured | sounding and any(key[0] == eval_id for key in gathered.rows)
     )
 
 
 def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> AnswerTable:
     card = plan.cards[eval_id]
     concern = concern_of(plan.policy, card, gathered.cuts)
-    rows = gathered.rows[eval_id].shown(MOST_ROWS)
+    picked = [rows for key, rows in gathered.rows.items() if key[0] == eval_id]
+    shown = [rows.shown(MOST_ROWS) for rows in picked]
+    rows = [row for rank in RANKS for by_rank in shown for row in by_rank[rank]][:MOST_ROWS]
     names = {key[1] for key in gathered.groups if key[0] == eval_id}
     checkpoints = sorted(names, key=lambda name: (name != SOURCE, name))
     first = "hits" if concern.hit_matters(concern.order[0]) else "misses"
@@ -172,7 +175,7 @@ def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> 
         counted=tuple(counted),
         checkpoints=tuple(checkpoint_words(name) for name in checkpoints),
         rows=tuple(_row(row, checkpoints, concern) for row in rows),
-        hidden=gathered.rows[eval_id].seen - len(rows),
+        hidden=sum(rows.seen for rows in picked) - len(rows),
         blurred=is_blurred(eval_id, plan, decision),
         sensitive=sensitivity(card, plan),
     )
