@@ -33,6 +33,7 @@ MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """A value of a dimension, as items are labelled."""
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+ModelName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Requirements = Annotated[tuple["Requirement", ...], Field(min_length=1)]
 
 
@@ -45,6 +46,8 @@ class ModelSpec(Record):
     """Other layouts of the same kind of model, such as `llama-gguf` beside `llama-hf`."""
     subject: Identifier
     """The subject that runs it."""
+    name: ModelName | None = None
+    """What people call the model; a claim of the policy, which the digest of the checkpoint stands beside."""
     runs: Annotated[dict[RelativePath, Digest], Field(min_length=1, max_length=10_000)] | None = None
     """Files of the checkpoint that may run code on this machine, with the digest of each; of layout `command` alone."""
 
