@@ -1,0 +1,73 @@
+"""What the claims of a case are to be read with: policy, channel and ledger; what the verdict leans on; what a strip left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from releasegate.decision import CapabilityDecision, Decision
+from releasegate.decision.record import StripDecision
+from releasegate.plan import Plan
+from releasegate.receipt import Receipt, cost_of
+from releasegate.reporting.case.record import Assumption, Context, Element, Justification
+from releasegate.reporting.wording.numbers import number, sentence
+from releasegate.reporting.wording.words import ARTEFACT, CHANNEL, TIER
+
+
+def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
+    """Context and assumptions of the claim at the top."""
+    yield Context(id="context/policy", statement=f"Policy {decision.policy}.", sha256=decision.policy_digest)
+    asked = "; ".join(f"{ARTEFACT[a.name].lower()}: {CHANNEL[a.asked]}" for a in decision.artefacts)
+    yield Context(id="context/channel", statement=f"Asked for: {asked}.")
+    yield Context(
+        id="context/model", statement=f"The model as trained, layout {plan.model.layout}.", sha256=decision.model
+    )
+    yield Context(
+        id="context/attempt",
+        statement=f"Attempt {decision.attempt}, opened on {plan.opened}; effective alpha {number(decision.alpha)} for each "
+        "requirement.",
+        sha256=decision.plan,
+    )
+    yield Context(id="context/evidence", statement="The evidence as it was counted.", sha256=decision.evidence)
+    if decision.rehearsal:
+        yield Assumption(id="assumption/rehearsal", statement="A rehearsal: it counts for nothing, whatever it says.")
+    if decision.replay:
+        yield Assumption(
+            id="assumption/replay", statement="A replay: the limits were chosen after the measurements were seen."
+        )
+    for kind, lines in (
+        ("leans_on", decision.leans_on),
+        ("not_measured", tuple(f"Open: {line}" for line in decision.not_measured)),
+        ("outside", tuple(f"Outside the threat set: {line}" for line in decision.outside)),
+    ):
+        for at, line in enumerate(lines, start=1):
+            yield Assumption(id=f"assumption/{kind}/{at}", statement=f"{line}.")
+
+
+def rationale(c: CapabilityDecision, scope: str) -> Iterable[Element]:
+    """Why the policy asks of a capability what it asks."""
+    yield Justification(id=f"justification/rationale/{scope}", statement=c.rationale)
+
+
+def unconditional(c: CapabilityDecision, scope: str) -> Iterable[Element]:
+    """What stands in place of evidence where the policy asks for none."""
+    yield Assumption(
+        id=f"assumption/unconditional/{scope}",
+        statement=f"The policy releases it unconditionally: nothing measured shows “{c.title}”.",
+    )
+
+
+def about_strip(strip: StripDecision, receipt: Receipt | None) -> Iterable[Element]:
+    """The stripped checkpoint, how far its removal is proven, and what stays in it."""
+    yield Context(id="context/stripped", statement="The stripped checkpoint.", sha256=strip.model)
+    word, means = TIER[strip.tier]
+    yield Context(id="context/stripped/tier", statement=f"How far the removal is proven: {word}. {means}")
+    if receipt is None:
+        return
+    for at, residual in enumerate(receipt.residual, start=1):
+        yield Justification(
+            id=f"justification/residual/{at}", statement=f"{residual.pattern} stays in it: {sentence(residual.why)}"
+        )
+    for at, one in enumerate(receipt.restored or (), start=1):
+        yield Assumption(id=f"assumption/restored/{at}", statement=f"It can be brought back: {sentence(cost_of(one))}")
+    for at, left in enumerate(receipt.remaining or (), start=1):
+        yield Assumption(id=f"assumption/remaining/{at}", statement=f"{left.capability} remains: {sentence(left.why)}")

@@ -1,0 +1,114 @@
+"""The assurance case says what the decision says: no claim holds that nothing carries, and each leaf is a finding."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from releasegate.decision import decide
+from releasegate.policy import Policy
+from releasegate.reporting.case import AssuranceCase, assurance_case
+from releasegate.reporting.case.record import HOLDING, Argued, Assumption, Goal, Justification, Solution
+from releasegate.reporting.findings.finding import anchor
+from tests.reporting.example_run import DAY, Example, example, viewed
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return example(tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.fixture(scope="module")
+def case(made: Example) -> AssuranceCase:
+    return assurance_case(made.decision, made.plan, made.receipt)
+
+
+def goal(case: AssuranceCase, name: str) -> Goal:
+    found = case.by_id[name]
+    assert isinstance(found, Goal)
+    return found
+
+
+def test_a_stripped_release_is_argued_over_the_stripped_checkpoint(case: AssuranceCase) -> None:
+    drawing = goal(case, "goal/drawing")
+    assert drawing.status == "supported"
+    assert drawing.supported_by == ("strategy/drawing/stripped/strip",)
+    assert drawing.alternatives == ("strategy/drawing/source/misuse",)
+    strip = case.by_id["strategy/drawing/stripped/strip"]
+    assert isinstance(strip, Argued)
+    assert strip.supported_by == ("goal/stripped/gone", "goal/stripped/kept")
+    residual = [n.statement for n in case.nodes if isinstance(n, Justification) and n.id in strip.in_context_of]
+    assert residual == ["body.* stays in it: Reading needs it."]
+
+
+def test_evidence_against_a_claim_challenges_it_and_the_claim_is_defeated(case: AssuranceCase) -> None:
+    weak = goal(case, "goal/source/weak")
+    assert (weak.status, weak.supported_by, weak.challenged_by) == ("defeated", (), ("solution/source/weak",))
+
+
+def test_what_is_released_unconditionally_is_assumed_and_never_supported(case: AssuranceCase) -> None:
+    captions = goal(case, "goal/captions")
+    assert (captions.status, captions.supported_by) == ("assumed", ())
+    assert any(isinstance(case.by_id[name], Assumption) for name in captions.in_context_of)
+
+
+def test_each_finding_is_a_leaf_and_each_leaf_is_a_finding_of_the_page(made: Example, case: AssuranceCase) -> None:
+    assert made.decision.strip is not None
+    found = [f for c in made.decision.capabilities for f in c.findings] + list(made.decision.strip.findings)
+    leaves = [n.finding for n in case.nodes if isinstance(n, Solution)]
+    assert sorted(leaves) == sorted(anchor(f) for f in found)
+    shown = {f.anchor for c in viewed(made).capabilities for group in c.groups for f in group.findings}
+    assert set(leaves) <= shown
+
+
+def test_a_case_is_the_same_to_the_byte_and_reads_back(made: Example, case: AssuranceCase) -> None:
+    assert assurance_case(made.decision, made.plan, made.receipt).text() == case.text()
+    assert AssuranceCase.from_text(case.text()) == case
+
+
+def test_without_evidence_nothing_is_supported(made: Example) -> None:
+    bare = replace(made.run.evidence.read(made.plan), columns={})
+    decision = decide(made.plan.policy, made.plan, bare, None, DAY)
+    case = assurance_case(decision, made.plan)
+    assert decision.verdict == "incomplete"
+    assert goal(case, case.top).status == "undeveloped"
+    assert {n.status for n in case.nodes if isinstance(n, Argued) and n.id != "goal/captions"} == {"undeveloped"}
+
+
+def test_a_claim_that_nothing_carries_cannot_be_stored_as_supported(case: AssuranceCase) -> None:
+    for name in [n.id for n in case.nodes if isinstance(n, Argued) and n.status == "supported"]:
+        data = case.plain()
+        next(n for n in data["nodes"] if n["id"] == name)["supported_by"] = []
+        with pytest.raises(ValidationError, match="nothing carries it"):
+            AssuranceCase.model_validate_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"id": "goal/captions"}, "stands twice"),
+        ({"supported_by": ["goal"]}, "rests on itself"),
+        ({"supported_by": ["goal/nowhere"]}, "there is no element"),
+        ({"supported_by": ["context/policy"]}, "may not point to"),
+        ({"status": "undeveloped"}, "goal/drawing is not"),
+    ],
+)
+def test_a_graph_that_is_not_sound_is_refused(case: AssuranceCase, change: dict[str, object], problem: str) -> None:
+
+    data = case.plain()
+    next(n for n in data["nodes"] if n["id"] == "goal/drawing").update(change)
+    with pytest.raises(ValidationError, match=problem):
+        AssuranceCase.model_validate_json(json.dumps(data))
+
+
+def test_a_replay_under_another_policy_is_said_to_be_one(made: Example) -> None:
+    text = made.plan.policy.text().replace('"id": "toy"', '"id": "other"')
+    policy = Policy.from_text(text)
+    decision = decide(policy, made.plan, made.run.evidence.read(made.plan), made.receipt, DAY)
+    case = assurance_case(decision, made.plan, made.receipt)
+    assert case.replay
+    assert "assumption/replay" in goal(case, case.top).in_context_of
+    assert goal(case, case.top).status in HOLDING
