@@ -212,13 +212,27 @@ def items_at_rate(claim: Claim, rate: float) -> int | None:
     return high
 
 
-def log_e_path(claim: Claim, values: ArrayLike) -> Floats:
+def log_e_path(claim: Claim, values: ArrayLike, *, violated: bool = False) -> Floats:
     """The natural logarithm of E for the claim after each value, as if nobody ever stopped. For a chart.
+
+    It is summed up as `settle` does, so that the two agree to the last digit.
+
+    Args:
+        violated: for its violation instead.
 
     >>> log_e_path(Claim("mean", "at_least", .5, .05), [1.0, 0.0]).round(4).tolist()
     [0.4376, -0.4829]
     """
-    return log_e(log_wealths(claim.scale(values), claim.mean, claim.bets[0]), claim.bets[0])
+    given = np.asarray(values, dtype=np.float64)
+    bets, mean = (claim.bets[1], 1 - claim.mean) if violated else (claim.bets[0], claim.mean)
+    wealth = np.zeros((len(bets.stakes), 1))
+    found = []
+    for start in range(0, len(given), BLOCK):
+        scaled = claim.scale(given[start : start + BLOCK])
+        wealths = wealth + log_wealths(1 - scaled if violated else scaled, mean, bets)
+        found.append(log_e(wealths, bets))
+        wealth = wealths[:, -1, None]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def in_order(claim: Claim, values: Floats, recorded: NDArray[np.bool_], failed: NDArray[np.bool_]) -> Floats:

@@ -35,10 +35,15 @@ def judge_sequence(
     method: Method = "likelihood_ratio_e_process" if of == "share" else "betting"
     if columns is None or metric not in columns.values:
         return wanting(part, _nothing(part, rule, method))
+    values, failed = consumable(metric, part, columns, claim)
+    return _settled(part, rule, claim, values, failed, method, hits=of == "share", attempted=_attempted(part, columns))
+
+
+def consumable(metric: str, part: Slice, columns: Columns, claim: Claim) -> tuple[Floats, NDArray[np.bool_]]:
+    """What a sequence may consume of a slice, in the planned order, and which of it failed and so counts against the claim."""
     places = _before_the_gap(part, columns)
     failed = columns.state[places] == FAILED
-    values = np.where(failed, claim.hurts, columns.values[metric][places])
-    return _settled(part, rule, claim, values, failed, method, hits=of == "share", attempted=_attempted(part, columns))
+    return np.where(failed, claim.hurts, columns.values[metric][places]), failed
 
 
 def judge_paired_sequence(
@@ -50,15 +55,18 @@ def judge_paired_sequence(
     usable = base is not None and other is not None and metric in base.values and metric in other.values
     if base is None or other is None or not usable or len(base.state) != len(other.state):
         return wanting(part, _nothing(part, rule, "paired_betting"))
+    paired = losses(metric, base, other, better)
+    values, failed = consumable(metric, part, paired, claim)
+    return _settled(part, rule, claim, values, failed, "paired_betting", hits=False, attempted=_attempted(part, paired))
+
+
+def losses(metric: str, base: Columns, other: Columns, better: str) -> Columns:
+    """What each pair lost from one checkpoint to another, as columns: a pair is missing, or failed, if one of its members is."""
     gap = (base.state == MISSING) | (other.state == MISSING)
     lost = (base.state == FAILED) | (other.state == FAILED)
     state = np.select([gap, lost], [MISSING, FAILED], MEASURED).astype(np.uint8)
-    paired = replace(other, state=state)
-    places = _before_the_gap(part, paired)
-    failed = paired.state[places] == FAILED
-    loss = base.values[metric][places] - other.values[metric][places]
-    values = np.where(failed, claim.hurts, loss if better == "higher" else -loss)
-    return _settled(part, rule, claim, values, failed, "paired_betting", hits=False, attempted=_attempted(part, paired))
+    fall = base.values[metric] - other.values[metric]
+    return replace(other, state=state, values={metric: fall if better == "higher" else -fall})
 
 
 def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule, key: str, span: Span) -> SliceFinding:
