@@ -9,10 +9,11 @@ from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.figures.grouping import figure_groups
 from releasegate.reporting.findings.charting import charts
-from releasegate.reporting.findings.finding import anchor, finding_view
+from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.findings.measures import instruments
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.resting import evidence_view
+from releasegate.reporting.findings.routes import route_groups
 from releasegate.reporting.findings.stripped import strip_view
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.samples.playing import listening
@@ -21,7 +22,6 @@ from releasegate.reporting.view import (
     ArtefactLine,
     CapabilityLine,
     CapabilityView,
-    Findings,
     FirstScreen,
     Pair,
     ReportView,
@@ -134,11 +134,6 @@ def _would_change(decision: Decision) -> list[Pair]:
 
 
 def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> CapabilityView:
-    groups = []
-    if c.findings:
-        groups.append(Findings("As trained", tuple(finding_view(f, plan, gathered) for f in c.findings)))
-    if after:
-        groups.append(Findings("After the strip", tuple(finding_view(f, plan, gathered) for f in after)))
     return CapabilityView(
         anchor=f"capability-{c.id}",
         title=shortened(c.title, MOST_TITLE),
@@ -147,6 +142,6 @@ def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, g
         mark=CAPABILITY[c.verdict],
         route=sentence(route(c.route)),
         sentence=sentence(c.sentence),
-        groups=tuple(groups),
+        groups=route_groups(c, after, plan, gathered),
         charts=charts((*c.findings, *after), plan),
     )

@@ -61,7 +61,11 @@ class FirstScreen:
 
 @dataclass(frozen=True)
 class SliceView:
-    """One slice of a finding. Without a mark it was measured and is not gated."""
+    """One slice of a finding. Without a mark it was measured and is not gated.
+
+    Attributes:
+        bar: its distance to the limit beside the largest one of the finding: 1 the furthest inside, -1 the furthest beyond.
+    """
 
     label: str
     mark: Mark | None
@@ -71,6 +75,60 @@ class SliceView:
     high: str
     distance: str
     counted: str
+    bar: float | None = None
+
+
+@dataclass(frozen=True)
+class JudgeLine:
+    """What scored the values of a requirement, and how often it is right.
+
+    Attributes:
+        anchor: where the page says more of it; empty where it does not.
+        rates: how often it is right, with bounds and counts; empty if it was not measured.
+        moved: what its errors did to the limit, or that its threshold was frozen.
+    """
+
+    title: str
+    anchor: str
+    rates: tuple[Pair, ...]
+    moved: str
+
+
+@dataclass(frozen=True)
+class WagerRow:
+    """An e-process after some items, in numbers."""
+
+    items: str
+    towards: str
+    against: str
+
+
+@dataclass(frozen=True)
+class EProcess:
+    """How a sequential test went: log10 of its two e-processes after each item, and the line at which either ends it.
+
+    Attributes:
+        of: `all items`, or the labels of a slice.
+        unit: what the test consumes: items or pairs.
+        towards: items and log10 E for the claim, thinned with its extremes kept.
+        against: the same for its violation.
+        line: log10 of 1 / alpha.
+        stopped: items after which a line was reached, and whether the claim is `met` or `violated`; None: it was not.
+        domain: the lowest and the highest log10 E drawn.
+        cut: how far below that a path goes, in words; empty if everything is drawn.
+    """
+
+    of: str
+    unit: str
+    description: str
+    n: int
+    towards: tuple[tuple[int, float], ...]
+    against: tuple[tuple[int, float], ...]
+    line: float
+    stopped: tuple[int, Literal["met", "violated"]] | None
+    domain: tuple[float, float]
+    cut: str
+    rows: tuple[WagerRow, ...]
 
 
 @dataclass(frozen=True)
@@ -109,13 +167,22 @@ class FindingView:
     outside: tuple[SliceView, ...]
     outside_hidden: int
     outside_title: str
+    instruments: tuple[JudgeLine, ...]
+    paths: tuple[EProcess, ...]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings of one capability on one checkpoint."""
+    """The findings of one route of a capability: the requirements that open it if all of them hold.
+
+    Attributes:
+        mark: whether it is open.
+        sentence: why.
+    """
 
     title: str
+    mark: Mark
+    sentence: str
     findings: tuple[FindingView, ...]
 
 
@@ -267,6 +334,7 @@ class InstrumentView:
     eval: str
     source: str
     measures: tuple[Measure, ...]
+    anchor: str
 
 
 @dataclass(frozen=True)

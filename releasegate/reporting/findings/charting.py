@@ -7,7 +7,8 @@ from typing import Literal
 
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.plan import Plan
-from releasegate.reporting.findings.finding import metric_title, tested
+from releasegate.reporting.findings.distances import tested, worst_first
+from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.wording.numbers import beside, number
@@ -50,7 +51,8 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
 
 
 def _said(finding: Finding) -> str:
-    e, limit = finding.slices[0].estimate, tested(finding, finding.slices[0])
+    worst = worst_first(finding, finding.slices)[0]
+    e, limit = worst.estimate, tested(finding, worst)
     return (
         f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
         f"{beside(e.low, limit)} to {beside(e.high, limit)}, "
@@ -63,7 +65,7 @@ def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
     card = plan.cards.get(finding.metric.split("/")[0])
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
     head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
-    drawn = [s for s in finding.slices if s.estimate.low is not None][:MOST_SLICES]
+    drawn = [s for s in worst_first(finding, finding.slices) if s.estimate.low is not None][:MOST_SLICES]
     if any(s.labels for s in drawn):
         hidden = len(finding.slices) - len(drawn)
         note = f"{hidden} more slices" if hidden else ""

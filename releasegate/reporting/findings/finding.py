@@ -5,10 +5,13 @@ from __future__ import annotations
 from releasegate.decision.record import Estimate, Excused, Finding, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
+from releasegate.reporting.findings.distances import bars, distance_words, tested, worst_first
+from releasegate.reporting.findings.judges import judges
 from releasegate.reporting.findings.measures import label_words, slices
+from releasegate.reporting.findings.wagered import e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.view import FindingView, Pair, SliceView
-from releasegate.reporting.wording.numbers import MOST_TITLE, beside, distance, number, plural, sentence, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, beside, number, plural, sentence, shortened
 from releasegate.reporting.wording.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
 MOST_SLICES = 60
@@ -19,9 +22,10 @@ MOST_ERROR = 600
 
 def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingView:
     """One finding, worst slice first."""
-    worst = finding.slices[0]
+    ordered = worst_first(finding, finding.slices)
+    worst = ordered[0]
     card = plan.cards.get(finding.metric.split("/")[0])
-    listed, title = _slices(finding, card, gathered)
+    listed, title = _slices(finding, ordered, card, gathered)
     e = worst.estimate
     return FindingView(
         anchor=anchor(finding),
@@ -48,9 +52,11 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         slices_hidden=max(len(listed) - MOST_SLICES, 0),
         slices_title=title,
         threats=threat_text(finding),
-        outside=tuple(_slice(finding, s, card) for s in finding.outside[:MOST_SLICES]),
+        outside=_judged(finding, worst_first(finding, finding.outside), card)[:MOST_SLICES],
         outside_hidden=max(len(finding.outside) - MOST_SLICES, 0),
         outside_title=f"{plural(len(finding.outside), 'slice')} outside the threat set, worst first, measured and not gated",
+        instruments=judges(finding, plan, gathered),
+        paths=e_processes(finding, card, gathered),
     )
 
 
@@ -72,26 +78,6 @@ def metric_title(finding: Finding, card: EvalCard | None) -> str:
     return f"{title}: loss against the source" if finding.side == "margin" else title
 
 
-def conservative(finding: Finding, found: SliceFinding) -> float | None:
-    """The bound that must be on the right side of the limit; of a refuted requirement, the one that refutes it."""
-    refuted = found.status == "violated"
-    return found.estimate.low if (finding.side == "at_least") != refuted else found.estimate.high
-
-
-def distance_words(finding: Finding, found: SliceFinding) -> str:
-    """How far the conservative bound of a slice is from the limit."""
-    bound = conservative(finding, found)
-    if bound is None:
-        return "none"
-    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
-    return distance(bound - limit if finding.side == "at_least" else limit - bound)
-
-
-def tested(finding: Finding, found: SliceFinding) -> float:
-    """What the bounds of a slice are compared with: the limit, or where a judge's errors moved it to."""
-    return finding.limit if found.tested_limit is None else found.tested_limit
-
-
 def _limit(finding: Finding, found: SliceFinding) -> str:
     stated = f"{SIDE[finding.side]} {number(finding.limit)}"
     at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
@@ -107,11 +93,13 @@ def _counts(e: Estimate) -> tuple[Pair, ...]:
     return (*pairs, *(Pair(name, str(count)) for name, count in more.items() if count is not None))
 
 
-def _slices(finding: Finding, card: EvalCard | None, gathered: Gathered) -> tuple[tuple[SliceView, ...], str]:
+def _slices(
+    finding: Finding, ordered: tuple[SliceFinding, ...], card: EvalCard | None, gathered: Gathered
+) -> tuple[tuple[SliceView, ...], str]:
     """The gated slices; where the requirement is about the pooled items, what the card's slices show beside it."""
     if any(s.labels for s in finding.slices):
-        n = len(finding.slices)
-        return tuple(_slice(finding, s, card) for s in finding.slices), f"{plural(n, 'gated slice')}, worst first"
+        n = len(ordered)
+        return _judged(finding, ordered, card), f"{plural(n, 'gated slice')}, worst first"
     eval_id, name = finding.metric.split("/")
     if card is None or name not in card.metrics or finding.side == "margin":
         return (), ""
@@ -128,7 +116,11 @@ def threat_text(finding: Finding) -> str:
     return "; ".join(f"{name} {', '.join(listed)}" for name, listed in (finding.values or {}).items())
 
 
-def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> SliceView:
+def _judged(finding: Finding, ordered: tuple[SliceFinding, ...], card: EvalCard | None) -> tuple[SliceView, ...]:
+    return tuple(_slice(finding, s, card, bar) for s, bar in zip(ordered, bars(finding, ordered), strict=True))
+
+
+def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None, bar: float | None) -> SliceView:
     e = found.estimate
     lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     hits = f"{e.hits} of {e.scored}" if e.hits is not None else f"{e.scored} scored"
@@ -144,6 +136,7 @@ def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None) -> Slic
         counted=counted
         + (f", {lost} failed or missing" if lost else "")
         + (f", {e.not_attempted} not attempted" if e.not_attempted else ""),
+        bar=bar,
     )
 
 

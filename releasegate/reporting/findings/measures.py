@@ -23,14 +23,21 @@ def instruments(gathered: Gathered, plan: Plan) -> tuple[InstrumentView, ...]:
             title=shortened(instrument.title, MOST_TITLE),
             eval=eval_id,
             source=instrument.source,
-            measures=tuple(_of_instrument(gathered, eval_id, card, name)),
+            measures=tuple(of_instrument(gathered, eval_id, card, name)),
+            anchor=instrument_anchor(eval_id, name),
         )
         for eval_id, card in plan.cards.items()
         for name, instrument in card.instruments.items()
     )
 
 
-def _of_instrument(gathered: Gathered, eval_id: str, card: EvalCard, instrument: str) -> Iterator[Measure]:
+def instrument_anchor(eval_id: str, name: str) -> str:
+    """The id of an instrument in the page."""
+    return f"instrument-{eval_id}-{name}"
+
+
+def of_instrument(gathered: Gathered, eval_id: str, card: EvalCard, instrument: str) -> Iterator[Measure]:
+    """What was measured of one instrument on calibration items."""
     for place in places(gathered, eval_id, "calibration"):
         for name, metric in card.metrics.items():
             found = valued(gathered.tallies, place, card, name, ())

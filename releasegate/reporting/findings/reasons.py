@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from releasegate.decision import CapabilityDecision, Finding
 from releasegate.plan import Plan
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.wording.numbers import beside, number, plural
@@ -112,7 +113,7 @@ def _open(findings: list[Finding]) -> str:
 
 def _value(finding: Finding, plan: Plan) -> str:
     """The estimate of the worst slice, with its name if there is more than one."""
-    worst = finding.slices[0]
+    worst = worst_first(finding, finding.slices)[0]
     value = worst.estimate.value
     text = "nothing scored" if value is None else beside(value, finding.limit)
     return (

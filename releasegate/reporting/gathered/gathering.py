@@ -22,6 +22,7 @@ from releasegate.reporting.gathered.cuts import Cuts, cuts_of, findings_of
 from releasegate.reporting.gathered.dimensions import Part, main_dimension, part_of
 from releasegate.reporting.gathered.rows import PickedRows, Row, badness_of, rank_of
 from releasegate.reporting.gathered.tallying import Tally
+from releasegate.reporting.gathered.wagers import FindingKey, Wager, paths_of
 from releasegate.reporting.gathered.worst import Worst
 from releasegate.reporting.outputs.pictures import is_image
 from releasegate.reporting.outputs.sounds import is_sound
@@ -76,6 +77,7 @@ class Gathered:
         pictured: the evals of which some sample has an image.
         heard: by eval, checkpoint, metric that a sample is shown by, and value of the dimension: samples with sound.
         timed: by eval, checkpoint and output: samples with a score over time.
+        paths: by finding, how its sequential tests went.
     """
 
     cuts: Cuts = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Gathered:
     pictured: set[str] = field(default_factory=set)
     heard: dict[tuple[str, str, str, str], Worst] = field(default_factory=dict)
     timed: dict[tuple[str, str, str], Worst] = field(default_factory=dict)
+    paths: Mapping[FindingKey, tuple[Wager, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def gather(run: RunFolder, plan: Plan, decision: Decision | None = None) -> Gath
     if plan.nonce is None:
         return found
     _refuse_changes(run)
+    found.paths = paths_of(run, plan, decision) if decision is not None else {}
     for eval_id, card in plan.cards.items():
         asked = _asked(card, plan, decision, found.cuts)
         found.dimension[eval_id] = asked.dimension
