@@ -1,40 +1,63 @@
-"""`releasegate report`: the HTML report of a run."""
+"""`releasegate report`: the HTML report of a run, and an index over several."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from releasegate.cli import options
 from releasegate.cli.console import print_json
-from releasegate.errors import EvidenceUntrusted
+from releasegate.cli.reported import Reported, index_place, report_all
+from releasegate.errors import Exit
 from releasegate.reporting import write_report
-from releasegate.repository import GateRepository, RunFolder, decide_run, starter
+from releasegate.repository import GateRepository, RunFolder, read_decided, starter
 
 
 @click.command("report")
-@options.run
+@click.argument("runs", type=options.FILE, nargs=-1, required=True, metavar="RUNS...")
+@click.option(
+    "--index",
+    type=options.FILE,
+    metavar="FILE",
+    help="Where the index over the runs goes; default, for several: index.html in the folder that holds them all.",
+)
 @options.repository
 @options.format_
-def command(run: Path, repo: Path, format_: str) -> int:
-    """Render RUN/report.html from the stored decision, with the templates of the gate repository.
+def command(runs: tuple[Path, ...], index: Path | None, repo: Path, format_: str) -> int:
+    """Render RUN/report.html of each run from its stored decision, with the templates of the gate repository.
+
+    Of several runs, or with --index, also an index over them: what each came to, with a link to its report. A run that
+    cannot be trusted is listed with the reason, the others are rendered all the same, and the exit code is 2.
 
     \b
     Example:
       releasegate report runs/mini-chameleon
+      releasegate report runs/*/ --index runs/index.html
     """
-    repository = GateRepository.here(repo) or GateRepository(starter())
-    folder = RunFolder(run)
-    plan, decision = folder.read_plan(), folder.read_decision()
-    days = {date.fromisoformat(plan.opened), datetime.now(UTC).date()}
-    if decision not in [decide_run(folder, GateRepository.here(repo), day) for day in sorted(days)]:
-        what = "is not what the evidence, the policy and the waivers decide"
-        raise EvidenceUntrusted(str(folder.decision_path), what, "run `releasegate decide` again")
-    path = write_report(folder, repository, decision, plan, folder.receipt())
+    repository, today = GateRepository.here(repo), datetime.now(UTC).date()
+    place = index_place(runs, index)
+    if place is not None:
+        return _several(report_all(runs, place, repository, today), format_)
+    folder = RunFolder(runs[0])
+    plan, decision = read_decided(folder, repository, today)
+    path = write_report(folder, repository or GateRepository(starter()), decision, plan, folder.receipt())
     if format_ == "json":
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
         click.echo(str(path))
-    return 0
+    return Exit.YES
+
+
+def _several(found: Reported, format_: str) -> Exit:
+    if format_ == "json":
+        print_json(found.plain())
+    else:
+        for run in found.runs:
+            if run.report:
+                click.echo(run.report)
+        click.echo(found.index)
+    for problem in found.problems:
+        click.echo(f"{problem.where}: {problem.what}\n  fix: {problem.fix}", err=True)
+    return Exit.CANNOT if found.problems else Exit.YES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
     from releasegate.repository.bundled import scaffold, starter
-    from releasegate.repository.deciding_run import decide_run
+    from releasegate.repository.deciding_run import decide_run, read_decided
     from releasegate.repository.gate_repository import EvalFolder, GateRepository
     from releasegate.repository.ledger_file import LedgerFile, ledger_path
     from releasegate.repository.receipts import read_receipt, receipt_path
@@ -25,6 +25,7 @@ __all__ = [
     "family_ledger",
     "known_attempt",
     "ledger_path",
+    "read_decided",
     "read_receipt",
     "receipt_path",
     "scaffold",
@@ -33,7 +34,7 @@ __all__ = [
 
 _MODULES = {
     "attempts": ("close_attempt", "family_ledger", "known_attempt"),
-    "deciding_run": ("decide_run",),
+    "deciding_run": ("decide_run", "read_decided"),
     "gate_repository": ("EvalFolder", "GateRepository"),
     "ledger_file": ("LedgerFile", "ledger_path"),
     "receipts": ("read_receipt", "receipt_path"),

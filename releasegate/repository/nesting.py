@@ -21,7 +21,16 @@ def refuse_nested(place: Path, source: Path, error: type[ReleaseGateError]) -> N
     real, own = place.resolve(), source.resolve()
     if real.is_relative_to(own) or own.is_relative_to(real):
         raise error(str(place), "and the source lie in one another", "choose a place outside the source")
-    for folder in real.parents:
+    refuse_in_checkpoint(place, error)
+
+
+def refuse_in_checkpoint(place: Path, error: type[ReleaseGateError]) -> None:
+    """Nothing, if the new file or folder `place` lies in no checkpoint.
+
+    Raises:
+        ReleaseGateError: of the kind `error`: it does.
+    """
+    for folder in place.resolve().parents:
         if folder.name and receipt_path(folder).is_file():
             what = f"lies in {folder}, a stripped checkpoint, which its receipt would no longer fit"
             raise error(str(place), what, "choose a place outside of it")

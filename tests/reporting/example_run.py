@@ -52,14 +52,16 @@ class Example:
     receipt: Receipt | None
 
 
-def example(folder: Path, words: Words | None = None, *, drawn: int = 40, limit: float = 0.2) -> Example:
+def example(
+    folder: Path, words: Words | None = None, *, drawn: int = 40, limit: float = 0.2, opened: date = DAY
+) -> Example:
     """A run that ends in `release_stripped`: the source draws `drawn` of 60, the stripped checkpoint none.
 
     Args:
         drawn: legible drawings of the source; few enough, and no strip is needed.
     """
     words = words or Words()
-    plan = _plan(words, limit)
+    plan = _plan(words, limit, opened)
     run = RunFolder(folder)
     run.open(plan)
     source = decide_now(run, plan, None, drawn, words)
@@ -77,7 +79,7 @@ def decide_now(run: RunFolder, plan: Plan, receipt: Receipt | None, drawn: int, 
             identity = plan.identity(measurement)
             run.evidence.start_shard(plan, identity, 0)
             run.evidence.finish_shard(identity, 0, model, list(_samples(run, measurement, drawn, words)))
-    return decide(plan.policy, plan, run.evidence.read(plan), receipt, DAY)
+    return decide(plan.policy, plan, run.evidence.read(plan), receipt, date.fromisoformat(plan.opened))
 
 
 def _samples(run: RunFolder, m: Measurement, drawn: int, words: Words) -> Iterator[Measured | Failed]:
@@ -107,12 +109,12 @@ def _png(number: int, bright: object) -> bytes:
     return buffer.getvalue()
 
 
-def _plan(words: Words, limit: float) -> Plan:
+def _plan(words: Words, limit: float, opened: date) -> Plan:
     policy = Policy.from_text(_policy_text(words, limit))
     evals = {"drawing": _code(_drawing(words), words), "captions": _code(_captions(words), words)}
     manifest = Manifest(files=(FileEntry(path="model.safetensors", size=9, sha256=digest_of("weights")),))
     plan = make_plan(
-        policy, evals, {"toy/drawing": RECIPE}, PlannedModel(layout="toy", manifest=manifest), DAY.isoformat()
+        policy, evals, {"toy/drawing": RECIPE}, PlannedModel(layout="toy", manifest=manifest), opened.isoformat()
     )
     return plan.model_copy(update={"nonce": NONCE, "ledger": POSITION})
 

@@ -1,0 +1,1 @@
+"""The index over several runs, each of which has a report of its own."""
