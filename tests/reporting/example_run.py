@@ -53,19 +53,26 @@ class Example:
 
 
 def example(
-    folder: Path, words: Words | None = None, *, drawn: int = 40, limit: float = 0.2, opened: date = DAY
+    folder: Path,
+    words: Words | None = None,
+    *,
+    drawn: int = 40,
+    limit: float = 0.2,
+    opened: date = DAY,
+    strip: bool = True,
 ) -> Example:
     """A run that ends in `release_stripped`: the source draws `drawn` of 60, the stripped checkpoint none.
 
     Args:
         drawn: legible drawings of the source; few enough, and no strip is needed.
+        strip: whether the stripped checkpoint is measured where one is needed.
     """
     words = words or Words()
     plan = _plan(words, limit, opened)
     run = RunFolder(folder)
     run.open(plan)
     source = decide_now(run, plan, None, drawn, words)
-    if not source.awaiting_strip:
+    if not source.awaiting_strip or not strip:
         return Example(run, plan, source, None)
     receipt = _receipt(plan)
     return Example(run, plan, decide_now(run, plan, receipt, 0, words), receipt)

@@ -116,10 +116,8 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         report: of the run.
         folder: that holds the index.
     """
-    name = getattr(plan.policy.model, "name", None)
+    name = plan.policy.model.name
     found = Counter(f.status for f in findings_of(decision))
-    met = found["met"] + found["waived"]
-    counts = (("met", met), ("not_shown", found["not_shown"]), ("violated", found["violated"]))
     return RunLine(
         name=_name(report.parent, folder),
         link=relative_url(report, folder),
@@ -134,7 +132,7 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         opened=plan.opened,
         attempt=decision.attempt,
         flags=tuple(_flags(decision, found["waived"])),
-        requirements=tuple(Counted(STATUS[status], n) for status, n in counts if n),
+        requirements=tuple(Counted(mark, found[status]) for status, mark in STATUS.items() if found[status]),
         open_requirements=found["violated"] * 10**6 + found["not_shown"],
     )
 
