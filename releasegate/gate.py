@@ -21,6 +21,7 @@ from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
+from releasegate.reporting.formats import Output, Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, close_attempt, decide_run, family_ledger
 from releasegate.stripping import plan_strip, verify_strip, write_strip
 from releasegate.subjects import Lending
@@ -41,6 +42,7 @@ class Call:
         ledger: where attempts are counted; absent: the repository's.
         anchor: a place in the ledger that somebody else remembers.
         rehearsal: measure rehearsal items, and spend nothing.
+        outputs: what is written of the report, beside the page in the run folder.
     """
 
     policy: Path
@@ -53,6 +55,7 @@ class Call:
     ledger: Path | None = None
     anchor: Anchor | None = None
     rehearsal: bool = False
+    outputs: tuple[Output, ...] = ()
 
 
 def gate(call: Call, progress: Progress) -> Decision:
@@ -63,6 +66,7 @@ def gate(call: Call, progress: Progress) -> Decision:
     torch_device(call.device)  # refused before an attempt is opened
     run = RunFolder(call.run)
     run.require_place(call.model)
+    require_places(call.outputs, Taken(run, repository, (call.model,), (call.policy, ledger.path)))
     if not run.plan_path.exists():
         require_material(repository, policy)
     checkpoint = open_model(call.model, policy, progress)
@@ -84,7 +88,7 @@ def gate(call: Call, progress: Progress) -> Decision:
             decision = decide_run(run, repository, call.today)
         close_attempt(run, plan, decision, ledger)
         run.write_decision(decision)
-        write_report(run, repository, decision, plan, run.receipt())
+        write_report(run, repository, decision, plan, run.receipt(), outputs=call.outputs)
     return decision
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +15,19 @@ from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.plan import Plan
 from releasegate.policy import Policy
-from releasegate.repository import GateRepository, LedgerFile, RunFolder, close_attempt, decide_run, ledger_path
+from releasegate.repository import (
+    GateRepository,
+    LedgerFile,
+    RunFolder,
+    close_attempt,
+    decide_run,
+    ledger_path,
+    starter,
+)
 from releasegate.repository.writing import write_whole
+
+if TYPE_CHECKING:
+    from releasegate.reporting.formats import Output
 
 
 @click.command("decide")
@@ -25,6 +37,7 @@ from releasegate.repository.writing import write_whole
 @options.artefact
 @options.ledger
 @options.repository
+@options.outputs
 @options.format_
 def command(
     run: Path,
@@ -33,6 +46,7 @@ def command(
     artefacts: tuple[str, ...],
     ledger: Path | None,
     repo: Path,
+    outputs: tuple[Output, ...],
     format_: str,
 ) -> int:
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
@@ -51,12 +65,15 @@ def command(
     folder = RunFolder(run)
     if policy is not None and ledger is not None:
         raise UsageError("--ledger", "a replay is no attempt", "leave it out")
+    _require_places(outputs, folder, repo, tuple(path for path in (policy, out, ledger) if path is not None))
     if policy is not None:
-        decision, places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
+        (decision, plan), places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     else:
-        decision, places = _decide(folder, repo, ledger, artefacts), {"decision": folder.decision_path}
+        (decision, plan), places = _decide(folder, repo, ledger, artefacts), {"decision": folder.decision_path}
+    _write(outputs, folder, repo, decision, plan)
+    places |= {output.kind: output.path for output in outputs}
     if format_ == "json":
         print_json(decision.plain())
     else:
@@ -66,7 +83,24 @@ def command(
     return decision.exit_code_for(artefacts)
 
 
-def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> Decision:
+def _require_places(outputs: tuple[Output, ...], folder: RunFolder, repo: Path, files: tuple[Path, ...]) -> None:
+    if outputs:
+        from releasegate.reporting.formats import Taken, require_places
+
+        folder.read_plan()  # no run here: say so first
+        require_places(outputs, Taken(folder, GateRepository.here(repo), files=files))
+
+
+def _write(outputs: tuple[Output, ...], folder: RunFolder, repo: Path, decision: Decision, plan: Plan) -> None:
+    if outputs:
+        from releasegate.reporting import templates_of
+        from releasegate.reporting.formats import Rendered, write_outputs
+
+        templates = templates_of(GateRepository.here(repo) or GateRepository(starter()))
+        write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates))
+
+
+def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> tuple[Decision, Plan]:
     plan = folder.read_plan()  # no run here: say so before anything is locked
     refuse_unlisted(plan.policy, artefacts)
     repository = GateRepository.here(repo)
@@ -76,7 +110,7 @@ def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[
         if ledger is not None:
             close_attempt(folder, plan, decision, ledger)
         folder.write_decision(decision)
-    return decision
+    return decision, plan
 
 
 def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -> LedgerFile | None:
@@ -89,7 +123,8 @@ def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -
     return LedgerFile(place)
 
 
-def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> Decision:
+def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> tuple[Decision, Plan]:
+    """The decision by another policy, and the plan with that policy in place of its own, as a report tells of it."""
     if out is not None and out.resolve().is_relative_to(folder.root.resolve()):
         raise UsageError(str(out), "lies in the run, which holds its own decision alone", "name a file elsewhere")
     plan = folder.read_plan()
@@ -103,7 +138,7 @@ def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[st
         decision = decide(policy, plan, evidence, folder.receipt(), today)
     if out is not None:
         write_whole(out, decision.text().encode())
-    return decision
+    return decision, plan.model_copy(update={"policy": policy})
 
 
 def _refuse_other_model(file: Path, policy: Policy, planned: Policy) -> None:

@@ -16,6 +16,7 @@ from releasegate.cli.summary import print_summary
 from releasegate.gate import Call, gate
 from releasegate.ledger import Anchor
 from releasegate.plan import SOURCE
+from releasegate.reporting.formats import Output
 from releasegate.repository import GateRepository, RunFolder
 
 
@@ -32,6 +33,7 @@ from releasegate.repository import GateRepository, RunFolder
 @options.anchor
 @options.artefact
 @click.option("--rehearse", is_flag=True, help="Measure rehearsal items; no attempt is spent, and nothing may go out.")
+@options.outputs
 @options.format_
 @options.quiet
 def command(
@@ -45,6 +47,7 @@ def command(
     anchor_run: Path | None,
     artefacts: tuple[str, ...],
     rehearse: bool,
+    outputs: tuple[Output, ...],
     format_: str,
     quiet: bool,
 ) -> int:
@@ -65,7 +68,7 @@ def command(
     if artefacts:  # a wrong name is refused before an attempt is spent
         refuse_unlisted(GateRepository.around(policy).read_policy(policy).record, artefacts)
     today = datetime.now(UTC).date()
-    call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse)
+    call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=outputs)
     decision = gate(call, Bars(quiet=quiet))
     run = RunFolder(out)
     if format_ == "json":
@@ -74,6 +77,7 @@ def command(
         places = {"report": run.report_path, "decision": run.decision_path}
         if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
+        places |= {output.kind: output.path for output in outputs}
         print_summary(output(), decision, places)
     return decision.exit_code_for(artefacts)
 

@@ -14,6 +14,14 @@ def _anchor(value: str) -> object:
     return parse_anchor(value, "--ledger-head")
 
 
+def _outputs(texts: tuple[str, ...]) -> object:
+    if not texts:
+        return ()
+    from releasegate.reporting.formats import parse_outputs
+
+    return parse_outputs(texts)
+
+
 class _Place(click.Path):
     """A path. The empty text, which an unset variable of a shell leaves, would stand for the folder one stands in."""
 
@@ -71,5 +79,13 @@ artefact = click.option(
     multiple=True,
     metavar="NAME",
     help="Exit with the verdict on this artefact; may be given several times. Default: the worst of all.",
+)
+outputs = click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="KIND=PATH",
+    callback=lambda ctx, param, value: _outputs(value),
+    help="Also write the report as KIND (html, md, json, csv) to PATH; may be given several times.",
 )
 run = click.argument("run", type=FILE)

@@ -59,9 +59,14 @@ def refuse_in_run(place: Path, error: type[ReleaseGateError]) -> None:
     Raises:
         ReleaseGateError: of the kind `error`: it does.
     """
-    for folder in place.resolve().parents:
-        if _is_run(folder):
-            raise error(str(place), f"lies in the run folder {folder}", "choose a place outside of it")
+    folder = run_around(place)
+    if folder is not None:
+        raise error(str(place), f"lies in the run folder {folder}", "choose a place outside of it")
+
+
+def run_around(place: Path) -> Path | None:
+    """The run folder that `place` lies in, if it lies in one."""
+    return next((folder for folder in place.resolve().parents if _is_run(folder)), None)
 
 
 def _holds_model(folder: Path) -> bool:

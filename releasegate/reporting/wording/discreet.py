@@ -1,0 +1,40 @@
+"""A decision as a report may tell it, where the policy forbids that samples are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from releasegate.decision import Decision, Finding
+from releasegate.policy import Policy
+
+
+def told(decision: Decision, policy: Policy) -> Decision:
+    """The decision; without the reasons of failures, which come from samples, where the policy lets none be shown.
+
+    Numbers, statuses and counts stay. Its digest is another one: that of the stored decision is asked of that.
+    """
+    if policy.shows_samples:
+        return decision
+    findings = [f for c in decision.capabilities for f in c.findings]
+    findings += decision.strip.findings if decision.strip else ()
+    shorter = {f.sentence: _without_reason(f) for f in findings if f.errors}
+    return Decision.model_validate(_replaced(decision.model_dump(by_alias=True), shorter))
+
+
+def _without_reason(finding: Finding) -> str:
+    for error in finding.errors:
+        if finding.sentence.endswith(f": {error}"):
+            return finding.sentence.removesuffix(f": {error}")
+    return finding.sentence
+
+
+def _replaced(data: Any, shorter: dict[str, str]) -> Any:
+    if isinstance(data, str):
+        for long, short in shorter.items():
+            data = data.replace(long, short)
+        return data
+    if isinstance(data, dict):
+        return {key: () if key == "errors" else _replaced(part, shorter) for key, part in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(_replaced(part, shorter) for part in data)
+    return data
