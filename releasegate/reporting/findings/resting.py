@@ -40,14 +40,14 @@ def _chat_template(plan: Plan) -> list[Pair]:
 
 
 def _measurement(m: Measurement, plan: Plan, gathered: Gathered) -> MeasurementView:
-    counts = _counts(m, gathered)
+    seen = counts(m, gathered)
     return MeasurementView(
         eval=m.eval,
         role=m.role,
         checkpoint=checkpoint(m.checkpoint),
         planned=m.items,
-        scored=counts.scored,
-        failed=counts.failed,
+        scored=seen.scored,
+        failed=seen.failed,
         instruments=tuple(Pair(name, digest, code=True) for name, digest in sorted(m.instruments.items())),
         harness=m.harness,
         identity=plan.identity(m) if plan.nonce else "",
@@ -55,7 +55,7 @@ def _measurement(m: Measurement, plan: Plan, gathered: Gathered) -> MeasurementV
     )
 
 
-def _counts(m: Measurement, gathered: Gathered) -> Tally:
+def counts(m: Measurement, gathered: Gathered) -> Tally:
     """Items by outcome: one metric of each set of metrics that an item can carry stands for all of them."""
     place: Place = (m.eval, m.role, m.checkpoint)
     found = Tally()

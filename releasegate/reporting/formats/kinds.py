@@ -23,15 +23,16 @@ def _markdown(rendered: Rendered) -> bytes:
 
 
 def _json(rendered: Rendered) -> bytes:
-    from releasegate.reporting.formats.report import report
+    from releasegate.reporting.formats.reported import report
 
     return report(rendered.decision, rendered.plan, rendered.receipt, rendered.gathered).text().encode()
 
 
 def _csv(rendered: Rendered) -> bytes:
     from releasegate.reporting.formats.table import csv_table
+    from releasegate.reporting.wording.discreet import told
 
-    return csv_table(rendered.decision, rendered.plan)
+    return csv_table(told(rendered.decision, rendered.plan.policy), rendered.plan)
 
 
 KINDS: Mapping[str, Renderer] = {"html": _html, "md": _markdown, "json": _json, "csv": _csv}

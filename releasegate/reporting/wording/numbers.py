@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from releasegate.decision.explaining import percent_free
+from releasegate.rounding import decimal, limit_text
 
 NONE = "none"
 MOST_RANGES = 12
@@ -16,13 +16,24 @@ MOST_TEXT = 280
 """Characters shown of one text, unless said otherwise."""
 
 
-def beside(value: float | None, limit: float) -> str:
-    """`value` as a decimal that stands on the same side of `limit` as the value itself; `none` for no value.
+def beside(value: float | None, *limits: float) -> str:
+    """`value` as a decimal that stands on the same side of each limit as the value itself; `none` for no value.
 
-    >>> beside(0.98996, 0.99), beside(None, 0.99)
-    ('0.98996', 'none')
+    >>> beside(0.98996, 0.99), beside(0.19996, 0.1873, 0.2), beside(None, 0.99)
+    ('0.98996', '0.19996', 'none')
     """
-    return NONE if value is None else percent_free(value, limit)
+    return NONE if value is None else decimal(value, limits)
+
+
+def limit(value: float, *values: float | None) -> str:
+    """A limit that `values` stand beside, in full, or rounded where that leaves each of them on its side.
+
+    >>> limit(0.2), limit(0.9999999), limit(0.187361234, 0.15, 0.21), limit(0.187361234, 0.18737)
+    ('0.2', '0.9999999', '0.1874', '0.187361234')
+    """
+    full = limit_text(value)
+    rounded = f"{value:.4f}"
+    return limit_text(value, values, rounded) if values and len(full) > len(rounded) else full
 
 
 def share(value: float | None) -> str:
@@ -33,7 +44,7 @@ def share(value: float | None) -> str:
     """
     if value is None:
         return NONE
-    return percent_free(value, 1.0 if value > 0.5 else 0.0)
+    return decimal(value, [1.0 if value > 0.5 else 0.0])
 
 
 def distance(value: float) -> str:

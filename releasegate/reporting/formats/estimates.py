@@ -1,0 +1,120 @@
+"""The estimates and findings of a decision as rows: one row a requirement, checkpoint and slice, in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from releasegate.decision import Decision, Finding
+from releasegate.decision.explaining import label_text
+from releasegate.decision.record import SliceFinding
+from releasegate.plan import Plan
+from releasegate.reporting.findings.finding import conservative, tested
+
+Cell = str | int | float | bool | None
+Row = dict[str, Cell]
+"""By column. A slice's labels stand in columns of their own, `slice.<dimension>`."""
+
+SLICE = "slice."
+
+
+def estimate_rows(decision: Decision, plan: Plan) -> list[Row]:
+    """Every estimate that was judged, and what was measured outside threat sets (`gated` false): worst slice first."""
+    rows = [
+        row for owner, finding in findings_by_capability(decision, plan) for row in _estimates(owner, finding, plan)
+    ]
+    dimensions = sorted({name for row in rows for name in row if name.startswith(SLICE)})
+    at = list(rows[0]).index("gated") if rows else 0
+    names = list(rows[0]) if rows else []
+    ordered = [n for n in names[:at] if not n.startswith(SLICE)] + dimensions + names[at:]
+    return [{name: row.get(name) for name in ordered} for row in rows]
+
+
+def finding_rows(decision: Decision, plan: Plan) -> list[Row]:
+    """Every finding, with the numbers of its worst slice."""
+    return [
+        {
+            **_named(owner, f),
+            "status": f.status,
+            "reason": f.reason,
+            "waiver": f.waived.waiver if f.waived else None,
+            "limit": f.limit,
+            "worst": label_text(f.slices[0].labels),
+            "value": f.slices[0].estimate.value,
+            "low": f.slices[0].estimate.low,
+            "high": f.slices[0].estimate.high,
+            "slices": len(f.slices),
+            "sentence": f.sentence,
+            "settle": f.settle,
+        }
+        for owner, f in findings_by_capability(decision, plan)
+    ]
+
+
+def findings_by_capability(decision: Decision, plan: Plan) -> Iterator[tuple[str | None, Finding]]:
+    """Every finding with the id of its capability: each on the source, then on the stripped checkpoint.
+
+    Last those that no capability of the policy names, with None.
+    """
+    on_strip = list(decision.strip.findings) if decision.strip else []
+    owners = {r.id: c.id for c in plan.policy.capabilities for _, _, r in c.sections()}
+    for capability in decision.capabilities:
+        yield from ((capability.id, f) for f in capability.findings)
+        yield from ((capability.id, f) for f in on_strip if owners.get(f.requirement) == capability.id)
+    known = {c.id for c in decision.capabilities}
+    yield from ((None, f) for f in on_strip if owners.get(f.requirement) not in known)
+
+
+def _named(owner: str | None, f: Finding) -> Row:
+    return {
+        "capability": owner,
+        "requirement": f.requirement,
+        "section": f.section,
+        "safeguards": f.safeguards,
+        "checkpoint": f.checkpoint,
+        "channel": f.channel,
+        "metric": f.metric,
+        "side": f.side,
+    }
+
+
+def _estimates(owner: str | None, f: Finding, plan: Plan) -> Iterator[Row]:
+    eval_id, _, name = f.metric.partition("/")
+    metric = plan.cards[eval_id].metrics.get(name) if eval_id in plan.cards else None
+    for gated, found in (*((True, s) for s in f.slices), *((False, s) for s in f.outside)):
+        e = found.estimate
+        yield {
+            **_named(owner, f),
+            "unit": metric.unit if metric is not None else None,
+            "slice": label_text(found.labels),
+            **{SLICE + dimension: value for dimension, value in found.labels.items()},
+            "gated": gated,
+            "status": found.status,
+            "reason": found.reason,
+            "limit": f.limit,
+            "tested_limit": found.tested_limit,
+            "threshold": found.threshold,
+            "value": e.value,
+            "low": e.low,
+            "high": e.high,
+            "inside": _inside(f, found),
+            "method": e.method,
+            "alpha": e.alpha,
+            "planned": e.planned,
+            "attempted": e.attempted,
+            "scored": e.scored,
+            "failed": e.failed,
+            "not_attempted": e.not_attempted,
+            "hits": e.hits,
+            "gains": e.gains,
+            "used": e.used,
+            "clusters": e.clusters,
+        }
+
+
+def _inside(f: Finding, found: SliceFinding) -> float | None:
+    """How far the bound that decides is inside its limit; negative where it is beyond it."""
+    bound = conservative(f, found)
+    limit = tested(f, found) if found.refuting_limit is None else found.refuting_limit
+    if bound is None:
+        return None
+    return bound - limit if f.side == "at_least" else limit - bound

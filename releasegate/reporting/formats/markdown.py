@@ -1,0 +1,187 @@
+"""The report as Markdown that fits a comment on a pull request: the verdict, why, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from releasegate.decision import CapabilityDecision, Decision, Finding
+from releasegate.decision.record import VERDICTS, SliceFinding
+from releasegate.evalcard import EvalCard
+from releasegate.plan import Plan
+from releasegate.receipt import Receipt
+from releasegate.reporting.findings.finding import metric_title, tested
+from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.formats.estimates import findings_by_capability
+from releasegate.reporting.formats.markdown_text import code, plain
+from releasegate.reporting.formats.rendered import Rendered
+from releasegate.reporting.wording.discreet import told
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, beside, limit, plural
+from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, SIDE, STATUS, VERDICT, checkpoint
+
+MOST = 60_000
+"""Bytes. The sites that show such comments take 65,536 characters, or more."""
+_CAPABILITIES, _SENTENCES, _FINDINGS, _SLICES = 16_000, 4_000, 14_000, 9_000
+"""Bytes that the lines of a part may take."""
+MOST_SLICES = 5
+"""Slices told of one requirement: the worst."""
+SIGN = {"met": "✓", "violated": "✗", "not_shown": "?", "waived": "w", "excused": "–"}
+"""What stands before the word of a status."""
+
+
+def markdown(rendered: Rendered) -> str:
+    """The text, at most MOST bytes in UTF-8, however much was found. Pure: the samples are not read."""
+    decision, plan = told(rendered.decision, rendered.plan.policy), rendered.plan
+    findings = [f for _, f in findings_by_capability(decision, plan)]
+    parts = [
+        *_head(decision, plan),
+        *_capabilities(decision, plan),
+        *_sentences("Not measured", decision.not_measured),
+        *_sentences("Outside the threat sets", decision.outside),
+        *_sentences("The verdict leans on", decision.leans_on),
+        *_sentences("Waivers that do not count", decision.idle_waivers),
+        *_sentences("What would settle it", [f"{f.requirement}: {f.settle}" for f in findings if _open(f)]),
+        *_findings(findings, plan),
+        *_slices(findings, plan),
+        *_digests(rendered.decision, rendered.receipt),
+    ]
+    text = "\n\n".join(parts) + "\n"
+    assert len(text.encode()) <= MOST, "every part is bounded"
+    return text
+
+
+def _head(decision: Decision, plan: Plan) -> Iterator[str]:
+    name = plan.policy.model.name
+    of = f", {plain(name, MOST_TITLE)}" if name else ""
+    yield f"## {VERDICT[decision.verdict].word}: {plain(plan.policy.title, MOST_TITLE)}{of}"
+    if decision.rehearsal:
+        yield "> **Rehearsal**: it counts for nothing, and nothing of it may go out."
+    if decision.replay:
+        yield "> **Replay**: judged by limits that were chosen after looking. Never to be published."
+    if decision.awaiting_strip:
+        yield "> No stripped checkpoint was measured yet, so nothing is decided about it."
+    if decision.verdict_without_waivers != decision.verdict:
+        yield f"> Without waivers the verdict would be: **{VERDICT[decision.verdict_without_waivers].word}**."
+    yield plain(decision.summary, MOST_PROSE)
+    if len(decision.artefacts) > 1:
+        yield _table(
+            ("Verdict", "Artefact", "Asked for", "Granted"),
+            [
+                (f"**{CAPABILITY[a.verdict].word}**", ARTEFACT[a.name], CHANNEL[a.asked], CHANNEL[a.granted])
+                for a in decision.artefacts
+            ],
+            _SENTENCES,
+        )
+    channel = f"channel {CHANNEL[decision.channel]}, " if len(decision.artefacts) == 1 else ""
+    kind = "rehearsal of attempt" if decision.rehearsal else "attempt"
+    yield f"{channel}opened {plan.opened}, {kind} {decision.attempt}, effective alpha {decision.alpha:.3g}".capitalize()
+
+
+def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
+    """One line a capability, the worst first."""
+    ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
+    lines = [
+        (
+            f"**{CAPABILITY[c.verdict].word}**",
+            plain(c.title, MOST_TITLE),
+            plain(reason(c, _after(c, decision, plan), plan)),
+        )
+        for c in ordered
+    ]
+    yield _table(("Verdict", "Capability", "Why"), lines, _CAPABILITIES)
+
+
+def _after(c: CapabilityDecision, decision: Decision, plan: Plan) -> tuple[Finding, ...]:
+    """What was found of a capability on the stripped checkpoint."""
+    pairs = findings_by_capability(decision, plan)
+    return tuple(f for owner, f in pairs if owner == c.id and f not in c.findings)
+
+
+def _open(finding: Finding) -> bool:
+    return finding.status == "not_shown" and finding.settle is not None
+
+
+def _sentences(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"**{title}**\n\n" + _cut([f"- {plain(line)}" for line in dict.fromkeys(lines)], _SENTENCES)
+
+
+def _findings(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
+    ordered = sorted(findings, key=lambda f: f.holds)
+    if ordered:
+        head = ("Found", "Requirement", "On", "Estimate", "Bounds", "Limit", "Items")
+        table = _table(head, [_finding(f, plan) for f in ordered], _FINDINGS)
+        yield _folded(f"{plural(len(ordered), 'requirement')}, each by its worst slice", table)
+
+
+def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
+    card = plan.cards.get(f.metric.split("/")[0])
+    where = f" ({CHANNEL[f.channel]})" if f.channel else ""
+    name = f"{plain(f.requirement)}: {plain(metric_title(f, card), MOST_TITLE)}"
+    note = f", {REASON[f.reason]}" if f.reason else ""
+    found = f"{SIGN[f.status]} {STATUS[f.status].word}{note}"
+    return found, name, checkpoint(f.checkpoint) + where, *_numbers(f, f.slices[0])
+
+
+def _numbers(f: Finding, found: SliceFinding) -> tuple[str, str, str, str]:
+    """Estimate, bounds, limit and items of a slice: no number rounded onto or across a limit."""
+    e = found.estimate
+    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
+    limits = (f.limit, tested(f, found), *((at,) if at is not None else ()))
+    value = beside(e.value, *limits)
+    bounds = f"{beside(e.low, *limits)} to {beside(e.high, *limits)}" if e.low is not None else "none"
+    stated = f"{SIDE[f.side]} {limit(f.limit)}"
+    if at is not None:
+        stated += f", tested at {limit(at, e.value, e.low, e.high)}"
+    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
+    items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
+    return value, bounds, stated, items
+
+
+def _slices(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
+    cut = [f for f in sorted(findings, key=lambda f: f.holds) if any(s.labels for s in f.slices)]
+    if cut:
+        head = ("Found", "Requirement", "On", "Slice", "Estimate", "Bounds", "Limit", "Items")
+        table = _table(head, [row for f in cut for row in _worst(f, plan)], _SLICES)
+        yield _folded(f"Worst slices, at most {MOST_SLICES} of a requirement", table)
+
+
+def _worst(f: Finding, plan: Plan) -> Iterator[tuple[str, ...]]:
+    card: EvalCard | None = plan.cards.get(f.metric.split("/")[0])
+    for s in f.slices[:MOST_SLICES]:
+        found = f"{SIGN[s.status]} {STATUS[s.status].word}"
+        label = plain(label_words(card, s.labels)) or "all items"
+        yield found, plain(f.requirement), checkpoint(f.checkpoint), label, *_numbers(f, s)
+
+
+def _digests(decision: Decision, receipt: Receipt | None) -> Iterator[str]:
+    named = {
+        "policy": decision.policy_digest,
+        "plan": decision.plan,
+        "evidence": decision.evidence,
+        "model": decision.model,
+        **({"stripped": receipt.output_digest} if receipt else {}),
+        "decision": decision.digest(),
+    }
+    yield _folded("Digests", "\n".join(f"- {name} {code(digest)}" for name, digest in named.items()))
+
+
+def _folded(title: str, text: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", _cut(lines, most)])
+
+
+def _cut(lines: Sequence[str], most: int) -> str:
+    """As many whole lines as there is room for, and how many there are more."""
+    kept, room = [], most
+    for line in lines:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    return "\n".join(kept) + (f"\n\n… and {left} more" if left else "")
