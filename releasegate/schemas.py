@@ -14,6 +14,7 @@ from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest
 from releasegate.recipe import Recipe
 from releasegate.records import Document
+from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
 
 SCHEMAS: Mapping[str, type[Document]] = {
@@ -24,6 +25,11 @@ SCHEMAS: Mapping[str, type[Document]] = {
     "evals/suite.schema.json": Suite,
 }
 """The place of each in a gate repository, and the document that it describes."""
+
+RENDERED: Mapping[str, type[Document]] = {
+    "reports/report.schema.json": Report,
+}
+"""The same of what reports are written as: nobody writes these documents by hand."""
 
 
 def schema_text(document: type[Document]) -> str:
@@ -54,7 +60,7 @@ def _as_read(schema: Any) -> Any:
 def main() -> None:
     """Nothing; the schemas of the gate repository around the working folder are up to date."""
     root = GateRepository.around(Path()).root
-    for place, document in SCHEMAS.items():
+    for place, document in {**SCHEMAS, **RENDERED}.items():
         (root / place).write_text(schema_text(document), encoding="utf-8")
         sys.stdout.write(f"{place}\n")
 

@@ -86,6 +86,6 @@ outputs = click.option(
     multiple=True,
     metavar="KIND=PATH",
     callback=lambda ctx, param, value: _outputs(value),
-    help="Also write the report as KIND (html, md, json, csv) to PATH; may be given several times.",
+    help="Also write the report as KIND (html, md, json, csv, case) to PATH; may be given several times.",
 )
 run = click.argument("run", type=FILE)

@@ -35,5 +35,13 @@ def _csv(rendered: Rendered) -> bytes:
     return csv_table(told(rendered.decision, rendered.plan.policy), rendered.plan)
 
 
-KINDS: Mapping[str, Renderer] = {"html": _html, "md": _markdown, "json": _json, "csv": _csv}
+def _case(rendered: Rendered) -> bytes:
+    from releasegate.reporting.case import assurance_case
+    from releasegate.reporting.wording.discreet import told
+
+    decision = told(rendered.decision, rendered.plan.policy)
+    return assurance_case(decision, rendered.plan, rendered.receipt, rendered.gathered).text().encode()
+
+
+KINDS: Mapping[str, Renderer] = {"html": _html, "md": _markdown, "json": _json, "csv": _csv, "case": _case}
 """By the name that `--output KIND=PATH` calls it."""
