@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from releasegate.reporting.figureview import FigureGroup, Listening
+from releasegate.reporting.firstview import FirstScreen
 from releasegate.reporting.wording.words import Mark
 
 
@@ -16,47 +17,6 @@ class Pair:
     name: str
     text: str
     code: bool = False
-
-
-@dataclass(frozen=True)
-class CapabilityLine:
-    """One capability on the first screen."""
-
-    anchor: str
-    title: str
-    mark: Mark
-    sentence: str
-
-
-@dataclass(frozen=True)
-class ArtefactLine:
-    """One artefact on the first screen."""
-
-    name: str
-    mark: Mark
-    sentence: str
-    channel: str
-
-
-@dataclass(frozen=True)
-class FirstScreen:
-    """The answer: may it go out, why, and what is not known.
-
-    Attributes:
-        artefacts: empty where there is one alone, which the verdict is about.
-    """
-
-    title: str
-    mark: Mark
-    summary: str
-    notices: tuple[str, ...]
-    facts: tuple[Pair, ...]
-    artefacts: tuple[ArtefactLine, ...]
-    capabilities: tuple[CapabilityLine, ...]
-    not_measured: tuple[str, ...]
-    outside: tuple[str, ...]
-    leans_on: tuple[str, ...]
-    would_change: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def test_no_request_leaves_and_the_console_is_silent(page: Any) -> None:
 
 
 def test_the_stylesheet_is_allowed_by_the_content_policy(page: Any) -> None:
-    assert page.evaluate("getComputedStyle(document.querySelector('.seal')).width") == "80px"
+    assert page.evaluate("getComputedStyle(document.querySelector('.seal')).width") == "68px"
 
 
 def test_outputs_are_blurred_until_asked(page: Any) -> None:

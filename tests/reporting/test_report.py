@@ -63,7 +63,8 @@ def test_the_first_screen_says_verdict_channel_and_what_was_not_measured(made: E
     assert "Release the stripped checkpoint" in first
     assert "open weights" in first
     assert "cost to restore: not measured" in first
-    assert "2030-01-02, attempt 1" in first
+    assert "2030-01-02" in first
+    assert "attempt 1, alpha" in first
     assert "unconditional" in first
     assert "public items" in first
     assert made.decision.model[7:19] in first

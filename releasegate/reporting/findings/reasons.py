@@ -1,11 +1,11 @@
-"""What the first screen says of a capability: what becomes of it, and the numbers that decide it, in a few sentences."""
+"""What the first screen says of a capability beside its mark: the numbers that decide it, in a sentence or a few."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from releasegate.decision import CapabilityDecision, Finding
-from releasegate.plan import Plan
+from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
@@ -17,7 +17,7 @@ MOST_TOLD = 2
 
 
 def reason(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str:
-    """What becomes of a capability, and the numbers that say so, each of its worst slice.
+    """The numbers that say what becomes of a capability, each of its worst slice.
 
     A capability that several routes could have released and none did has something to say of each.
 
@@ -25,13 +25,13 @@ def reason(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str
         after: the findings on the stripped checkpoint that belong to it.
     """
     if c.route == "unconditional":
-        return f"{OUTCOME[c.verdict]}, unconditionally."
+        return "Unconditional: it goes out whatever is measured."
     routes = _routes(c.findings)
     if c.route is None and not after and len(routes) > 1:
-        return f"{OUTCOME[c.verdict]}. {_closed(routes, plan)}"
+        return _closed(routes, plan)
     shown = [_deciding(found) for found in (c.findings, after) if found]
     numbers = " ".join(_numbers(same, plan) for same in _alike(shown))
-    return f"{OUTCOME[c.verdict]}. {numbers}".rstrip()
+    return numbers or f"{OUTCOME[c.verdict]}."
 
 
 def _routes(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -99,8 +99,10 @@ def _numbers(findings: list[Finding], plan: Plan) -> str:
     """One metric on the checkpoints where it decides."""
     first = findings[0]
     title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
-    values = ", ".join(f"{_value(f, plan)} {checkpoint(f.checkpoint)}" for f in findings)
-    return f"{title}: {values}; limit {SIDE[first.side]} {number(first.limit)}{_open(findings)}."
+    places = [checkpoint(f.checkpoint) for f in findings]
+    where = [""] if places == [checkpoint(SOURCE)] else [f" {place}" for place in places]
+    values = ", ".join(f"{_value(f, plan)}{place}" for f, place in zip(findings, where, strict=True))
+    return f"{title}: {values}, limit {SIDE[first.side]} {number(first.limit)}{_open(findings)}."
 
 
 def _open(findings: list[Finding]) -> str:

@@ -1,0 +1,1 @@
+"""The first screen of a report: may it go out, why, and what is not known."""

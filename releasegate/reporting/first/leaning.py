@@ -1,0 +1,34 @@
+"""What a verdict leans on, alike things together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from releasegate.decision import Decision
+
+_PUBLIC = re.compile(r"(?P<eval>[a-z0-9_-]+): (?P<count>\d+) (?P<rest>public items,.*)", re.DOTALL)
+"""What `releasegate.decision.leaning` says of an eval whose items anybody can have: the count alone differs."""
+
+
+def leant_on(decision: Decision) -> Iterable[str]:
+    """The decision's own sentences, those about public items in one, waivers that do not count at the end.
+
+    >>> [told] = _together(["a: 5 public items, known; attempt 1", "b: 7 public items, known; attempt 1"])
+    >>> told
+    'public items, known; attempt 1: 5 of a, 7 of b'
+    """
+    yield from _together(decision.leans_on)
+    for idle in decision.idle_waivers:
+        yield f"not on this waiver, which does not count: {idle}"
+
+
+def _together(lines: Iterable[str]) -> Iterable[str]:
+    told: dict[str, list[str]] = {}
+    for line in lines:
+        found = _PUBLIC.fullmatch(line)
+        if found is None:
+            told[line] = []
+        else:
+            told.setdefault(found["rest"], []).append(f"{found['count']} of {found['eval']}")
+    return (f"{line}: {', '.join(evals)}" if evals else line for line, evals in told.items())

@@ -1,0 +1,126 @@
+"""The first screen, put together from a decision and its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision, Finding
+from releasegate.decision.record import VERDICTS
+from releasegate.plan import Plan
+from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.first.changing import changes
+from releasegate.reporting.first.leaning import leant_on
+from releasegate.reporting.first.wanting import wanting
+from releasegate.reporting.firstview import ArtefactLine, CapabilityLine, Fact, FirstScreen, Lines
+from releasegate.reporting.view import MeasurementView
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TEXT, MOST_TITLE, number, plural, shortened
+from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, VERDICT
+
+MOST_CAPABILITIES = 8
+"""Capabilities in sight, where not more of them are kept from going out."""
+MOST_LINES = 6
+"""Sentences in sight under one heading."""
+MOST_CHANGES = 4
+"""What would change the verdict, in sight."""
+
+
+def first_screen(
+    decision: Decision,
+    plan: Plan,
+    after: Mapping[str, tuple[Finding, ...]],
+    measurements: tuple[MeasurementView, ...],
+) -> FirstScreen:
+    """The answer in one screen.
+
+    Args:
+        after: by capability, the findings on the stripped checkpoint that belong to it.
+        measurements: what was planned, and what became of it.
+    """
+    shown, folded = _capabilities(decision, plan, after)
+    change = changes(decision)
+    return FirstScreen(
+        title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
+        mark=VERDICT[decision.verdict],
+        summary=shortened(decision.summary, MOST_PROSE),
+        notices=tuple(_notices(decision)),
+        facts=tuple(_facts(decision, plan)),
+        artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
+        capabilities=shown,
+        released=folded,
+        not_measured=_lines(wanting(decision, measurements)),
+        outside=_lines(decision.outside),
+        leans_on=_lines(leant_on(decision)),
+        would_change=change[:MOST_CHANGES],
+        changes_folded=change[MOST_CHANGES:],
+    )
+
+
+def _lines(found: Iterable[str]) -> Lines:
+    """Sentences of bounded length; one that would be folded up alone is not."""
+    told = tuple(shortened(line, MOST_TEXT) for line in found)
+    most = len(told) if len(told) <= MOST_LINES + 1 else MOST_LINES
+    return Lines(told[:most], told[most:])
+
+
+def _capabilities(
+    decision: Decision, plan: Plan, after: Mapping[str, tuple[Finding, ...]]
+) -> tuple[tuple[CapabilityLine, ...], tuple[CapabilityLine, ...]]:
+    """The worst first, and in sight; those that are released too, as far as there is room."""
+    ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
+    held = sum(c.verdict != "release" for c in ordered)
+    most = len(ordered) if len(ordered) <= MOST_CAPABILITIES + 1 else max(held, MOST_CAPABILITIES)
+    lines = tuple(_capability(c, after[c.id], plan) for c in ordered)
+    return lines[:most], lines[most:]
+
+
+def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> CapabilityLine:
+    return CapabilityLine(
+        anchor=f"capability-{c.id}",
+        title=shortened(c.title, MOST_TITLE),
+        mark=CAPABILITY[c.verdict],
+        sentence=shortened(reason(c, after, plan), MOST_PROSE),
+    )
+
+
+def _artefact(a: ArtefactDecision) -> ArtefactLine:
+    granted = f", granted for {CHANNEL[a.granted]}" if a.granted not in (a.asked, "none") else ""
+    return ArtefactLine(
+        name=ARTEFACT[a.name],
+        mark=CAPABILITY[a.verdict],
+        sentence=shortened(a.sentence, MOST_PROSE),
+        channel=f"asked for {CHANNEL[a.asked]}{granted}",
+    )
+
+
+def _notices(decision: Decision) -> Iterable[str]:
+    if decision.rehearsal:
+        yield (
+            f"Rehearsal: measured on rehearsal items, at the alpha of attempt {decision.attempt}. It counts for nothing, and "
+            "nothing of it may go out."
+        )
+    if decision.replay:
+        yield "Replay: judged by another policy than the one that was fixed before measuring. Never to be published."
+    if decision.awaiting_strip:
+        yield "No stripped checkpoint was measured yet, so nothing is decided about it."
+    if decision.verdict_without_waivers != decision.verdict:
+        yield f"Rests on waivers: without them, the verdict would be “{VERDICT[decision.verdict_without_waivers].word}”."
+
+
+def _facts(decision: Decision, plan: Plan) -> Iterable[Fact]:
+    """What was judged, by what, when and by whom. Several artefacts have a channel each, which stands beside them."""
+    layout = f"layout {plan.model.layout}"
+    name = plan.policy.model.name
+    yield Fact(f"model, {layout}" if name else "model", shortened(name, MOST_TITLE) if name else layout, decision.model)
+    yield Fact("policy", decision.policy, decision.policy_digest)
+    if len(decision.artefacts) == 1:
+        asked = decision.artefacts[0].asked
+        note = f"asked for: {CHANNEL[asked]}" if asked != decision.channel else ""
+        yield Fact("channel", CHANNEL[decision.channel], note=note)
+    yield Fact("opened", str(plan.opened), note=f"attempt {decision.attempt}, alpha {number(decision.alpha)}")
+    yield approvals()
+    yield Fact("evidence", plural(len(plan.measurements), "measurement"), decision.evidence)
+
+
+def approvals() -> Fact:
+    """Who has to agree before anything goes out."""
+    return Fact("approvals", "none asked for")
