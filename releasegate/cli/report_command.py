@@ -40,9 +40,9 @@ def command(runs: tuple[Path, ...], index: Path | None, repo: Path, format_: str
     place = index_place(runs, index)
     if place is not None:
         return _several(report_all(runs, place, repository, today), format_)
-    folder = RunFolder(runs[0])
-    plan, decision = read_decided(folder, repository, today)
-    path = write_report(folder, repository or GateRepository(starter()), decision, plan, folder.receipt())
+    of = read_decided(RunFolder(runs[0]), repository, today)
+    templates = repository or GateRepository(starter())
+    path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence)
     if format_ == "json":
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:

@@ -146,9 +146,9 @@ def _once(runs: Sequence[Path], index: Path) -> Iterator[Path]:
 
 
 def _report(run: Path, folder: Path, repository: GateRepository | None, today: date) -> tuple[RunLine, ReportedRun]:
-    at = RunFolder(run)
-    plan, decision = read_decided(at, repository, today)
-    path = write_report(at, repository or GateRepository(starter()), decision, plan, at.receipt())
+    of = read_decided(RunFolder(run), repository, today)
+    plan, decision = of.plan, of.decision
+    path = write_report(of.run, repository or GateRepository(starter()), decision, plan, of.receipt, of.evidence)
     line = run_line(path.resolve(), folder, plan, decision)
     return line, ReportedRun(shown_path(run), decision.verdict, shown_path(path), path.stat().st_size)
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
     from releasegate.repository.bundled import scaffold, starter
-    from releasegate.repository.deciding_run import decide_run, read_decided
+    from releasegate.repository.deciding_run import Decided, decide_run, read_decided
     from releasegate.repository.gate_repository import EvalFolder, GateRepository
     from releasegate.repository.ledger_file import LedgerFile, ledger_path
     from releasegate.repository.receipts import read_receipt, receipt_path
     from releasegate.repository.run_folder import RunFolder
 
 __all__ = [
+    "Decided",
     "EvalFolder",
     "GateRepository",
     "LedgerFile",
@@ -34,7 +35,7 @@ __all__ = [
 
 _MODULES = {
     "attempts": ("close_attempt", "family_ledger", "known_attempt"),
-    "deciding_run": ("decide_run", "read_decided"),
+    "deciding_run": ("Decided", "decide_run", "read_decided"),
     "gate_repository": ("EvalFolder", "GateRepository"),
     "ledger_file": ("LedgerFile", "ledger_path"),
     "receipts": ("read_receipt", "receipt_path"),

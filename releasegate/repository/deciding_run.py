@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 from releasegate.decision import Decision, decide
 from releasegate.errors import EvidenceUntrusted
+from releasegate.evidence import Evidence
 from releasegate.plan import Plan
+from releasegate.receipt import Receipt
 from releasegate.repository.gate_repository import GateRepository
 from releasegate.repository.run_folder import RunFolder
 from releasegate.repository.waivers import read_trust, read_waivers
+from releasegate.trust import Trust
+from releasegate.waiver import Waiver
+
+
+@dataclass(frozen=True)
+class _Grounds:
+    """Everything that a decision rests on, but for its day: read once, it decides for any."""
+
+    plan: Plan
+    evidence: Evidence
+    receipt: Receipt | None
+    waivers: tuple[Waiver, ...]
+    trust: Trust | None
+
+    def on(self, day: date) -> Decision:
+        """The decision of a day."""
+        return decide(self.plan.policy, self.plan, self.evidence, self.receipt, day, self.waivers, self.trust)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A run with its stored decision, which is what it decides, and all that the decision was made from."""
+
+    run: RunFolder
+    plan: Plan
+    decision: Decision
+    evidence: Evidence
+    receipt: Receipt | None
 
 
 def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -> Decision:
@@ -23,26 +54,30 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
         NotFound: there is no run here.
         EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan.
     """
-    plan = run.read_plan()
-    run.refuse_outputs(plan.policy)
-    waivers = read_waivers(repository) if repository is not None else ()
-    trust = read_trust(repository, plan.policy) if repository is not None and waivers else None
-    return decide(plan.policy, plan, run.evidence.read(plan), run.receipt(), today, waivers, trust)
+    return _grounds(run, repository).on(today)
 
 
-def read_decided(run: RunFolder, repository: GateRepository | None, today: date) -> tuple[Plan, Decision]:
-    """The plan and the stored decision of a run; it is what the evidence decides today, or did when the attempt was opened.
+def read_decided(run: RunFolder, repository: GateRepository | None, today: date) -> Decided:
+    """The stored decision with its grounds, if it is that of the day that the run was opened, or else that of today.
 
     Args:
         repository: where waivers lie; without one there are none.
 
     Raises:
-        NotFound: there is no run here, or no decision yet.
-        EvidenceUntrusted: what is stored was changed, or something else was decided.
+        NotFound: there is no run here, or no decision.
+        EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan, or decides otherwise.
     """
-    plan, decision = run.read_plan(), run.read_decision()
-    days = {date.fromisoformat(plan.opened), today}
-    if decision not in [decide_run(run, repository, day) for day in sorted(days)]:
+    decision, grounds = run.read_decision(), _grounds(run, repository)
+    days = {date.fromisoformat(grounds.plan.opened), today}
+    if all(grounds.on(day) != decision for day in sorted(days)):
         what = "is not what the evidence, the policy and the waivers decide"
         raise EvidenceUntrusted(str(run.decision_path), what, "run `releasegate decide` again")
-    return plan, decision
+    return Decided(run, grounds.plan, decision, grounds.evidence, grounds.receipt)
+
+
+def _grounds(run: RunFolder, repository: GateRepository | None) -> _Grounds:
+    plan = run.read_plan()
+    run.refuse_outputs(plan.policy)
+    waivers = read_waivers(repository) if repository is not None else ()
+    trust = read_trust(repository, plan.policy) if repository is not None and waivers else None
+    return _Grounds(plan, run.evidence.read(plan), run.receipt(), waivers, trust)

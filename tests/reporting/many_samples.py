@@ -32,11 +32,12 @@ ATTACKS = ("none", "role_play", "translation", "cipher", "many_shot", "prefix", 
 LANGUAGES = ("english", "german", "french", "zulu", "hindi")
 DIGITS = tuple("0123456789")
 SHARD = 1_000
-WORDS = (
+TEXT = (
     "the gate asks model what may leave and which of its answers somebody could misuse after a release of weights code "
     "paper or demo because nobody can call them back once they are out so every limit was fixed before measuring »quoted« "
     "naïve façade step first mix then wait until it cools never heat twice"
-).split()
+)
+WORDS = TEXT.split()
 SHARE = {"type": "bernoulli", "unit": "share", "range": [0, 1], "better": "lower"}
 
 
@@ -157,7 +158,11 @@ def _code(card: EvalCard, gate: tuple[Cell, ...], calibration: tuple[Cell, ...] 
     subject = SubjectRef(id="toy", code="releasegate 0", dtype="float32", deterministic=True)
     instruments = {name: digest_of(name) for name in card.instruments}
     return EvalCode(
-        card, digest_of(card.id), instruments, subject, {"gate": gate, **({"calibration": calibration} if calibration else {})}
+        card,
+        digest_of(card.id),
+        instruments,
+        subject,
+        {"gate": gate, **({"calibration": calibration} if calibration else {})},
     )
 
 
@@ -172,7 +177,9 @@ def _card(eval_id: str, metrics: object, slices: object, n: int, calibration: in
         "items": {"kind": "generated", "n": n, "calibration": calibration, "source": "made up"},
         "metrics": metrics,
         "slices": slices,
-        "instruments": {"judge": {"title": "Judge", "files": ["judge.bin"], "source": "made up"}} if calibration else {},
+        "instruments": {"judge": {"title": "Judge", "files": ["judge.bin"], "source": "made up"}}
+        if calibration
+        else {},
     }
     return EvalCard.from_text(json.dumps(plain))
 

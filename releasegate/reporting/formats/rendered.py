@@ -41,7 +41,7 @@ class Rendered:
         Raises:
             EvidenceUntrusted: a shard is not what the index says it was.
         """
-        return gather(self.run, self.plan, self.decision)
+        return gather(self.run, self.plan, self.decision, self.evidence)
 
     @cached_property
     def view(self) -> ReportView:

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from releasegate.decision import Decision
-from releasegate.errors import EvidenceUntrusted
 from releasegate.evalcard import EvalCard
-from releasegate.evidence import Failed, Measured
+from releasegate.evidence import Evidence, Failed, Measured
 from releasegate.figures import CurveFigure, HeatmapFigure, SpreadFigure, TimelineFigure
 from releasegate.plan import Plan
-from releasegate.records import digest_of_bytes
 from releasegate.reporting.gathered.concern import Concern, Rank, concern_of
 from releasegate.reporting.gathered.cuts import Cuts, cuts_of, findings_of
 from releasegate.reporting.gathered.dimensions import Part, main_dimension, part_of
@@ -108,12 +106,13 @@ class _Asked:
     spread: frozenset[str]
 
 
-def gather(run: RunFolder, plan: Plan, decision: Decision | None = None) -> Gathered:
+def gather(run: RunFolder, plan: Plan, decision: Decision | None = None, evidence: Evidence | None = None) -> Gathered:
     """What a report needs of the samples of a run.
 
     Args:
         decision: whose thresholds turn scores into answers, and whose threat sets are tallied; without one, scores stay
             scores.
+        evidence: of the run, if it was read already.
 
     Raises:
         EvidenceUntrusted: a shard is not what the index says it was.
@@ -121,8 +120,9 @@ def gather(run: RunFolder, plan: Plan, decision: Decision | None = None) -> Gath
     found = Gathered(cuts=cuts_of(decision, plan) if decision is not None else {})
     if plan.nonce is None:
         return found
-    _refuse_changes(run)
-    found.paths = paths_of(run, plan, decision) if decision is not None else {}
+    if evidence is None:
+        evidence = run.evidence.read(plan)
+    found.paths = paths_of(evidence, plan, decision) if decision is not None else {}
     for eval_id, card in plan.cards.items():
         asked = _asked(card, plan, decision, found.cuts)
         found.dimension[eval_id] = asked.dimension
@@ -152,14 +152,6 @@ def _asked(card: EvalCard, plan: Plan, decision: Decision | None, cuts: Cuts) ->
         timelines=tuple(f.output for f in card.figures or () if isinstance(f, TimelineFigure)),
         spread=frozenset(m for f in card.figures or () if isinstance(f, SpreadFigure) for m in f.metrics),
     )
-
-
-def _refuse_changes(run: RunFolder) -> None:
-    for (identity, shard), line in run.evidence.done().items():
-        path = run.evidence.shard_path(identity, shard)
-        if path.is_symlink() or not path.is_file() or digest_of_bytes(path.read_bytes()) != line.sha256:
-            what = "is not what the index says it was"
-            raise EvidenceUntrusted(str(path), what, "restore it, or measure in a new run folder")
 
 
 def _gate(found: Gathered, asked: _Asked, streams: Mapping[str, Iterable[Measured | Failed]]) -> None:

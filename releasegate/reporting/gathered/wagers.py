@@ -10,7 +10,6 @@ from releasegate.decision.record import SliceFinding
 from releasegate.evidence import Evidence
 from releasegate.plan import Plan
 from releasegate.reporting.gathered.cuts import findings_of
-from releasegate.repository import RunFolder
 
 Wager = tuple[SliceFinding, BettingPath]
 """A slice, and how its test went."""
@@ -18,12 +17,9 @@ FindingKey = tuple[str, str, str | None]
 """Checkpoint, requirement, channel."""
 
 
-def paths_of(run: RunFolder, plan: Plan, decision: Decision) -> Mapping[FindingKey, tuple[Wager, ...]]:
-    """The paths by finding; evidence is read only where something was decided item by item."""
+def paths_of(evidence: Evidence, plan: Plan, decision: Decision) -> Mapping[FindingKey, tuple[Wager, ...]]:
+    """The paths by finding, of those that were decided item by item."""
     sequential = [f for f in findings_of(decision) if any(s.estimate.used for s in f.slices)]
-    if not sequential:
-        return {}
-    evidence = run.evidence.read(plan)
     return {key_of(f): tuple(_wagers(f, plan, evidence)) for f in sequential}
 
 
