@@ -10,8 +10,9 @@ import click
 from releasegate.cli import options
 from releasegate.cli.console import print_json
 from releasegate.cli.reported import Reported, index_place, report_all
-from releasegate.errors import Exit
+from releasegate.errors import Exit, UsageError
 from releasegate.reporting import write_report
+from releasegate.reporting.formats import Output, Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, read_decided, starter
 
 
@@ -24,8 +25,9 @@ from releasegate.repository import GateRepository, RunFolder, read_decided, star
     help="Where the index over the runs goes; default, for several: index.html in the folder that holds them all.",
 )
 @options.repository
+@options.outputs
 @options.format_
-def command(runs: tuple[Path, ...], index: Path | None, repo: Path, format_: str) -> int:
+def command(runs: tuple[Path, ...], index: Path | None, repo: Path, outputs: tuple[Output, ...], format_: str) -> int:
     """Render RUN/report.html of each run from its stored decision, with the templates of the gate repository.
 
     Of several runs, or with --index, also an index over them: what each came to, with a link to its report. A run that
@@ -38,15 +40,19 @@ def command(runs: tuple[Path, ...], index: Path | None, repo: Path, format_: str
     """
     repository, today = GateRepository.here(repo), datetime.now(UTC).date()
     place = index_place(runs, index)
+    if outputs and place is not None:
+        raise UsageError("--output", "is for one run, and there are several, or an index of them", "name one run alone")
     if place is not None:
         return _several(report_all(runs, place, repository, today), format_)
+    require_places(outputs, Taken(RunFolder(runs[0]), repository))
     of = read_decided(RunFolder(runs[0]), repository, today)
     templates = repository or GateRepository(starter())
-    path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence)
+    path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence, outputs)
     if format_ == "json":
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:
-        click.echo(str(path))
+        for written in (path, *(output.path for output in outputs)):
+            click.echo(str(written))
     return Exit.YES
 
 

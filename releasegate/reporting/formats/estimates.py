@@ -8,7 +8,7 @@ from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
 from releasegate.decision.record import SliceFinding
 from releasegate.plan import Plan
-from releasegate.reporting.findings.finding import conservative, tested
+from releasegate.reporting.findings.distances import margin
 
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
@@ -96,7 +96,7 @@ def _estimates(owner: str | None, f: Finding, plan: Plan) -> Iterator[Row]:
             "value": e.value,
             "low": e.low,
             "high": e.high,
-            "inside": _inside(f, found),
+            "inside": margin(f, found),
             "method": e.method,
             "alpha": e.alpha,
             "planned": e.planned,
@@ -109,12 +109,3 @@ def _estimates(owner: str | None, f: Finding, plan: Plan) -> Iterator[Row]:
             "used": e.used,
             "clusters": e.clusters,
         }
-
-
-def _inside(f: Finding, found: SliceFinding) -> float | None:
-    """How far the bound that decides is inside its limit; negative where it is beyond it."""
-    bound = conservative(f, found)
-    limit = tested(f, found) if found.refuting_limit is None else found.refuting_limit
-    if bound is None:
-        return None
-    return bound - limit if f.side == "at_least" else limit - bound

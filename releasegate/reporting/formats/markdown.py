@@ -9,7 +9,8 @@ from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.findings.finding import metric_title, tested
+from releasegate.reporting.findings.distances import tested
+from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.formats.estimates import findings_by_capability
