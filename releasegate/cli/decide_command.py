@@ -13,6 +13,7 @@ from releasegate.cli.asked import refuse_unlisted
 from releasegate.cli.console import output, print_json
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
+from releasegate.evidence import Evidence
 from releasegate.plan import Plan
 from releasegate.policy import Policy
 from releasegate.repository import (
@@ -28,6 +29,9 @@ from releasegate.repository.writing import write_whole
 
 if TYPE_CHECKING:
     from releasegate.reporting.formats import Output
+
+_Judged = tuple[Decision, Plan, Evidence | None]
+"""What was decided, by which plan, and on which evidence, if it was read."""
 
 
 @click.command("decide")
@@ -67,12 +71,16 @@ def command(
         raise UsageError("--ledger", "a replay is no attempt", "leave it out")
     _require_places(outputs, folder, repo, tuple(path for path in (policy, out, ledger) if path is not None))
     if policy is not None:
-        (decision, plan), places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
+        (decision, plan, evidence), places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     else:
-        (decision, plan), places = _decide(folder, repo, ledger, artefacts), {"decision": folder.decision_path}
-    _write(outputs, folder, repo, decision, plan)
+        (decision, plan, evidence), places = (
+            _decide(folder, repo, ledger, artefacts),
+            {"decision": folder.decision_path},
+        )
+    if outputs:
+        _write(outputs, folder, repo, decision, plan, evidence)
     places |= {output.kind: output.path for output in outputs}
     if format_ == "json":
         print_json(decision.plain())
@@ -91,16 +99,22 @@ def _require_places(outputs: tuple[Output, ...], folder: RunFolder, repo: Path, 
         require_places(outputs, Taken(folder, GateRepository.here(repo), files=files))
 
 
-def _write(outputs: tuple[Output, ...], folder: RunFolder, repo: Path, decision: Decision, plan: Plan) -> None:
-    if outputs:
-        from releasegate.reporting import templates_of
-        from releasegate.reporting.formats import Rendered, write_outputs
+def _write(
+    outputs: tuple[Output, ...],
+    folder: RunFolder,
+    repo: Path,
+    decision: Decision,
+    plan: Plan,
+    evidence: Evidence | None,
+) -> None:
+    from releasegate.reporting import templates_of
+    from releasegate.reporting.formats import Rendered, write_outputs
 
-        templates = templates_of(GateRepository.here(repo) or GateRepository(starter()))
-        write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates))
+    templates = templates_of(GateRepository.here(repo) or GateRepository(starter()))
+    write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence))
 
 
-def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> tuple[Decision, Plan]:
+def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> _Judged:
     plan = folder.read_plan()  # no run here: say so before anything is locked
     refuse_unlisted(plan.policy, artefacts)
     repository = GateRepository.here(repo)
@@ -110,7 +124,7 @@ def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[
         if ledger is not None:
             close_attempt(folder, plan, decision, ledger)
         folder.write_decision(decision)
-    return decision, plan
+    return decision, plan, None
 
 
 def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -> LedgerFile | None:
@@ -123,7 +137,7 @@ def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -
     return LedgerFile(place)
 
 
-def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> tuple[Decision, Plan]:
+def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> _Judged:
     """The decision by another policy, and the plan with that policy in place of its own, as a report tells of it."""
     if out is not None and out.resolve().is_relative_to(folder.root.resolve()):
         raise UsageError(str(out), "lies in the run, which holds its own decision alone", "name a file elsewhere")
@@ -138,7 +152,7 @@ def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[st
         decision = decide(policy, plan, evidence, folder.receipt(), today)
     if out is not None:
         write_whole(out, decision.text().encode())
-    return decision, plan.model_copy(update={"policy": policy})
+    return decision, plan.model_copy(update={"policy": policy}), evidence
 
 
 def _refuse_other_model(file: Path, policy: Policy, planned: Policy) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
-from releasegate.decision.record import SliceFinding
 from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import margin
 
