@@ -13,6 +13,7 @@ from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.findings.measures import instruments
 from releasegate.reporting.findings.resting import evidence_view
 from releasegate.reporting.findings.routes import route_groups
+from releasegate.reporting.findings.strip_effects import effects
 from releasegate.reporting.findings.stripped import strip_view
 from releasegate.reporting.first.screen import first_screen
 from releasegate.reporting.gathered.gathering import Gathered
@@ -65,4 +66,5 @@ def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, g
         sentence=sentence(c.sentence),
         groups=route_groups(c, after, plan, gathered),
         charts=charts((*c.findings, *after), plan),
+        effects=effects(c.findings, after, plan, gathered),
     )

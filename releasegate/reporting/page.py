@@ -15,12 +15,13 @@ from markupsafe import Markup
 from releasegate.errors import DocumentError, Problem
 from releasegate.reporting.charts.curve_chart import curve_chart
 from releasegate.reporting.charts.e_process_chart import e_process_chart
+from releasegate.reporting.charts.effect_chart import effect_chart
 from releasegate.reporting.charts.forest import NARROW, WIDE, forest
 from releasegate.reporting.charts.spread_chart import spread_chart
 from releasegate.reporting.charts.track_chart import track_chart
 from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
-from releasegate.reporting.view import Chart, EProcess, ReportView
+from releasegate.reporting.view import Chart, Effect, EProcess, ReportView
 from releasegate.reporting.wording.visible import visible
 from releasegate.repository import GateRepository, starter
 
@@ -106,9 +107,11 @@ class _Drawer:
         """For a phone."""
         return self._drawn(chart, NARROW)
 
-    def either(self, chart: EProcess) -> Markup:
+    def either(self, chart: EProcess | Effect) -> Markup:
         """For both: drawn once."""
-        return e_process_chart(chart, self._theme)
+        if isinstance(chart, EProcess):
+            return e_process_chart(chart, self._theme)
+        return effect_chart(chart, self._theme)
 
     def _drawn(self, chart: Drawable, width: int) -> Markup:
         match chart:

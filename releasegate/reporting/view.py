@@ -140,6 +140,7 @@ class Findings:
         sentence: why.
     """
 
+    anchor: str
     title: str
     mark: Mark
     sentence: str
@@ -179,6 +180,48 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A value on one checkpoint.
+
+    Attributes:
+        bounds: lower and upper bound; None where it has no interval.
+        counted: what it rests on, and what its interval is.
+    """
+
+    value: float
+    bounds: tuple[float, float] | None
+    text: str
+    counted: str
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """One metric before and after a strip.
+
+    Attributes:
+        purpose: what the strip is asked to do to it.
+        limit: of what is to be kept, the value before less what it may lose.
+    """
+
+    label: str
+    purpose: str
+    before: Measured
+    after: Measured
+    limit: float
+    limit_text: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Metrics of one unit before and after a strip."""
+
+    axis: str
+    description: str
+    domain: tuple[float, float]
+    rows: tuple[EffectRow, ...]
+
+
+@dataclass(frozen=True)
 class CapabilityView:
     """One capability with everything that was found on it."""
 
@@ -191,6 +234,7 @@ class CapabilityView:
     sentence: str
     groups: tuple[Findings, ...]
     charts: tuple[Chart, ...]
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def test_the_axis_of_a_mean_reaches_as_far_as_the_mean_may_and_names_its_unit() 
     assert interval[1] > 1
     assert chart.domain[0] <= interval[0]
     assert interval[1] <= chart.domain[1] <= 3
-    assert chart.axis == "tokens a step"
+    assert chart.axis == "tokens a step; a part of 0 to 3 is drawn"
 
 
 def test_the_axis_of_a_share_is_one_of_items() -> None:

@@ -43,7 +43,7 @@ class Layout:
 
 
 LAYOUTS = {
-    WIDE: Layout(WIDE, row=30, text=0, line=0, gutter=240, numbers=150, letters=37),
+    WIDE: Layout(WIDE, row=30, text=0, line=0, gutter=250, numbers=150, letters=36),
     NARROW: Layout(NARROW, row=40, text=-9, line=9, gutter=0, numbers=0, letters=44),
 }
 
@@ -99,7 +99,8 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
 
 def _line(number: int, row: ChartRow, at: Layout) -> dict[str, Any]:
     label = visible(row.label)
-    short = label if len(label) <= at.letters else label[: at.letters - 1] + "…"
+    most = at.letters if row.depth or row.interval is not None else at.letters + at.letters // 2
+    short = label if len(label) <= most else label[: most - 1] + "…"
     return {"row": number, "head": "", "slice": "", "numbers": row.numbers} | {"slice" if row.depth else "head": short}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from releasegate.decision.explaining import label_text
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
-from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.findings.measures import label_titles
 from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.wording.numbers import beside, number
 from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
@@ -40,12 +41,15 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
     mean = metric if metric and metric.type == "bounded_mean" else None
     low, high = mean.range if mean else (0.0, 1.0)
     unit = mean.unit if mean else "share of items"
+    paired = first.side == "margin"
+    full = (low - high, high - low) if paired else (low, high)
+    domain = _domain(rows, full)
     return Chart(
         title=title,
-        axis=f"loss (+) or gain (−), {unit if mean else 'share of pairs'}" if first.side == "margin" else unit,
+        axis=_axis(f"loss (+) or gain (−), {unit if mean else 'share of pairs'}" if paired else unit, domain, full),
         description=f"{title}, as intervals beside the limit. " + " ".join(_said(f) for f in group),
         side=side,
-        domain=_domain(rows, (low - high, high - low) if first.side == "margin" else (low, high)),
+        domain=domain,
         rows=rows,
     )
 
@@ -65,20 +69,29 @@ def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
     card = plan.cards.get(finding.metric.split("/")[0])
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
     head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
+    shared = _shared(finding)
     drawn = [s for s in worst_first(finding, finding.slices) if s.estimate.low is not None][:MOST_SLICES]
     if any(s.labels for s in drawn):
         hidden = len(finding.slices) - len(drawn)
         note = f"{hidden} more slices" if hidden else ""
-        yield ChartRow(head, finding.status, 0, note, None, None, finding.limit)
+        by = f", by {label_titles(card, shared)}" if shared else ""
+        yield ChartRow(head + by, finding.status, 0, note, None, None, finding.limit)
     for found in drawn:
-        yield _row(finding, found, label_words(card, found.labels) or head)
+        label = ", ".join(found.labels.values()) if shared else label_text(found.labels)
+        yield _row(finding, found, label or head)
+
+
+def _shared(finding: Finding) -> tuple[str, ...]:
+    """The dimensions of the slices, if all have the same: they are named once, above the values. Else empty."""
+    found = {tuple(s.labels) for s in finding.slices}
+    return next(iter(found)) if len(found) == 1 else ()
 
 
 def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
     e = found.estimate
     assert e.low is not None
     assert e.high is not None
-    limit = tested(finding, found)
+    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
     low, high = beside(e.low, limit), beside(e.high, limit)
     return ChartRow(
         label=label,
@@ -89,6 +102,11 @@ def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
         value=e.value,
         limit=limit,
     )
+
+
+def _axis(unit: str, domain: tuple[float, float], full: tuple[float, float]) -> str:
+    """The unit, and how far it reaches where only a part of that is drawn."""
+    return unit if domain == full else f"{unit}; a part of {number(full[0])} to {number(full[1])} is drawn"
 
 
 def _domain(rows: Sequence[ChartRow], full: tuple[float, float]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
@@ -107,6 +107,12 @@ def _slice(found: Valued, label: Label, card: EvalCard) -> SliceView:
         distance="",
         counted=found.counted,
     )
+
+
+def label_titles(card: EvalCard | None, dimensions: Iterable[str]) -> str:
+    """The titles that a card gives some dimensions."""
+    titles = {name: s.title for name, s in card.slices.items()} if card else {}
+    return ", ".join(shortened(titles.get(name, name), MOST_TITLE) for name in dimensions)
 
 
 def label_words(card: EvalCard | None, labels: dict[str, str]) -> str:

@@ -31,7 +31,7 @@ def route_groups(
     groups: dict[RouteKey, list[Finding]] = {}
     for finding in (*c.findings, *after):
         groups.setdefault(_key(finding), []).append(finding)
-    return tuple(_group(key, found, c, plan, gathered) for key, found in groups.items())
+    return tuple(_group(n, key, groups[key], c, plan, gathered) for n, key in enumerate(groups, 1))
 
 
 def _key(finding: Finding) -> RouteKey:
@@ -39,9 +39,12 @@ def _key(finding: Finding) -> RouteKey:
     return finding.checkpoint, section, finding.safeguards or "", finding.channel
 
 
-def _group(key: RouteKey, found: list[Finding], c: CapabilityDecision, plan: Plan, gathered: Gathered) -> Findings:
+def _group(
+    number: int, key: RouteKey, found: list[Finding], c: CapabilityDecision, plan: Plan, gathered: Gathered
+) -> Findings:
     mark, sentence = _status(found, key, c)
-    return Findings(_title(key), mark, sentence, tuple(finding_view(f, plan, gathered) for f in found))
+    views = tuple(finding_view(f, plan, gathered) for f in found)
+    return Findings(f"route-{c.id}-{number}", _title(key), mark, sentence, views)
 
 
 def _title(key: RouteKey) -> str:
