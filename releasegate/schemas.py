@@ -14,6 +14,7 @@ from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest
 from releasegate.recipe import Recipe
 from releasegate.records import Document
+from releasegate.reporting.case import AssuranceCase
 from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
 
@@ -28,6 +29,7 @@ SCHEMAS: Mapping[str, type[Document]] = {
 
 RENDERED: Mapping[str, type[Document]] = {
     "reports/report.schema.json": Report,
+    "reports/case.schema.json": AssuranceCase,
 }
 """The same of what reports are written as: nobody writes these documents by hand."""
 

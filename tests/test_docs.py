@@ -34,6 +34,7 @@ from releasegate.policytest import PolicyTest, StatedCell, parse_policy_test
 from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
 from releasegate.records import Record
+from releasegate.reporting.case import AssuranceCase
 from releasegate.repository import GateRepository
 from releasegate.trust import Trust
 from releasegate.waiver import Waiver
@@ -59,6 +60,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#plan": (Plan,),
     "formats.md#evidence": (Started, Done, Measured, Failed),
     "formats.md#decision": (Decision,),
+    "formats.md#assurance-case": (AssuranceCase,),
     "formats.md#receipt": (Receipt,),
     "inspecting.md#format": (Inspection,),
     "ledger.md#format": (Init, Opened, NonceDrawn, Used, Closed, Link),

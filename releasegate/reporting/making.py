@@ -7,6 +7,8 @@ from pathlib import Path
 from releasegate.decision import CapabilityDecision, Decision, Finding
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
+from releasegate.reporting.case import assurance_case
+from releasegate.reporting.case.viewing import case_view
 from releasegate.reporting.figures.grouping import figure_groups
 from releasegate.reporting.findings.charting import charts
 from releasegate.reporting.findings.finding import anchor
@@ -44,6 +46,7 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
         instruments=instruments(gathered, plan),
         strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
         evidence=evidence,
+        case=case_view(assurance_case(decision, plan, receipt, gathered)),
         hashed=plan.policy.hashes_samples,
     )
 

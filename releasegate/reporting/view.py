@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from releasegate.reporting.caseview import CaseView
 from releasegate.reporting.figureview import FigureGroup, Listening
 from releasegate.reporting.firstview import FirstScreen
 from releasegate.reporting.wording.words import Mark
@@ -413,6 +414,7 @@ class ReportView:
     instruments: tuple[InstrumentView, ...]
     strip: StripView | None
     evidence: EvidenceView
+    case: CaseView
     hashed: bool = False
     """Whether nothing but digests and lengths was kept of texts and outputs."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from releasegate.decision import decide
@@ -13,7 +16,8 @@ from releasegate.policy import Policy
 from releasegate.reporting.case import AssuranceCase, assurance_case
 from releasegate.reporting.case.record import HOLDING, Argued, Assumption, Goal, Justification, Solution
 from releasegate.reporting.findings.finding import anchor
-from tests.reporting.example_run import DAY, Example, example, viewed
+from releasegate.repository import starter
+from tests.reporting.example_run import DAY, Example, Words, example, rendered, viewed
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,8 @@ def test_each_finding_is_a_leaf_and_each_leaf_is_a_finding_of_the_page(made: Exa
 def test_a_case_is_the_same_to_the_byte_and_reads_back(made: Example, case: AssuranceCase) -> None:
     assert assurance_case(made.decision, made.plan, made.receipt).text() == case.text()
     assert AssuranceCase.from_text(case.text()) == case
+    schema = Draft202012Validator(json.loads((starter() / "reports" / "case.schema.json").read_text()))
+    assert [error.message for error in schema.iter_errors(case.plain())] == []
 
 
 def test_without_evidence_nothing_is_supported(made: Example) -> None:
@@ -112,3 +118,24 @@ def test_a_replay_under_another_policy_is_said_to_be_one(made: Example) -> None:
     assert case.replay
     assert "assumption/replay" in goal(case, case.top).in_context_of
     assert goal(case, case.top).status in HOLDING
+
+
+def test_the_page_argues_in_words_signs_and_links_that_lead_somewhere(made: Example) -> None:
+    page = rendered(made)
+    section = page[page.index('<section id="case"') : page.index('<section id="evidence"')]
+    assert "Evidence against it</b> 0." in section
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section))
+    for told in ("Claim", "Argument", "supported", "assumed", "defeated", "Routes that were not taken"):
+        assert told in words
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', section)) <= set(ids)
+
+
+def test_hostile_texts_stay_texts_in_the_argument(tmp_path: Path) -> None:
+    hostile = "</section><script>alert(1)</script>" + "x" * 10_000
+    made = example(tmp_path / "run", Words(title=hostile[:3000], rationale=hostile[:3500]))
+    page = rendered(made)
+    section = page[page.index('<section id="case"') : page.index('<section id="evidence"')]
+    assert "<script>" not in section
+    assert "x" * 600 not in section

@@ -74,8 +74,8 @@ class _Argument:
         below = [self._capability(a, carried) for carried in a.capabilities]
         what = ARTEFACT[a.name] if self._several else "The model"
         if a.verdict == "release_stripped":
-            gone = ", ".join(self._title(c.id) for c in a.capabilities if c.verdict == "release_stripped")
-            what = f"{what} may be published, stripped (without: {gone}),"
+            gone = ", ".join(f"“{self._title(c.id)}”" for c in a.capabilities if c.verdict == "release_stripped")
+            what = f"Without {gone}, {what[:1].lower()}{what[1:]} may be published"
         else:
             what = f"{what} may be published"
         through = a.granted if a.verdict in MAY_GO_OUT else a.asked

@@ -19,7 +19,8 @@ from releasegate.reporting.case.record import (
     Node,
     Solution,
 )
-from releasegate.reporting.findings.finding import anchor, metric_title, tested, threat_text
+from releasegate.reporting.findings.distances import tested
+from releasegate.reporting.findings.finding import anchor, metric_title, threat_text
 from releasegate.reporting.findings.measures import instruments, label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.numbers import beside, number, plural, sentence

@@ -40,7 +40,9 @@ def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
         ("outside", tuple(f"Outside the threat set: {line}" for line in decision.outside)),
     ):
         for at, line in enumerate(lines, start=1):
-            yield Assumption(id=f"assumption/{kind}/{at}", statement=f"{line}.")
+            yield Assumption(
+                id=f"assumption/{kind}/{at}", statement=line if line.endswith((".", "!", "?")) else f"{line}."
+            )
 
 
 def rationale(c: CapabilityDecision, scope: str) -> Iterable[Element]:
