@@ -144,7 +144,7 @@ def decision_difference(
         channel=_changed("channel", before.channel, after.channel),
         artefacts=tuple(_artefacts(before.artefacts, after.artefacts)),
         capabilities=tuple(_capabilities(before.capabilities, after.capabilities)),
-        requirements=tuple(_requirements(_findings(before), _findings(after), stated)),
+        requirements=tuple(_requirements(before, after, stated)),
     )
 
 
@@ -194,6 +194,7 @@ def _capabilities(
 
 
 Key = tuple[str, Literal["source", "stripped"], Channel | None]
+"""A requirement, the checkpoint, and the channel, where findings differ by channel."""
 
 
 def _findings(decision: Decision) -> dict[Key, Finding]:
@@ -217,14 +218,14 @@ def _keys(before: Mapping[Key, Finding], after: Mapping[Key, Finding]) -> Iterat
     return (key for key in every if key[2] is not None or key[:2] not in apart)
 
 
-def _requirements(
-    before: Mapping[Key, Finding],
-    after: Mapping[Key, Finding],
-    stated: Stated,
-) -> Iterator[RequirementChange]:
-    for key in _keys(before, after):
-        name, checkpoint, channel = key
-        one, other = _at(before, key), _at(after, key)
+def paired_findings(before: Decision, after: Decision) -> Iterator[tuple[Key, Finding | None, Finding | None]]:
+    """Every requirement of either decision on each checkpoint, with both findings; None where one does not judge it."""
+    one, other = _findings(before), _findings(after)
+    return ((key, _at(one, key), _at(other, key)) for key in _keys(one, other))
+
+
+def _requirements(before: Decision, after: Decision, stated: Stated) -> Iterator[RequirementChange]:
+    for (name, checkpoint, channel), one, other in paired_findings(before, after):
         if one is not None and other is not None:
             why = tuple(_why(one, other))
         else:
@@ -388,6 +389,24 @@ def found_text(found: Found) -> str:
 
 
 # Policies.
+
+
+def written(value: Any) -> str:
+    """A value of a policy on one line.
+
+    >>> written({"id": "weak", "at_most": 0.2}), written([True, None])
+    ('{id: weak, at_most: 0.2}', '[true, none]')
+    """
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {written(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(written(part) for part in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
 
 _LOOSER_IF_HIGHER: Mapping[str, bool] = {
     "at_most": True,

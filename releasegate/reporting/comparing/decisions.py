@@ -1,0 +1,289 @@
+"""From two decisions to what their comparison shows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from releasegate.decision import Decision, Finding
+from releasegate.decision.record import CapabilityDecision
+from releasegate.difference import (
+    DecisionDifference,
+    Key,
+    RequirementChange,
+    counts_text,
+    decision_difference,
+    paired_findings,
+    policy_difference,
+)
+from releasegate.evalcard import EvalCard
+from releasegate.plan import Plan
+from releasegate.policy import Policy
+from releasegate.reporting.comparing.intervals import WHICH, interval_charts
+from releasegate.reporting.comparing.moves import MOST_MOVES, slice_moves
+from releasegate.reporting.comparing.policies import policy_groups
+from releasegate.reporting.comparing.views import (
+    Became,
+    DecisionComparison,
+    Fact,
+    FoundLine,
+    RequirementGroup,
+    RequirementView,
+    UnchangedLine,
+)
+from releasegate.reporting.findings.distances import tested, worst_first
+from releasegate.reporting.findings.finding import metric_title
+from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, beside, limit, plural, sentence, shortened
+from releasegate.reporting.wording.words import (
+    ARTEFACT,
+    CAPABILITY,
+    CHANNEL,
+    REASON,
+    SIDE,
+    STATUS,
+    VERDICT,
+    checkpoint,
+    route,
+)
+
+MOST_DRAWN = 60
+"""Requirements of which the intervals are drawn; of all others the numbers stand there."""
+MOST_WHY = 8
+MOST_LINKS = 6
+"""Causes, and requirements of a capability, that are listed."""
+NOTHING = "none"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of two decisions.
+
+    Attributes:
+        name: the run folder or the file, as a person named it.
+        plan: of the run; None for a decision in a file.
+    """
+
+    name: str
+    decision: Decision
+    plan: Plan | None
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that made the decision, if it is at hand."""
+        known = self.plan is not None and self.plan.policy.digest() == self.decision.policy_digest
+        return self.plan.policy if self.plan is not None and known else None
+
+    @property
+    def requirements(self) -> set[str] | None:
+        """The ids of the requirements of the policy, if it is at hand."""
+        policy = self.policy
+        return None if policy is None else {r.id for c in policy.capabilities for _, _, r in c.sections()}
+
+    def card(self, metric: str) -> EvalCard | None:
+        """The card of a metric's eval, if it is at hand."""
+        return self.plan.cards.get(metric.split("/")[0]) if self.plan is not None else None
+
+
+def decision_comparison(
+    before: Compared, after: Compared, samples: Any | None, without_samples: str, how_samples: str = ""
+) -> DecisionComparison:
+    """The page of two decisions.
+
+    Args:
+        samples: what `samples.html` shows, if anything.
+        without_samples: why there are none to show.
+        how_samples: how the samples of the two stand beside one another.
+    """
+    one, other = before.decision, after.decision
+    difference = decision_difference(one, other, (before.requirements, after.requirements))
+    changes = {(r.requirement, r.checkpoint, r.channel): r for r in difference.requirements}
+    changed, unchanged = [], []
+    for key, old, new in paired_findings(one, other):
+        if key in changes:
+            changed.append((key, old, new))
+        elif new is not None:
+            unchanged.append(UnchangedLine(new.requirement, _where(key), _line("B", new, after.card(new.metric))))
+    otherwise = [c for c in changed if _status(c[1]) != _status(c[2])]
+    moved = [c for c in changed if _status(c[1]) == _status(c[2])]
+    drawn = {key for key, _, _ in (*otherwise, *moved)[:MOST_DRAWN]}
+
+    def group(anchor: str, title: str, found: Sequence[tuple[Key, Finding | None, Finding | None]]) -> RequirementGroup:
+        views = (
+            _requirement(changes[key], key, old, new, before, after, drawn=key in drawn) for key, old, new in found
+        )
+        return RequirementGroup(anchor, title, tuple(views))
+
+    return DecisionComparison(
+        mark=VERDICT[other.verdict],
+        heading=_heading(one, other),
+        summary=_summary(difference, len(otherwise), len(moved), len(unchanged)),
+        names=(shortened(before.name), shortened(after.name)),
+        notices=tuple(_notices(before, after)),
+        facts=tuple(_facts(before, after)),
+        artefacts=_artefacts(one, other),
+        capabilities=tuple(_capabilities(one, other, changes)),
+        groups=(
+            group("otherwise", "Requirements that are found otherwise", otherwise),
+            group("numbers", "Requirements with other numbers and the same status", moved),
+        ),
+        unchanged=tuple(unchanged),
+        policy=_policy(before.policy, after.policy),
+        samples=samples,
+        without_samples=without_samples,
+        how_samples=how_samples,
+    )
+
+
+def _heading(one: Decision, other: Decision) -> str:
+    now, was = VERDICT[other.verdict].word, VERDICT[one.verdict].word
+    return f"{now}, as before" if one.verdict == other.verdict else f"{now}; was: {was.lower()}"
+
+
+def _summary(difference: DecisionDifference, otherwise: int, moved: int, same: int) -> str:
+    if difference.empty:
+        return "Nothing changed."
+    are = "is" if otherwise == 1 else "are"
+    return (
+        f"Of {plural(otherwise + moved + same, 'requirement')}, {otherwise} {are} found otherwise, {moved} with other numbers "
+        f"and the same status, and {same} as before."
+    )
+
+
+def _notices(before: Compared, after: Compared) -> Iterator[str]:
+    for which, side in zip(WHICH, (before, after), strict=True):
+        if side.decision.rehearsal:
+            yield f"{which} is a rehearsal: it counts for nothing."
+        if side.decision.replay:
+            yield f"{which} is a replay: judged by another policy than the one that was fixed before measuring."
+        if side.plan is None:
+            yield f"{which} is a decision in a file: it was not compared with the evidence that it was made on."
+
+
+def _facts(before: Compared, after: Compared) -> Iterator[Fact]:
+    one, other = before.decision, after.decision
+
+    def fact(name: str, old: str, new: str, *, code: bool = False) -> Fact:
+        return Fact(name, old if code else shortened(old), new if code else shortened(new), old != new, code)
+
+    yield fact("verdict", VERDICT[one.verdict].word, VERDICT[other.verdict].word)
+    yield fact("channel", CHANNEL[one.channel], CHANNEL[other.channel])
+    yield fact("model", _model(before), _model(after))
+    yield fact("digest of the model", one.model, other.model, code=True)
+    yield fact("policy", one.policy, other.policy)
+    yield fact("digest of the policy", one.policy_digest, other.policy_digest, code=True)
+    opened = [side.plan.opened if side.plan is not None else "not in the file" for side in (before, after)]
+    yield fact("opened", *opened)
+    yield fact("attempt", str(one.attempt), str(other.attempt))
+    yield fact("effective alpha", f"{one.alpha:.4g}", f"{other.alpha:.4g}")
+    yield fact("evidence", one.evidence, other.evidence, code=True)
+
+
+def _model(side: Compared) -> str:
+    if side.plan is None:
+        return "not in the file"
+    name = side.plan.policy.model.name
+    return f"{name} ({side.plan.model.layout})" if name else side.plan.model.layout
+
+
+def _artefacts(one: Decision, other: Decision) -> tuple[Became, ...]:
+    """Nothing where both are about one: the verdict and its channel say the same."""
+    old, new = {a.name: a for a in one.artefacts}, {a.name: a for a in other.artefacts}
+    names = {**old, **new}
+    return tuple(
+        Became(
+            name=ARTEFACT[name],
+            before=CAPABILITY[a.verdict] if (a := old.get(name)) else None,
+            after=CAPABILITY[b.verdict] if (b := new.get(name)) else None,
+            before_how=CHANNEL[a.granted] if a else NOTHING,
+            after_how=CHANNEL[b.granted] if b else NOTHING,
+            changed=a is None or b is None or (a.verdict, a.granted) != (b.verdict, b.granted),
+        )
+        for name in (names if len(names) > 1 else ())
+    )
+
+
+def _capabilities(one: Decision, other: Decision, changes: dict[Key, RequirementChange]) -> Iterator[Became]:
+    old, new = {c.id: c for c in one.capabilities}, {c.id: c for c in other.capabilities}
+    for name in {**old, **new}:
+        a, b = old.get(name), new.get(name)
+        mine = {f.requirement for c in (a, b) if c is not None for f in c.findings}
+        links = [(_anchor(key), f"{key[0]}, {_where(key)}") for key in changes if key[0] in mine]
+        yield Became(
+            name=shortened(b.title if b else a.title if a else name, MOST_TITLE),
+            before=CAPABILITY[a.verdict] if a else None,
+            after=CAPABILITY[b.verdict] if b else None,
+            before_how=_route(a),
+            after_how=_route(b),
+            changed=a is None or b is None or (a.verdict, a.route) != (b.verdict, b.route),
+            links=tuple(links[:MOST_LINKS]),
+            hidden=max(len(links) - MOST_LINKS, 0),
+        )
+
+
+def _route(c: CapabilityDecision | None) -> str:
+    return NOTHING if c is None else route(c.route)
+
+
+def _requirement(
+    change: RequirementChange,
+    key: Key,
+    old: Finding | None,
+    new: Finding | None,
+    before: Compared,
+    after: Compared,
+    *,
+    drawn: bool,
+) -> RequirementView:
+    shown, side = (new, after) if new is not None else (old, before)
+    assert shown is not None
+    card = side.card(shown.metric)
+    moves = slice_moves(old, new, card)
+    pairs = zip(WHICH, (old, new), (before, after), strict=True)
+    return RequirementView(
+        anchor=_anchor(key),
+        requirement=key[0],
+        title=metric_title(shown, card),
+        checkpoint=_where(key),
+        lines=tuple(_line(which, f, of.card(f.metric)) for which, f, of in pairs if f is not None),
+        why=tuple(shortened(sentence(why.sentence), MOST_PROSE) for why in change.why[:MOST_WHY]),
+        why_hidden=max(len(change.why) - MOST_WHY, 0),
+        charts=interval_charts(old, new, card) if drawn else (),
+        moves=moves[:MOST_MOVES],
+        moves_hidden=max(len(moves) - MOST_MOVES, 0),
+    )
+
+
+def _line(which: str, finding: Finding, card: EvalCard | None) -> FoundLine:
+    worst = worst_first(finding, finding.slices)[0]
+    e, at = worst.estimate, tested(finding, worst)
+    moved = f", tested at {limit(at, e.low, e.high)}" if worst.tested_limit is not None else ""
+    return FoundLine(
+        which=which,
+        mark=STATUS[finding.status],
+        note=REASON[finding.reason] if finding.reason else "",
+        slice=shortened(label_words(card, worst.labels), MOST_TITLE),
+        estimate=beside(e.value, at),
+        low=beside(e.low, at),
+        high=beside(e.high, at),
+        limit=f"{SIDE[finding.side]} {limit(finding.limit)}{moved}",
+        counted=counts_text(e),
+    )
+
+
+def _status(finding: Finding | None) -> tuple[str, str | None] | None:
+    return None if finding is None else (finding.status, finding.reason)
+
+
+def _anchor(key: Key) -> str:
+    return "-".join(("changed", key[1], key[0], *([key[2]] if key[2] else [])))
+
+
+def _where(key: Key) -> str:
+    where = checkpoint("source" if key[1] == "source" else "stripped:")
+    return f"{where}, for {CHANNEL[key[2]]}" if key[2] else where
+
+
+def _policy(one: Policy | None, other: Policy | None) -> tuple[Any, ...]:
+    return policy_groups(policy_difference(one, other).changes) if one is not None and other is not None else ()
