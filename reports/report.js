@@ -110,7 +110,7 @@ function sortableTables() {
     const plain = [...rows, { cells: headings }].every(
       (row) => row.cells.length === headings.length && [...row.cells].every((cell) => cell.colSpan === 1),
     );
-    if (rows.length < 2 || !headings.length || !plain || table.closest(".answers") || table.id === "runs") continue;
+    if (rows.length < 2 || !headings.length || !plain || table.closest(".answers") || table.matches("#runs, .fixed")) continue;
     headings.forEach((heading, column) => {
       const button = control(heading.textContent.trim(), () => sortBy(table, heading, column));
       button.classList.add("sort");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from releasegate.difference import (
     decision_difference,
     found_text,
     policy_difference,
+    written,
 )
 from releasegate.errors import Exit, NotFound, UsageError
 from releasegate.policy import Policy, parse_policy
-from releasegate.repository import RunFolder
+from releasegate.repository import GateRepository, RunFolder
 from releasegate.repository.decisions import read_decision
 
 
@@ -31,19 +33,28 @@ from releasegate.repository.decisions import read_decision
 @click.argument("one", type=options.FILE, metavar="A")
 @click.argument("other", type=options.FILE, metavar="B")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if there is a difference.")
+@click.option("--html", type=options.FILE, metavar="FILE", help="Also write a page of the difference to this file.")
+@options.repository
 @options.format_
-def command(one: Path, other: Path, exit_code: bool, format_: str) -> int:
+def command(one: Path, other: Path, exit_code: bool, html: Path | None, repo: Path, format_: str) -> int:
     """Show how B differs from A: two runs (folders, or decisions in files), or two policies.
 
     Between decisions: the verdict, each requirement with its numbers, and why it is found otherwise. Between policies:
-    each value that is another one, and whether that is looser or stricter.
+    each value that is another one, and whether that is looser or stricter. With --html also as a page: both intervals beside
+    the limit, the slices that moved most, and samples side by side.
 
     \b
     Example:
       releasegate diff runs/monday runs/tuesday
+      releasegate diff runs/monday runs/tuesday --html tuesday.html
       releasegate diff policies/mini-chameleon.yaml stricter.yaml --exit-code
     """
-    difference = _difference(_read(one), _read(other), other)
+    before, after = _read(one), _read(other)
+    difference = _difference(before, after, other)
+    if html is not None:
+        from releasegate.cli.compared import write_page
+
+        write_page(html, (one, other), (before, after), GateRepository.here(repo), datetime.now(UTC).date())
     if format_ == "json":
         print_json({"same": difference.empty, **difference.plain()})
     else:
@@ -88,7 +99,7 @@ def _requirements(policy: Policy | None) -> set[str] | None:
 def _policies(difference: PolicyDifference) -> Iterator[str]:
     for change in difference.changes:
         effect = f"  ({change.effect})" if change.effect else ""
-        yield f"{change.path}: {_value(change.before)} -> {_value(change.after)}{effect}"
+        yield f"{change.path}: {written(change.before)} -> {written(change.after)}{effect}"
 
 
 def _decisions(difference: DecisionDifference) -> Iterator[str]:
@@ -127,17 +138,4 @@ def _requirement(r: RequirementChange) -> Iterator[str]:
 def _about(change: Change, value: Any) -> str:
     if change.path in ("policy_digest", "model"):
         return short(str(value))
-    return f"{value:.4f}" if isinstance(value, float) else _value(value)
-
-
-def _value(value: Any) -> str:
-    """A value of a policy on one line."""
-    if value is None:
-        return "none"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_value(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(part) for part in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else written(value)

@@ -77,6 +77,19 @@ def index_place(runs: Sequence[Path], named: Path | None) -> Path | None:
     if named is None and len({run.resolve() for run in runs}) == 1:
         return None
     place = named if named is not None else _usual(runs)
+    require_page(place)
+    if named is None and place.exists() and OURS not in _head(place):
+        what = "is there, and is no page of releasegate"
+        raise UsageError(shown_path(place), what, "move it, or say with --index where the index goes")
+    return place
+
+
+def require_page(place: Path) -> None:
+    """Nothing, if a page over several runs may be written there.
+
+    Raises:
+        UsageError: its name is none of a page, no folder holds it, or it would lie in a run or a checkpoint.
+    """
     if place.suffix.lower() not in (".html", ".htm"):
         raise UsageError(shown_path(place), "is no name of a page", "name a file that ends in .html")
     if place.is_dir() or not place.parent.is_dir():
@@ -84,10 +97,6 @@ def index_place(runs: Sequence[Path], named: Path | None) -> Path | None:
         raise UsageError(shown_path(place), what, "name a file in a folder that is there")
     refuse_in_run(place, UsageError)
     refuse_in_checkpoint(place, UsageError)
-    if named is None and place.exists() and OURS not in _head(place):
-        what = "is there, and is no page of releasegate"
-        raise UsageError(shown_path(place), what, "move it, or say with --index where the index goes")
-    return place
 
 
 def _usual(runs: Sequence[Path]) -> Path:

@@ -47,6 +47,7 @@ from releasegate.reporting.wording.words import (
     checkpoint,
     route,
 )
+from releasegate.repository.deciding_run import Decided
 
 MOST_DRAWN = 60
 """Requirements of which the intervals are drawn; of all others the numbers stand there."""
@@ -62,12 +63,18 @@ class Compared:
 
     Attributes:
         name: the run folder or the file, as a person named it.
-        plan: of the run; None for a decision in a file.
+        decision: as it may be told.
+        run: with its plan and evidence; None for a decision in a file.
     """
 
     name: str
     decision: Decision
-    plan: Plan | None
+    run: Decided | None
+
+    @property
+    def plan(self) -> Plan | None:
+        """Of the run."""
+        return self.run.plan if self.run is not None else None
 
     @property
     def policy(self) -> Policy | None:
@@ -80,6 +87,17 @@ class Compared:
         """The ids of the requirements of the policy, if it is at hand."""
         policy = self.policy
         return None if policy is None else {r.id for c in policy.capabilities for _, _, r in c.sections()}
+
+    def of_capability(self, name: str) -> set[str]:
+        """The ids of the requirements of a capability; empty where the policy is not at hand."""
+        policy = self.policy
+        found = policy.capabilities if policy is not None else ()
+        return {r.id for c in found if c.id == name for _, _, r in c.sections()}
+
+    @property
+    def shows_samples(self) -> bool:
+        """Whether anything of a sample may be shown: of a decision in a file nobody knows."""
+        return self.plan is not None and self.plan.policy.shows_samples
 
     def card(self, metric: str) -> EvalCard | None:
         """The card of a metric's eval, if it is at hand."""
@@ -123,7 +141,7 @@ def decision_comparison(
         notices=tuple(_notices(before, after)),
         facts=tuple(_facts(before, after)),
         artefacts=_artefacts(one, other),
-        capabilities=tuple(_capabilities(one, other, changes)),
+        capabilities=tuple(_capabilities(before, after, changes)),
         groups=(
             group("otherwise", "Requirements that are found otherwise", otherwise),
             group("numbers", "Requirements with other numbers and the same status", moved),
@@ -138,7 +156,7 @@ def decision_comparison(
 
 def _heading(one: Decision, other: Decision) -> str:
     now, was = VERDICT[other.verdict].word, VERDICT[one.verdict].word
-    return f"{now}, as before" if one.verdict == other.verdict else f"{now}; was: {was.lower()}"
+    return f"{now}, as before" if one.verdict == other.verdict else f"{was} → {now}"
 
 
 def _summary(difference: DecisionDifference, otherwise: int, moved: int, same: int) -> str:
@@ -204,11 +222,12 @@ def _artefacts(one: Decision, other: Decision) -> tuple[Became, ...]:
     )
 
 
-def _capabilities(one: Decision, other: Decision, changes: dict[Key, RequirementChange]) -> Iterator[Became]:
-    old, new = {c.id: c for c in one.capabilities}, {c.id: c for c in other.capabilities}
+def _capabilities(before: Compared, after: Compared, changes: dict[Key, RequirementChange]) -> Iterator[Became]:
+    old, new = ({c.id: c for c in side.decision.capabilities} for side in (before, after))
     for name in {**old, **new}:
         a, b = old.get(name), new.get(name)
         mine = {f.requirement for c in (a, b) if c is not None for f in c.findings}
+        mine |= before.of_capability(name) | after.of_capability(name)
         links = [(_anchor(key), f"{key[0]}, {_where(key)}") for key in changes if key[0] in mine]
         yield Became(
             name=shortened(b.title if b else a.title if a else name, MOST_TITLE),

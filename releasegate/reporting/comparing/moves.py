@@ -44,7 +44,7 @@ def _move(
         label=shortened(label_words(card, other.labels), MOST_TITLE),
         before=_numbers(before, one),
         after=_numbers(after, other),
-        moved=f"{moved:+.3g}",
+        moved=f"{moved:+.3g}".replace("-", "−", 1) if moved < 0 else f"{moved:+.3g}",
         mark=AWAY if (moved > 0) == rises else TOWARDS,
     )
 

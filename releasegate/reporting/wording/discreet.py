@@ -13,8 +13,11 @@ def told(decision: Decision, policy: Policy) -> Decision:
 
     Numbers, statuses and counts stay. Its digest is another one: that of the stored decision is asked of that.
     """
-    if policy.shows_samples:
-        return decision
+    return decision if policy.shows_samples else without_reasons(decision)
+
+
+def without_reasons(decision: Decision) -> Decision:
+    """The decision without the reasons of failures."""
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip else ()
     shorter = {f.sentence: _without_reason(f) for f in findings if f.errors}
