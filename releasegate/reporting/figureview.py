@@ -107,6 +107,8 @@ class Track:
         score: seconds and score; both ends of each stretch where it was thinned.
         truth: from and to, in seconds.
         wave: seconds, lowest and highest sample, from -1 to 1; may be empty.
+        spectrogram: frequencies over the same time, as the `data:` URI of a PNG; empty without the recording.
+        hertz: at its lower and its upper edge.
     """
 
     seconds: float
@@ -114,6 +116,8 @@ class Track:
     truth: tuple[tuple[float, float], ...]
     wave: tuple[tuple[float, float, float], ...]
     description: str
+    spectrogram: str = ""
+    hertz: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

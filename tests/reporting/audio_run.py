@@ -81,6 +81,7 @@ class Shape:
         means, clean_means: of the scores of marked and of clean clips, by attack and strength.
         failed: of each speaker's clips of a metric and an attack, how many fail, the first ones.
         extra: bytes and extension of one more output of each marked clip under an attack.
+        spliced: bytes and extension of the recording beside each timeline.
     """
 
     figures: list[dict[str, Any]] | None = field(default_factory=lambda: FIGURES)
@@ -90,6 +91,7 @@ class Shape:
     speaker: str = "ann"
     title: str = "A watermark in sound"
     extra: tuple[bytes, str] | None = None
+    spliced: tuple[bytes, str] | None = None
     metric: str = "Marked clips detected"
     clean: Mapping[str, Any] | None = None
     means: Mapping[tuple[str, str | None], float] = field(default_factory=lambda: MEANS)
@@ -185,6 +187,8 @@ def _samples(run: RunFolder, m: Measurement, shape: Shape) -> Iterator[Measured 
             if "iou" in cell.metrics:
                 data = shape.timelines[i] if i < len(shape.timelines) else spliced(item)
                 outputs = {"timeline": run.write_output(data, "json")}
+                if shape.spliced is not None:
+                    outputs["after"] = run.write_output(*shape.spliced)
             yield Measured(item=item, labels=cell.labels, values=values, outputs=outputs)
             item += 1
 

@@ -10,12 +10,14 @@ from markupsafe import Markup
 
 from releasegate.reporting.wording.visible import visible
 
-ELEMENTS = ("svg", "g", "path", "line", "rect", "circle", "text", "tspan")
+ELEMENTS = ("svg", "g", "path", "line", "rect", "circle", "text", "tspan", "image")
 ATTRIBUTES = (
     "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "r", "cx", "cy", "width", "height", "viewBox", "transform",
     "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-miterlimit", "opacity",
-    "fill-opacity", "stroke-opacity", "font-size", "font-weight", "text-anchor",
+    "fill-opacity", "stroke-opacity", "font-size", "font-weight", "text-anchor", "preserveAspectRatio",
 )  # fmt: skip
+PICTURE = "data:image/png;base64,"
+"""What an image in a chart begins with: it stands in the page."""
 ROLES = ("ink", "muted", "grid", "limit", "met", "violated", "not_shown", "waived", "excused", "page")
 """The colours of a chart, by what they stand for; the stylesheet says what they are."""
 
@@ -70,6 +72,8 @@ def _clean(element: ElementTree.Element) -> None:
         del element.attrib[name]
         if plain in ("fill", "stroke") and value.lower() in _ROLE_OF:
             classes.append(f"{plain}-{_ROLE_OF[value.lower()]}")
+        elif plain == "href" and element.tag == "image" and value.startswith(PICTURE):
+            element.set("href", value)
         elif plain in ATTRIBUTES and "url(" not in value:
             element.set(plain, value)
     if classes:

@@ -15,6 +15,8 @@ from releasegate.records import Record
 from releasegate.reporting.figures.standing import Scene
 from releasegate.reporting.figureview import Clocked, Stretch, Timeline, Track
 from releasegate.reporting.outputs.reading import Missing, read_output
+from releasegate.reporting.outputs.sounds import is_sound
+from releasegate.reporting.outputs.spectrograms import Spectrogram, recording, spectrogram
 from releasegate.reporting.samples.showing import sample_word
 from releasegate.reporting.wording.numbers import share, shortened
 
@@ -23,6 +25,8 @@ MOST_FILE = 2_000_000
 MOST_CLIPS = 4
 POINTS = 360
 """Stretches that a score, or a wave, is thinned to."""
+SLACK = 0.02
+"""Share of its length, or seconds of a short one, by which a recording may differ from the timeline that it belongs to."""
 MOST_STRETCHES = 12
 """Lines of the table below a chart."""
 
@@ -104,17 +108,32 @@ def _clip(sample: Measured, output: str, scene: Scene, outputs: Path) -> Clocked
     stretches = tuple(_stretches(found))
     inside, outside = (_mean(found, truth=truth) for truth in (True, False))
     spans = ", ".join(f"{a:.2f} to {b:.2f} s" for a, b in found.truth[:MOST_STRETCHES]) or "nowhere"
+    picture = _spectrogram(sample, found.seconds, scene, outputs)
+    below = " Below it the spectrogram of the recording." if picture is not None else ""
     track = Track(
         seconds=found.seconds,
         score=tuple(_thinned(found)),
         truth=found.truth,
         wave=tuple(_peaks(found)),
         description=f"Score over time of item {sample.item}, {labels}; {word}. True: {spans}. "
-        f"Mean score {inside} there, {outside} elsewhere.",
+        f"Mean score {inside} there, {outside} elsewhere.{below}",
+        spectrogram=picture.uri if picture is not None else "",
+        hertz=(picture.low, picture.high) if picture is not None else (0.0, 0.0),
     )
     return Clocked(
         sample.item, word, labels, track, "", stretches[:MOST_STRETCHES], max(len(stretches) - MOST_STRETCHES, 0)
     )
+
+
+def _spectrogram(sample: Measured, seconds: float, scene: Scene, outputs: Path) -> Spectrogram | None:
+    """Of the recording beside a timeline: the first one that is as long. None without one, and where sounds are sensitive."""
+    if scene.card.sensitive is not None:
+        return None
+    for _, name in sorted(sample.outputs.items()):
+        sound = recording(outputs, name) if is_sound(name) else None
+        if sound is not None and abs(sound.seconds - seconds) <= max(SLACK * seconds, SLACK):
+            return spectrogram(sound)
+    return None
 
 
 def _thinned(found: TimelineOutput) -> Iterator[tuple[float, float]]:
