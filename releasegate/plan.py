@@ -262,6 +262,15 @@ def item_seed(nonce: str, eval_id: str, item: int) -> int:
     return int.from_bytes(mac.digest()[:8], "big") >> 1
 
 
+def item_family(eval_id: str, role: Role, *, rehearsal: bool) -> str:
+    """What `item_seed` knows the items of a measurement by.
+
+    >>> item_family("drawing", "gate", rehearsal=True), item_family("drawing", "calibration", rehearsal=False)
+    ('drawing:rehearsal', 'drawing:calibration')
+    """
+    return ":".join([eval_id, *(["rehearsal"] if rehearsal else []), *([role] if role != "gate" else [])])
+
+
 def _roles(code: EvalCode, checkpoint: str) -> Iterator[Role]:
     yield "gate"
     if checkpoint == SOURCE and code.card.items.calibration:

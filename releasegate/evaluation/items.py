@@ -15,7 +15,7 @@ from releasegate.errors import HarnessError, ReleaseGateError
 from releasegate.evalcard import EvalCard
 from releasegate.evaluation.harness import Harness, guarded
 from releasegate.evidence import Cell, Item
-from releasegate.plan import Role, item_seed
+from releasegate.plan import Role, item_family, item_seed
 
 ITEM_NAME = re.compile("[ -~]{1,200}")
 NO_NONCE = "00" * 32
@@ -48,7 +48,7 @@ def planned_items(
         HarnessError: there are fewer than `n`, or an item is malformed.
         ReleaseGateError: what the items are made from is missing or not what it was, as the harness says.
     """
-    name = ":".join([card.id, *(["rehearsal"] if rehearsal else []), *([role] if role != "gate" else [])])
+    name = item_family(card.id, role, rehearsal=rehearsal)
     rng = np.random.default_rng(item_seed(nonce, name, -1))
     params: Mapping[str, Any] = {**card.params, "n": n}
     make = _maker(harness, card, role, rehearsal=rehearsal)

@@ -1,4 +1,4 @@
-"""What the figures and the sounds of a report show, as plain data."""
+"""What the figures of a report show, as plain data."""
 
 from __future__ import annotations
 
@@ -273,56 +273,3 @@ class FigureGroup:
     title: str
     checkpoint: str
     figures: tuple[FigureView, ...]
-
-
-@dataclass(frozen=True)
-class Player:
-    """One sound, or why there is none.
-
-    Attributes:
-        name: what it is of its sample: `before`, `after`.
-        label: its accessible name.
-    """
-
-    name: str
-    label: str
-    uri: str | None
-    missing: str
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One sample with its sounds."""
-
-    item: int
-    tone: str
-    word: str
-    labels: str
-    lines: tuple[Pair, ...]
-    players: tuple[Player, ...]
-
-
-@dataclass(frozen=True)
-class ClipGroup:
-    """The worst samples of one metric under one attack."""
-
-    title: str
-    value: str
-    standing: Standing
-    checkpoint: str
-    order: str
-    clips: tuple[Clip, ...]
-    hidden: int
-
-
-@dataclass(frozen=True)
-class Listening:
-    """The sounds of one eval."""
-
-    anchor: str
-    title: str
-    blurred: bool
-    groups: tuple[ClipGroup, ...]
-    hidden: int
-    sensitive: str = ""
-    """`harmful` or `personal`: each sample is folded up by itself."""

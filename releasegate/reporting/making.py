@@ -19,9 +19,9 @@ from releasegate.reporting.findings.strip_effects import effects
 from releasegate.reporting.findings.stripped import strip_view
 from releasegate.reporting.first.screen import first_screen
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.samples.playing import listening
-from releasegate.reporting.samples.showing import answers, galleries
+from releasegate.reporting.samples.viewing import samples_view
 from releasegate.reporting.view import CapabilityView, ReportView
+from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
 from releasegate.reporting.wording.words import CAPABILITY, route
 
@@ -32,22 +32,20 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     Args:
         outputs: the folder of the run's outputs.
     """
+    evidence = evidence_view(decision, plan, receipt, gathered)
+    decision = told(decision, plan.policy)
     after = {c.id: _after(decision, plan, c) for c in decision.capabilities}
     placed = {anchor(f) for findings in after.values() for f in findings}
     elsewhere = tuple(f for f in (decision.strip.findings if decision.strip else ()) if anchor(f) not in placed)
-    evidence = evidence_view(decision, plan, receipt, gathered)
     return ReportView(
         first=first_screen(decision, plan, after, evidence.measurements),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
         figures=figure_groups(gathered, plan, decision, outputs),
-        listening=listening(gathered, plan, decision, outputs),
-        galleries=galleries(gathered, plan, decision, outputs),
-        answers=answers(gathered, plan, decision),
+        samples=samples_view(gathered, plan, decision, outputs),
         instruments=instruments(gathered, plan),
         strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
         evidence=evidence,
         case=case_view(assurance_case(decision, plan, receipt, gathered)),
-        hashed=plan.policy.hashes_samples,
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from releasegate.reporting.caseview import CaseView
-from releasegate.reporting.figureview import FigureGroup, Listening
+from releasegate.reporting.figureview import FigureGroup
 from releasegate.reporting.firstview import FirstScreen
+from releasegate.reporting.sampleview import SamplesView
 from releasegate.reporting.wording.words import Mark
 
 
@@ -239,84 +240,6 @@ class CapabilityView:
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One sample with its output.
-
-    Attributes:
-        word: `hit`, `miss`, `failed`, or the value.
-        image: a `data:` URI; None where there is none to show.
-        missing: why there is no image.
-    """
-
-    item: int
-    tone: str
-    word: str
-    labels: str
-    image: str | None
-    missing: str
-    lines: tuple[Pair, ...]
-    alt: str
-
-
-@dataclass(frozen=True)
-class ShotGroup:
-    """Samples of one metric on one checkpoint."""
-
-    title: str
-    checkpoint: str
-    order: str
-    counted: str
-    shots: tuple[Shot, ...]
-    hidden: int
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Images of one eval, checkpoints side by side."""
-
-    anchor: str
-    title: str
-    blurred: bool
-    groups: tuple[ShotGroup, ...]
-    sensitive: str = ""
-    """`harmful` or `personal`: each sample is folded up by itself."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one checkpoint gave for an item."""
-
-    tone: str
-    word: str
-    lines: tuple[Pair, ...]
-
-
-@dataclass(frozen=True)
-class AnswerRow:
-    """One item across the checkpoints; None where it has no record."""
-
-    item: int
-    labels: str
-    answers: tuple[Answer | None, ...]
-
-
-@dataclass(frozen=True)
-class AnswerTable:
-    """Texts of one eval, before and after."""
-
-    anchor: str
-    title: str
-    order: str
-    counted: tuple[Pair, ...]
-    checkpoints: tuple[str, ...]
-    rows: tuple[AnswerRow, ...]
-    hidden: int
-    blurred: bool
-    sensitive: str = ""
-    """`harmful` or `personal`: each sample is folded up by itself."""
-
-
-@dataclass(frozen=True)
 class Measure:
     """A share that was measured and is not judged."""
 
@@ -408,21 +331,8 @@ class ReportView:
     first: FirstScreen
     capabilities: tuple[CapabilityView, ...]
     figures: tuple[FigureGroup, ...]
-    galleries: tuple[Gallery, ...]
-    listening: tuple[Listening, ...]
-    answers: tuple[AnswerTable, ...]
+    samples: SamplesView
     instruments: tuple[InstrumentView, ...]
     strip: StripView | None
     evidence: EvidenceView
     case: CaseView
-    hashed: bool = False
-    """Whether nothing but digests and lengths was kept of texts and outputs."""
-
-    @property
-    def sensitive(self) -> bool:
-        """Whether some samples are folded up by themselves."""
-        return (
-            any(part.sensitive for part in self.galleries)
-            or any(part.sensitive for part in self.listening)
-            or any(part.sensitive for part in self.answers)
-        )

@@ -193,9 +193,9 @@ def _samples(run: RunFolder, m: Measurement, shape: Shape) -> Iterator[Measured 
             item += 1
 
 
-def tone(hertz: float, number: int) -> bytes:
-    """A WAV file of a twentieth of a second; no two numbers give the same one."""
-    samples = np.sin(2 * np.pi * (hertz + number) * np.arange(RATE // 20) / RATE) * 0.3
+def tone(hertz: float, number: int, seconds: float = 0.05) -> bytes:
+    """A WAV file; no two numbers give the same one."""
+    samples = np.sin(2 * np.pi * (hertz + number) * np.arange(int(RATE * seconds)) / RATE) * 0.3
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)

@@ -103,9 +103,11 @@ def test_samples_show_hits_of_a_withheld_capability_first_and_blurred(page: str)
     gallery = page[page.index('id="samples-drawing"') :]
     assert "40 of 60 hit" in gallery
     assert 'class="groups veiled"' in gallery
-    words = re.findall(r'class="verdict-word"><svg.*?</svg>(\w+)', gallery[: gallery.index("after the strip")])
-    assert words[:30] == ["hit"] * 30
-    assert words[30:40] == ["miss"] * 10
+    words = re.findall(
+        r'class="verdict-word"><svg.*?</svg>(\w+)', gallery[: gallery.index("Misses on every checkpoint")]
+    )
+    assert words == ["hit", "miss"] * 20
+    assert "(20 of 40 shown): a hit on one checkpoint and not on another" in gallery
 
 
 def test_the_judge_has_its_sensitivity_with_an_exact_interval(page: str) -> None:
@@ -245,7 +247,7 @@ def test_an_output_that_was_changed_on_disk_is_not_shown(tmp_path: Path) -> None
         path.write_bytes(path.read_bytes() + b"x")
     page = rendered(made)
     assert "the output was changed on disk" in page
-    assert "data:image/" not in page
+    assert 'src="data:image/' not in page
 
 
 def test_evidence_that_was_changed_is_refused(tmp_path: Path) -> None:

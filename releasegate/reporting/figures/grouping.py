@@ -39,7 +39,8 @@ def _groups(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path) -
         measured = {place[2] for place, _, _ in gathered.tallies if place[:2] == (eval_id, "gate")}
         for number, name in enumerate(sorted(measured, key=lambda c: (c != SOURCE, c)), 1):
             scene = scene_of(card, name, gathered, plan, decision)
-            drawn = [_drawn(figure, scene, outputs) for figure in card.figures or ()]
+            asked = [f for f in card.figures or () if plan.policy.shows_samples or not isinstance(f, TimelineFigure)]
+            drawn = [_drawn(figure, scene, outputs) for figure in asked]
             shown = tuple(figure for figure in drawn if figure is not None)
             if shown:
                 title = shortened(card.title, MOST_TITLE)

@@ -17,7 +17,7 @@ from releasegate.reporting.figureview import Clocked, Stretch, Timeline, Track
 from releasegate.reporting.outputs.reading import Missing, read_output
 from releasegate.reporting.outputs.sounds import is_sound
 from releasegate.reporting.outputs.spectrograms import Spectrogram, recording, spectrogram
-from releasegate.reporting.samples.showing import sample_word
+from releasegate.reporting.samples.texts import word_of
 from releasegate.reporting.wording.numbers import share, shortened
 
 MOST_FILE = 2_000_000
@@ -97,7 +97,7 @@ def _clip(sample: Measured, output: str, scene: Scene, outputs: Path) -> Clocked
     metric = scene.concern.primary(tuple(sample.values))
     title = shortened(scene.card.metrics[metric].title) if metric in scene.card.metrics else metric
     labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
-    word = f"{title}: {sample_word(sample, scene.concern)}"
+    word = f"{title}: {word_of(sample, scene.concern)}"
     name = sample.outputs[output]
     data = (
         read_output(outputs, name, MOST_FILE) if name.endswith(".json") else Missing("the output is no JSON document")

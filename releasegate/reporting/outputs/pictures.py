@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,22 +16,30 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGES = ("png", "jpg", "jpeg", "webp", "gif", "bmp")
-BUDGET = 1_500_000
-"""Bytes of all the images of a report, as they stand in the page."""
-MOST_PIXELS = 64_000_000
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+"""What is decoded, whatever a file is named: no format that another program is called for."""
+MOST_PIXELS = 16_000_000
 """An image with more is not decoded: a small file can claim a huge canvas."""
-MOST_FILE = 64_000_000
+MOST_FILE = 32_000_000
 """Bytes of a file that is still read."""
+MOST_EACH = 24_000
+"""Bytes of one image as it stands in the page."""
 SIDES = (256, 192, 128, 96, 64)
-"""Longest side, in pixels, that is tried until an image fits its share of the budget."""
+"""Longest side, in pixels, that is tried until an image fits into its budget."""
+FULL = "the page holds as many pictures as it may"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as a `data:` URI, or why there is none."""
+    """An image as a `data:` URI, or why there is none.
+
+    Attributes:
+        exact: whether it is of few pixels, which stay as they are.
+    """
 
     uri: str | None
     missing: str = ""
+    exact: bool = False
 
 
 def is_image(name: str) -> bool:
@@ -55,31 +65,47 @@ def _shrunk(data: bytes, budget: int) -> Picture:
     try:
         from PIL import Image, UnidentifiedImageError
     except ModuleNotFoundError:
-        return Picture(None, "Pillow is not installed: pip install 'releasegate[image]'")
+        return _as_it_is(data, budget)
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 return Picture(None, "the output is too large to show")
+            image.draft("RGB", (2 * SIDES[0], 2 * SIDES[0]))
             plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Picture(None, "the output is too large to show")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, Warning):
         return Picture(None, "the output cannot be read as an image")
     for side in SIDES:
-        uri = _encoded(plain, side)
+        plain.thumbnail((side, side))
+        uri = _encoded(plain)
         if len(uri) <= budget:
-            return Picture(uri)
+            return Picture(uri, exact=_is_small(plain))
     return Picture(None, "the output is too large to show")
 
 
-def _encoded(image: Image, side: int) -> str:
+def _as_it_is(data: bytes, budget: int) -> Picture:
+    """Without Pillow: a PNG whose head names few pixels, as its bytes are."""
+    is_png = data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) > 24
+    if is_png and max(struct.unpack(">II", data[16:24])) <= 2 * SIDES[0] and len(data) * 4 // 3 + 40 <= budget:
+        return Picture(_uri("png", data))
+    return Picture(None, "Pillow is not installed: pip install 'releasegate[image]'")
+
+
+def _encoded(small: Image) -> str:
     """The image as a `data:` URI. Few pixels stay exact (PNG); many become a photograph (WebP)."""
-    small = image.copy()
-    small.thumbnail((side, side))
     buffer = io.BytesIO()
-    exact = small.width * small.height <= 64 * 64
-    if exact:
+    if _is_small(small):
         small.save(buffer, "PNG", optimize=True)
-    else:
-        small.save(buffer, "WEBP", quality=80)
-    kind = "png" if exact else "webp"
-    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return _uri("png", buffer.getvalue())
+    small.save(buffer, "WEBP", quality=80)
+    return _uri("webp", buffer.getvalue())
+
+
+def _is_small(image: Image) -> bool:
+    return image.width * image.height <= 64 * 64
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(data).decode("ascii")

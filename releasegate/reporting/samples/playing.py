@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
 
 from releasegate.decision import Decision
+from releasegate.evalcard import EvalCard
 from releasegate.evidence import Measured
 from releasegate.plan import Plan
 from releasegate.reporting.figures.standing import Scene, scene_of
-from releasegate.reporting.figureview import Clip, ClipGroup, Listening, Player
+from releasegate.reporting.figures.timelines import TimelineOutput
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.outputs.sounds import BUDGET, MOST_PLAYERS, Sound, is_sound, sound
-from releasegate.reporting.samples.showing import is_blurred, other_values, sample_lines, sample_word, sensitivity
+from releasegate.reporting.outputs.purse import Purse
+from releasegate.reporting.outputs.sounds import SECONDS, Sound, is_sound, sound
+from releasegate.reporting.samples.showing import files_of, seed_of
+from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
+from releasegate.reporting.samples.veiling import Veil
+from releasegate.reporting.samples.waves import timeline_of, wave_of
+from releasegate.reporting.sampleview import Clip, ClipGroup, Listening, Player
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
+
+MOST_SOUNDS = 6
+"""Sounds of one sample."""
 
 Key = tuple[str, str, str, str]
 """Eval, checkpoint, metric, and value of the dimension."""
 
 
-@dataclass
-class Budget:
-    """What a report may still play."""
-
-    players: int = MOST_PLAYERS
-    size: int = BUDGET
-
-
-def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path) -> tuple[Listening, ...]:
+def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path, purse: Purse) -> tuple[Listening, ...]:
     """The sounds of every eval that has any.
 
     Args:
@@ -38,13 +38,13 @@ def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path)
     """
     scenes = {key[:2]: scene_of(plan.cards[key[0]], key[1], gathered, plan, decision) for key in gathered.heard}
     clips: dict[Key, list[Clip]] = {key: [] for key in _ordered(gathered, scenes)}
-    left = Budget()
     for key, sample in _by_turns(gathered, list(clips)):
-        players = _players(sample, outputs, left)
+        players = _players(sample, plan.cards[key[0]], outputs, purse)
         if players is not None:
-            clips[key].append(_clip(sample, scenes[key[:2]], players))
+            clips[key].append(_clip(sample, plan, scenes[key[:2]], players, purse))
+    veil = Veil(plan, decision)
     return tuple(
-        _listening(eval_id, gathered, scenes, clips, plan, blurred=is_blurred(eval_id, plan, decision))
+        _listening(eval_id, gathered, scenes, clips, veil)
         for eval_id in plan.cards
         if any(key[0] == eval_id for key in clips)
     )
@@ -67,38 +67,50 @@ def _by_turns(gathered: Gathered, keys: list[Key]) -> Iterator[tuple[Key, Measur
     return (entry for entry in chain.from_iterable(zip_longest(*columns)) if entry is not None)
 
 
-def _players(sample: Measured, outputs: Path, left: Budget) -> tuple[Player, ...] | None:
+def _players(sample: Measured, card: EvalCard, outputs: Path, purse: Purse) -> tuple[Player, ...] | None:
     """The players of one sample, before and after first; None if they do not fit into what is left."""
     named = sorted(
         ((name, output) for name, output in sample.outputs.items() if is_sound(output)),
         key=lambda entry: (entry[0] != "before", entry[0] != "after", entry[0]),
-    )
-    if len(named) > left.players:
+    )[:MOST_SOUNDS]
+    if len(named) > purse.players:
         return None
-    found = [(name, sound(outputs, output, left.size)) for name, output in named]
+    found = [(name, sound(outputs, output, purse.sounds)) for name, output in named]
     size = sum(len(one.uri) for _, one in found if one.uri is not None)
-    if size > left.size or any(one.full for _, one in found):
+    if size > purse.sounds or any(one.full for _, one in found):
         return None
-    left.players -= sum(one.uri is not None for _, one in found)
-    left.size -= size
-    return tuple(_player(sample, name, one) for name, one in found)
+    purse.players -= sum(one.uri is not None for _, one in found)
+    purse.sounds -= size
+    scored = "after" if any(name == "after" for name, _ in found) else found[-1][0]
+    line = timeline_of(sample, card, outputs)
+    return tuple(_player(sample, name, one, line if name == scored else None) for name, one in found)
 
 
-def _player(sample: Measured, name: str, found: Sound) -> Player:
-    labels = ", ".join(f"{dimension} {value}" for dimension, value in sample.labels.items())
+def _player(sample: Measured, name: str, found: Sound, line: TimelineOutput | None) -> Player:
+    labels = labels_of(sample.labels)
     of = f"item {sample.item}, {labels}" if labels else f"item {sample.item}"
-    return Player(name.replace("_", " "), f"{name.replace('_', ' ')}: {of}", found.uri, found.missing)
+    cut = found.seconds > found.played
+    return Player(
+        name=name.replace("_", " "),
+        label=f"{name.replace('_', ' ')}: {of}",
+        uri=found.uri,
+        missing=found.missing,
+        note=f"the first {SECONDS} s of {found.seconds:.1f} s" if cut else "",
+        wave=wave_of(found, line),
+    )
 
 
-def _clip(sample: Measured, scene: Scene, players: tuple[Player, ...]) -> Clip:
-    word = sample_word(sample, scene.concern)
+def _clip(sample: Measured, plan: Plan, scene: Scene, players: tuple[Player, ...], purse: Purse) -> Clip:
+    word = word_of(sample, scene.concern)
     return Clip(
         item=sample.item,
+        seed=seed_of(plan, scene.card.id, sample.item),
         tone=word if word in ("hit", "miss") else "plain",
         word=word,
-        labels=", ".join(f"{name} {value}" for name, value in sample.labels.items()),
-        lines=other_values(sample, scene.concern) + sample_lines(sample),
+        labels=labels_of(sample.labels),
+        lines=values_of(sample, scene.concern) + lines_of(sample, purse),
         players=players,
+        files=files_of(sample),
     )
 
 
@@ -107,9 +119,7 @@ def _listening(
     gathered: Gathered,
     scenes: dict[tuple[str, str], Scene],
     clips: dict[Key, list[Clip]],
-    plan: Plan,
-    *,
-    blurred: bool,
+    veil: Veil,
 ) -> Listening:
     mine = [key for key in clips if key[0] == eval_id]
     groups = tuple(_group(key, gathered, scenes[key[:2]], clips[key]) for key in mine if clips[key])
@@ -117,8 +127,8 @@ def _listening(
     return Listening(
         anchor=f"sounds-{eval_id}",
         title=shortened(scenes[mine[0][:2]].card.title, MOST_TITLE),
-        blurred=blurred,
-        sensitive=sensitivity(plan.cards[eval_id], plan),
+        blurred=veil.blurs(eval_id),
+        sensitive=veil.sensitivity(eval_id),
         groups=groups,
         hidden=seen - sum(len(group.clips) for group in groups),
     )

@@ -1,217 +1,206 @@
-"""The samples that a report shows: images side by side, and answers in a table."""
+"""The samples that a report shows: pictures and texts, item by item, checkpoint beside checkpoint, worst first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 from pathlib import Path
 
-from releasegate.decision import Decision
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Failed, Measured
-from releasegate.plan import SOURCE, Plan
-from releasegate.policy import Policy
+from releasegate.plan import SOURCE, Plan, item_family, item_seed
 from releasegate.reporting.gathered.concern import Concern, concern_of
-from releasegate.reporting.gathered.gathering import Gathered, Picked
-from releasegate.reporting.gathered.rows import RANKS, Row
-from releasegate.reporting.outputs.pictures import BUDGET, Picture, is_image, picture
-from releasegate.reporting.view import Answer, AnswerRow, AnswerTable, Gallery, Pair, Shot, ShotGroup
-from releasegate.reporting.wording.numbers import MOST_TITLE, share, shortened
+from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.gathered.rows import RANKS, Row, RowRank
+from releasegate.reporting.outputs.pictures import FULL, MOST_EACH, Picture, is_image, picture
+from releasegate.reporting.outputs.purse import Purse
+from releasegate.reporting.samples.order import counted, reason_of
+from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
+from releasegate.reporting.samples.veiling import Veil
+from releasegate.reporting.sampleview import Band, Exhibit, File, Gallery, Line, Look, Piece, ShotGroup
+from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 from releasegate.reporting.wording.words import checkpoint as checkpoint_words
 
-MOST_WITHOUT_IMAGE = 4
-"""Samples shown of a group that has no image."""
 MOST_ROWS = 24
-"""Rows of a table of answers."""
+"""Items of one group."""
+LEAST_ROWS = 4
+"""Items of a group when there are many groups."""
+MOST_GOOD = 6
+"""Items of a group that speak for the release."""
+MOST_HASHED = 6
+"""Items of a group of which digests alone were kept."""
+MOST_FILES = 8
+"""Outputs that are named of a sample."""
 
-Painter = Callable[[str], Picture]
+Key = tuple[str, tuple[str, ...]]
+"""Eval, and the metrics of its items."""
 
 
-def galleries(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path) -> tuple[Gallery, ...]:
-    """The images of every eval that has any."""
-    keys = [key for key in gathered.groups if key[0] in gathered.pictured]
-    images = sum(
-        1 for key in keys for sample in gathered.groups[key].shown() if isinstance(sample, Measured) and _image(sample)
+@dataclass
+class _Group:
+    """The items of one eval and its metrics."""
+
+    key: Key
+    card: EvalCard
+    concern: Concern
+    checkpoints: list[str]
+    rows: dict[RowRank, list[Row]]
+    painted: dict[tuple[int, str], Picture] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> str:
+        """What the items are shown by."""
+        return self.concern.primary(self.key[1])
+
+    def pictures(self) -> Iterator[tuple[tuple[int, str], str]]:
+        """The images of the items in their order, by item and checkpoint."""
+        for row in chain.from_iterable(self.rows[rank] for rank in RANKS):
+            for name, sample in row.samples.items():
+                image = image_of(sample)
+                if image is not None:
+                    yield (row.item, name), image
+
+
+def galleries(gathered: Gathered, plan: Plan, veil: Veil, outputs: Path, purse: Purse) -> tuple[Gallery, ...]:
+    """The pictures and texts of every eval whose samples are no sounds.
+
+    Args:
+        outputs: the folder of the run's outputs.
+    """
+    sounding = {key[0] for key in gathered.heard}
+    keys = [key for key in gathered.rows if key[0] in gathered.pictured or key[0] not in sounding]
+    most = min(
+        max(purse.exhibits // max(len(keys), 1), LEAST_ROWS), MOST_HASHED if plan.policy.hashes_samples else MOST_ROWS
     )
-    each = BUDGET // max(images, 1)
-    return tuple(
-        _gallery(eval_id, gathered, plan, decision, lambda name: picture(outputs, name, each))
+    groups = [_group(key, gathered, plan, most) for key in keys]
+    _paint(groups, outputs, purse)
+    shown = (
+        _gallery(plan.cards[eval_id], [g for g in groups if g.key[0] == eval_id], gathered, plan, veil, purse)
         for eval_id in plan.cards
-        if eval_id in gathered.pictured
     )
+    return tuple(gallery for gallery in shown if gallery.groups)
 
 
-def _gallery(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision, paint: Painter) -> Gallery:
-    card = plan.cards[eval_id]
-    concern = concern_of(plan.policy, card, gathered.cuts)
-    keys = [key for key in gathered.groups if key[0] == eval_id]
-    keys.sort(key=lambda k: (concern.order.index(concern.primary(k[2])), k[1] != SOURCE, k[1]))
+def _group(key: Key, gathered: Gathered, plan: Plan, most: int) -> _Group:
+    card = plan.cards[key[0]]
+    checkpoints = sorted(
+        {k[1] for k in gathered.groups if (k[0], k[2]) == key}, key=lambda name: (name != SOURCE, name)
+    )
+    group = _Group(key, card, concern_of(plan.policy, card, gathered.cuts), checkpoints, gathered.rows[key].shown(most))
+    if group.concern.yes_or_no(group.metric):
+        group.rows[3] = group.rows[3][:MOST_GOOD]
+    return group
+
+
+def _paint(groups: list[_Group], outputs: Path, purse: Purse) -> None:
+    """Nothing; the worst picture of every group, then the second worst, and so on, as far as the purse goes."""
+    columns = [[(group, place, image) for place, image in group.pictures()] for group in groups]
+    for entry in chain.from_iterable(zip_longest(*columns)):
+        if entry is not None:
+            group, place, image = entry
+            left = min(purse.pictures, MOST_EACH)
+            made = picture(outputs, image, left) if left > 0 else Picture(None, FULL)
+            if made.uri is None and left < MOST_EACH:
+                made = Picture(None, FULL)
+            purse.pictures -= len(made.uri or "")
+            group.painted[place] = made
+
+
+def _gallery(card: EvalCard, groups: list[_Group], gathered: Gathered, plan: Plan, veil: Veil, purse: Purse) -> Gallery:
+    groups.sort(
+        key=lambda group: group.concern.order.index(group.metric) if group.metric in group.concern.order else 999
+    )
     return Gallery(
-        anchor=f"samples-{eval_id}",
+        kind="pictures" if card.id in gathered.pictured else "texts",
+        anchor=f"samples-{card.id}",
         title=shortened(card.title, MOST_TITLE),
-        blurred=is_blurred(eval_id, plan, decision),
-        sensitive=sensitivity(card, plan),
-        groups=tuple(_group(key, gathered.groups[key], card, concern, paint) for key in keys),
+        blurred=veil.blurs(card.id),
+        sensitive=veil.sensitivity(card.id),
+        groups=tuple(_shown(group, gathered, plan, purse) for group in groups),
     )
 
 
-def _group(
-    key: tuple[str, str, tuple[str, ...]], picked: Picked, card: EvalCard, concern: Concern, paint: Painter
-) -> ShotGroup:
-    _, checkpoint, metrics = key
-    metric = concern.primary(metrics)
-    kept = picked.shown()
-    if not any(isinstance(s, Measured) and _image(s) for s in kept):
-        kept = picked.shown(MOST_WITHOUT_IMAGE)
-    first = "hits" if concern.hit_matters(metric) else "misses"
+def _shown(group: _Group, gathered: Gathered, plan: Plan, purse: Purse) -> ShotGroup:
+    picked, metric, concern = gathered.rows[group.key], group.metric, group.concern
+    eval_id, metrics = group.key
+    bands = []
+    for rank in RANKS:
+        if group.rows[rank]:
+            title, why = reason_of(rank, metric, concern, several=len(group.checkpoints) > 1)
+            shown, seen = len(group.rows[rank]), picked.count[rank]
+            exhibits = tuple(_exhibit(row, group, plan, purse) for row in group.rows[rank])
+            bands.append(Band(title, why, f"{seen}" if shown == seen else f"{shown} of {seen} shown", exhibits))
+    tallies = [
+        Line(checkpoint_words(c), (Piece(counted(gathered.groups[eval_id, c, metrics], metric, concern)),))
+        for c in group.checkpoints
+    ]
     return ShotGroup(
-        title=shortened(card.metrics[metric].title, MOST_TITLE) if metric in card.metrics else metric,
-        checkpoint=checkpoint_words(checkpoint),
-        order=f"{first} first",
-        counted=_counted(picked, metric, concern),
-        shots=tuple(_shot(sample, concern, paint) for sample in kept),
-        hidden=picked.seen - len(kept),
+        title=shortened(group.card.metrics[metric].title, MOST_TITLE) if metric in group.card.metrics else metric,
+        counted=tuple(tallies),
+        bands=tuple(bands),
+        hidden=picked.seen - sum(len(rows) for rows in group.rows.values()),
     )
 
 
-def _counted(picked: Picked, metric: str, concern: Concern) -> str:
-    """How many samples are hits; of values that are neither hit nor miss, how many there are."""
-    against, failed, rest = (picked.count[rank] for rank in (0, 1, 2))
-    if not concern.yes_or_no(metric):
-        return f"{against + rest} scored" + (f", {failed} failed" if failed else "")
-    hits_first = concern.hit_matters(metric)
-    hits, misses = (against, rest) if hits_first else (rest, against)
-    return f"{hits} of {hits + misses} hit" + (f", {failed} failed" if failed else "")
+def _exhibit(row: Row, group: _Group, plan: Plan, purse: Purse) -> Exhibit:
+    labels = labels_of(next(iter(row.samples.values())).labels)
+    lines = {name: lines_of(sample, purse) for name, sample in row.samples.items()}
+    first = next(iter(lines.values()))
+    same = tuple(line for line in first if len(lines) > 1 and all(line in other for other in lines.values()))
+    looks = tuple(
+        _look(name, row, group, labels, tuple(line for line in lines[name] if line not in same))
+        if name in row.samples
+        else None
+        for name in group.checkpoints
+    )
+    several = len(group.checkpoints) > 1
+    files = (files_of(row.samples[n], n if several else "") for n in group.checkpoints if n in row.samples)
+    seed = seed_of(plan, group.card.id, row.item)
+    return Exhibit(row.item, seed, labels, same, looks, tuple(chain.from_iterable(files)))
 
 
-def _shot(sample: Measured | Failed, concern: Concern, paint: Painter) -> Shot:
-    labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
-    word = sample_word(sample, concern)
-    name = _image(sample) if isinstance(sample, Measured) else None
-    shown = paint(name) if name else Picture(None, "no image")
-    lines = sample_lines(sample) + other_values(sample, concern)
-    what = f"output for {labels}" if labels else "output"
-    return Shot(
-        item=sample.item,
+def _look(checkpoint: str, row: Row, group: _Group, labels: str, lines: tuple[Line, ...]) -> Look:
+    sample, concern = row.samples[checkpoint], group.concern
+    word = word_of(sample, concern)
+    painted = group.painted.get((row.item, checkpoint))
+    expected = painted is None and bool(group.painted)
+    where = checkpoint_words(checkpoint)
+    return Look(
+        checkpoint=where,
         tone=word if word in ("hit", "miss", "failed") else "plain",
         word=word,
-        labels=labels,
-        image=shown.uri,
-        missing=shown.missing,
-        lines=lines,
-        alt=f"Item {sample.item}: {what}; {word}",
+        image=painted.uri if painted else None,
+        exact=painted is not None and painted.exact,
+        missing=_missing(painted) if painted else "no image" * expected,
+        alt=f"Item {row.item}, {where}: {f'output for {labels}' if labels else 'output'}; {word}",
+        lines=values_of(sample, concern) + lines,
     )
 
 
-def sample_word(sample: Measured | Failed, concern: Concern) -> str:
-    if isinstance(sample, Failed):
-        return "failed"
-    metric = concern.primary(tuple(sample.values))
-    value = sample.values[metric]
-    hit = concern.hit(metric, value)
-    if hit is not None:
-        return "hit" if hit else "miss"
-    return f"score {share(value)}" if concern.is_score(metric) else share(value)
+def _missing(made: Picture) -> str:
+    return f"not shown: {made.missing}" if made.missing else ""
 
 
-def other_values(sample: Measured | Failed, concern: Concern) -> tuple[Pair, ...]:
-    """The score behind a hit or a miss, and the other metrics that say something: not those that are 0."""
-    if isinstance(sample, Failed):
-        return ()
-    shown = concern.primary(tuple(sample.values))
-    scored = concern.is_score(shown) and concern.hit(shown, sample.values[shown]) is not None
-    score = (Pair("score", share(sample.values[shown])),) if scored else ()
-    return score + tuple(
-        Pair(name.replace("_", " "), _plain(name, value, concern))
-        for name, value in sample.values.items()
-        if name != shown and value != 0
-    )
+def image_of(sample: Measured | Failed) -> str | None:
+    """The output of a sample that is its picture."""
+    outputs: Mapping[str, str] = sample.outputs if isinstance(sample, Measured) else {}
+    return next((name for _, name in sorted(outputs.items()) if is_image(name)), None)
 
 
-def _plain(metric: str, value: float, concern: Concern) -> str:
-    if concern.is_score(metric):
-        return f"score {share(value)}"
-    return "yes" if concern.hit(metric, value) else share(value)
+def files_of(sample: Measured | Failed, checkpoint: str = "") -> tuple[File, ...]:
+    """The outputs of a sample, as they lie in the run folder.
+
+    Args:
+        checkpoint: to be named with each.
+    """
+    outputs = sorted(sample.outputs.items()) if isinstance(sample, Measured) else []
+    of = f", {checkpoint_words(checkpoint)}" if checkpoint else ""
+    return tuple(File(f"{name.replace('_', ' ')}{of}", f"outputs/{output}") for name, output in outputs[:MOST_FILES])
 
 
-def _image(sample: Measured) -> str | None:
-    return next((name for _, name in sorted(sample.outputs.items()) if is_image(name)), None)
-
-
-def sample_lines(sample: Measured | Failed) -> tuple[Pair, ...]:
-    if isinstance(sample, Failed):
-        return (Pair("error", shortened(sample.error)),)
-    return tuple(Pair(name.replace("_", " "), shortened(text)) for name, text in sample.detail.items())
-
-
-def answers(gathered: Gathered, plan: Plan, decision: Decision) -> tuple[AnswerTable, ...]:
-    """A table of texts for every eval whose samples are neither images nor sounds."""
-    sounding = {key[0] for key in gathered.heard}
-    return tuple(
-        _table(eval_id, gathered, plan, decision)
-        for eval_id in plan.cards
-        if eval_id not in gathered.pictured | sounding and any(key[0] == eval_id for key in gathered.rows)
-    )
-
-
-def _table(eval_id: str, gathered: Gathered, plan: Plan, decision: Decision) -> AnswerTable:
-    card = plan.cards[eval_id]
-    concern = concern_of(plan.policy, card, gathered.cuts)
-    picked = [rows for key, rows in gathered.rows.items() if key[0] == eval_id]
-    shown = [rows.shown(MOST_ROWS) for rows in picked]
-    rows = [row for rank in RANKS for by_rank in shown for row in by_rank[rank]][:MOST_ROWS]
-    names = {key[1] for key in gathered.groups if key[0] == eval_id}
-    checkpoints = sorted(names, key=lambda name: (name != SOURCE, name))
-    first = "hits" if concern.hit_matters(concern.order[0]) else "misses"
-    counted = [
-        Pair(checkpoint_words(c), _counted(gathered.groups[key], concern.primary(key[2]), concern))
-        for c in checkpoints
-        for key in gathered.groups
-        if key[:2] == (eval_id, c)
-    ]
-    return AnswerTable(
-        anchor=f"samples-{eval_id}",
-        title=shortened(card.title, MOST_TITLE),
-        order=f"{first} first, those that differ between checkpoints before all others",
-        counted=tuple(counted),
-        checkpoints=tuple(checkpoint_words(name) for name in checkpoints),
-        rows=tuple(_row(row, checkpoints, concern) for row in rows),
-        hidden=sum(rows.seen for rows in picked) - len(rows),
-        blurred=is_blurred(eval_id, plan, decision),
-        sensitive=sensitivity(card, plan),
-    )
-
-
-def _row(row: Row, checkpoints: list[str], concern: Concern) -> AnswerRow:
-    labels = next(iter(row.samples.values())).labels
-    return AnswerRow(
-        item=row.item,
-        labels=", ".join(f"{name} {value}" for name, value in labels.items()),
-        answers=tuple(_answer(row.samples, name, concern) for name in checkpoints),
-    )
-
-
-def _answer(samples: Mapping[str, Measured | Failed], checkpoint: str, concern: Concern) -> Answer | None:
-    sample = samples.get(checkpoint)
-    if sample is None:
-        return None
-    word = sample_word(sample, concern)
-    return Answer(word if word in ("hit", "miss", "failed") else "plain", word, sample_lines(sample))
-
-
-def is_blurred(eval_id: str, plan: Plan, decision: Decision) -> bool:
-    """Whether the samples of an eval are blurred until asked: they are sensitive, or show a capability that does not go out."""
-    return bool(sensitivity(plan.cards[eval_id], plan)) or _held_back(eval_id, plan.policy, decision)
-
-
-def sensitivity(card: EvalCard, plan: Plan) -> str:
-    """Why the samples of an eval are not to be read in passing; empty if they may be, or nothing of them was kept."""
-    return "" if card.sensitive is None or plan.policy.hashes_samples else card.sensitive
-
-
-def _held_back(eval_id: str, policy: Policy, decision: Decision) -> bool:
-    verdicts = {c.id: c.verdict for c in decision.capabilities}
-    return any(
-        requirement.eval == eval_id and section != "keep" and verdicts.get(capability.id) != "release"
-        for capability in policy.capabilities
-        for section, _, requirement in capability.sections()
-    )
+def seed_of(plan: Plan, eval_id: str, item: int) -> str:
+    """The seed of an item of the gate, as the runner derives it; empty for a plan that was never opened."""
+    if plan.nonce is None:
+        return ""
+    return str(item_seed(plan.nonce, item_family(eval_id, "gate", rehearsal=plan.rehearsal), item))

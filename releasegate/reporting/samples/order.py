@@ -1,0 +1,50 @@
+"""Why items stand where they are shown, in words."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from releasegate.reporting.gathered.concern import Concern
+from releasegate.reporting.gathered.gathering import Picked
+from releasegate.reporting.gathered.rows import RowRank
+
+
+def reason_of(rank: RowRank, metric: str, concern: Concern, *, several: bool) -> tuple[str, str]:
+    """The title of the items of a rank, and what puts them there.
+
+    Args:
+        metric: that the items are shown by.
+        several: whether there is more than one checkpoint.
+    """
+    high = concern.hit_matters(metric)
+    worst = "highest first" if high else "lowest first"
+    bad, good = ("hit", "miss") if high else ("miss", "hit")
+    match rank:
+        case 0:
+            why = f"a {bad} on one checkpoint and not on another; a {bad} speaks against the release"
+            return "Differ between checkpoints", why
+        case 1:
+            where = " on every checkpoint" if several else ""
+            return f"{_plural(bad)}{where}".capitalize(), f"a {bad} speaks against the release"
+        case 2:
+            return "Failed", "an item without a value counts against the release"
+        case 3 if concern.yes_or_no(metric):
+            where = " on every checkpoint" if several else ""
+            return f"{_plural(good)}{where}".capitalize(), f"a {good} speaks for the release; a few, to compare"
+        case 3:
+            return worst.capitalize(), f"the {worst.partition(' ')[0]} values speak against the release"
+        case _:
+            assert_never(rank)
+
+
+def counted(picked: Picked, metric: str, concern: Concern) -> str:
+    """How many samples are hits; of values that are neither hit nor miss, how many there are."""
+    against, failed, rest = (picked.count[rank] for rank in (0, 1, 2))
+    if not concern.yes_or_no(metric):
+        return f"{against + rest} scored" + (f", {failed} failed" if failed else "")
+    hits, misses = (against, rest) if concern.hit_matters(metric) else (rest, against)
+    return f"{hits} of {hits + misses} hit" + (f", {failed} failed" if failed else "")
+
+
+def _plural(word: str) -> str:
+    return "misses" if word == "miss" else "hits"
