@@ -22,15 +22,16 @@ from releasegate.plan import Plan
 from releasegate.policy import Policy
 from releasegate.reporting.comparing.intervals import WHICH, interval_charts
 from releasegate.reporting.comparing.moves import MOST_MOVES, slice_moves
-from releasegate.reporting.comparing.policies import policy_groups
+from releasegate.reporting.comparing.policies import policy_changes
 from releasegate.reporting.comparing.views import (
     Became,
     DecisionComparison,
     Fact,
     FoundLine,
+    PolicyChanges,
     RequirementGroup,
+    RequirementLine,
     RequirementView,
-    UnchangedLine,
 )
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
@@ -54,7 +55,6 @@ MOST_DRAWN = 60
 MOST_WHY = 8
 MOST_LINKS = 6
 """Causes, and requirements of a capability, that are listed."""
-NOTHING = "none"
 
 
 @dataclass(frozen=True)
@@ -117,17 +117,21 @@ def decision_comparison(
     one, other = before.decision, after.decision
     difference = decision_difference(one, other, (before.requirements, after.requirements))
     changes = {(r.requirement, r.checkpoint, r.channel): r for r in difference.requirements}
-    changed, unchanged = [], []
+    changed: list[tuple[Key, Finding, Finding]] = []
+    alone: list[RequirementLine] = []
+    unchanged: list[RequirementLine] = []
     for key, old, new in paired_findings(one, other):
-        if key in changes:
+        if old is not None and new is not None and key in changes:
             changed.append((key, old, new))
         elif new is not None:
-            unchanged.append(UnchangedLine(new.requirement, _where(key), _line("B", new, after.card(new.metric))))
+            (alone if old is None else unchanged).append(_plain("B", key, new, after, changes.get(key)))
+        elif old is not None:
+            alone.append(_plain("A", key, old, before, changes.get(key)))
     otherwise = [c for c in changed if _status(c[1]) != _status(c[2])]
     moved = [c for c in changed if _status(c[1]) == _status(c[2])]
     drawn = {key for key, _, _ in (*otherwise, *moved)[:MOST_DRAWN]}
 
-    def group(anchor: str, title: str, found: Sequence[tuple[Key, Finding | None, Finding | None]]) -> RequirementGroup:
+    def group(anchor: str, title: str, found: Sequence[tuple[Key, Finding, Finding]]) -> RequirementGroup:
         views = (
             _requirement(changes[key], key, old, new, before, after, drawn=key in drawn) for key, old, new in found
         )
@@ -136,7 +140,7 @@ def decision_comparison(
     return DecisionComparison(
         mark=VERDICT[other.verdict],
         heading=_heading(one, other),
-        summary=_summary(difference, len(otherwise), len(moved), len(unchanged)),
+        summary=_summary(difference, len(otherwise), len(moved), len(unchanged), len(alone)),
         names=(shortened(before.name), shortened(after.name)),
         notices=tuple(_notices(before, after)),
         facts=tuple(_facts(before, after)),
@@ -146,6 +150,7 @@ def decision_comparison(
             group("otherwise", "Requirements that are found otherwise", otherwise),
             group("numbers", "Requirements with other numbers and the same status", moved),
         ),
+        alone=tuple(alone),
         unchanged=tuple(unchanged),
         policy=_policy(before.policy, after.policy),
         samples=samples,
@@ -159,14 +164,21 @@ def _heading(one: Decision, other: Decision) -> str:
     return f"{now}, as before" if one.verdict == other.verdict else f"{was} → {now}"
 
 
-def _summary(difference: DecisionDifference, otherwise: int, moved: int, same: int) -> str:
+def _summary(difference: DecisionDifference, otherwise: int, moved: int, same: int, alone: int) -> str:
     if difference.empty:
         return "Nothing changed."
-    are = "is" if otherwise == 1 else "are"
-    return (
-        f"Of {plural(otherwise + moved + same, 'requirement')}, {otherwise} {are} found otherwise, {moved} with other numbers "
-        f"and the same status, and {same} as before."
+    both = otherwise + moved + same
+    judged = (
+        f"Of {plural(both, 'requirement')} that both judge, {otherwise} {_are(otherwise)} found otherwise, "
+        f"{moved} with the same status and other numbers, and {same} as before."
     )
+    if not both:
+        judged = "No requirement is judged by both."
+    return f"{judged} {alone} {_are(alone)} judged by one of the two alone." if alone else judged
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
 
 
 def _notices(before: Compared, after: Compared) -> Iterator[str]:
@@ -214,8 +226,8 @@ def _artefacts(one: Decision, other: Decision) -> tuple[Became, ...]:
             name=ARTEFACT[name],
             before=CAPABILITY[a.verdict] if (a := old.get(name)) else None,
             after=CAPABILITY[b.verdict] if (b := new.get(name)) else None,
-            before_how=CHANNEL[a.granted] if a else NOTHING,
-            after_how=CHANNEL[b.granted] if b else NOTHING,
+            before_how=CHANNEL[a.granted] if a else "",
+            after_how=CHANNEL[b.granted] if b else "",
             changed=a is None or b is None or (a.verdict, a.granted) != (b.verdict, b.granted),
         )
         for name in (names if len(names) > 1 else ())
@@ -242,30 +254,27 @@ def _capabilities(before: Compared, after: Compared, changes: dict[Key, Requirem
 
 
 def _route(c: CapabilityDecision | None) -> str:
-    return NOTHING if c is None else route(c.route)
+    return "" if c is None else route(c.route)
 
 
 def _requirement(
     change: RequirementChange,
     key: Key,
-    old: Finding | None,
-    new: Finding | None,
+    old: Finding,
+    new: Finding,
     before: Compared,
     after: Compared,
     *,
     drawn: bool,
 ) -> RequirementView:
-    shown, side = (new, after) if new is not None else (old, before)
-    assert shown is not None
-    card = side.card(shown.metric)
+    card = after.card(new.metric)
     moves = slice_moves(old, new, card)
-    pairs = zip(WHICH, (old, new), (before, after), strict=True)
     return RequirementView(
         anchor=_anchor(key),
         requirement=key[0],
-        title=metric_title(shown, card),
+        title=metric_title(new, card),
         checkpoint=_where(key),
-        lines=tuple(_line(which, f, of.card(f.metric)) for which, f, of in pairs if f is not None),
+        lines=(_line("A", old, before.card(old.metric)), _line("B", new, card)),
         why=tuple(shortened(sentence(why.sentence), MOST_PROSE) for why in change.why[:MOST_WHY]),
         why_hidden=max(len(change.why) - MOST_WHY, 0),
         charts=interval_charts(old, new, card) if drawn else (),
@@ -291,8 +300,14 @@ def _line(which: str, finding: Finding, card: EvalCard | None) -> FoundLine:
     )
 
 
-def _status(finding: Finding | None) -> tuple[str, str | None] | None:
-    return None if finding is None else (finding.status, finding.reason)
+def _plain(which: str, key: Key, finding: Finding, side: Compared, change: RequirementChange | None) -> RequirementLine:
+    why = shortened(sentence(change.why[0].sentence), MOST_PROSE) if change is not None else ""
+    line = _line(which, finding, side.card(finding.metric))
+    return RequirementLine(_anchor(key), finding.requirement, _where(key), line, why)
+
+
+def _status(finding: Finding) -> tuple[str, str | None]:
+    return finding.status, finding.reason
 
 
 def _anchor(key: Key) -> str:
@@ -304,5 +319,5 @@ def _where(key: Key) -> str:
     return f"{where}, for {CHANNEL[key[2]]}" if key[2] else where
 
 
-def _policy(one: Policy | None, other: Policy | None) -> tuple[Any, ...]:
-    return policy_groups(policy_difference(one, other).changes) if one is not None and other is not None else ()
+def _policy(one: Policy | None, other: Policy | None) -> PolicyChanges:
+    return policy_changes(policy_difference(one, other).changes if one is not None and other is not None else ())

@@ -17,13 +17,13 @@ Side = Literal["at_most", "at_least"]
 WHICH = ("A", "B")
 
 
-def interval_charts(before: Finding | None, after: Finding | None, card: EvalCard | None) -> tuple[Chart, ...]:
+def interval_charts(before: Finding, after: Finding, card: EvalCard | None) -> tuple[Chart, ...]:
     """The intervals of the worst slices, each beside its own limit; a chart for each side that a limit bounds.
 
     Args:
         card: of their eval, if it is at hand.
     """
-    found = [(which, f) for which, f in zip(WHICH, (before, after), strict=True) if f is not None]
+    found = list(zip(WHICH, (before, after), strict=True))
     rows = {which: row for which, f in found if (row := _row(which, f)) is not None}
     if not rows:
         return ()

@@ -16,9 +16,9 @@ MOST_MOVES = 8
 """Slices that are listed of one requirement."""
 
 
-def slice_moves(before: Finding | None, after: Finding | None, card: EvalCard | None) -> tuple[SliceMove, ...]:
+def slice_moves(before: Finding, after: Finding, card: EvalCard | None) -> tuple[SliceMove, ...]:
     """The slices that both judged and whose values differ, those that moved furthest first."""
-    if before is None or after is None or before.metric != after.metric:
+    if before.metric != after.metric:
         return ()
     old = {_key(s): s for s in before.slices if s.labels}
     pairs = [(old[_key(s)], s) for s in after.slices if s.labels and _key(s) in old]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from releasegate.difference import Change, PolicyDifference, written
-from releasegate.reporting.comparing.views import PolicyChange, PolicyChangeGroup, PolicyComparison
+from releasegate.reporting.comparing.views import PolicyChange, PolicyChangeGroup, PolicyChanges, PolicyComparison
 from releasegate.reporting.wording.numbers import MOST_TITLE, plural, shortened
 from releasegate.reporting.wording.words import Mark
 
@@ -26,18 +26,25 @@ def policy_comparison(difference: PolicyDifference, names: tuple[str, str]) -> P
     Args:
         names: of their files.
     """
-    effects = Counter(change.effect for change in difference.changes)
-    parts = [f"{effects[name]} {name}" for name in EFFECT if effects[name]]
     n = len(difference.changes)
-    return PolicyComparison(
-        heading=f"{plural(n, 'value')} changed" if n else "No difference",
-        summary=", ".join((*parts, f"{effects[None]} neither")) if parts and effects[None] else ", ".join(parts),
-        names=names,
-        groups=policy_groups(difference.changes),
+    changes = policy_changes(difference.changes)
+    return PolicyComparison(f"{plural(n, 'value')} changed" if n else "No difference", changes.counted, names, changes)
+
+
+def policy_changes(changes: Sequence[Change]) -> PolicyChanges:
+    """What makes the policy looser or stricter, and what else changed."""
+    effects = Counter(change.effect for change in changes)
+    parts = [f"{effects[name]} {name}" for name in EFFECT if effects[name]]
+    if effects[None]:
+        parts.append(plural(effects[None], "other"))
+    return PolicyChanges(
+        marked=_groups(change for change in changes if change.effect is not None),
+        other=_groups(change for change in changes if change.effect is None),
+        counted=", ".join(parts),
     )
 
 
-def policy_groups(changes: Iterable[Change]) -> tuple[PolicyChangeGroup, ...]:
+def _groups(changes: Iterable[Change]) -> tuple[PolicyChangeGroup, ...]:
     """The changes, those of each capability together."""
     found: dict[str, list[PolicyChange]] = {}
     for change in changes:

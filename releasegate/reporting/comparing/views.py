@@ -106,12 +106,18 @@ class RequirementGroup:
 
 
 @dataclass(frozen=True)
-class UnchangedLine:
-    """A requirement that both found alike."""
+class RequirementLine:
+    """A requirement that both found alike, or that only one of the two judges.
 
+    Attributes:
+        why: why only one does; empty where both do.
+    """
+
+    anchor: str
     requirement: str
     checkpoint: str
     found: FoundLine
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,21 @@ class PolicyChangeGroup:
 
 
 @dataclass(frozen=True)
+class PolicyChanges:
+    """What changed in a policy.
+
+    Attributes:
+        marked: what makes it looser or stricter.
+        other: values that do not say so by themselves.
+        counted: how many of either.
+    """
+
+    marked: tuple[PolicyChangeGroup, ...]
+    other: tuple[PolicyChangeGroup, ...]
+    counted: str
+
+
+@dataclass(frozen=True)
 class DecisionComparison:
     """Two decisions side by side.
 
@@ -140,6 +161,7 @@ class DecisionComparison:
         heading: what became of the verdict.
         names: of A and B.
         notices: what a reader must know first, such as that one of them is a rehearsal.
+        alone: requirements that only one of the two judges.
         policy: what changed in the policy, where both are at hand.
         samples: what `samples.html` shows; None where there are none to show.
         without_samples: why there are none.
@@ -154,8 +176,9 @@ class DecisionComparison:
     artefacts: tuple[Became, ...]
     capabilities: tuple[Became, ...]
     groups: tuple[RequirementGroup, ...]
-    unchanged: tuple[UnchangedLine, ...]
-    policy: tuple[PolicyChangeGroup, ...]
+    alone: tuple[RequirementLine, ...]
+    unchanged: tuple[RequirementLine, ...]
+    policy: PolicyChanges
     samples: Any | None
     without_samples: str
     how_samples: str
@@ -168,4 +191,4 @@ class PolicyComparison:
     heading: str
     summary: str
     names: tuple[str, str]
-    groups: tuple[PolicyChangeGroup, ...]
+    policy: PolicyChanges
