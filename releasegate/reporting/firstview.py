@@ -79,6 +79,8 @@ class FirstScreen:
         released: further capabilities, all of them released, folded up.
         not_measured: what was not measured, and what failed.
         would_change: the nearest first; empty where the verdict is a clean release.
+        running: policy and verdict, for the top of every sheet of paper.
+        aside: the model's digest, for the other side of it.
     """
 
     title: str
@@ -94,3 +96,5 @@ class FirstScreen:
     leans_on: Lines
     would_change: tuple[Change, ...]
     changes_folded: tuple[Change, ...]
+    running: str
+    aside: str

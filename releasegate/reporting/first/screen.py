@@ -52,6 +52,8 @@ def first_screen(
         leans_on=_lines(leant_on(decision)),
         would_change=change[:MOST_CHANGES],
         changes_folded=change[MOST_CHANGES:],
+        running=f"{decision.policy} · {VERDICT[decision.verdict].word}{' · rehearsal' if decision.rehearsal else ''}",
+        aside=f"model {decision.model}",
     )
 
 
