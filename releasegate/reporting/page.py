@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, assert_never
@@ -21,6 +19,7 @@ from releasegate.reporting.charts.spread_chart import spread_chart
 from releasegate.reporting.charts.track_chart import track_chart
 from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
+from releasegate.reporting.pagepolicy import content_policy, held
 from releasegate.reporting.view import Chart, Effect, EProcess, ReportView
 from releasegate.reporting.wording.visible import visible
 from releasegate.repository import GateRepository, starter
@@ -51,7 +50,8 @@ def render(page: str, templates: BaseLoader, **data: Any) -> str:
         data: what the template loops over.
 
     Raises:
-        DocumentError: a template, the stylesheet, the script or the theme is missing, or is not what it must be.
+        DocumentError: a template, the stylesheet, the script or the theme is missing, or is not what it must be; or what
+            they make does not stand under the content security policy.
     """
     environment = ImmutableSandboxedEnvironment(
         loader=templates,
@@ -63,31 +63,16 @@ def render(page: str, templates: BaseLoader, **data: Any) -> str:
     )
     try:
         style, script = _stylesheet(_source(environment, STYLESHEET)), _script(_source(environment, SCRIPT))
+        policy = content_policy(style, script)
         context = {
             "style": Markup(style),
             "script": Markup(script),
-            "policy": content_policy(style, script),
+            "policy": policy,
             "chart": _Drawer(_theme(_source(environment, THEME))),
         }
-        return environment.get_template(page).render(**context, **data)
+        return held(environment.get_template(page).render(**context, **data), page, policy)
     except TemplateError as error:
         raise _as_problem(error) from error
-
-
-def content_policy(style: str, script: str) -> str:
-    """The content security policy of a page whose only active parts are this stylesheet and this script.
-
-    >>> content_policy("", "")[:62]
-    "default-src 'none'; style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeu"
-    """
-    return (
-        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; img-src data:; "
-        "media-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 Drawable = Chart | Tradeoff | Track | Curve | Spread

@@ -40,6 +40,12 @@ class Words:
     error: str = "the harness broke"
     label: str = "three"
     source: str = "made up"
+    details: tuple[str, ...] = ()
+    """In place of `detail`, of one item each."""
+
+    def detail_of(self, item: int) -> str:
+        """The text of an item."""
+        return self.details[item % len(self.details)] if self.details else self.detail
 
 
 @dataclass(frozen=True)
@@ -97,14 +103,14 @@ def _samples(run: RunFolder, m: Measurement, drawn: int, words: Words) -> Iterat
                 yield Failed(item=number, labels=cell.labels, metrics=cell.metrics, error=words.error)
             elif m.eval == "drawing" and m.role == "gate" and cell.metrics == ("legible",):
                 png = run.write_output(_png(number, i < drawn), "png")
-                detail = {"prompt": words.detail}
+                detail = {"prompt": words.detail_of(number)}
                 value = float(i < drawn)
                 yield Measured(
                     item=number, labels=cell.labels, values={"legible": value}, detail=detail, outputs={"drawing": png}
                 )
             else:
                 hit = 0.0 if cell.metrics == ("masked",) else 1.0
-                detail = {"answer": words.detail} if m.role == "gate" else {}
+                detail = {"answer": words.detail_of(number)} if m.role == "gate" else {}
                 yield Measured(item=number, labels=cell.labels, values=dict.fromkeys(cell.metrics, hit), detail=detail)
             number += 1
 

@@ -11,6 +11,7 @@ from releasegate.policy import Artefact, Channel, Section
 from releasegate.receipt import Tier
 from releasegate.reporting.wording import words
 from releasegate.reporting.wording.numbers import beside, distance, number, share
+from releasegate.reporting.wording.visible import visible
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,9 @@ def test_a_distance_is_never_nothing_unless_it_is() -> None:
 
 def test_a_small_alpha_keeps_its_digits() -> None:
     assert number(0.00012345) == "0.000123"
+
+
+def test_half_a_character_and_a_tower_of_marks_are_written_out() -> None:
+    assert visible("a\ud83db") == "a⟨U+D83D⟩b"
+    assert visible("Z" + "\u0335" * 240 + "a") == "Z" + "\u0335" * 4 + "⟨236 more marks⟩a"
+    assert visible("नमस्ते שָׁלוֹם") == "नमस्ते שָׁלוֹם"

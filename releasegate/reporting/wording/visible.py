@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_MARK = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1ace"
+    "\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]"
+)
+_TOWER = re.compile(f"({_MARK}{{4}})({_MARK}+)")
+"""More marks above and below one letter than any language writes: they would cover the lines around it."""
 
 
 def visible(text: str) -> str:
-    r"""The text with control, invisible and direction-changing characters written out.
+    r"""The text with control, invisible and direction-changing characters written out, and towers of marks cut.
 
     >>> visible("a\u202eb\x00")
     'a⟨U+202E⟩b⟨U+0000⟩'
+    >>> visible("a" + "\u0301" * 50)[5:]
+    '⟨46 more marks⟩'
     """
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
+    seen = _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text)
+    return seen if seen.isascii() else _TOWER.sub(lambda m: f"{m[1]}⟨{len(m[2])} more marks⟩", seen)
