@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from releasegate.betting import Floats
 from releasegate.decision.estimating import with_values
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.decision.sequences import consumable, losses
@@ -20,7 +21,7 @@ from releasegate.evalcard import Metric
 from releasegate.evidence import Columns, Evidence
 from releasegate.intervals import Side
 from releasegate.plan import SOURCE, Plan
-from releasegate.sequential import Claim, Floats, log_e_path
+from releasegate.sequential import Claim, log_e_path
 from releasegate.thresholds import flagged
 
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from releasegate.reporting.charts.svg import drawn, sentinel
 from releasegate.reporting.view import EProcess
 
-WIDTH, HEIGHT = 380, 170
+WIDTH, HEIGHT = 340, 160
 """Pixels; drawn once, as a desk has room for two side by side."""
 NAME = 14
 """Pixels of a name from top to bottom."""
@@ -37,7 +37,7 @@ def _layers(altair: Any, view: EProcess) -> Any:
     y = altair.Y(
         "e:Q",
         scale=altair.Scale(domain=list(view.domain), nice=False),
-        axis=altair.Axis(title="log10 of E (each step is ten times)", tickCount=5, titleAnchor="end"),
+        axis=altair.Axis(title="log10 of E", tickCount=5, titleAnchor="end"),
     )
 
     def of(rows: list[dict[str, Any]]) -> Any:

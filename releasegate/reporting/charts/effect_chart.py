@@ -11,11 +11,11 @@ from releasegate.reporting.charts.svg import drawn, sentinel
 from releasegate.reporting.view import Effect
 from releasegate.reporting.wording.visible import visible
 
-WIDTH = 400
+WIDTH = 340
 """Pixels; drawn once, as its labels stand above what they name."""
 ROW = 70
 """Pixels of a metric: its label, the interval before, the interval after."""
-LETTERS = 58
+LETTERS = 48
 BEFORE, AFTER = 0, 17
 """Pixels below the middle of a row."""
 

@@ -43,7 +43,7 @@ def drawn(chart: Any, description: str, theme: Mapping[str, Any]) -> Markup:
     """
     import vl_convert
 
-    spec = chart.to_dict()
+    spec = chart.to_dict(validate=False)  # ours, and tested; to validate it takes longer than to draw it
     spec["config"] = _coloured(theme)
     return inlined(vl_convert.vegalite_to_svg(spec), visible(description))
 

@@ -73,4 +73,13 @@ def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any)
         # Curves that coincide have their numbers side by side.
         text = marked.mark_text(dx=12 + 12 * number, dy=11, color=sentinel("ink"), fontWeight="bold")
         made += [dot.encode(x=x, y=y), text.encode(x=x, y=y, text="name:N")]
+        if not number:
+            made.append(_named(marked, place[0]["false"], view.floor).encode(x=x, y=y))
     return made
+
+
+def _named(marked: Any, false: float, floor: float) -> Any:
+    """What the first diamond is, above it, and inside of the edges."""
+    along = 1 - log10(false) / log10(floor)
+    align = "left" if along < 0.1 else "right" if along > 0.9 else "center"
+    return marked.mark_text(text="frozen threshold", dy=-13, color=sentinel("ink"), align=align)

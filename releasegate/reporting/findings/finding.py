@@ -107,8 +107,8 @@ def _slices(
     if cut is not None and cut.value != finding.slices[0].threshold:
         return (), ""  # counted at the threshold of another requirement
     shown = slices(gathered, (eval_id, "gate", finding.checkpoint), name, card)
-    ordered = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
-    return ordered, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
+    listed = shown if (card.metrics[name].better == "higher") == (finding.side == "at_least") else shown[::-1]
+    return listed, f"{plural(len(shown), 'slice')}, worst first, not gated: exact 95 % intervals"
 
 
 def threat_text(finding: Finding) -> str:

@@ -9,9 +9,10 @@ from releasegate.evalcard import EvalCard, Metric
 from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.measures import instrument_anchor, of_instrument
-from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.gathered.dimensions import Part
+from releasegate.reporting.gathered.gathering import Gathered, Place
 from releasegate.reporting.view import JudgeLine, Measure, Pair
-from releasegate.reporting.wording.numbers import MOST_TITLE, number, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, number, plural, shortened
 
 MOST_RATES = 6
 """Numbers on one instrument beside a finding; its own section has all."""
@@ -26,7 +27,7 @@ def judges(finding: Finding, plan: Plan, gathered: Gathered) -> tuple[JudgeLine,
     metric, worst = card.metrics[name], worst_first(finding, finding.slices)[0]
     named = [metric.judged_by] if metric.judged_by is not None else list(card.instruments)
     lines = [_line(card, one, gathered, _moved(finding, worst) if one == metric.judged_by else "") for one in named]
-    return (*lines, *_threshold(metric, card, worst))
+    return (*lines, *_threshold(metric, card, worst, gathered))
 
 
 def _line(card: EvalCard, name: str, gathered: Gathered, moved: str) -> JudgeLine:
@@ -58,12 +59,24 @@ def _moved(finding: Finding, worst: SliceFinding) -> str:
     return f"its errors moved the limit from {number(finding.limit)} to {number(worst.tested_limit)}{beyond}"
 
 
-def _threshold(metric: Metric, card: EvalCard, worst: SliceFinding) -> Iterator[JudgeLine]:
+def _threshold(metric: Metric, card: EvalCard, worst: SliceFinding, gathered: Gathered) -> Iterator[JudgeLine]:
     """The threshold of a score, and the calibration items that set it."""
     how = metric.threshold
     if how is None:
         return
     of = [how.negatives, *([how.positives] if how.positives is not None else [])]
-    titles = " and ".join(shortened(card.metrics[one].title, MOST_TITLE) for one in of if one in card.metrics)
+    titles = " and ".join(_calibrated(card, one, gathered) for one in of if one in card.metrics)
     at = "no threshold was frozen" if worst.threshold is None else f"frozen at a score of {worst.threshold:.6g}"
     yield JudgeLine("Threshold", "", (), f"{at}, by calibration items: {titles}")
+
+
+def _calibrated(card: EvalCard, name: str, gathered: Gathered) -> str:
+    """What calibration items were measured by, and how many there were."""
+    title = shortened(card.metrics[name].title, MOST_TITLE)
+    tallies = [t for (place, metric, part), t in gathered.tallies.items() if _pooled(card, name, place, metric, part)]
+    n, failed = sum(t.n for t in tallies), sum(t.failed for t in tallies)
+    return f"{title} ({plural(n, 'item')}{f', {failed} failed' if failed else ''})" if n else f"{title} (none)"
+
+
+def _pooled(card: EvalCard, name: str, place: Place, metric: str, part: Part) -> bool:
+    return not part and metric == name and place[:2] == (card.id, "calibration")

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from releasegate.betting import Floats
 from releasegate.decision.betting_paths import BettingPath
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.evalcard import EvalCard
@@ -15,7 +16,6 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import EProcess, WagerRow
 from releasegate.reporting.wording.numbers import MOST_TEXT, beside, shortened
-from releasegate.sequential import Floats
 
 POINTS = 200
 """Points that a path is thinned to."""
