@@ -12,6 +12,7 @@ from releasegate.intervals import effective_alpha
 from releasegate.manifest import RelativePath
 from releasegate.recipe import RecipeId
 from releasegate.records import Digest, Document, Identifier, Record
+from releasegate.taxonomy import Tag
 from releasegate.trust import Trust
 
 Channel = Literal["open_weights", "gated_weights", "api", "none"]
@@ -168,6 +169,8 @@ class Capability(Record):
     rationale: Prose
     artefacts: Annotated[tuple[Artefact, ...], Field(min_length=1)] | None = None
     """What carries it; absent: weights and demo, as far as they are listed."""
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1, max_length=40)] | None = None
+    """What published frameworks call it: `<framework>/<id>`. Content: no verdict depends on it."""
     unconditional: bool = False
     """Released whatever is measured; the rationale says why."""
     misuse: Requirements | None = None

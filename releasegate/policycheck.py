@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from releasegate.documents import Located, place
@@ -12,6 +12,7 @@ from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
 from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
+from releasegate.taxonomy import Taxonomy, tag_problems
 from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
 
@@ -28,12 +29,14 @@ class Surroundings:
         recipes: by id.
         subjects: the interfaces of every subject, by id; None where only its own code could say.
         served: the subjects that ask a server, whose weights nothing ties to a digest.
+        taxonomies: the frameworks that capabilities may be tagged with, by id.
     """
 
     cards: Mapping[str, EvalCard]
     recipes: Mapping[str, Recipe]
     subjects: Mapping[str, frozenset[str] | None]
     served: frozenset[str] = frozenset()
+    taxonomies: Mapping[str, Taxonomy] = field(default_factory=dict)
 
 
 def problems(located: Located[Policy], beside: Surroundings) -> list[Problem]:
@@ -71,6 +74,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
         at: Path = ("capabilities", number)
         yield from _once(located, seen, f"capability {capability.id}", (*at, "id"))
         yield from _capability(located, capability, at, beside.recipes)
+        yield from tag_problems(located, capability.tags or (), (*at, "tags"), beside.taxonomies)
         for section, path, requirement in capability.sections():
             here = (*at, *path)
             yield from _once(located, seen, f"requirement {requirement.id}", (*here, "id"))

@@ -50,13 +50,31 @@ def _recipes(repository: GateRepository, problems: list[Problem]) -> Rows:
     return [{"id": r.id, "title": r.title, "layout": r.layout} for r in recipes.read.values()]
 
 
+def _taxonomies(repository: GateRepository, problems: list[Problem]) -> Rows:
+    from releasegate.taxonomies import read_taxonomies
+
+    known = read_taxonomies().values()
+    return [{"id": t.id, "title": f"{t.title}, {t.edition}", "entries": len(t.entries)} for t in known]
+
+
+def _tags(repository: GateRepository, problems: list[Problem]) -> Rows:
+    from releasegate.taxonomies import read_taxonomies
+
+    return [{"id": f"{t.id}/{e.id}", "title": e.title} for t in read_taxonomies().values() for e in t.entries]
+
+
 KINDS: Mapping[str, Callable[[GateRepository, list[Problem]], Rows]] = {
     "policies": _policies,
     "evals": _evals,
     "subjects": _subjects,
     "recipes": _recipes,
+    "taxonomies": _taxonomies,
+    "tags": _tags,
 }
 """What can be listed: rows of each kind; what cannot be read is added to the problems."""
+
+ASKED = ("tags",)
+"""What is long, and listed only if it is asked for."""
 
 
 @click.command("list")
@@ -64,7 +82,9 @@ KINDS: Mapping[str, Callable[[GateRepository, list[Problem]], Rows]] = {
 @options.repository
 @options.format_
 def command(kind: str | None, repo: Path, format_: str) -> int:
-    """List policies, evals, subjects and recipes, or one KIND of them. The exit code is 2 if one cannot be read.
+    """List policies, evals, subjects, recipes and taxonomies, or one KIND of them. The exit code is 2 if one cannot be read.
+
+    The tags of all taxonomies are many, and listed only if asked for.
 
     \b
     Example:
@@ -72,7 +92,11 @@ def command(kind: str | None, repo: Path, format_: str) -> int:
     """
     repository = GateRepository.around(repo)
     problems: list[Problem] = []
-    shown = {name: rows(repository, problems) for name, rows in KINDS.items() if kind in (None, name)}
+    shown = {
+        name: rows(repository, problems)
+        for name, rows in KINDS.items()
+        if kind == name or (kind is None and name not in ASKED)
+    }
     if format_ == "json":
         print_json(shown)
     else:

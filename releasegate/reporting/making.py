@@ -18,6 +18,7 @@ from releasegate.reporting.findings.routes import route_groups
 from releasegate.reporting.findings.strip_effects import effects
 from releasegate.reporting.findings.stripped import strip_view
 from releasegate.reporting.first.screen import first_screen
+from releasegate.reporting.frameworks import frameworks, tags_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.samples.viewing import samples_view
 from releasegate.reporting.view import CapabilityView, ReportView
@@ -46,6 +47,7 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
         strip=strip_view(receipt, decision, plan, gathered, elsewhere) if receipt else None,
         evidence=evidence,
         case=case_view(assurance_case(decision, plan, receipt, gathered)),
+        frameworks=frameworks(decision, plan),
     )
 
 
@@ -68,4 +70,5 @@ def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, g
         groups=route_groups(c, after, plan, gathered),
         charts=charts((*c.findings, *after), plan),
         effects=effects(c.findings, after, plan, gathered),
+        tags=tags_of(plan, c.id),
     )

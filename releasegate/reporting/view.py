@@ -8,6 +8,7 @@ from typing import Literal
 from releasegate.reporting.caseview import CaseView
 from releasegate.reporting.figureview import FigureGroup
 from releasegate.reporting.firstview import FirstScreen
+from releasegate.reporting.frameworkview import FrameworkView, TagView
 from releasegate.reporting.sampleview import SamplesView
 from releasegate.reporting.wording.words import Mark
 
@@ -237,6 +238,7 @@ class CapabilityView:
     groups: tuple[Findings, ...]
     charts: tuple[Chart, ...]
     effects: tuple[Effect, ...]
+    tags: tuple[TagView, ...]
 
 
 @dataclass(frozen=True)
@@ -336,3 +338,4 @@ class ReportView:
     strip: StripView | None
     evidence: EvidenceView
     case: CaseView
+    frameworks: tuple[FrameworkView, ...]

@@ -84,6 +84,7 @@ class GateRepository:
         """
         from releasegate.policy import parse_policy  # with scipy, which recipes do not need
         from releasegate.policycheck import Surroundings, problems
+        from releasegate.taxonomies import read_taxonomies
 
         located = parse_policy(read_file(path, "policy", "name a file in policies/"), self.shown(path))
         recipes = self.recipe_files.read_all()
@@ -91,7 +92,9 @@ class GateRepository:
         broken = [problem for name in sorted(named & recipes.broken.keys()) for problem in recipes.broken[name]]
         if broken:
             raise DocumentError(broken)
-        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects(), _SERVED))
+        tagged = any(c.tags for c in located.record.capabilities)
+        frameworks = read_taxonomies() if tagged else {}
+        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects(), _SERVED, frameworks))
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")
