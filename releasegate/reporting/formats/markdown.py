@@ -9,16 +9,16 @@ from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.findings.distances import tested
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.formats.estimates import findings_by_capability
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
+from releasegate.reporting.formats.standing import standing
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, beside, limit, plural
-from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, SIDE, STATUS, VERDICT, checkpoint
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural
+from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint
 
 MOST = 60_000
 """Bytes. The sites that show such comments take 65,536 characters, or more."""
@@ -125,18 +125,8 @@ def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
 
 
 def _numbers(f: Finding, found: SliceFinding) -> tuple[str, str, str, str]:
-    """Estimate, bounds, limit and items of a slice: no number rounded onto or across a limit."""
-    e = found.estimate
-    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
-    limits = (f.limit, tested(f, found), *((at,) if at is not None else ()))
-    value = beside(e.value, *limits)
-    bounds = f"{beside(e.low, *limits)} to {beside(e.high, *limits)}" if e.low is not None else "none"
-    stated = f"{SIDE[f.side]} {limit(f.limit)}"
-    if at is not None:
-        stated += f", tested at {limit(at, e.value, e.low, e.high)}"
-    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
-    items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
-    return value, bounds, stated, items
+    s = standing(f, found)
+    return s.estimate, s.bounds, s.limit, s.items
 
 
 def _slices(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:

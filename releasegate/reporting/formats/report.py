@@ -92,7 +92,7 @@ class Report(Document):
     schema_: Annotated[Literal["releasegate/report/v1"], Field(alias="schema")] = "releasegate/report/v1"
     verdict: Verdict
     verdict_without_waivers: Verdict
-    exit_code: Literal[0, 1, 3]
+    exit_code: Annotated[int, Field(ge=0, le=3)]
     channel: Channel
     summary: str
     policy: ReportedPolicy
