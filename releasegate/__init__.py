@@ -3,17 +3,13 @@
 In a notebook, `releasegate.Run.open("runs/mini-chameleon")` gives a run as pandas frames.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from releasegate.notebook import Run as Run
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Run":  # on demand: the command line starts without pandas
-        from releasegate.notebook import Run
-
-        return Run
+    if name == "Run":  # on demand: the command line needs none of what it needs
+        return import_module("releasegate.notebook").Run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ from releasegate.records import digest_of_bytes
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.formats.estimates import SLICE, estimate_rows, finding_rows, findings_by_capability
-from releasegate.reporting.formats.standing import standing
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, shortened
 from releasegate.reporting.wording.visible import visible
