@@ -23,6 +23,7 @@ from releasegate.decision.record import (
 from releasegate.evidence import Labels
 from releasegate.policy import CHANNELS, Artefact, Channel, Limited, Policy, narrower
 from releasegate.records import Record
+from releasegate.rounding import decimal, limit_text
 
 Cause = Literal[
     "new", "removed", "not_judged", "limit", "metric", "alpha", "slices", "method", "evidence", "want_of_evidence",
@@ -268,7 +269,7 @@ def _why(before: Finding, after: Finding) -> Iterator[Why]:
     """Every cause, the policy's before the evidence's; none if nothing changed."""
     if before.metric != after.metric:
         yield Why(cause="metric", sentence=f"it is about {after.metric}, and was about {before.metric}")
-    old, new = f"{WORDS[before.side]} {before.limit:g}", f"{WORDS[after.side]} {after.limit:g}"
+    old, new = f"{WORDS[before.side]} {limit_text(before.limit)}", f"{WORDS[after.side]} {limit_text(after.limit)}"
     if (before.side, before.limit) != (after.side, after.limit):
         yield Why(cause="limit", sentence=f"the limit is {new}, and was {old}")
     if (before.reason == "does_not_count") != (after.reason == "does_not_count"):
@@ -370,9 +371,9 @@ def counts_text(e: Estimate) -> str:
     return text + (f", {lost} lost of {e.planned} planned" if lost else "")
 
 
-def value_text(e: Estimate, limit: float) -> str:
+def value_text(e: Estimate, *limits: float) -> str:
     """` = 0.030`: the share or the mean itself; empty for pairs of yes and no, whose counts say it."""
-    return f" = {percent_free(e.value, limit)}" if e.value is not None and e.gains is None else ""
+    return f" = {decimal(e.value, limits)}" if e.value is not None and e.gains is None else ""
 
 
 def found_text(found: Found) -> str:
@@ -385,7 +386,7 @@ def found_text(found: Found) -> str:
     )
     where = f" for {label_text(found.labels)}" if found.labels else ""
     status = (found.reason or found.status).replace("_", " ")
-    return f"{status}: {counts_text(e)}{value_text(e, found.limit)}{where}{bounds}, {WORDS[found.side]} {found.limit:g}"
+    return f"{status}: {counts_text(e)}{value_text(e, found.limit)}{where}{bounds}, {WORDS[found.side]} {limit_text(found.limit)}"
 
 
 # Policies.

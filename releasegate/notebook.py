@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,8 +19,8 @@ from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.reasons import reason
-from releasegate.reporting.formats.estimates import SLICE, estimate_rows, finding_rows, findings_by_capability
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.formats.estimates import SLICE, estimate_rows, finding_rows, findings_by_capability
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, shortened
 from releasegate.reporting.wording.visible import visible
@@ -199,7 +199,7 @@ def _text(text: str, most: int = MOST_TITLE) -> str:
     return visible(shortened(text, most))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Markup:
     cells = Markup("").join(Markup("<th>{}</th>").format(name) for name in head)
     lines = Markup("").join(
         Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row))

@@ -26,21 +26,21 @@ def decimal(value: float, limits: Sequence[float], fewest: int = 3) -> str:
     return repr(value)
 
 
-def percent(value: float, limit: float) -> str:
-    """100 `value` with at least one decimal, on the side of 100 `limit` that it is on; without a sign behind it.
+def percent(value: float, limit: float, fewest: int = 1) -> str:
+    """100 `value` with at least `fewest` decimals, on the side of 100 `limit` that it is on; without a sign behind it.
 
     >>> percent(0.9899, 0.99), percent(0.98999, 0.99), percent(0.412, 0.2)
     ('98.99', '98.999', '41.2')
     """
     own, other = _exact(value).scaleb(2), _exact(limit).scaleb(2)
-    for places in range(1, MOST_PLACES + 1):
+    for places in range(fewest, MOST_PLACES + 1):
         text = f"{round(100 * value, 9):.{places}f}"
         if _order(Decimal(text), other) == _order(own, other):
             return text
     return f"{own:f}"
 
 
-def limit_text(limit: float, values: Iterable[float | None] = (), usual: str | None = None) -> str:
+def limit_text(limit: float, values: Iterable[float] = (), usual: str | None = None) -> str:
     """`limit` as it can stand beside values that `decimal` wrote: each stays on its side of what is read.
 
     Args:
@@ -50,9 +50,12 @@ def limit_text(limit: float, values: Iterable[float | None] = (), usual: str | N
     ('0.1874', '0.18736', '0.0000001', '1')
     """
     full = _exact(limit)
-    written = [(_order(v, limit), Decimal(decimal(v, [limit]))) for v in values if v is not None]
-    if usual is not None and all(_order(text, Decimal(usual)) == order for order, text in written):
-        return usual
+    if usual is not None:
+        read = Decimal(usual)
+        if all(
+            _order(v, limit) == _order(_exact(v), read) == _order(Decimal(decimal(v, [limit])), read) for v in values
+        ):
+            return usual
     return f"{full.normalize():f}" if full else "0"
 
 

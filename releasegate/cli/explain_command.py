@@ -11,7 +11,7 @@ from releasegate.cli import options
 from releasegate.cli.console import output, print_json
 from releasegate.decision import Decision, Finding
 from releasegate.decision.excusing import excused_text
-from releasegate.decision.explaining import beyond_text, label_text, percent_free
+from releasegate.decision.explaining import beyond_text, label_text
 from releasegate.difference import WORDS, counts_text, value_text
 from releasegate.errors import EvidenceUntrusted, NotFound, nearest
 from releasegate.explanation import (
@@ -24,6 +24,7 @@ from releasegate.explanation import (
 )
 from releasegate.plan import SOURCE, Plan
 from releasegate.repository import RunFolder
+from releasegate.rounding import decimal, limit_text
 
 
 @click.command("explain")
@@ -108,25 +109,28 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 def _requirement(explained: RequirementExplained) -> Iterator[str]:
     f = explained.finding
     worst, e = f.slices[0], f.slices[0].estimate
+    limits = worst.limits(f.limit)
     checkpoint = "source" if f.checkpoint == SOURCE else "stripped"
     at = f" at {f.channel}" if f.channel else ""
     yield f"{f.requirement} on the {checkpoint} checkpoint{at}: {(f.reason or f.status).replace('_', ' ')}"
-    yield f"  limit     {f.metric} {WORDS[f.side]} {f.limit:g}" + (
+    yield f"  limit     {f.metric} {WORDS[f.side]} {limit_text(f.limit)}" + (
         f", enforced by {f.enforced_by}" * bool(f.enforced_by)
     )
     if f.values is not None:
         threats = "; ".join(f"{name} {', '.join(listed)}" for name, listed in f.values.items())
         yield f"  threats   {_plain(threats)}"
     yield f"  slice     {_slice(f)}"
-    yield f"  estimate  {counts_text(e)}{value_text(e, f.limit)}"
+    yield f"  estimate  {counts_text(e)}{value_text(e, *limits)}"
     if e.low is not None and e.high is not None:
-        interval = f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+        interval = f"{decimal(e.low, limits)} – {decimal(e.high, limits)}"
         method = e.method.replace("_", " ")
         yield f"  bounds    {interval} ({method}, each at alpha {e.alpha:.4f})"
     if worst.threshold is not None:
         yield f"  flagged   from a score of {worst.threshold:g}, set on calibration items"
     if worst.tested_limit is not None:
-        yield f"  judge     its errors move the limit to {worst.tested_limit:g}"
+        beside = [x for x in (e.value, e.low, e.high) if x is not None]
+        moved = limit_text(worst.tested_limit, beside, f"{worst.tested_limit:g}")
+        yield f"  judge     its errors move the limit to {moved}"
     if worst.reason in ("want_of_evidence", "does_not_count"):
         yield f"  why       {_plain(f.sentence)}"
     for excused in (s for s in f.slices if s.status == "excused"):

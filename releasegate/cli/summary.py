@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from releasegate.decision import Decision, Finding
-from releasegate.decision.explaining import label_text, percent_free
+from releasegate.decision.explaining import label_text
+from releasegate.rounding import decimal, limit_text
 
 STYLES = {
     "release": "bold green",
@@ -113,7 +114,7 @@ def _row(f: Finding) -> list[str]:
     interval = (
         "–"
         if e.value is None or e.low is None or e.high is None
-        else f"{percent_free(e.low, f.limit)} – {percent_free(e.high, f.limit)}"
+        else f"{decimal(e.low, [f.limit])} – {decimal(e.high, [f.limit])}"
     )
     where = (f" ({label_text(worst.labels)})" if worst.labels else "") + (f" at {f.channel}" if f.channel else "")
     return [
@@ -121,8 +122,8 @@ def _row(f: Finding) -> list[str]:
         "source" if f.checkpoint == "source" else "stripped",
         escape(f.metric),
         f"[{STYLES[f.status]}]{f.status.replace('_', ' ')}[/]",
-        "–" if e.value is None else ("lost " if f.side == "margin" else "") + percent_free(e.value, f.limit),
+        "–" if e.value is None else ("lost " if f.side == "margin" else "") + decimal(e.value, [f.limit]),
         interval,
-        f"{SIDES[f.side]} {f.limit:g}",
+        f"{SIDES[f.side]} {limit_text(f.limit)}",
         f"{e.scored}/{e.planned}",
     ]

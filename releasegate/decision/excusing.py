@@ -15,6 +15,7 @@ from releasegate.decision.slices import Slice, is_threat
 from releasegate.evidence import Cell, Columns
 from releasegate.intervals import clopper_pearson
 from releasegate.policy import Excuse, Requirement
+from releasegate.rounding import limit_text
 
 
 def excuse(
@@ -89,8 +90,8 @@ def excused_text(found: SliceFinding) -> str:
     lost = e.planned - e.scored
     against = f", {lost} lost ones counted against the excuse" if lost else ""
     return (
-        f"{label_text(found.labels)} ({proof.metric} {words} {proof.limit:g}: {e.hits} of {e.scored}{against}, {kind} bound "
-        f"{percent_free(bound, proof.limit)} at half of the effective alpha, {e.alpha:.4f})"
+        f"{label_text(found.labels)} ({proof.metric} {words} {limit_text(proof.limit)}: {e.hits} of {e.scored}{against}, "
+        f"{kind} bound {percent_free(bound, proof.limit)} at half of the effective alpha, {e.alpha:.4f})"
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from releasegate.decision.record import Estimate, SliceFinding
 from releasegate.intervals import Side, items_to_settle
+from releasegate.rounding import decimal, limit_text, percent
 from releasegate.sequential import Claim, items_at_rate
 
 NO_CLUSTER = "belong to no cluster"
@@ -18,11 +21,7 @@ def percent_free(value: float, limit: float, fewest: int = 3) -> str:
     >>> percent_free(0.98996, 0.99), percent_free(0.5, 0.99), percent_free(0.99, 0.99)
     ('0.98996', '0.500', '0.990')
     """
-    for digits in range(fewest, 16):
-        text = f"{value:.{digits}f}"
-        if (float(text) > limit) == (value > limit) and (float(text) == limit) == (value == limit):
-            return text
-    return repr(value)
+    return decimal(value, [limit], fewest)
 
 
 def label_text(labels: dict[str, str]) -> str:
@@ -39,7 +38,7 @@ def measured_text(found: SliceFinding, limit: float) -> str:
     if e.hits is None:
         value, low, high = (percent_free(x, tested) for x in (e.value, e.low, e.high))
         return f"{where}{value} ({low}–{high})"
-    value, low, high = (percent_free(round(100 * x, 9), round(100 * tested, 9), 1) for x in (e.value, e.low, e.high))
+    value, low, high = (percent(x, tested) for x in (e.value, e.low, e.high))
     return f"{where}{value} %{' lost' if e.gains is not None else ''} ({low}–{high})"
 
 
@@ -73,13 +72,15 @@ def sentence(
     bound = e.low if (side == "at_least") == (found.status != "violated") else e.high
     kind = "lower" if bound == e.low and bound != e.high else "upper"
     tested = next(x for x in (found.refuting_limit, found.tested_limit, limit) if x is not None)
-    shown = percent_free(bound, tested) if bound is not None else "none"
-    moved = f" (tested at {tested:.4f} for the judge's errors)" if found.tested_limit is not None else ""
+    beside = [x for x in (bound, e.value if e.hits is None else None) if x is not None]
+    shown = decimal(bound, [tested, limit]) if bound is not None else "none"
+    stated, at = limit_text(limit, beside, f"{limit:g}"), limit_text(tested, beside, f"{tested:.4f}")
+    moved = f" (tested at {at} for the judge's errors)" if found.tested_limit is not None else ""
     above = "above" if side == "at_least" else "at or above"
     cut = f" {above} a score of {found.threshold:.6g}" if found.threshold is not None else ""
     verb = {"met": "is shown", "violated": "is refuted", "not_shown": "is not settled"}[found.status]
     return (
-        f"{words} {limit:g}{moved} {verb}{where}: {_counted(e)}{cut}{_against(found)}, "
+        f"{words} {stated}{moved} {verb}{where}: {_counted(e, [tested, limit])}{cut}{_against(found)}, "
         f"{kind} bound {shown} at {_alpha(e.alpha, effective)}"
     )
 
@@ -89,14 +90,18 @@ def _alpha(alpha: float, effective: float) -> str:
     return f"{share.get(round(effective / alpha), 'effective alpha')} {alpha:.4f}"
 
 
-def _counted(e: Estimate) -> str:
+def _counted(e: Estimate, limits: Sequence[float]) -> str:
     if e.gains is not None:
         return f"{e.hits} losses and {e.gains} gains in {e.scored} pairs"
     if e.clusters is not None:
-        return f"mean {e.value:.4f} over {e.clusters} clusters with {e.scored} items"
+        return f"mean {_mean(e, limits)} over {e.clusters} clusters with {e.scored} items"
     if e.hits is None:
-        return f"mean {e.value:.4f} of {e.scored}"
+        return f"mean {_mean(e, limits)} of {e.scored}"
     return f"{e.hits} of {e.scored}"
+
+
+def _mean(e: Estimate, limits: Sequence[float]) -> str:
+    return "none" if e.value is None else decimal(e.value, limits, 4)
 
 
 def _against(found: SliceFinding) -> str:
@@ -146,7 +151,7 @@ def settle(found: SliceFinding, side: Side, limit: float, effective: float) -> s
     if e.clusters is not None:
         return f"more than {e.clusters} clusters: however many items each has, it counts once"
     if e.hits is None:
-        return f"more than {e.planned} items, or a mean further from {limit:g}"
+        return f"more than {e.planned} items, or a mean further from {limit_text(limit)}"
     wrong = e.hits if side == "at_most" else e.scored - e.hits
     rate = e.hits / e.scored
     needed = (
@@ -156,8 +161,8 @@ def settle(found: SliceFinding, side: Side, limit: float, effective: float) -> s
     )
     seen = f"{wrong} {'hits' if side == 'at_most' else 'misses'} in {e.scored}"
     if needed is None:
-        return f"{seen}; no number of items would show {limit:g} at that rate"
-    return f"{seen}; needs {needed} items at that rate for {limit:g} at {_alpha(e.alpha, effective)}"
+        return f"{seen}; no number of items would show {limit_text(limit)} at that rate"
+    return f"{seen}; needs {needed} items at that rate for {limit_text(limit)} at {_alpha(e.alpha, effective)}"
 
 
 def settle_pairs(found: SliceFinding, margin: float) -> str | None:
@@ -170,5 +175,5 @@ def settle_pairs(found: SliceFinding, margin: float) -> str | None:
     needed = items_to_settle(0.0, margin, "at_most", e.alpha / 2)
     return (
         f"{e.hits} losses and {e.gains} gains in {e.scored} pairs; without any loss {needed} pairs would show a margin "
-        f"of {margin:g} at effective alpha {e.alpha:.4f}"
+        f"of {limit_text(margin)} at effective alpha {e.alpha:.4f}"
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from releasegate.decision.explaining import beyond_text, label_text, percent_free
+from releasegate.decision.explaining import beyond_text, label_text
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.intervals import clopper_pearson
 from releasegate.plan import SOURCE
+from releasegate.rounding import percent
 
 MOST_OUTSIDE = 5
 """Slices outside a threat set that one sentence names: the worst."""
@@ -71,7 +72,7 @@ def _sentences(f: Finding, cards: Mapping[str, EvalCard]) -> Iterator[str]:
     at = "" if f.checkpoint == SOURCE else f" on {f.checkpoint}"
     title = _title(f, cards)
     for b in defeating[:MOST_DEFEATS]:
-        share = percent_free(round(100 * b.hits / b.scored, 9), round(100 * b.tested, 9), 0)
+        share = percent(b.hits / b.scored, b.tested, 0)
         counted = f"{title} {share} %, {b.hits} of {b.scored}"
         yield f"{b.name} defeats {f.safeguards}{at}; outside the threat set: {counted}"
     if len(defeating) > MOST_DEFEATS:

@@ -110,6 +110,10 @@ class SliceFinding(Record):
     refuted: bool = False
     """Whether it is violated whatever the items without a value would have shown."""
 
+    def limits(self, stated: float) -> tuple[float, ...]:
+        """Every limit that its numbers stand beside: the one that is stated, and where a judge's errors moved it."""
+        return (stated, *(moved for moved in (self.tested_limit, self.refuting_limit) if moved is not None))
+
 
 class Waived(Record):
     """The waiver that a finding rests on, and what was found."""

@@ -19,11 +19,10 @@ from releasegate.reporting.case.record import (
     Node,
     Solution,
 )
-from releasegate.reporting.findings.distances import tested
 from releasegate.reporting.findings.finding import anchor, metric_title, threat_text
 from releasegate.reporting.findings.measures import instruments, label_words
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.wording.numbers import beside, number, plural, sentence
+from releasegate.reporting.wording.numbers import beside, limit, number, plural, sentence
 from releasegate.reporting.wording.words import METHOD, SIDE, checkpoint
 
 CLAIM: dict[Status, ClaimStatus] = {
@@ -70,7 +69,7 @@ class Evidencing:
         )
         goal = Goal(
             id=f"goal/{name}",
-            statement=f"{metric_title(f, self._card(f))}: {SIDE[f.side]} {number(f.limit)}{where if n else ''}, "
+            statement=f"{metric_title(f, self._card(f))}: {SIDE[f.side]} {limit(f.limit)}{where if n else ''}, "
             f"{checkpoint(f.checkpoint)}",
             status=CLAIM[f.status],
             because=sentence(f.sentence),
@@ -90,9 +89,9 @@ class Evidencing:
 
     def _solution(self, f: Finding, name: str) -> Solution:
         worst, measurement = f.slices[0], self._measurement(f)
-        e, limit = worst.estimate, tested(f, worst)
+        e, limits = worst.estimate, worst.limits(f.limit)
         lost = f", {e.planned - e.not_attempted - e.scored} failed or missing" if e.used is None else ""
-        value = f"{beside(e.value, limit)} ({beside(e.low, limit)} to {beside(e.high, limit)})"
+        value = f"{beside(e.value, *limits)} ({beside(e.low, *limits)} to {beside(e.high, *limits)})"
         where = f" in {label_words(self._card(f), worst.labels)}" if worst.labels else ""
         return Solution(
             id=name,

@@ -12,7 +12,7 @@ from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_titles
 from releasegate.reporting.view import Chart, ChartRow
-from releasegate.reporting.wording.numbers import beside, number
+from releasegate.reporting.wording.numbers import beside, limit, number
 from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
 
 MOST_SLICES = 12
@@ -56,11 +56,11 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
 
 def _said(finding: Finding) -> str:
     worst = worst_first(finding, finding.slices)[0]
-    e, limit = worst.estimate, tested(finding, worst)
+    e, limits = worst.estimate, worst.limits(finding.limit)
     return (
         f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
-        f"{beside(e.low, limit)} to {beside(e.high, limit)}, "
-        f"limit {SIDE[finding.side]} {number(finding.limit)}."
+        f"{beside(e.low, *limits)} to {beside(e.high, *limits)}, "
+        f"limit {SIDE[finding.side]} {limit(finding.limit)}."
     )
 
 
@@ -91,16 +91,16 @@ def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
     e = found.estimate
     assert e.low is not None
     assert e.high is not None
-    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
-    low, high = beside(e.low, limit), beside(e.high, limit)
+    limits = found.limits(finding.limit)
+    low, high = beside(e.low, *limits), beside(e.high, *limits)
     return ChartRow(
         label=label,
         tone=found.status,
         depth=1 if found.labels else 0,
-        numbers=f"{beside(e.value, limit)}  [{low}, {high}]",
+        numbers=f"{beside(e.value, *limits)}  [{low}, {high}]",
         interval=(e.low, e.high),
         value=e.value,
-        limit=limit,
+        limit=tested(finding, found) if found.refuting_limit is None else found.refuting_limit,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from releasegate.decision.record import Estimate, Excused, Finding, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
-from releasegate.reporting.findings.distances import bars, distance_words, tested, worst_first
+from releasegate.reporting.findings.distances import bars, distance_words, worst_first
 from releasegate.reporting.findings.judges import judges
 from releasegate.reporting.findings.measures import label_words, slices
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.findings.wagered import e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.view import FindingView, Pair, SliceView
-from releasegate.reporting.wording.numbers import MOST_TITLE, beside, number, plural, sentence, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, beside, limit, number, plural, sentence, shortened
 from releasegate.reporting.wording.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
 MOST_SLICES = 60
@@ -26,7 +27,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
     worst = ordered[0]
     card = plan.cards.get(finding.metric.split("/")[0])
     listed, title = _slices(finding, ordered, card, gathered)
-    e = worst.estimate
+    e, at = worst.estimate, standing(finding, worst)
     return FindingView(
         anchor=anchor(finding),
         requirement=finding.requirement,
@@ -34,13 +35,13 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         checkpoint=checkpoint(finding.checkpoint),
         metric=finding.metric,
         metric_title=metric_title(finding, card),
-        limit=_limit(finding, worst),
+        limit=at.limit,
         mark=STATUS[finding.status],
         note=REASON[finding.reason] if finding.reason else "",
         worst=label_words(card, worst.labels),
-        estimate=beside(e.value, tested(finding, worst)),
-        low=beside(e.low, tested(finding, worst)),
-        high=beside(e.high, tested(finding, worst)),
+        estimate=at.estimate,
+        low=at.low,
+        high=at.high,
         distance=distance_words(finding, worst),
         method=METHOD[e.method],
         alpha=number(e.alpha),
@@ -76,12 +77,6 @@ def metric_title(finding: Finding, card: EvalCard | None) -> str:
     name = finding.metric.split("/")[1]
     title = shortened(card.metrics[name].title, MOST_TITLE) if card and name in card.metrics else name
     return f"{title}: loss against the source" if finding.side == "margin" else title
-
-
-def _limit(finding: Finding, found: SliceFinding) -> str:
-    stated = f"{SIDE[finding.side]} {number(finding.limit)}"
-    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
-    return stated if at is None else f"{stated}, tested at {number(at)}"
 
 
 def _counts(e: Estimate) -> tuple[Pair, ...]:
@@ -121,20 +116,19 @@ def _judged(finding: Finding, ordered: tuple[SliceFinding, ...], card: EvalCard 
 
 
 def _slice(finding: Finding, found: SliceFinding, card: EvalCard | None, bar: float | None) -> SliceView:
-    e = found.estimate
-    lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
+    e, at = found.estimate, standing(finding, found)
     hits = f"{e.hits} of {e.scored}" if e.hits is not None else f"{e.scored} scored"
     counted = f"{e.hits} losses, {e.gains} gains in {e.scored}" if e.gains is not None else hits
     return SliceView(
         label=label_words(card, found.labels),
         mark=STATUS[found.status],
         note=REASON[found.reason] if found.reason else _excuse(found.excused) if found.excused else "",
-        estimate=beside(e.value, tested(finding, found)),
-        low=beside(e.low, tested(finding, found)),
-        high=beside(e.high, tested(finding, found)),
+        estimate=at.estimate,
+        low=at.low,
+        high=at.high,
         distance=distance_words(finding, found),
         counted=counted
-        + (f", {lost} failed or missing" if lost else "")
+        + (f", {at.lost} failed or missing" if at.lost else "")
         + (f", {e.not_attempted} not attempted" if e.not_attempted else ""),
         bar=bar,
     )
@@ -147,4 +141,4 @@ def _excuse(proof: Excused) -> str:
         if proof.side == "at_most"
         else f"lower bound {beside(e.low, proof.limit)}"
     )
-    return f"{proof.metric} {SIDE[proof.side]} {number(proof.limit)}: {e.hits} of {e.scored}, {bound}"
+    return f"{proof.metric} {SIDE[proof.side]} {limit(proof.limit)}: {e.hits} of {e.scored}, {bound}"

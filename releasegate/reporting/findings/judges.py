@@ -12,7 +12,7 @@ from releasegate.reporting.findings.measures import instrument_anchor, of_instru
 from releasegate.reporting.gathered.dimensions import Part
 from releasegate.reporting.gathered.gathering import Gathered, Place
 from releasegate.reporting.view import JudgeLine, Measure, Pair
-from releasegate.reporting.wording.numbers import MOST_TITLE, number, plural, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, limit, plural, shortened
 
 MOST_RATES = 6
 """Numbers on one instrument beside a finding; its own section has all."""
@@ -55,8 +55,10 @@ def _rates(card: EvalCard, measures: Iterable[Measure]) -> Iterator[Pair]:
 def _moved(finding: Finding, worst: SliceFinding) -> str:
     if worst.tested_limit is None:
         return ""
-    beyond = f", and refuted beyond {number(worst.refuting_limit)}" if worst.refuting_limit is not None else ""
-    return f"its errors moved the limit from {number(finding.limit)} to {number(worst.tested_limit)}{beyond}"
+    e, refuting = worst.estimate, worst.refuting_limit
+    beyond = f", and refuted beyond {limit(refuting, e.value, e.low, e.high)}" if refuting is not None else ""
+    moved = limit(worst.tested_limit, e.value, e.low, e.high)
+    return f"its errors moved the limit from {limit(finding.limit)} to {moved}{beyond}"
 
 
 def _threshold(metric: Metric, card: EvalCard, worst: SliceFinding, gathered: Gathered) -> Iterator[JudgeLine]:

@@ -9,7 +9,7 @@ from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
-from releasegate.reporting.wording.numbers import beside, number, plural
+from releasegate.reporting.wording.numbers import beside, limit, plural
 from releasegate.reporting.wording.words import CHANNEL, OUTCOME, SIDE, checkpoint
 
 MOST_TOLD = 2
@@ -74,7 +74,7 @@ def _one(f: Finding, plan: Plan) -> str:
     at = _at(f)
     if f.reason == "does_not_count":
         return f"{title}: does not count{at}, as the {f.enforced_by} enforces it"
-    return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {number(f.limit)}{_open([f])}"
+    return f"{title}: {_value(f, plan)}{at}, limit {SIDE[f.side]} {limit(f.limit)}{_open([f])}"
 
 
 def _at(f: Finding) -> str:
@@ -102,7 +102,7 @@ def _numbers(findings: list[Finding], plan: Plan) -> str:
     places = [checkpoint(f.checkpoint) for f in findings]
     where = [""] if places == [checkpoint(SOURCE)] else [f" {place}" for place in places]
     values = ", ".join(f"{_value(f, plan)}{place}" for f, place in zip(findings, where, strict=True))
-    return f"{title}: {values}, limit {SIDE[first.side]} {number(first.limit)}{_open(findings)}."
+    return f"{title}: {values}, limit {SIDE[first.side]} {limit(first.limit)}{_open(findings)}."
 
 
 def _open(findings: list[Finding]) -> str:
@@ -117,7 +117,7 @@ def _value(finding: Finding, plan: Plan) -> str:
     """The estimate of the worst slice, with its name if there is more than one."""
     worst = worst_first(finding, finding.slices)[0]
     value = worst.estimate.value
-    text = "nothing scored" if value is None else beside(value, finding.limit)
+    text = "nothing scored" if value is None else beside(value, *worst.limits(finding.limit))
     return (
         f"{text} ({label_words(plan.cards.get(finding.metric.split('/')[0]), worst.labels)})" if worst.labels else text
     )

@@ -16,28 +16,31 @@ class Standing:
     Attributes:
         limit: as the policy states it, and where a judge's errors moved it to.
         items: scored of planned, and how many were lost.
+        lost: items that were due and have no value.
     """
 
     estimate: str
-    bounds: str
+    low: str
+    high: str
     limit: str
     items: str
+    lost: int
+
+    @property
+    def bounds(self) -> str:
+        """Both, in words."""
+        return NONE if self.low == NONE else f"{self.low} to {self.high}"
 
 
 def standing(finding: Finding, found: SliceFinding) -> Standing:
     """The texts for one slice of a finding."""
     e = found.estimate
-    limits = limits_of(finding, found)
+    limits = found.limits(finding.limit)
     moved = found.tested_limit if found.refuting_limit is None else found.refuting_limit
     stated = f"{SIDE[finding.side]} {limit(finding.limit)}"
     if moved is not None:
         stated += f", tested at {limit(moved, e.value, e.low, e.high)}"
-    bounds = f"{beside(e.low, *limits)} to {beside(e.high, *limits)}" if e.low is not None else NONE
     lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
-    return Standing(beside(e.value, *limits), bounds, stated, items)
-
-
-def limits_of(finding: Finding, found: SliceFinding) -> tuple[float, ...]:
-    """Every limit that the numbers of a slice may stand beside: stated, tested, refuting."""
-    return (finding.limit, *(one for one in (found.tested_limit, found.refuting_limit) if one is not None))
+    value, low, high = (beside(x, *limits) for x in (e.value, e.low, e.high))
+    return Standing(value, low, high, stated, items, lost)

@@ -17,6 +17,7 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.view import Effect, EffectRow, Measured
 from releasegate.reporting.wording.numbers import MOST_TITLE, beside, number, shortened
 from releasegate.reporting.wording.words import SIDE
+from releasegate.rounding import limit_text
 
 Unit = tuple[str, tuple[float, float]]
 """What is measured, and from where to where it can lie."""
@@ -83,7 +84,11 @@ def _row(
     limit = finding.limit
     if kept:
         limit = before.value - finding.limit if metric.better == "higher" else before.value + finding.limit
-    words = f"{number(finding.limit)} worse than before" if kept else f"{SIDE[finding.side]} {number(finding.limit)}"
+    words = (
+        f"{limit_text(finding.limit)} worse than before"
+        if kept
+        else f"{SIDE[finding.side]} {limit_text(finding.limit)}"
+    )
     title = shortened(metric.title, MOST_TITLE)
     return EffectRow(
         label=f"{title} · {label_words(card, labels)}" if labels else title,

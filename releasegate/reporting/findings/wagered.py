@@ -15,7 +15,7 @@ from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import EProcess, WagerRow
-from releasegate.reporting.wording.numbers import MOST_TEXT, beside, shortened
+from releasegate.reporting.wording.numbers import MOST_TEXT, beside, limit, shortened
 
 POINTS = 200
 """Points that a path is thinned to."""
@@ -35,7 +35,7 @@ def e_processes(finding: Finding, card: EvalCard | None, gathered: Gathered) -> 
 def _e_process(finding: Finding, found: SliceFinding, path: BettingPath, card: EvalCard | None) -> EProcess:
     towards, against = path.towards / log(10), path.against / log(10)
     line, n = -log10(path.claim.alpha), len(towards)
-    ended = _ending(towards, against, line)
+    ended, last = _ending(towards, against, line), (float(towards[-1]), float(against[-1]))
     lowest = float(min(towards.min(), against.min(), 0.0))
     floor = max(lowest, -BELOW * line)
     top = float(max(towards.max(), against.max(), line)) * 1.12
@@ -46,8 +46,8 @@ def _e_process(finding: Finding, found: SliceFinding, path: BettingPath, card: E
         of=of,
         unit=unit,
         description=f"Evidence of {finding.requirement}, {of}, after each of {n} {unit}, as log10 E. "
-        f"Line at {line:.2f}. {_ended(ended, unit)} At the end: met {beside(float(towards[-1]), line)}, "
-        f"violated {beside(float(against[-1]), line)}.",
+        f"Line at {limit(line, *last)}. {_ended(ended, unit)} At the end: met {beside(last[0], line)}, "
+        f"violated {beside(last[1], line)}.",
         n=n,
         towards=_thinned(towards, floor, ended),
         against=_thinned(against, floor, ended),

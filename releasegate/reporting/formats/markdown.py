@@ -12,10 +12,10 @@ from releasegate.receipt import Receipt
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.formats.estimates import findings_by_capability
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
-from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint

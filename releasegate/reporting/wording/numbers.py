@@ -33,7 +33,8 @@ def limit(value: float, *values: float | None) -> str:
     """
     full = limit_text(value)
     rounded = f"{value:.4f}"
-    return limit_text(value, values, rounded) if values and len(full) > len(rounded) else full
+    beside_it = [v for v in values if v is not None]
+    return limit_text(value, beside_it, rounded) if values and len(full) > len(rounded) else full
 
 
 def share(value: float | None) -> str:
