@@ -20,7 +20,7 @@ def leant_on(decision: Decision) -> Iterable[str]:
     """
     yield from _together(decision.leans_on)
     for idle in decision.idle_waivers:
-        yield f"not on this waiver, which does not count: {idle}"
+        yield f"no support: {idle}"
 
 
 def _together(lines: Iterable[str]) -> Iterable[str]:
