@@ -31,6 +31,9 @@ OUTPUT_NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,8}")
 CellKey = tuple[tuple[tuple[str, str], ...], tuple[str, ...]]
 """The labels and the metrics of a cell, both sorted."""
 
+OutputKinds = tuple[tuple[str, str], ...]
+"""What a sample put out: the name and the extension of each output, sorted."""
+
 MISSING, MEASURED, FAILED = 0, 1, 2
 """The state of a planned item: no record, a value, a failure."""
 
@@ -145,6 +148,7 @@ class Rows:
         kind: int64 [k], which of `kinds` each item is of.
         values: for each metric the items that have a value, int64, and the values, float64.
         errors: of each item that failed, in the order of the lines.
+        outputs: for what items put out, where they did, their numbers, int64.
     """
 
     items: NDArray[np.int64]
@@ -152,6 +156,7 @@ class Rows:
     kind: NDArray[np.int64]
     values: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
     errors: Sequence[str]
+    outputs: Mapping[OutputKinds, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,9 @@ class Columns:
         values: float64 [n] for each metric; 0 where the item has no value.
         errors: up to five failures, for people to read.
         model: digest of the checkpoint that was measured; None before the first shard.
+        first_failed: by cell the first item that failed with a reason, and the reason.
+        output_kinds: what items put out, as far as it differs; the first is nothing.
+        output_kind: int32 [n], which of `output_kinds` each item put out; None where no item put out anything.
     """
 
     cells: tuple[Cell, ...]
@@ -173,6 +181,9 @@ class Columns:
     values: Mapping[str, NDArray[np.float64]]
     errors: tuple[str, ...]
     model: str | None
+    first_failed: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    output_kinds: tuple[OutputKinds, ...] = ((),)
+    output_kind: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,9 @@ class Collector:
         self._state = np.zeros(n, dtype=np.uint8)
         self._values = {metric: np.zeros(n) for metric in dict.fromkeys(m for cell in cells for m in cell.metrics)}
         self._errors: list[str] = []
+        self._first_failed: dict[int, tuple[int, str]] = {}
+        self._output_kinds: dict[OutputKinds, int] = {(): 0}
+        self._output_kind: NDArray[np.int32] | None = None
         self._model: str | None = None
 
     def add(self, sample: Measured | Failed, where: str) -> None:
@@ -227,9 +241,11 @@ class Collector:
             self._state[sample.item] = MEASURED
             for metric, value in sample.values.items():
                 self._values[metric][sample.item] = value
+            if sample.outputs:
+                self._put_out(output_kinds(sample.outputs), np.array([sample.item]))
         else:
             self._state[sample.item] = FAILED
-            self._keep(sample.error)
+            self._keep(sample.error, sample.item, place)
 
     def add_all(self, rows: Rows, allowed: range, possible: Callable[[str, float], bool]) -> bool:
         """Whether all of `rows` are now part of the columns; if anything about one is not in order, none is.
@@ -255,14 +271,24 @@ class Collector:
         self._left -= wanted
         self._cell[at] = cells
         self._state[at] = MEASURED
-        self._state[at[len(at) - len(rows.errors) :]] = FAILED
+        first = len(at) - len(rows.errors)
+        self._state[at[first:]] = FAILED
         for metric, (carrying, column) in rows.values.items():
             self._values[metric][carrying] = column
-        for error in rows.errors:
-            self._keep(error)
+        for kinds, carrying in rows.outputs.items():
+            self._put_out(kinds, carrying)
+        for error, item, cell in zip(rows.errors, at[first:].tolist(), cells[first:].tolist(), strict=True):
+            self._keep(error, item, cell)
         return True
 
-    def _keep(self, error: str) -> None:
+    def _put_out(self, kinds: OutputKinds, items: NDArray[np.int64]) -> None:
+        if self._output_kind is None:
+            self._output_kind = np.zeros(len(self._state), dtype=np.int32)
+        self._output_kind[items] = self._output_kinds.setdefault(kinds, len(self._output_kinds))
+
+    def _keep(self, error: str, item: int, cell: int) -> None:
+        if error and (cell not in self._first_failed or item < self._first_failed[cell][0]):
+            self._first_failed[cell] = item, error
         if len(self._errors) < 5 and error not in self._errors:
             self._errors.append(error)
 
@@ -280,12 +306,31 @@ class Collector:
 
     def columns(self) -> Columns:
         """What was gathered."""
-        return Columns(self._cells, self._cell, self._state, self._values, tuple(self._errors), self._model)
+        return Columns(
+            self._cells,
+            self._cell,
+            self._state,
+            self._values,
+            tuple(self._errors),
+            self._model,
+            self._first_failed,
+            tuple(self._output_kinds),
+            self._output_kind,
+        )
 
 
 def cell_key(labels: Mapping[str, str], metrics: Iterable[str]) -> CellKey:
     """What the items of one cell have in common, whatever the order in which it is written."""
     return tuple(sorted(labels.items())), tuple(sorted(metrics))
+
+
+def output_kinds(outputs: Mapping[str, str]) -> OutputKinds:
+    """The name and the extension of each output.
+
+    >>> output_kinds({"waveform": "0" * 64 + ".wav"})
+    (('waveform', 'wav'),)
+    """
+    return tuple(sorted((name, output.rpartition(".")[2]) for name, output in outputs.items()))
 
 
 def parse_sample(line: bytes, where: str) -> Measured | Failed:

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from releasegate.discretion import HASHED, says_nothing
 from releasegate.errors import EvidenceUntrusted
-from releasegate.evidence import CellKey, Failed, Labels, Rows, cell_key, parse_sample
+from releasegate.evidence import CellKey, Failed, Labels, OutputKinds, Rows, cell_key, parse_sample
 from releasegate.records import refuse_duplicate_keys
 
 MOST_SHAPES = 32
@@ -36,7 +36,7 @@ _FLOAT = rf"(-?(?:0|[1-9][0-9]{{0,14}}+)(?:\.[0-9]{{1,25}}+(?:{_EXPONENT})?|{_EX
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 _ESCAPE = r'\\(?:["\\/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}))'
 _TEXT = rf'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*+"'
-_OUTPUT = r'"[0-9a-f]{64}\.[a-z0-9]{1,8}"'
+_OUTPUT = r'"[0-9a-f]{64}\.([a-z0-9]{1,8})"'
 
 
 class _Shape(NamedTuple):
@@ -48,7 +48,7 @@ class _Shape(NamedTuple):
 
 
 _Found = Sequence[tuple[str, ...]]
-"""Of each line: its item, its labels, and the value of each metric, as they are written."""
+"""Of each line: its item, its labels, the value of each metric and the extension of each output, as they are written."""
 
 
 class ShardLines:
@@ -112,6 +112,7 @@ class ShardLines:
         kind: list[int] = []
         carrying: dict[str, list[int]] = {}
         values: dict[str, list[float]] = {}
+        outputs: dict[OutputKinds, list[int]] = {}
         for shape, found in groups:
             numbers, labels, *columns = zip(*found, strict=True)
             own = list(map(int, numbers))
@@ -121,9 +122,13 @@ class ShardLines:
                 place[text] = len(kinds)
                 kinds.append(self._key(text, shape.metrics))
             kind += map(place.__getitem__, labels)
-            for metric, column in zip(shape.metrics, columns, strict=True):
+            for metric, column in zip(shape.metrics, columns, strict=False):
                 carrying.setdefault(metric, []).extend(own)
                 values.setdefault(metric, []).extend(map(float, column))
+            if shape.outputs:
+                for item, *extensions in zip(own, *columns[len(shape.metrics) :], strict=True):
+                    put_out = tuple(sorted(zip(shape.outputs, extensions, strict=True)))
+                    outputs.setdefault(put_out, []).append(item)
         for sample in failed:
             items.append(sample.item)
             kind.append(len(kinds))
@@ -134,6 +139,7 @@ class ShardLines:
             np.array(kind, dtype=np.int64),
             {metric: (np.array(carrying[metric], dtype=np.int64), np.array(values[metric])) for metric in values},
             [sample.error for sample in failed],
+            {put_out: np.array(own, dtype=np.int64) for put_out, own in outputs.items()},
         )
 
     def _key(self, text: str, metrics: tuple[str, ...]) -> CellKey:

@@ -7,7 +7,7 @@ one that refutes it: there it enters at the other end, so that a violation never
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -152,6 +152,4 @@ def worst_first(slices: list[SliceFinding], side: Side) -> Iterator[SliceFinding
 
 def with_values(columns: Columns, metric: str, values: np.ndarray) -> Columns:
     """The columns with other values of one metric."""
-    return Columns(
-        columns.cells, columns.cell, columns.state, {**columns.values, metric: values}, columns.errors, columns.model
-    )
+    return replace(columns, values={**columns.values, metric: values})

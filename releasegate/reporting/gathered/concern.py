@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.evidence import Failed, Measured
 from releasegate.policy import Policy
-from releasegate.reporting.gathered.cuts import Cuts, answers, scale_pairs
+from releasegate.reporting.gathered.cuts import Cuts, answers, answers_each, scale_pairs
 
 Rank = Literal[0, 1, 2]
 """0: speaks against the release; 1: could not be measured; 2: the rest."""
@@ -57,6 +60,10 @@ class Concern:
     def hit(self, metric: str, value: float) -> bool | None:
         """Whether a value is a hit; None if it is neither hit nor miss."""
         return answers(self.metrics.get(metric), self.cuts.get(f"{self.eval}/{metric}"), value)
+
+    def hit_each(self, metric: str, values: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+        """Whether each value is a hit, any shape; None if they are neither hits nor misses."""
+        return answers_each(self.metrics.get(metric), self.cuts.get(f"{self.eval}/{metric}"), values)
 
     def yes_or_no(self, metric: str) -> bool:
         """Whether the values of a metric are hits and misses."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from releasegate.decision import Decision, Finding
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.figures import TradeoffFigure
@@ -33,6 +36,10 @@ class Cut:
         (False, True)
         """
         return bool(flagged(score, self.value, self.side))
+
+    def flags_each(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether each score is flagged, any shape."""
+        return flagged(scores, self.value, self.side)
 
 
 Cuts = Mapping[str, Cut]
@@ -79,4 +86,13 @@ def answers(metric: Metric | None, cut: Cut | None, value: float) -> bool | None
         return value > 0
     if metric.type == "thresholded" and cut is not None:
         return cut.flags(value)
+    return None
+
+
+def answers_each(metric: Metric | None, cut: Cut | None, values: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Whether each value is a yes, any shape; None as of `answers`."""
+    if metric is None or metric.type == "bernoulli":
+        return values > 0
+    if metric.type == "thresholded" and cut is not None:
+        return cut.flags_each(values)
     return None

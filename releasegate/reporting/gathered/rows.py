@@ -1,14 +1,12 @@
-"""The items of an eval that a reader should see first, each with its sample on every checkpoint, in constant memory."""
+"""The items of an eval that a reader should see first, each with its sample on every checkpoint"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from releasegate.evidence import Failed, Measured
-from releasegate.reporting.gathered.concern import Concern
 
 KEPT = 40
 """Items that are kept of a rank."""
@@ -28,25 +26,17 @@ class Row:
     samples: Mapping[str, Measured | Failed]
 
 
-@dataclass
+@dataclass(frozen=True)
 class PickedRows:
     """Of each rank the items that speak most against the release, and how many there were.
 
     Attributes:
         count: by rank.
+        worst: by rank, at most KEPT, worst first; of equal ones those planned first.
     """
 
-    count: dict[RowRank, int] = field(default_factory=lambda: dict.fromkeys(RANKS, 0))
-    _heaps: dict[RowRank, list[tuple[float, int, Row]]] = field(default_factory=lambda: {rank: [] for rank in RANKS})
-
-    def offer(self, rank: RowRank, badness: float, row: Row) -> None:
-        """Nothing; the item is counted, and kept if it is one of the worst. Of equal ones those planned first are."""
-        self.count[rank] += 1
-        heap, entry = self._heaps[rank], (badness, -row.item, row)
-        if len(heap) < KEPT:
-            heapq.heappush(heap, entry)
-        elif entry[:2] > heap[0][:2]:
-            heapq.heapreplace(heap, entry)
+    count: Mapping[RowRank, int]
+    worst: Mapping[RowRank, Sequence[Row]]
 
     @property
     def seen(self) -> int:
@@ -58,23 +48,7 @@ class PickedRows:
         found: dict[RowRank, list[Row]] = {}
         left = most
         for rank in RANKS:
-            later = sum(min(len(self._heaps[r]), LEAST) for r in RANKS if r > rank)
-            worst = sorted(self._heaps[rank], key=lambda entry: entry[:2], reverse=True)
-            found[rank] = [row for _, _, row in worst[: max(left - later, min(left, LEAST))]]
+            later = sum(min(len(self.worst[r]), LEAST) for r in RANKS if r > rank)
+            found[rank] = list(self.worst[rank][: max(left - later, min(left, LEAST))])
             left -= len(found[rank])
         return found
-
-
-def rank_of(concern: Concern, row: Row) -> RowRank:
-    """How much an item matters."""
-    ranks = {concern.rank(sample) for sample in row.samples.values()}
-    if 0 in ranks:
-        return 0 if len(ranks) > 1 else 1
-    return 2 if 1 in ranks else 3
-
-
-def badness_of(concern: Concern, row: Row) -> float:
-    """How much the worst value of an item speaks against the release; of one without values, more than any."""
-    values = [sample.values for sample in row.samples.values() if isinstance(sample, Measured)]
-    shown = [(concern.primary(tuple(value)), value) for value in values]
-    return max((concern.badness(metric, value[metric]) for metric, value in shown), default=float("inf"))

@@ -122,5 +122,10 @@ def bin_of(value: float, span: tuple[float, float]) -> int:
     >>> bin_of(0.0, (0, 1)), bin_of(0.5, (0, 1)), bin_of(1.0, (0, 1))
     (0, 500, 999)
     """
+    return int(bins_of(np.array([value]), span)[0])
+
+
+def bins_of(values: NDArray[np.float64], span: tuple[float, float]) -> NDArray[np.int64]:
+    """int64, the bin of each score, any shape."""
     low, high = span
-    return min(max(int((value - low) / (high - low) * BINS), 0), BINS - 1)
+    return np.clip(((values - low) / (high - low) * BINS).astype(np.int64), 0, BINS - 1)
