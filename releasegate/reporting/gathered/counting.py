@@ -27,12 +27,14 @@ class Counted:
     Attributes:
         parts: dimensions along which items are tallied together, beside each by itself.
         spread: metrics of which a figure shows how their values lie.
+        reasons: whether tallies say why an item failed.
     """
 
     card: EvalCard
     concern: Concern
     parts: tuple[tuple[str, ...], ...]
     spread: frozenset[str]
+    reasons: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def count_all(tallies: Tallies, measured: Sequence[tuple[Place, Columns]], asked
                 _add(tally, counted, cell)
                 if histogram is not None and (tally.binned or _is_score(asked.card.metrics.get(metric))):
                     tally.bins = histogram if tally.bins is None else tally.bins + histogram
-    for place, columns in measured:
+    for place, columns in measured if asked.reasons else ():
         _say_why(tallies, place, columns, asked)
 
 

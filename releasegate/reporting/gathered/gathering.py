@@ -128,4 +128,5 @@ def _asked(card: EvalCard, plan: Plan, findings: Sequence[Finding], cuts: Cuts) 
         concern=concern_of(plan.policy, card, cuts),
         parts=tuple(dict.fromkeys((*sets, *drawn))),
         spread=frozenset(m for f in card.figures or () if isinstance(f, SpreadFigure) for m in f.metrics),
+        reasons=plan.policy.shows_samples,
     )
