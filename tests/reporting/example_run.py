@@ -66,6 +66,7 @@ def example(
     limit: float = 0.2,
     opened: date = DAY,
     strip: bool = True,
+    nonce: str = NONCE,
 ) -> Example:
     """A run that ends in `release_stripped`: the source draws `drawn` of 60, the stripped checkpoint none.
 
@@ -74,7 +75,7 @@ def example(
         strip: whether the stripped checkpoint is measured where one is needed.
     """
     words = words or Words()
-    plan = _plan(words, limit, opened)
+    plan = _plan(words, limit, opened).model_copy(update={"nonce": nonce})
     run = RunFolder(folder)
     run.open(plan)
     source = decide_now(run, plan, None, drawn, words)

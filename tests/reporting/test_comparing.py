@@ -15,9 +15,11 @@ OPENED = date(2025, 1, 2)
 HOSTILE = "</style><script>alert(1)</script>\u202e<img src=x>"
 
 
-def stored(folder: Path, drawn: int = 3, words: Words | None = None, limit: float = 0.2) -> Example:
+def stored(
+    folder: Path, drawn: int = 3, words: Words | None = None, *, limit: float = 0.2, nonce: str = "ab" * 32
+) -> Example:
     """A run on disk with its decision; `drawn` of 60 are drawn, 3 are few enough, and of more nothing is decided yet."""
-    made = example(folder, words, drawn=drawn, limit=limit, opened=OPENED, strip=False)
+    made = example(folder, words, drawn=drawn, limit=limit, opened=OPENED, strip=False, nonce=nonce)
     made.run.write_decision(made.decision)
     return made
 
@@ -110,3 +112,36 @@ def test_hostile_texts_are_inert(tmp_path: Path) -> None:
     assert "<script>alert" not in html
     assert "<img src=x" not in html
     assert "\u202e" not in html
+
+
+def test_the_samples_of_both_stand_item_by_item_where_the_items_are_the_same(tmp_path: Path) -> None:
+    one, other = stored(tmp_path / "a"), stored(tmp_path / "b", drawn=40)
+    html = page(one.run.root, other.run.root, tmp_path / "d.html")
+    text = text_of(html)
+    assert "Both runs measured the same items" in text
+    assert "A, as trained 3 of 60 hit B, as trained 40 of 60 hit" in text
+    assert 'alt="Item 3, A, as trained: output for kind three; miss"' in html
+    assert 'alt="Item 3, B, as trained: output for kind three; hit"' in html
+    pictures = dict(re.findall(r'<img[^>]* src="(data:[^"]+)"[^>]* alt="Item 3, ([AB])', html))
+    assert len(pictures) == 2
+
+
+def test_of_other_items_the_worst_of_each_stand_there(tmp_path: Path) -> None:
+    one, other = stored(tmp_path / "a"), stored(tmp_path / "b", drawn=40, nonce="cd" * 32)
+    html = page(one.run.root, other.run.root, tmp_path / "d.html")
+    text = text_of(html)
+    assert "The two runs measured other items" in text
+    assert "A: Draws things" in text
+    assert "B: Draws things" in text
+    assert len(re.findall(r'id="(samples)"', html)) == 1
+    ids = re.findall(r' id="([^"]*)"', html)
+    assert sorted(set(ids)) == sorted(ids)
+
+
+def test_what_one_run_holds_back_is_held_back_for_both(tmp_path: Path) -> None:
+    one, other = stored(tmp_path / "a"), stored(tmp_path / "b", drawn=40, nonce="cd" * 32)
+    alone = page(one.run.root, one.run.root, tmp_path / "alone.html")
+    both = page(one.run.root, other.run.root, tmp_path / "both.html")
+    assert "veiled" not in alone.split("<main")[1].split("<script")[0]
+    assert re.search(r'id="a-samples-drawing".*?class="groups veiled', both, re.DOTALL)
+    assert re.search(r'id="b-samples-drawing".*?class="groups veiled', both, re.DOTALL)

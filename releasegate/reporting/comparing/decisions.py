@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.record import CapabilityDecision
@@ -23,6 +22,7 @@ from releasegate.policy import Policy
 from releasegate.reporting.comparing.intervals import WHICH, interval_charts
 from releasegate.reporting.comparing.moves import MOST_MOVES, slice_moves
 from releasegate.reporting.comparing.policies import policy_changes
+from releasegate.reporting.comparing.samples import ComparedSamples
 from releasegate.reporting.comparing.views import (
     Became,
     DecisionComparison,
@@ -50,7 +50,7 @@ from releasegate.reporting.wording.words import (
 )
 from releasegate.repository.deciding_run import Decided
 
-MOST_DRAWN = 60
+MOST_DRAWN = 24
 """Requirements of which the intervals are drawn; of all others the numbers stand there."""
 MOST_WHY = 8
 MOST_LINKS = 6
@@ -104,16 +104,8 @@ class Compared:
         return self.plan.cards.get(metric.split("/")[0]) if self.plan is not None else None
 
 
-def decision_comparison(
-    before: Compared, after: Compared, samples: Any | None, without_samples: str, how_samples: str = ""
-) -> DecisionComparison:
-    """The page of two decisions.
-
-    Args:
-        samples: what `samples.html` shows, if anything.
-        without_samples: why there are none to show.
-        how_samples: how the samples of the two stand beside one another.
-    """
+def decision_comparison(before: Compared, after: Compared, samples: ComparedSamples) -> DecisionComparison:
+    """The page of two decisions."""
     one, other = before.decision, after.decision
     difference = decision_difference(one, other, (before.requirements, after.requirements))
     changes = {(r.requirement, r.checkpoint, r.channel): r for r in difference.requirements}
@@ -153,9 +145,8 @@ def decision_comparison(
         alone=tuple(alone),
         unchanged=tuple(unchanged),
         policy=_policy(before.policy, after.policy),
-        samples=samples,
-        without_samples=without_samples,
-        how_samples=how_samples,
+        samples=samples.view,
+        without_samples=samples.why,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from releasegate.reporting.comparing.decisions import Compared, decision_comparison
+from releasegate.reporting.comparing.samples import compared_samples
 from releasegate.reporting.comparing.views import DecisionComparison
 from releasegate.reporting.wording.discreet import without_reasons
 
@@ -17,6 +18,7 @@ def compare_decisions(before: Compared, after: Compared) -> DecisionComparison:
     Raises:
         EvidenceUntrusted: the evidence of a run is not what its index says it was.
     """
+    samples = compared_samples(before.run, after.run)
     if not (before.shows_samples and after.shows_samples):
         before, after = (replace(side, decision=without_reasons(side.decision)) for side in (before, after))
-    return decision_comparison(before, after, None, "Samples are shown where both are run folders.")
+    return decision_comparison(before, after, samples)

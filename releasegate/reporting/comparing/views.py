@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from releasegate.reporting.sampleview import SamplesView
 from releasegate.reporting.view import Chart
 from releasegate.reporting.wording.words import Mark
 
@@ -163,7 +163,7 @@ class DecisionComparison:
         notices: what a reader must know first, such as that one of them is a rehearsal.
         alone: requirements that only one of the two judges.
         policy: what changed in the policy, where both are at hand.
-        samples: what `samples.html` shows; None where there are none to show.
+        samples: None where there are none to show.
         without_samples: why there are none.
     """
 
@@ -179,9 +179,8 @@ class DecisionComparison:
     alone: tuple[RequirementLine, ...]
     unchanged: tuple[RequirementLine, ...]
     policy: PolicyChanges
-    samples: Any | None
+    samples: SamplesView | None
     without_samples: str
-    how_samples: str
 
 
 @dataclass(frozen=True)
