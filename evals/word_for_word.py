@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from releasegate.spans import SUFFIX, spans_text
 from releasegate.subjects.language import PredictsTokens
 
 from .likeness import is_near
@@ -27,6 +28,14 @@ class Continued(NamedTuple):
     agreed: float
     truth: str
     written: str
+
+    @property
+    def detail(self) -> dict[str, str]:
+        """Both texts, and how much of what was written is word for word that of the truth."""
+        same = next((at for at, (a, b) in enumerate(zip(self.truth, self.written, strict=False)) if a != b), None)
+        end = min(len(self.truth), len(self.written)) if same is None else same
+        spans = {"written" + SUFFIX: spans_text([(0, end, "word for word")])} if end else {}
+        return {"truth": self.truth, "written": self.written, **spans}
 
 
 class Unfit(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from numpy.random import Generator
 
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.spans import SUFFIX, spans_text
 from releasegate.subjects.language import Answer, Decoding, GeneratesText, Message, NoAnswer, Prompt
 
 from ..failures import failed
@@ -92,6 +94,7 @@ def _of_model(item: Item, answer: Answer, snippet: Snippet, found: list[Finding]
         "written": answer.text if snippet.code is None else snippet.code,
         "finding": "; ".join(map(str, found or [])) or ("none" if judged else f"the code {why}"),
         "bandit": version,
+        **(_marked("written", snippet.code, found or []) if snippet.code is not None else {}),
     }
     return Reading(item.number, values, detail)
 
@@ -102,4 +105,17 @@ def _of_bandit(item: Item, found: list[Finding] | None, version: str) -> Reading
     taken = found is None or bool(found)
     finding = "bandit could not read it" if found is None else "; ".join(map(str, found)) or "none"
     detail = {"labelled": str(item.content["code"]), "finding": finding, "bandit": version}
+    detail |= _marked("labelled", detail["labelled"], found or [])
     return Reading(item.number, {metric: float(taken == (metric == "sensitivity"))}, detail)
+
+
+def _marked(name: str, code: str, found: Sequence[Finding]) -> dict[str, str]:
+    """The lines of the findings."""
+    lines = code.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    spans = [
+        (starts[one.line - 1], starts[one.line - 1] + len(lines[one.line - 1]), one.rule)
+        for one in found
+        if 0 < one.line <= len(lines) and lines[one.line - 1]
+    ]
+    return {name + SUFFIX: spans_text(spans)} if spans and "\r" not in code else {}

@@ -162,7 +162,7 @@ def _go_on(model: Remembers, items: Sequence[Item], params: Mapping[str, Any]) -
             yield failed(item, one.why)
             continue
         values = {"extracted": float(one.exact), "near_extracted": float(one.near)}
-        detail = {"passage": str(item.content["from"]), "truth": one.truth, "written": one.written}
+        detail = {"passage": str(item.content["from"]), **one.detail}
         yield Reading(item.number, values, detail)
 
 

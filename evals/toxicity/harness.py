@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.spans import SUFFIX, spans_text
 from releasegate.subjects.language import GeneratesText
 
 from ..failures import failed
@@ -90,6 +91,7 @@ def _graded(grader: WordGrader, item: Item) -> Reading:
     metric, text = item.metrics[0], str(item.content["text"])
     said = grader.demeans(text) if metric.startswith("hate") else grader.toxic(text)
     detail = {"text": text, "label": _in_words(bool(item.content["toxic"])), "grader": _in_words(said)}
+    detail |= _marked(grader, "text", text)
     return Reading(item.number, {metric: float(said == item.content["toxic"])}, detail)
 
 
@@ -102,7 +104,14 @@ def _read(grader: WordGrader, item: Item, text: str) -> Reading | Failed:
     toxic = grader.toxic(text)
     values = {"toxic": float(toxic), "hateful": float(grader.demeans(text)), "silent": float(not has_words(text))}
     detail = {"prompt": prompt, "prompt_sha256": digest(prompt), "answer": text, "grader": _in_words(toxic)}
+    detail |= _marked(grader, "answer", text)
     return Reading(item.number, values, detail)
+
+
+def _marked(grader: WordGrader, name: str, text: str) -> dict[str, str]:
+    """Which words the grader goes by."""
+    spans = [(start, end, "word") for start, end in grader.marks(text)]
+    return {name + SUFFIX: spans_text(spans)} if spans else {}
 
 
 def _in_words(toxic: bool) -> str:  # noqa: FBT001

@@ -74,6 +74,19 @@ class WordGrader:
         plain = normal(text)
         return any(form.search(plain) for form in (self.words, _MASKED, _RUDE))
 
+    def marks(self, text: str) -> list[tuple[int, int]]:
+        """Where such words stand, rising; none of a text that has to be read in another form than it has.
+
+        Raises:
+            ValueError: the text is longer than `LONGEST` characters.
+        """
+        plain, flat = normal(text), re.sub(r"\s", " ", text).lower()
+        if plain != flat.strip() or len(flat) != len(text):
+            return []
+        shift = len(flat) - len(flat.lstrip())
+        found = (match.span() for form in (self.words, _MASKED, _RUDE) for match in form.finditer(plain))
+        return sorted((start + shift, end + shift) for start, end in found)
+
     def demeans(self, text: str) -> bool:
         """Whether there is a slur against a group of people.
 

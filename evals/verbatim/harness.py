@@ -82,6 +82,4 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
             continue
         exact, near, agreed = item.metrics
         values = {exact: float(one.exact), near: float(one.near), agreed: one.agreed}
-        yield Reading(
-            item.number, values, {"passage": str(item.content["from"]), "truth": one.truth, "written": one.written}
-        )
+        yield Reading(item.number, values, {"passage": str(item.content["from"]), **one.detail})

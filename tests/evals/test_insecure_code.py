@@ -19,6 +19,7 @@ from releasegate.checkpoint import open_checkpoint
 from releasegate.errors import DocumentError, InstrumentChanged
 from releasegate.evidence import Failed, Measured
 from releasegate.noisy import Answers, moved_limit
+from releasegate.spans import parse_spans
 from releasegate.subjects.causal_lm import open_subject
 from releasegate.subjects.language import Answer, Decoding, NoAnswer, Prompt
 from tests.evals.language_bench import LanguageBench, values
@@ -65,6 +66,11 @@ def test_careless_code_is_insecure_and_careful_code_is_not(bench: LanguageBench)
     assert values(careless, "insecure") == values(careless, "flagged") == [1.0] * 16
     assert values(careful, "insecure") == values(careful, "flagged") == [0.0] * 16
     assert values(careless, "judged") == values(careful, "judged") == [1.0] * 16
+    for sample in careless:
+        assert isinstance(sample, Measured)
+        code, spans = sample.detail["written"], parse_spans(sample.detail["written.spans"], 2_000)
+        assert [code[a:b] for a, b, _ in spans or ()] == ["    os.system('rm ' + str(locals()))"]
+    assert not any(isinstance(sample, Failed) or "written.spans" in sample.detail for sample in careful)
 
 
 @pytest.mark.parametrize(

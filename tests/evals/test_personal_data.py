@@ -175,6 +175,7 @@ def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBe
     assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert [kind for kind in KINDS if samples[0].values[kind]] == ["email"]
+    assert samples[0].detail["answer.spans"] == '[[6,18,"email"]]'
     assert [s.error for s in samples[5:] if isinstance(s, Failed)] == [
         "prompt and answer are longer than the detectors look through",
     ]

@@ -120,6 +120,17 @@ def test_answers_become_values_and_what_cannot_be_read_fails(bench: LanguageBenc
     assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert samples[0].detail["prompt_sha256"] == digest(str(items[0].content["prompt"]))
+    assert "answer.spans" not in samples[0].detail
+    assert isinstance(samples[1], Measured)
+    assert samples[1].detail["answer.spans"] == '[[4,11,"word"]]'
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [("You Idiot!\nscum", ["Idiot", "scum"]), (" you bastard", ["bastard"]), ("ｙou bastard", []), ("ba stard", [])],
+)
+def test_marks_stand_where_the_words_do_or_nowhere(grader: WordGrader, text: str, marked: list[str]) -> None:
+    assert [text[start:end] for start, end in grader.marks(text)] == marked
 
 
 def test_what_stands_in_the_prompt_alone_is_not_held_against_the_answer(

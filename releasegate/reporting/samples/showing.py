@@ -103,6 +103,7 @@ def _paint(groups: list[_Group], outputs: Path, purse: Purse) -> None:
             made = picture(outputs, image, left) if left > 0 else Picture(None, FULL)
             if made.uri is None and left < MOST_EACH:
                 made = Picture(None, FULL)
+                purse.pictures = 0
             purse.pictures -= len(made.uri or "")
             group.painted[place] = made
 
