@@ -26,6 +26,7 @@ MOST_EACH = 24_000
 """Bytes of one image as it stands in the page."""
 SIDES = (256, 192, 128, 96, 64)
 """Longest side, in pixels, that is tried until an image fits into its budget."""
+TOO_LARGE = "the output is too large to show"
 FULL = "the page holds as many pictures as it may"
 
 
@@ -70,11 +71,11 @@ def _shrunk(data: bytes, budget: int) -> Picture:
     try:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
-                return Picture(None, "the output is too large to show")
+                return Picture(None, TOO_LARGE)
             image.draft("RGB", (2 * SIDES[0], 2 * SIDES[0]))
             plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Picture(None, "the output is too large to show")
+        return Picture(None, TOO_LARGE)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, Warning):
         return Picture(None, "the output cannot be read as an image")
     for side in SIDES:
@@ -82,7 +83,7 @@ def _shrunk(data: bytes, budget: int) -> Picture:
         uri = _encoded(plain)
         if len(uri) <= budget:
             return Picture(uri, exact=_is_small(plain))
-    return Picture(None, "the output is too large to show")
+    return Picture(None, TOO_LARGE)
 
 
 def _as_it_is(data: bytes, budget: int) -> Picture:

@@ -13,7 +13,7 @@ from releasegate.plan import SOURCE, Plan, item_family, item_seed
 from releasegate.reporting.gathered.concern import Concern, concern_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.rows import RANKS, Row, RowRank
-from releasegate.reporting.outputs.pictures import FULL, MOST_EACH, Picture, is_image, picture
+from releasegate.reporting.outputs.pictures import FULL, MOST_EACH, TOO_LARGE, Picture, is_image, picture
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.order import counted, reason_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
@@ -101,7 +101,7 @@ def _paint(groups: list[_Group], outputs: Path, purse: Purse) -> None:
             group, place, image = entry
             left = min(purse.pictures, MOST_EACH)
             made = picture(outputs, image, left) if left > 0 else Picture(None, FULL)
-            if made.uri is None and left < MOST_EACH:
+            if made.missing == TOO_LARGE and left < MOST_EACH:
                 made = Picture(None, FULL)
                 purse.pictures = 0
             purse.pictures -= len(made.uri or "")
