@@ -33,14 +33,15 @@ class BettingPath:
         claim: with the limit and the alpha that it was tested at.
         values: float64 [n], what it consumed; a failed item at the end that hurts the claim.
         failed: bool [n], which of them failed.
-        refuted: whether it is violated though every failed item counts for it, as a violation by early stop must be.
+        spared: whether failed items count for the claim on the path of its violation, which must not rest on what nobody saw;
+            not where the claim was found violated with few of them, all against it.
         paired: whether each value is the loss of one pair.
     """
 
     claim: Claim
     values: Floats
     failed: NDArray[np.bool_]
-    refuted: bool
+    spared: bool
     paired: bool
 
     @cached_property
@@ -50,8 +51,8 @@ class BettingPath:
 
     @cached_property
     def against(self) -> Floats:
-        """float64 [n]: the same for its violation; failed items count for the claim where it was refuted so."""
-        values = np.where(self.failed, self.claim.helps, self.values) if self.refuted else self.values
+        """float64 [n]: the same for its violation."""
+        values = np.where(self.failed, self.claim.helps, self.values) if self.spared else self.values
         return log_e_path(self.claim, values, violated=True)
 
 
@@ -69,7 +70,8 @@ def betting_path(finding: Finding, found: SliceFinding, plan: Plan, evidence: Ev
     values, failed = consumable(name, _part(finding, found, columns), columns, claim)
     if len(values) < used:
         return None
-    return BettingPath(claim, values[:used], failed[:used], found.refuted, finding.side == "margin")
+    spared = found.refuted or found.status != "violated"
+    return BettingPath(claim, values[:used], failed[:used], spared, finding.side == "margin")
 
 
 def _claim(finding: Finding, found: SliceFinding, metric: Metric) -> Claim | None:

@@ -76,9 +76,10 @@ class EProcess:
         towards: items and log10 E for the claim, thinned with its extremes kept.
         against: the same for its violation.
         line: log10 of 1 / alpha.
-        stopped: items after which a line was reached, and whether the claim is `met` or `violated`; None: it was not.
+        reached: items after which a path reached the line, and whose: `met` or `violated`; None: neither did.
+        ended: the same as a sentence, with what the decision made of it.
         domain: the lowest and the highest log10 E drawn.
-        cut: how far below that a path goes, in words; empty if everything is drawn.
+        cut: how far beyond that the paths go, in words; empty if everything is drawn.
     """
 
     of: str
@@ -88,7 +89,9 @@ class EProcess:
     towards: tuple[tuple[int, float], ...]
     against: tuple[tuple[int, float], ...]
     line: float
-    stopped: tuple[int, Literal["met", "violated"]] | None
+    line_text: str
+    reached: tuple[int, Literal["met", "violated"]] | None
+    ended: str
     domain: tuple[float, float]
     cut: str
     rows: tuple[WagerRow, ...]

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from releasegate.decision import Decision
+from releasegate.decision import Decision, decide
 from releasegate.decision.betting_paths import betting_path
 from releasegate.reporting.findings.distances import bars, worst_first
 from releasegate.reporting.findings.wagered import POINTS, e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import CapabilityView, EProcess
+from releasegate.repository import RunFolder
 from tests.reporting.example_run import Example, Words, example, rendered, viewed
-from tests.tiny_gates import Outcome, finding
-from tests.tiny_methods import RIGHT, Trial, by_turns, eval_card, pooled
+from tests.tiny_gates import OPENED, Outcome, finding
+from tests.tiny_methods import RIGHT, Trial, by_turns, eval_card, pooled, samples_of
 
 RNG = np.random.default_rng(11)
 
@@ -37,6 +38,27 @@ def process_of(trial: Trial) -> EProcess:
     assert path is not None
     (shown,) = e_processes(found, trial.card, Gathered(paths={key_of(found): ((found.slices[0], path),)}))
     return shown
+
+
+def stored(folder: Path, trial: Trial) -> Example:
+    """The run of a trial with its decision."""
+    run, plan = RunFolder(folder), trial.plan
+    run.open(plan)
+    for m in plan.measurements:
+        identity = plan.identity(m)
+        run.evidence.start_shard(plan, identity, 0)
+        run.evidence.finish_shard(identity, 0, plan.source, list(samples_of(m, trial.gate)))
+    return Example(run, plan, decide(plan.policy, plan, run.evidence.read(plan), None, OPENED), None)
+
+
+def test_the_page_shows_how_the_evidence_of_a_sequential_requirement_grew(tmp_path: Path) -> None:
+    card = eval_card({"right": RIGHT}, shard=10_000)
+    outcomes: list[Outcome] = [1.0] * 60
+    trial = Trial(card, "right", {"at_least": 0.85, "sequential": True}, pooled(outcomes))
+    page = rendered(stored(tmp_path / "run", trial))
+    used = trial.found.slices[0].estimate.used
+    assert f"The line was reached after {used} items: met." in page
+    assert '<th scope="col">log10 E, met</th>' in page
 
 
 def early(outcomes: list[Outcome], **limit: float) -> Trial:
@@ -108,7 +130,7 @@ def test_the_last_point_of_a_path_is_where_the_decision_left_it() -> None:
     trial = early([float(x) for x in RNG.random(700) < 0.93], at_least=0.85)
     shown = process_of(trial)
     estimate = trial.found.slices[0].estimate
-    assert shown.stopped == (estimate.used, "met")
+    assert shown.reached == (estimate.used, "met")
     assert shown.towards[-1][0] == shown.n == estimate.used
     assert shown.towards[-1][1] >= shown.line
     assert shown.line == pytest.approx(-np.log10(estimate.alpha))
@@ -128,10 +150,32 @@ def test_a_long_path_is_thinned_and_keeps_its_extremes() -> None:
 
 
 def test_a_path_that_falls_without_end_is_cut_and_says_so() -> None:
-    shown = process_of(early([0.0] * 200, at_most=0.3))
-    assert shown.stopped is not None
-    assert shown.stopped[1] == "met"
-    assert shown.cut.startswith("drawn down to") or shown.domain[0] <= min(e for _, e in shown.against)
-    falling = process_of(early([float(i % 2) for i in range(4_000)], at_most=0.501))
-    assert falling.domain[0] >= -2 * falling.line
-    assert min(e for _, e in falling.against) >= falling.domain[0]
+    falling = process_of(early([float(i % 2) for i in range(4_000)], at_most=0.499))
+    assert falling.cut.startswith("the paths go from")
+    assert min(e for _, e in falling.against) >= falling.domain[0] >= -2 * falling.line
+
+
+def test_what_failed_alone_does_not_look_violated() -> None:
+    shown = process_of(early(["failed"] * 200, at_least=0.5))
+    assert shown.reached is None
+    assert shown.ended == "Neither path reached the line in 200 items."
+
+
+def test_few_failed_items_count_against_a_claim_that_was_found_violated_with_them() -> None:
+    outcomes: list[Outcome] = ["failed", *([1.0, 1.0, 0.0, 1.0, 0.0] * 8)]
+    trial = Trial(eval_card({"right": RIGHT}), "right", {"sequential": True, "at_least": 0.8}, pooled(outcomes))
+    shown = process_of(trial)
+    assert (trial.found.status, trial.found.slices[0].refuted) == ("violated", False)
+    assert shown.reached is not None
+    assert shown.reached[1] == "violated"
+    assert shown.reached[0] <= shown.n == 41
+
+
+def test_evidence_that_shows_nothing_at_this_channel_is_drawn_and_said_not_to_count() -> None:
+    trial = early([1.0] * 300, at_least=0.8)
+    found = finding(trial.decide(), "tested")
+    void = found.slices[0].model_copy(update={"status": "not_shown", "reason": "want_of_evidence"})
+    path = betting_path(found.model_copy(update={"slices": (void,)}), void, trial.plan, trial.evidence(trial.plan))
+    assert path is not None
+    (shown,) = e_processes(found, trial.card, Gathered(paths={key_of(found): ((void, path),)}))
+    assert shown.ended.endswith("met. The decision does not count it: want of evidence.")

@@ -12,6 +12,10 @@ from releasegate.reporting.view import EProcess
 
 WIDTH, HEIGHT = 340, 160
 """Pixels; drawn once, as a desk has room for two side by side."""
+ROOM = 0.1
+"""Part of the height above all, for the name of the line."""
+FEW = 6
+"""Items that all have a tick."""
 NAME = 14
 """Pixels of a name from top to bottom."""
 SHAPES = {"met": "circle", "violated": "square"}
@@ -32,11 +36,13 @@ def _layers(altair: Any, view: EProcess) -> Any:
     x = altair.X(
         "items:Q",
         scale=altair.Scale(domain=[0, view.n], nice=False),
-        axis=altair.Axis(title=f"{view.unit} consumed", tickCount=5, tickMinStep=1, titleAnchor="start", grid=False),
+        axis=altair.Axis(title=f"{view.unit} consumed", titleAnchor="start", grid=False, **_ticks(view.n)),
     )
     y = altair.Y(
         "e:Q",
-        scale=altair.Scale(domain=list(view.domain), nice=False),
+        scale=altair.Scale(
+            domain=[view.domain[0], view.domain[1] + ROOM * (view.domain[1] - view.domain[0])], nice=False
+        ),
         axis=altair.Axis(title="log10 of E", tickCount=5, titleAnchor="end"),
     )
 
@@ -57,13 +63,18 @@ def _layers(altair: Any, view: EProcess) -> Any:
             align="left", dx=6, dy=_apart(name, view), color=sentinel(name), fontSize=11
         )
         parts.append(named.encode(text="name:N"))
-    if view.stopped is not None:
-        at, status = view.stopped
+    if view.reached is not None:
+        at, status = view.reached
         path = view.towards if status == "met" else view.against
         place = [{"items": items, "e": e} for items, e in path if items == at]
         mark = of(place).mark_point(size=80, filled=True, opacity=1, color=sentinel(status), shape=SHAPES[status])
         parts.append(mark)
     return altair.layer(*parts).properties(width=WIDTH - 110, height=HEIGHT)
+
+
+def _ticks(n: int) -> dict[str, Any]:
+    """Whole numbers, as there is no half of an item."""
+    return {"values": list(range(n + 1))} if n <= FEW else {"tickCount": 5}
 
 
 def _apart(name: str, view: EProcess) -> float:

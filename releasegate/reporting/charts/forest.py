@@ -43,7 +43,7 @@ class Layout:
 
 
 LAYOUTS = {
-    WIDE: Layout(WIDE, row=30, text=0, line=0, gutter=250, numbers=150, letters=36),
+    WIDE: Layout(WIDE, row=30, text=0, line=0, gutter=250, numbers=150, letters=33),
     NARROW: Layout(NARROW, row=40, text=-9, line=9, gutter=0, numbers=0, letters=44),
 }
 

@@ -15,14 +15,15 @@ from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import EProcess, WagerRow
-from releasegate.reporting.wording.numbers import MOST_TEXT, beside, limit, shortened
+from releasegate.reporting.wording.numbers import MOST_TEXT, beside, limit, plural, shortened
+from releasegate.reporting.wording.words import REASON, STATUS
 
 POINTS = 200
 """Points that a path is thinned to."""
 ROWS = 8
 """Lines of the table beside a chart."""
-BELOW = 2.0
-"""How far below 1 a path is drawn, in heights of its line: a claim that is far off falls without end."""
+BELOW, ABOVE = 2.0, 4.0
+"""How far below and above 1 a path is drawn, in heights of its line: a claim that is far off falls without end."""
 
 Ending = tuple[int, Literal["met", "violated"]]
 
@@ -35,26 +36,28 @@ def e_processes(finding: Finding, card: EvalCard | None, gathered: Gathered) -> 
 def _e_process(finding: Finding, found: SliceFinding, path: BettingPath, card: EvalCard | None) -> EProcess:
     towards, against = path.towards / log(10), path.against / log(10)
     line, n = -log10(path.claim.alpha), len(towards)
-    ended, last = _ending(towards, against, line), (float(towards[-1]), float(against[-1]))
-    lowest = float(min(towards.min(), against.min(), 0.0))
-    floor = max(lowest, -BELOW * line)
-    top = float(max(towards.max(), against.max(), line)) * 1.12
+    reached = _ending(towards, against, line)
+    ends = [float(x) for x in (min(towards.min(), against.min(), 0.0), max(towards.max(), against.max(), line))]
+    domain = max(ends[0], -BELOW * line), min(ends[1], ABOVE * line)
+    last = float(towards[-1]), float(against[-1])
     of = shortened(label_words(card, found.labels), MOST_TEXT) or "all items"
-    unit = "pairs" if path.paired else "items"
-    cut = f"drawn down to {floor:.2f}; the lowest value is {lowest:.2f}" if lowest < floor else ""
+    unit = "pair" if path.paired else "item"
+    ended = _ended(reached, found, n, unit)
     return EProcess(
         of=of,
-        unit=unit,
-        description=f"Evidence of {finding.requirement}, {of}, after each of {n} {unit}, as log10 E. "
-        f"Line at {limit(line, *last)}. {_ended(ended, unit)} At the end: met {beside(last[0], line)}, "
+        unit=f"{unit}s",
+        description=f"Evidence of {finding.requirement}, {of}, after each of {plural(n, unit)}, as log10 E. "
+        f"Line at {limit(line, *last)}. {ended} At the end: met {beside(last[0], line)}, "
         f"violated {beside(last[1], line)}.",
         n=n,
-        towards=_thinned(towards, floor, ended),
-        against=_thinned(against, floor, ended),
+        towards=_thinned(towards, domain, reached),
+        against=_thinned(against, domain, reached),
         line=line,
-        stopped=ended,
-        domain=(floor, top),
-        cut=cut,
+        line_text=limit(line, *last),
+        reached=reached,
+        ended=ended,
+        domain=domain,
+        cut="" if tuple(ends) == domain else f"the paths go from {ends[0]:.2f} to {ends[1]:.2f}, not all of it drawn",
         rows=tuple(_rows(towards, against, line)),
     )
 
@@ -69,22 +72,28 @@ def _ending(towards: Floats, against: Floats, line: float) -> Ending | None:
     return min(reached, default=None)
 
 
-def _ended(ended: Ending | None, unit: str) -> str:
-    return (
-        "Neither path reaches it." if ended is None else f"The path of {ended[1]} reaches it after {ended[0]} {unit}."
-    )
+def _ended(reached: Ending | None, found: SliceFinding, n: int, unit: str) -> str:
+    """What was reached, and that the decision does not count it where it does not."""
+    if reached is None:
+        return f"Neither path reached the line in {plural(n, unit)}."
+    at = f"The line was reached after {plural(reached[0], unit)}: {reached[1]}"
+    if reached[1] == found.status:
+        return f"{at}."
+    why = REASON[found.reason] if found.reason is not None else STATUS[found.status].word
+    return f"{at}. The decision does not count it: {why}."
 
 
-def _thinned(path: Floats, floor: float, ended: Ending | None) -> tuple[tuple[int, float], ...]:
-    """The path from 0 items on, where E is 1; of many points the lowest and the highest of each stretch, where it
-    ended, and the last."""
+def _thinned(path: Floats, domain: tuple[float, float], reached: Ending | None) -> tuple[tuple[int, float], ...]:
+    """The path from 0 items on, where E is 1: of many points the lowest and the highest of each stretch, where it reached the
+    line, and the last; within the domain."""
     n = len(path)
     step = max(-(-n // (POINTS // 2 - 1)), 1)
-    kept = {n - 1} | ({ended[0] - 1} if ended is not None else set())
+    kept = {n - 1} | ({reached[0] - 1} if reached is not None else set())
     for start in range(0, n, step):
         part = path[start : start + step]
         kept |= {start + int(part.argmin()), start + int(part.argmax())}
-    return ((0, max(0.0, floor)), *((i + 1, max(float(path[i]), floor)) for i in sorted(kept)))
+    low, high = domain
+    return ((0, 0.0), *((i + 1, min(max(float(path[i]), low), high)) for i in sorted(kept)))
 
 
 def _rows(towards: Floats, against: Floats, line: float) -> list[WagerRow]:
