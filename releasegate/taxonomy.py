@@ -42,6 +42,8 @@ class Taxonomy(Document):
 
     schema_: Annotated[Literal["releasegate/taxonomy/v1"], Field(alias="schema")]
     id: Identifier
+    short: str
+    """Its name where it stands before a label."""
     title: str
     publisher: str
     edition: str

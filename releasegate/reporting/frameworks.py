@@ -71,4 +71,4 @@ def _tag(tag: str, known: Mapping[str, Taxonomy]) -> TagView:
     entry = taxonomy.by_id.get(entry_id) if taxonomy is not None else None
     if taxonomy is None or entry is None:
         return TagView(name, entry_id, "not in the list that comes with this release", "")
-    return TagView(taxonomy.title, entry.label, shortened(entry.title), entry.link or taxonomy.link)
+    return TagView(taxonomy.short, entry.label, shortened(entry.title), entry.link or taxonomy.link)

@@ -12,6 +12,7 @@ class TagView:
     """One entry of a framework.
 
     Attributes:
+        framework: its short name.
         link: the publisher's page; empty where the entry is not in the list that comes with releasegate.
     """
 

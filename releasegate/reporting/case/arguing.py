@@ -13,6 +13,7 @@ from releasegate.reporting.case.evidencing import Evidencing
 from releasegate.reporting.case.record import HOLDING, AssuranceCase, ClaimStatus, Goal, Node, Strategy
 from releasegate.reporting.case.surrounding import about_release, about_strip, rationale, unconditional
 from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import sentence
 from releasegate.reporting.wording.words import ARTEFACT, CHANNEL
 
@@ -23,19 +24,21 @@ ROUTES = {"misuse": "too weak to harm", "strip": "taken out of the checkpoint"}
 def assurance_case(
     decision: Decision, plan: Plan, receipt: Receipt | None = None, gathered: Gathered | None = None
 ) -> AssuranceCase:
-    """The case that the decision makes: for the release, and for each capability.
+    """The case that the decision makes: for the release, and for each capability; without reasons of failures, where the
+    policy lets no sample be shown.
 
     Args:
         receipt: of the stripped checkpoint, whose residuals are then in it.
         gathered: from which it is then said how often each instrument is right.
     """
+    digest, decision = decision.digest(), told(decision, plan.policy)
     return AssuranceCase(
         policy=decision.policy,
         policy_digest=decision.policy_digest,
         plan=decision.plan,
         evidence=decision.evidence,
         model=decision.model,
-        decision=decision.digest(),
+        decision=digest,
         verdict=decision.verdict,
         rehearsal=decision.rehearsal,
         replay=decision.replay,

@@ -93,9 +93,13 @@ class Evidencing:
         lost = f", {e.planned - e.not_attempted - e.scored} failed or missing" if e.used is None else ""
         value = f"{beside(e.value, *limits)} ({beside(e.low, *limits)} to {beside(e.high, *limits)})"
         where = f" in {label_words(self._card(f), worst.labels)}" if worst.labels else ""
+        moved = worst.tested_limit
+        held = (
+            f", held against {limit(moved, e.value, e.low, e.high)} for the judge's errors" if moved is not None else ""
+        )
         return Solution(
             id=name,
-            statement=f"{value}{where}, {e.scored} scored{lost}; {METHOD[e.method]}, at alpha {number(e.alpha)}",
+            statement=f"{value}{where}, {e.scored} scored{lost}{held}; {METHOD[e.method]}, at alpha {number(e.alpha)}",
             finding=anchor(f),
             metric=f.metric,
             checkpoint=f.checkpoint,

@@ -37,10 +37,8 @@ def _csv(rendered: Rendered) -> bytes:
 
 def _case(rendered: Rendered) -> bytes:
     from releasegate.reporting.case import assurance_case
-    from releasegate.reporting.wording.discreet import told
 
-    decision = told(rendered.decision, rendered.plan.policy)
-    return assurance_case(decision, rendered.plan, rendered.receipt, rendered.gathered).text().encode()
+    return assurance_case(rendered.decision, rendered.plan, rendered.receipt, rendered.gathered).text().encode()
 
 
 KINDS: Mapping[str, Renderer] = {"html": _html, "md": _markdown, "json": _json, "csv": _csv, "case": _case}
