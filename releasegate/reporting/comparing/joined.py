@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from typing import TypeVar
 
-from releasegate.evidence import Failed, Measured
-from releasegate.plan import Plan
+from releasegate.evidence import Columns, Failed, Measured
+from releasegate.plan import Measurement, Plan
 from releasegate.reporting.gathered.concern import concern_of
-from releasegate.reporting.gathered.gathering import Gathered, metrics_of
-from releasegate.reporting.gathered.rows import PickedRows, Row, badness_of, rank_of
+from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.gathered.picking import Shown, pick
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.showing import galleries
 from releasegate.reporting.samples.veiling import Veil
-from releasegate.reporting.sampleview import Exhibit, Gallery
+from releasegate.reporting.sampleview import Exhibit, Gallery, ShotGroup
 from releasegate.reporting.wording.words import checkpoint
 from releasegate.repository.deciding_run import Decided
+from releasegate.repository.sample_lines import read_samples
 
 WHICH = ("A", "B")
 SENSITIVE = ("", "personal", "harmful")
 """From the least to the most that is to be held back."""
-Two = tuple[Gathered, Gathered]
+T = TypeVar("T")
 
 
 def same_items(one: Plan, other: Plan, eval_id: str) -> bool:
@@ -34,108 +34,81 @@ def same_items(one: Plan, other: Plan, eval_id: str) -> bool:
 
 
 def joined_galleries(
-    runs: tuple[Decided, Decided], gathered: Two, evals: frozenset[str], purses: tuple[Purse, Purse]
+    runs: tuple[Decided, Decided],
+    gathered: tuple[Gathered, Gathered],
+    evals: frozenset[str],
+    purses: tuple[Purse, Purse],
 ) -> tuple[Gallery, ...]:
     """Galleries of the evals that are no sounds, with the columns of A before those of B.
 
     Args:
         evals: of which both runs measured the same items.
         purses: what the pictures and texts of each run may take of the page.
+
+    Raises:
+        EvidenceUntrusted: a sample is not the one that was read.
     """
     sounding = {key[0] for one in gathered for key in one.heard}
-    shared = evals - sounding
-    rows = {key: found for eval_id in sorted(shared) for key, found in _rows(runs, gathered, eval_id).items()}
-    groups = {
-        (key[0], _column(which, key[1]), key[2]): picked
-        for which, one in zip(WHICH, gathered, strict=True)
-        for key, picked in one.groups.items()
-        if key[0] in shared
-    }
-    pictured = gathered[0].pictured | gathered[1].pictured
-    drawn = [
-        galleries(
-            Gathered(cuts=one.cuts, groups=groups, rows=rows, pictured=pictured),
-            of.plan,
-            Veil(of.plan, of.decision),
-            of.run.outputs,
-            purse,
-        )
-        for of, one, purse in zip(runs, gathered, purses, strict=True)
-    ]
-    other = {gallery.anchor: gallery for gallery in drawn[1]}
-    return tuple(_merged(gallery, other.get(gallery.anchor)) for gallery in drawn[0])
-
-
-def _column(which: str, name: str) -> str:
-    return f"{which}, {checkpoint(name)}"
-
-
-def _rows(runs: tuple[Decided, Decided], gathered: Two, eval_id: str) -> dict[tuple[str, tuple[str, ...]], PickedRows]:
-    """The items of an eval by their metrics, each with its samples in both runs: those that differ first."""
-    plan = runs[0].plan
-    concern = concern_of(plan.policy, plan.cards[eval_id], gathered[0].cuts)
-    found: dict[tuple[str, tuple[str, ...]], PickedRows] = {}
-    for item, samples in _side_by_side(runs, eval_id):
-        row = Row(item, samples)
-        key = eval_id, metrics_of(next(iter(samples.values())))
-        found.setdefault(key, PickedRows()).offer(rank_of(concern, row), badness_of(concern, row), row)
-    return found
-
-
-def _side_by_side(runs: tuple[Decided, Decided], eval_id: str) -> Iterator[tuple[int, Mapping[str, Measured | Failed]]]:
-    """The samples of each item by column; each measurement is in the planned order."""
-
-    def numbered(of: Decided, which: str, name: str) -> Iterator[tuple[int, str, Measured | Failed]]:
-        measurement = of.plan.find(eval_id, name)
-        samples = of.run.evidence.samples(of.plan, measurement) if measurement is not None else iter(())
-        return ((sample.item, _column(which, name), sample) for sample in samples)
-
-    streams = [
-        numbered(of, which, m.checkpoint)
-        for which, of in zip(WHICH, runs, strict=True)
-        for m in of.plan.measurements
-        if (m.eval, m.role) == (eval_id, "gate")
-    ]
-    merged = heapq.merge(*streams, key=lambda entry: entry[0])
-    for item, entries in groupby(merged, key=lambda entry: entry[0]):
-        yield item, {column: sample for _, column, sample in entries}
-
-
-def _merged(one: Gallery, other: Gallery | None) -> Gallery:
-    """The gallery, with the columns of B as B's own outputs and thresholds show them."""
-    if other is None:
-        return one
-    looks = {
-        (g, exhibit.item): exhibit
-        for g, group in enumerate(other.groups)
-        for band in group.bands
-        for exhibit in band.exhibits
-    }
-    groups = tuple(
-        replace(
-            group,
-            bands=tuple(
-                replace(
-                    band, exhibits=tuple(_beside(exhibit, looks.get((g, exhibit.item))) for exhibit in band.exhibits)
-                )
-                for band in group.bands
-            ),
-        )
-        for g, group in enumerate(one.groups)
+    found = {eval_id: _across(runs, gathered[0], eval_id) for eval_id in sorted(evals - sounding)}
+    both = Gathered(
+        groups={(eval_id, *key): picked for eval_id, shown in found.items() for key, picked in shown.groups.items()},
+        rows={(eval_id, key): rows for eval_id, shown in found.items() for key, rows in shown.rows.items()},
+        pictured={eval_id for eval_id, shown in found.items() if shown.pictured},
     )
+    one, other = (
+        galleries(replace(both, cuts=own.cuts), of.plan, Veil(of.plan, of.decision), of.run.outputs, purse)
+        for of, own, purse in zip(runs, gathered, purses, strict=True)
+    )
+    beside = {gallery.anchor: gallery for gallery in other}
+    return tuple(_merged(gallery, beside.get(gallery.anchor, gallery)) for gallery in one)
+
+
+def _across(runs: tuple[Decided, Decided], first: Gathered, eval_id: str) -> Shown:
+    """The items of an eval that a reader should see, each with its samples in both runs: those that differ first."""
+    measured: dict[str, Columns] = {}
+    sources: dict[str, tuple[Decided, Measurement]] = {}
+    for which, of in zip(WHICH, runs, strict=True):
+        for m in of.plan.measurements:
+            columns = of.evidence.columns.get(of.plan.identity(m))
+            if (m.eval, m.role) == (eval_id, "gate") and columns is not None:
+                name = f"{which}, {checkpoint(m.checkpoint)}"
+                measured[name], sources[name] = columns, (of, m)
+
+    def read(name: str, items: Sequence[int]) -> Mapping[int, Measured | Failed]:
+        of, measurement = sources[name]
+        return read_samples(of.run.evidence, of.plan, measurement, measured[name], items)
+
+    plan = runs[0].plan
+    return pick(measured, concern_of(plan.policy, plan.cards[eval_id], first.cuts), None, (), read)
+
+
+def _merged(one: Gallery, other: Gallery) -> Gallery:
+    """The gallery with the columns of B as B's own outputs and thresholds show them."""
+    theirs = {exhibit.item: (g, exhibit) for g in other.groups for band in g.bands for exhibit in band.exhibits}
     return replace(
         one,
-        groups=groups,
+        groups=tuple(_group(group, theirs) for group in one.groups),
         blurred=one.blurred or other.blurred,
         sensitive=max(one.sensitive, other.sensitive, key=SENSITIVE.index),
     )
 
 
-def _beside(one: Exhibit, other: Exhibit | None) -> Exhibit:
-    if other is None:
-        return one
-    looks = (
-        b if b is not None and b.checkpoint.startswith("B, ") else a
-        for a, b in zip(one.looks, other.looks, strict=True)
-    )
-    return replace(one, looks=tuple(looks))
+def _group(one: ShotGroup, theirs: Mapping[int, tuple[ShotGroup, Exhibit]]) -> ShotGroup:
+    """A group; that of the other gallery is the one with its items, wherever it stands there."""
+    names = [line.name for line in one.counted]
+    order = sorted(range(len(names)), key=lambda i: (names[i][0], names[i] != f"{names[i][0]}, {checkpoint('source')}"))
+    own = [exhibit for band in one.bands for exhibit in band.exhibits]
+    other = next((theirs[exhibit.item][0] for exhibit in own if exhibit.item in theirs), one)
+    exhibits = {e.item: _beside(e, theirs.get(e.item, (one, e))[1], names, order) for e in own}
+    bands = (replace(band, exhibits=tuple(exhibits[e.item] for e in band.exhibits)) for band in one.bands)
+    counted = [b if a.name.startswith(WHICH[1]) else a for a, b in zip(one.counted, other.counted, strict=True)]
+    return replace(one, bands=tuple(bands), counted=_ordered(counted, order))
+
+
+def _beside(one: Exhibit, other: Exhibit, names: Sequence[str], order: Sequence[int]) -> Exhibit:
+    looks = [b if name.startswith(WHICH[1]) else a for name, a, b in zip(names, one.looks, other.looks, strict=True)]
+    return replace(one, looks=_ordered(looks, order))
+
+
+def _ordered(parts: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
+    return tuple(parts[i] for i in order)
