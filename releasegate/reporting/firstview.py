@@ -60,11 +60,10 @@ class Change:
     """What would change the verdict.
 
     Attributes:
-        anchor: of the finding; empty where it is about none.
+        findings: the anchor and the requirement of each that it is about; empty where it is about none.
     """
 
-    anchor: str
-    requirement: str
+    findings: tuple[tuple[str, str], ...]
     text: str
 
 

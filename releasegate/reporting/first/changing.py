@@ -22,16 +22,16 @@ ELSEWHERE = "Does not count at this channel: enforce it in the weights, or publi
 
 def changes(decision: Decision) -> tuple[Change, ...]:
     """What stands between a verdict and a clean release, the nearest first: what more evidence may settle, then the rest,
-    each with the shortest first. None where all may go out."""
+    each with the shortest first; findings of which the same is said together. None where all may go out."""
     held = [f for c in decision.capabilities if c.verdict != "release" for f in c.findings]
     held += decision.strip.findings if decision.strip else ()
-    found = {(f.requirement, _text(f)): f for f in held if not f.holds}
-    told = [
-        (f.status == "violated" or f.reason == "does_not_count", len(text), Change(anchor(f), requirement, text))
-        for (requirement, text), f in found.items()
-    ]
-    told += [(False, len(change.text), change) for change in _awaited(decision)]
-    return tuple(change for *_, change in sorted(told, key=lambda one: one[:2]))
+    found: dict[tuple[bool, str], dict[str, str]] = {(False, text): {} for text in _awaited(decision)}
+    for f in held:
+        if not f.holds:
+            far = f.status == "violated" or f.reason == "does_not_count"
+            found.setdefault((far, _text(f)), {})[anchor(f)] = f.requirement
+    ordered = sorted(found, key=lambda one: (one[0], len(one[1])))
+    return tuple(Change(tuple(found[one].items()), one[1]) for one in ordered)
 
 
 def _text(f: Finding) -> str:
@@ -43,7 +43,7 @@ def _text(f: Finding) -> str:
     return shortened(sentence(f.settle or f.sentence), MOST_TEXT)
 
 
-def _awaited(decision: Decision) -> Iterable[Change]:
+def _awaited(decision: Decision) -> Iterable[str]:
     if decision.awaiting_strip:
         names = ", ".join(name.replace("_", " ") for name in decision.awaiting_strip)
-        yield Change("", "", shortened(f"Strip {names}, and measure the stripped checkpoint.", MOST_TEXT))
+        yield shortened(f"Strip {names}, and measure the stripped checkpoint.", MOST_TEXT)
