@@ -20,7 +20,13 @@ from releasegate.records import digest_of_bytes
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
-from releasegate.reporting.formats.estimates import SLICE, estimate_rows, finding_rows, findings_by_capability
+from releasegate.reporting.formats.estimates import (
+    SLICE,
+    after_by_capability,
+    estimate_rows,
+    finding_rows,
+    findings_by_capability,
+)
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, shortened
 from releasegate.reporting.wording.visible import visible
@@ -149,7 +155,7 @@ class Run:
     def _repr_html_(self) -> str:
         """A summary for a notebook, without styles of its own: it reads on a light and on a dark page."""
         decision, plan = self.decision, self.plan
-        pairs = list(findings_by_capability(decision, plan))
+        pairs, after = list(findings_by_capability(decision, plan)), after_by_capability(decision, plan)
         kind = " (rehearsal: it counts for nothing)" if decision.rehearsal else ""
         head = Markup("<p><strong>{}</strong>{}: {}</p><p>{}</p>").format(
             VERDICT[decision.verdict].word, kind, _text(plan.policy.title), _text(decision.summary, MOST_PROSE)
@@ -158,7 +164,7 @@ class Run:
             (
                 CAPABILITY[c.verdict].word,
                 _text(c.title),
-                _text(reason(c, tuple(f for o, f in pairs if o == c.id and f not in c.findings), plan), MOST_PROSE),
+                _text(reason(c, after.get(c.id, ()), plan), MOST_PROSE),
             )
             for c in decision.capabilities[:MOST_ROWS]
         ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
-from releasegate.plan import Plan
+from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.findings.distances import margin
 
 Cell = str | int | float | bool | None
@@ -61,6 +61,15 @@ def findings_by_capability(decision: Decision, plan: Plan) -> Iterator[tuple[str
         yield from ((capability.id, f) for f in on_strip if owners.get(f.requirement) == capability.id)
     known = {c.id for c in decision.capabilities}
     yield from ((None, f) for f in on_strip if owners.get(f.requirement) not in known)
+
+
+def after_by_capability(decision: Decision, plan: Plan) -> dict[str, tuple[Finding, ...]]:
+    """By capability, the findings on the stripped checkpoint that belong to it."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    for owner, finding in findings_by_capability(decision, plan):
+        if owner is not None and finding.checkpoint != SOURCE:
+            found[owner] = (*found.get(owner, ()), finding)
+    return found
 
 
 def _named(owner: str | None, f: Finding) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from releasegate.decision import CapabilityDecision, Decision, Finding
+from releasegate.decision import Decision, Finding
 from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
@@ -13,7 +13,7 @@ from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
-from releasegate.reporting.formats.estimates import findings_by_capability
+from releasegate.reporting.formats.estimates import after_by_capability, findings_by_capability
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.wording.discreet import told
@@ -81,21 +81,16 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
 def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
     """One line a capability, the worst first."""
     ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
+    after = after_by_capability(decision, plan)
     lines = [
         (
             f"**{CAPABILITY[c.verdict].word}**",
             plain(c.title, MOST_TITLE),
-            plain(reason(c, _after(c, decision, plan), plan)),
+            plain(reason(c, after.get(c.id, ()), plan)),
         )
         for c in ordered
     ]
     yield _table(("Verdict", "Capability", "Why"), lines, _CAPABILITIES)
-
-
-def _after(c: CapabilityDecision, decision: Decision, plan: Plan) -> tuple[Finding, ...]:
-    """What was found of a capability on the stripped checkpoint."""
-    pairs = findings_by_capability(decision, plan)
-    return tuple(f for owner, f in pairs if owner == c.id and f not in c.findings)
 
 
 def _open(finding: Finding) -> bool:

@@ -15,8 +15,11 @@ def csv_table(decision: Decision, plan: Plan) -> bytes:
     """One row an estimate, with a header; see `estimate_rows`."""
     import pandas
 
-    rows = [{inert(name): _cell(cell) for name, cell in row.items()} for row in estimate_rows(decision, plan)]
-    table = pandas.DataFrame(rows, dtype=object)
+    table = pandas.DataFrame(estimate_rows(decision, plan), dtype=object)
+    known: dict[Cell, Cell] = {}
+    for name in table.columns:
+        table[name] = [known.setdefault(cell, inert(cell)) if isinstance(cell, str) else cell for cell in table[name]]
+    table.columns = [inert(name) for name in table.columns]
     text: str = table.to_csv(index=False, lineterminator="\r\n", na_rep="")
     return text.encode()
 
@@ -29,7 +32,3 @@ def inert(text: str) -> str:
     """
     shown = visible(text)
     return f"'{shown}" if text.startswith(FORMULA) else shown
-
-
-def _cell(cell: Cell) -> Cell:
-    return inert(cell) if isinstance(cell, str) else cell
