@@ -16,9 +16,17 @@ def csv_table(decision: Decision, plan: Plan) -> bytes:
     import pandas
 
     table = pandas.DataFrame(estimate_rows(decision, plan), dtype=object)
-    known: dict[Cell, Cell] = {}
+    known: dict[str, str] = {}
+
+    def shown(cell: Cell) -> Cell:
+        if not isinstance(cell, str):
+            return cell
+        if cell not in known:
+            known[cell] = inert(cell)
+        return known[cell]
+
     for name in table.columns:
-        table[name] = [known.setdefault(cell, inert(cell)) if isinstance(cell, str) else cell for cell in table[name]]
+        table[name] = [shown(cell) for cell in table[name]]
     table.columns = [inert(name) for name in table.columns]
     text: str = table.to_csv(index=False, lineterminator="\r\n", na_rep="")
     return text.encode()
