@@ -49,6 +49,15 @@ def _index(folder: Path) -> Path:
     return folder / "index.html"
 
 
+def _diff(folder: Path) -> Path:
+    """Of two runs, one of them with hostile texts."""
+    for name, words, drawn in (("a", Words(), 3), ("b", TEXTS, 40)):
+        made = example(folder / name, words, drawn=drawn, opened=date(2025, 1, 2), strip=False)
+        made.run.write_decision(made.decision)
+    call(["diff", str(folder / "a"), str(folder / "b"), "--html", str(folder / "diff.html")])
+    return folder / "diff.html"
+
+
 KINDS: Mapping[str, Callable[[Path], Path]] = {
     "report": lambda folder: _report(example(folder / "run")),
     "sensitive": _sensitive,
@@ -56,5 +65,6 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
     "figures": lambda folder: _report(voice_run(folder / "run", Cast(person="y" * 150))),
     "hostile": lambda folder: _report(example(folder / "run", TEXTS)),
     "index": _index,
+    "diff": _diff,
 }
 """Kinds of pages: each is read by everybody, at any width, and holds nothing that runs or loads."""
