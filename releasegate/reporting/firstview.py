@@ -60,10 +60,12 @@ class Change:
     """What would change the verdict.
 
     Attributes:
-        findings: the anchor and the requirement of each that it is about; empty where it is about none.
+        findings: the anchor and the requirement of those that it is about; empty where it is about none.
+        more: how many others it is about.
     """
 
     findings: tuple[tuple[str, str], ...]
+    more: int
     text: str
 
 

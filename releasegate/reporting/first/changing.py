@@ -17,6 +17,8 @@ REFUTED: Mapping[Section, str] = {
     "keep": "Refuted: only a strip that spares more would do",
 }
 """What a violated requirement leaves, by its section: more items of the same would not help."""
+MOST_NAMED = 5
+"""Requirements named of which the same is said."""
 ELSEWHERE = "Does not count at this channel: enforce it in the weights, or publish where it counts."
 
 
@@ -31,7 +33,9 @@ def changes(decision: Decision) -> tuple[Change, ...]:
             far = f.status == "violated" or f.reason == "does_not_count"
             found.setdefault((far, _text(f)), {})[anchor(f)] = f.requirement
     ordered = sorted(found, key=lambda one: (one[0], len(one[1])))
-    return tuple(Change(tuple(found[one].items()), one[1]) for one in ordered)
+    return tuple(
+        Change(tuple(found[one].items())[:MOST_NAMED], max(len(found[one]) - MOST_NAMED, 0), one[1]) for one in ordered
+    )
 
 
 def _text(f: Finding) -> str:
