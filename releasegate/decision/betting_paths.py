@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from releasegate.betting import Floats
 from releasegate.decision.estimating import with_values
 from releasegate.decision.record import Finding, SliceFinding
-from releasegate.decision.sequences import consumable, losses
+from releasegate.decision.sequences import cluster_means, clusters_of, consumable, losses
 from releasegate.decision.slices import UNLABELLED, Slice, is_threat
 from releasegate.evalcard import Metric
 from releasegate.evidence import Columns, Evidence
@@ -35,14 +36,14 @@ class BettingPath:
         failed: bool [n], which of them failed.
         spared: whether failed items count for the claim on the path of its violation, which must not rest on what nobody saw;
             not where the claim was found violated with few of them, all against it.
-        paired: whether each value is the loss of one pair.
+        unit: what each value is of: an item, the loss of a pair, or the mean of a cluster, whose lost items are in it.
     """
 
     claim: Claim
     values: Floats
     failed: NDArray[np.bool_]
     spared: bool
-    paired: bool
+    unit: Literal["item", "pair", "cluster"]
 
     @cached_property
     def towards(self) -> Floats:
@@ -57,21 +58,26 @@ class BettingPath:
 
 
 def betting_path(finding: Finding, found: SliceFinding, plan: Plan, evidence: Evidence) -> BettingPath | None:
-    """The path of one slice; None where it was not decided item by item, or consumed nothing."""
-    used = found.estimate.used
+    """The path of one slice; None where it was not decided by betting, or consumed nothing."""
     eval_id, name = finding.metric.split("/")
     card = plan.cards.get(eval_id)
-    if not used or card is None or name not in card.metrics:
+    if card is None or name not in card.metrics or not (found.estimate.used or found.estimate.clusters):
         return None
     columns = _columns(finding, found, plan, evidence, card.metrics[name])
     claim = _claim(finding, found, card.metrics[name])
     if columns is None or claim is None:
         return None
-    values, failed = consumable(name, _part(finding, found, columns), columns, claim)
-    if len(values) < used:
+    part = _part(finding, found, columns)
+    if found.estimate.clusters is not None and card.clusters is not None:
+        members = clusters_of(part, columns, card.clusters.key)
+        means = cluster_means(name, members, columns, claim)
+        return BettingPath(claim, means, np.zeros(len(means), dtype=np.bool_), spared=False, unit="cluster")
+    used = found.estimate.used
+    values, failed = consumable(name, part, columns, claim)
+    if not used or len(values) < used:
         return None
     spared = found.refuted or found.status != "violated"
-    return BettingPath(claim, values[:used], failed[:used], spared, finding.side == "margin")
+    return BettingPath(claim, values[:used], failed[:used], spared, "pair" if finding.side == "margin" else "item")
 
 
 def _claim(finding: Finding, found: SliceFinding, metric: Metric) -> Claim | None:
@@ -85,6 +91,8 @@ def _claim(finding: Finding, found: SliceFinding, metric: Metric) -> Claim | Non
             return Claim("share", side, limit, alpha)
         case "betting":
             return Claim("mean", side, limit, alpha, metric.range)
+        case "clustered_betting":
+            return Claim("mean", side, limit, alpha, metric.gated_range)
         case "paired_betting":
             width = metric.range[1] - metric.range[0]
             return Claim("mean", side, limit, alpha, (-width, width))
@@ -103,7 +111,7 @@ def _columns(finding: Finding, found: SliceFinding, plan: Plan, evidence: Eviden
         if base is None or name not in base.values or len(base.state) != len(columns.state):
             return None
         return losses(name, base, columns, metric.better)
-    if metric.threshold is None or found.estimate.method != "likelihood_ratio_e_process":
+    if metric.type != "thresholded":
         return columns
     if found.threshold is None:
         return None

@@ -6,6 +6,7 @@ what they would have shown. A failed item does not stop it: it counts as badly a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -79,21 +80,11 @@ def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule
     nothing = _nothing(part, rule, "clustered_betting")
     if columns is None or metric not in columns.values:
         return wanting(part, nothing)
-    members: dict[str, list[int]] = {}
-    for number in part.cells:
-        members.setdefault(columns.cells[number].labels.get(key, ""), []).append(number)
+    members = clusters_of(part, columns, key)
     if "" in members:
         return wanting(part, nothing, f"items without a {key} {NO_CLUSTER}")
-    measured = (columns.state == MEASURED) & (columns.cell >= 0)
-    sums = np.bincount(columns.cell[measured], columns.values[metric][measured], len(columns.cells))
-    counts = np.bincount(columns.cell[measured], minlength=len(columns.cells))
-    scored = int(counts[list(part.cells)].sum())
-    means = []
-    for _, cells in sorted(members.items()):
-        planned = sum(columns.cells[i].n for i in cells)
-        lost = planned - int(counts[cells].sum())
-        means.append((float(sums[cells].sum()) + claim.hurts * lost) / planned)
-    values = np.clip(means, *span)
+    scored = int(((columns.state == MEASURED) & part.members(columns)).sum())
+    values = cluster_means(metric, members, columns, claim)
     bounds = anytime_bounds(claim, values)
     attempted = _attempted(part, columns)
     estimate = nothing.model_copy(
@@ -108,6 +99,27 @@ def judge_clusters(metric: str, part: Slice, columns: Columns | None, rule: Rule
         }
     )
     return found(part, estimate, rule)
+
+
+def clusters_of(part: Slice, columns: Columns, key: str) -> dict[str, list[int]]:
+    """The cells of each cluster of a slice, clusters in the order of their names; "" for items without one."""
+    members: dict[str, list[int]] = {}
+    for number in part.cells:
+        members.setdefault(columns.cells[number].labels.get(key, ""), []).append(number)
+    return dict(sorted(members.items()))
+
+
+def cluster_means(metric: str, members: Mapping[str, list[int]], columns: Columns, claim: Claim) -> Floats:
+    """float64 [clusters]: the mean of each, failed and missing items at the end that hurts the claim."""
+    measured = (columns.state == MEASURED) & (columns.cell >= 0)
+    sums = np.bincount(columns.cell[measured], columns.values[metric][measured], len(columns.cells))
+    counts = np.bincount(columns.cell[measured], minlength=len(columns.cells))
+    means = []
+    for cells in members.values():
+        planned = sum(columns.cells[i].n for i in cells)
+        lost = planned - int(counts[cells].sum())
+        means.append((float(sums[cells].sum()) + claim.hurts * lost) / planned)
+    return np.clip(np.asarray(means), *claim.span)
 
 
 def _before_the_gap(part: Slice, columns: Columns) -> NDArray[np.int64]:

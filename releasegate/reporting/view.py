@@ -72,7 +72,7 @@ class EProcess:
 
     Attributes:
         of: `all items`, or the labels of a slice.
-        unit: what the test consumes: items or pairs.
+        unit: what the test consumes: items, pairs or clusters.
         towards: items and log10 E for the claim, thinned with its extremes kept.
         against: the same for its violation.
         line: log10 of 1 / alpha.

@@ -10,6 +10,7 @@ import pytest
 from releasegate.decision.betting_paths import BettingPath, betting_path
 from releasegate.evidence import Cell
 from releasegate.sequential import BLOCK, settle
+from tests.decision.test_methods import CHOSEN, labels, said
 from tests.tiny_gates import Outcome, finding
 from tests.tiny_methods import QUALITY, RIGHT, Trial, by_turns, eval_card, pooled
 
@@ -73,7 +74,7 @@ def test_a_mean_and_a_margin_have_paths_of_their_own() -> None:
         eval_card({"quality": QUALITY}), "quality", {"margin": 6.0}, pooled([30.0] * 200), base=pooled([30.5] * 200)
     )
     path = path_of(kept)
-    assert path.paired
+    assert path.unit == "pair"
     assert path.values[0] == pytest.approx(0.5)
     assert (kept.found.status == "met") == (path.towards[-1] >= -math.log(path.claim.alpha))
 
@@ -108,3 +109,26 @@ def test_a_fixed_number_of_items_has_no_path() -> None:
     trial = Trial(eval_card({"right": RIGHT}), "right", {"at_least": 0.5}, pooled([1.0] * 60))
     found = trial.found
     assert betting_path(found, found.slices[0], trial.plan, trial.evidence(trial.plan)) is None
+
+
+EARLY = {name: trial for name, (trial, method, _) in CHOSEN.items() if method.split("_")[-1] in ("process", "betting")}
+
+
+@pytest.mark.parametrize("name", sorted(EARLY))
+def test_every_way_to_look_early_has_a_path_that_agrees_with_its_finding(name: str) -> None:
+    trial = EARLY[name]
+    path, found = path_of(trial), trial.found.slices[0]
+    line = -math.log(found.estimate.alpha)
+    assert len(path.values) == (found.estimate.used or found.estimate.clusters)
+    assert (found.status == "met") == bool(path.towards[-1] >= line)
+    assert (found.status == "violated") == bool(path.against[-1] >= line)
+
+
+@pytest.mark.parametrize(("hits", "status"), [(95, "violated"), (20, "not_shown"), (0, "met")])
+def test_a_path_is_tested_at_the_limit_that_the_errors_of_a_judge_moved(hits: int, status: str) -> None:
+    outcomes: list[Outcome] = [float((i + 1) * hits // 100 - i * hits // 100) for i in range(100)]
+    trial = said(outcomes, labels((180, 190)), at_most=0.2, sequential=True)
+    path, found = path_of(trial), trial.found.slices[0]
+    assert found.status == status
+    assert path.claim.limit == (found.tested_limit if found.refuting_limit is None else found.refuting_limit) != 0.2
+    assert (status == "violated") == bool(path.against[-1] >= -math.log(path.claim.alpha))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import CapabilityView, EProcess
 from releasegate.repository import RunFolder
+from tests.decision.test_methods import labels, said
 from tests.reporting.example_run import Example, Words, example, rendered, viewed
 from tests.tiny_gates import OPENED, Outcome, finding
 from tests.tiny_methods import RIGHT, Trial, by_turns, eval_card, pooled, samples_of
@@ -47,7 +49,8 @@ def stored(folder: Path, trial: Trial) -> Example:
     for m in plan.measurements:
         identity = plan.identity(m)
         run.evidence.start_shard(plan, identity, 0)
-        run.evidence.finish_shard(identity, 0, plan.source, list(samples_of(m, trial.gate)))
+        placed = trial.gate if m.role == "gate" else trial.calibration or []
+        run.evidence.finish_shard(identity, 0, plan.source, list(samples_of(m, placed)))
     return Example(run, plan, decide(plan.policy, plan, run.evidence.read(plan), None, OPENED), None)
 
 
@@ -179,3 +182,26 @@ def test_evidence_that_shows_nothing_at_this_channel_is_drawn_and_said_not_to_co
     assert path is not None
     (shown,) = e_processes(found, trial.card, Gathered(paths={key_of(found): ((void, path),)}))
     assert shown.ended.endswith("met. The decision does not count it: want of evidence.")
+
+
+def test_a_requirement_names_its_judge_with_how_often_it_is_right_and_where_the_page_says_more(tmp_path: Path) -> None:
+    outcomes: list[Outcome] = [1.0] * 30 + [0.0] * 70
+    trial = said(outcomes, labels((180, 190)), at_most=0.2)
+    trial = replace(trial, card=trial.card.model_copy(update={"shard": 10_000}))
+    made = stored(tmp_path / "run", trial)
+    (judge,) = viewed(made).capabilities[0].groups[0].findings[0].instruments
+    assert [(rate.name, rate.text) for rate in judge.rates] == [
+        ("sensitivity", "0.900 [0.850, 0.938], 180 of 200"),
+        ("specificity", "0.950 [0.910, 0.976], 190 of 200"),
+    ]
+    assert judge.moved.startswith("its errors moved the limit from 0.2 to ")
+    page = rendered(made)
+    assert f'href="#{judge.anchor}"' in page
+    assert f'id="{judge.anchor}"' in page
+
+
+def test_an_instrument_that_was_not_measured_says_so(stripped: Example, drawing: CapabilityView) -> None:
+    kept = drawing.groups[1].findings[1]
+    assert kept.instruments == ()
+    (judge,) = drawing.groups[0].findings[0].instruments
+    assert [rate.name for rate in judge.rates] == ["Read right"]

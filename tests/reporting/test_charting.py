@@ -7,7 +7,7 @@ from releasegate.plan import Plan
 from releasegate.reporting.findings.charting import charts
 from releasegate.reporting.view import Chart
 from tests.tiny_gates import finding
-from tests.tiny_methods import Trial, eval_card, pooled
+from tests.tiny_methods import Trial, by_turns, eval_card, pooled
 
 
 def drawn(decision: Decision, plan: Plan) -> Chart:
@@ -32,3 +32,25 @@ def test_the_axis_of_a_share_is_one_of_items() -> None:
     trial = Trial(eval_card({"hit": metric}), "hit", {"at_most": 0.9}, gate=pooled([0.0, 1.0] * 30))
     chart = drawn(trial.decide(), trial.plan)
     assert (chart.domain, chart.axis) == ((0.0, 1.0), "share of items")
+
+
+def test_the_dimensions_of_slices_are_named_once_above_their_values() -> None:
+    metric = {"title": "Hit", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "higher"}
+    cells = [{"attack": "none"}, {"attack": "noise"}]
+    trial = Trial(
+        eval_card({"hit": metric}),
+        "hit",
+        {"at_most": 0.9, "slices": ["attack"]},
+        gate=by_turns([[0.0] * 40, [1.0] * 40]),
+        labels=cells,
+    )
+    rows = drawn(trial.decide(), trial.plan).rows
+    assert [row.label for row in rows] == ["tested · as trained, by Attack", "noise", "none"]
+
+
+def test_an_axis_that_shows_a_part_says_of_what() -> None:
+    metric = {"title": "Hit", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "higher"}
+    trial = Trial(eval_card({"hit": metric}), "hit", {"at_most": 0.05}, gate=pooled([0.0] * 200))
+    chart = drawn(trial.decide(), trial.plan)
+    assert chart.domain[1] < 0.1
+    assert chart.axis == "share of items; a part of 0 to 1 is drawn"

@@ -67,14 +67,15 @@ def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any)
     )
     made = [curve.encode(x=x, y=y, order="at:Q")]
     if line.mark is not None:
-        place = [{"false": max(line.mark[0], view.floor), "true": line.mark[1], "name": str(number + 1)}]
-        marked = altair.Chart(altair.Data(values=place))
+        false = max(line.mark[0], view.floor)
+        place = {"false": false, "true": line.mark[1], "name": str(number + 1)}
+        marked = altair.Chart(altair.Data(values=[place]))
         dot = marked.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=sentinel("ink"))
         # Curves that coincide have their numbers side by side.
         text = marked.mark_text(dx=12 + 12 * number, dy=11, color=sentinel("ink"), fontWeight="bold")
         made += [dot.encode(x=x, y=y), text.encode(x=x, y=y, text="name:N")]
         if not number:
-            made.append(_named(marked, place[0]["false"], view.floor).encode(x=x, y=y))
+            made.append(_named(marked, false, view.floor).encode(x=x, y=y))
     return made
 
 

@@ -41,7 +41,7 @@ def _e_process(finding: Finding, found: SliceFinding, path: BettingPath, card: E
     domain = max(ends[0], -BELOW * line), min(ends[1], ABOVE * line)
     last = float(towards[-1]), float(against[-1])
     of = shortened(label_words(card, found.labels), MOST_TEXT) or "all items"
-    unit = "pair" if path.paired else "item"
+    unit = path.unit
     ended = _ended(reached, found, n, unit)
     return EProcess(
         of=of,

@@ -9,6 +9,7 @@ from releasegate.decision.betting_paths import BettingPath, betting_path
 from releasegate.decision.record import SliceFinding
 from releasegate.evidence import Evidence
 from releasegate.plan import Plan
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.gathered.cuts import findings_of
 
 Wager = tuple[SliceFinding, BettingPath]
@@ -19,7 +20,7 @@ FindingKey = tuple[str, str, str | None]
 
 def paths_of(evidence: Evidence, plan: Plan, decision: Decision) -> Mapping[FindingKey, tuple[Wager, ...]]:
     """The paths by finding, of those that were decided item by item."""
-    sequential = [f for f in findings_of(decision) if any(s.estimate.used for s in f.slices)]
+    sequential = [f for f in findings_of(decision) if any(_consumed(s) for s in f.slices)]
     return {key_of(f): tuple(_wagers(f, plan, evidence)) for f in sequential}
 
 
@@ -30,9 +31,13 @@ def key_of(finding: Finding) -> FindingKey:
 
 def _wagers(finding: Finding, plan: Plan, evidence: Evidence) -> Iterator[Wager]:
     """The worst slice that consumed something, and the pooled items where they are gated beside it."""
-    tested = [s for s in finding.slices if s.estimate.used]
+    tested = [s for s in worst_first(finding, finding.slices) if _consumed(s)]
     pooled = [s for s in tested[1:] if not s.labels]
     for found in (*tested[:1], *pooled[:1]):
         path = betting_path(finding, found, plan, evidence)
         if path is not None:
             yield found, path
+
+
+def _consumed(found: SliceFinding) -> bool:
+    return bool(found.estimate.used or found.estimate.clusters)
