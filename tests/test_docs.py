@@ -35,6 +35,7 @@ from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
 from releasegate.records import Record
 from releasegate.reporting.case import AssuranceCase
+from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
 from releasegate.trust import Trust
 from releasegate.waiver import Waiver
@@ -61,6 +62,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#evidence": (Started, Done, Measured, Failed),
     "formats.md#decision": (Decision,),
     "formats.md#assurance-case": (AssuranceCase,),
+    "formats.md#report": (Report,),
     "formats.md#receipt": (Receipt,),
     "inspecting.md#format": (Inspection,),
     "ledger.md#format": (Init, Opened, NonceDrawn, Used, Closed, Link),

@@ -39,6 +39,8 @@ class ReportedCapability(Record):
     id: Identifier
     title: str
     rationale: str
+    tags: tuple[str, ...] = ()
+    """Entries of published frameworks, as in the policy."""
     verdict: Verdict
     route: str | None = None
     sentence: str

@@ -28,6 +28,7 @@ def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Ga
     """The report of a run. Pure."""
     shown = told(decision, plan.policy)
     findings = list(findings_by_capability(shown, plan))
+    tags = {c.id: c.tags or () for c in plan.policy.capabilities}
     return Report(
         verdict=shown.verdict,
         verdict_without_waivers=shown.verdict_without_waivers,
@@ -56,6 +57,7 @@ def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Ga
                 id=c.id,
                 title=c.title,
                 rationale=c.rationale,
+                tags=tags.get(c.id, ()),
                 verdict=c.verdict,
                 route=c.route,
                 sentence=c.sentence,
