@@ -129,8 +129,10 @@ function runIndex() {
   const made = (tag, parent, set = {}) => parent.appendChild(Object.assign(document.createElement(tag), set));
   const controls = Object.assign(document.createElement("div"), { className: "controls" });
   const labelled = (tag, words, set) => {
-    const label = made("label", controls, { textContent: words });
-    return made(tag, label, set);
+    const id = `runs-${words.toLowerCase().replace(" ", "-")}`;
+    const both = made("div", controls);
+    made("label", both, { textContent: words, htmlFor: id });
+    return made(tag, both, { id, ...set });
   };
   const text = labelled("input", "Filter", { type: "search" });
   const verdict = labelled("select", "Verdict");

@@ -54,7 +54,7 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
         NotFound: there is no run here.
         EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan.
     """
-    return _grounds(run, repository).on(today)
+    return _grounds(run, run.read_plan(), repository).on(today)
 
 
 def read_decided(run: RunFolder, repository: GateRepository | None, today: date) -> Decided:
@@ -67,16 +67,16 @@ def read_decided(run: RunFolder, repository: GateRepository | None, today: date)
         NotFound: there is no run here, or no decision.
         EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan, or decides otherwise.
     """
-    decision, grounds = run.read_decision(), _grounds(run, repository)
-    days = {date.fromisoformat(grounds.plan.opened), today}
+    plan, decision = run.read_plan(), run.read_decision()  # no run, or no decision yet: said before anything is read
+    grounds = _grounds(run, plan, repository)
+    days = {date.fromisoformat(plan.opened), today}
     if all(grounds.on(day) != decision for day in sorted(days)):
         what = "is not what the evidence, the policy and the waivers decide"
         raise EvidenceUntrusted(str(run.decision_path), what, "run `releasegate decide` again")
-    return Decided(run, grounds.plan, decision, grounds.evidence, grounds.receipt)
+    return Decided(run, plan, decision, grounds.evidence, grounds.receipt)
 
 
-def _grounds(run: RunFolder, repository: GateRepository | None) -> _Grounds:
-    plan = run.read_plan()
+def _grounds(run: RunFolder, plan: Plan, repository: GateRepository | None) -> _Grounds:
     run.refuse_outputs(plan.policy)
     waivers = read_waivers(repository) if repository is not None else ()
     trust = read_trust(repository, plan.policy) if repository is not None and waivers else None

@@ -58,6 +58,14 @@ def _diff(folder: Path) -> Path:
     return folder / "diff.html"
 
 
+def _policies(folder: Path) -> Path:
+    """Two shipped policies."""
+    shipped = starter() / "policies"
+    files = [str(shipped / f"{name}.yaml") for name in ("mini-chameleon", "voice-synthesis")]
+    call(["diff", *files, "--html", str(folder / "policies.html")])
+    return folder / "policies.html"
+
+
 KINDS: Mapping[str, Callable[[Path], Path]] = {
     "report": lambda folder: _report(example(folder / "run")),
     "sensitive": _sensitive,
@@ -66,5 +74,6 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
     "hostile": lambda folder: _report(example(folder / "run", TEXTS)),
     "index": _index,
     "diff": _diff,
+    "policies": _policies,
 }
 """Kinds of pages: each is read by everybody, at any width, and holds nothing that runs or loads."""
