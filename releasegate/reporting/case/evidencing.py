@@ -43,6 +43,7 @@ class Evidencing:
     def __init__(self, plan: Plan, gathered: Gathered | None) -> None:
         self.nodes: dict[str, Node] = {}
         self._plan = plan
+        self._identities: dict[tuple[str, str], str] = {}
         self._right = _how_often_right(plan, gathered)
 
     def add(self, node: E) -> E:
@@ -87,6 +88,15 @@ class Evidencing:
     def _measurement(self, f: Finding) -> Measurement | None:
         return self._plan.find(f.metric.split("/")[0], f.checkpoint)
 
+    def _identity(self, measurement: Measurement | None) -> str | None:
+        """Its digest, worked out once: a measurement lists all its cells."""
+        if measurement is None or self._plan.nonce is None:
+            return None
+        key = (measurement.eval, measurement.checkpoint)
+        if key not in self._identities:
+            self._identities[key] = self._plan.identity(measurement)
+        return self._identities[key]
+
     def _solution(self, f: Finding, name: str) -> Solution:
         worst, measurement = f.slices[0], self._measurement(f)
         e, limits = worst.estimate, worst.limits(f.limit)
@@ -103,7 +113,7 @@ class Evidencing:
             finding=anchor(f),
             metric=f.metric,
             checkpoint=f.checkpoint,
-            measurement=self._plan.identity(measurement) if measurement is not None and self._plan.nonce else None,
+            measurement=self._identity(measurement),
             side=f.side,
             limit=f.limit,
             tested_limit=worst.tested_limit,

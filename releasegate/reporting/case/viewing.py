@@ -38,6 +38,8 @@ STATUS: Mapping[ClaimStatus, Mark] = {
 """Each status as a word with a sign."""
 MOST_CLAIMS = 60
 """Claims of one argument that are shown."""
+MOST_UNFOLDED = 6
+"""Capabilities in the way that stand open at the start; more of them are a list that is read first."""
 MOST_NOTES = 40
 """Contexts, assumptions and justifications of one element that are shown."""
 
@@ -66,6 +68,10 @@ class _Viewing:
     def __init__(self, case: AssuranceCase) -> None:
         self._nodes = case.by_id
         self._shown: set[str] = set()
+        failing = [
+            n for n in case.nodes if isinstance(n, Goal) and n.capability is not None and n.status not in HOLDING
+        ]
+        self._unfolds = len(failing) <= MOST_UNFOLDED
 
     def goal(self, name: str) -> Goal:
         found = self._nodes[name]
@@ -110,7 +116,7 @@ class _Viewing:
             taken=taken,
             others=others,
             notes=self.notes(goal),
-            unfolded=goal.status not in HOLDING,
+            unfolded=self._unfolds and goal.status not in HOLDING,
         )
 
     def _argument(self, strategy: Strategy) -> CaseArgument:
