@@ -14,7 +14,7 @@ from releasegate.reporting.case.record import HOLDING, AssuranceCase, ClaimStatu
 from releasegate.reporting.case.surrounding import about_release, about_strip, rationale, unconditional
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import sentence
+from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
 from releasegate.reporting.wording.words import ARTEFACT, CHANNEL
 
 MAY_GO_OUT: tuple[Verdict, ...] = ("release", "release_stripped", "restrict")
@@ -113,7 +113,7 @@ class _Argument:
         return self._made.add(goal)
 
     def _title(self, capability: str) -> str:
-        return self._capabilities[capability].title
+        return shortened(self._capabilities[capability].title, MOST_TITLE)
 
     def _capability(self, a: ArtefactDecision, carried: CarriedDecision) -> Goal:
         """The claim about one capability in one artefact, with the route that was taken and those that were not."""
@@ -133,7 +133,7 @@ class _Argument:
             around += [self._made.add(node).id for node in unconditional(c, scope)]
         goal = Goal(
             id=f"goal/{scope}",
-            statement=_claim(c.title, a, carried.verdict),
+            statement=_claim(self._title(c.id), a, carried.verdict),
             status=status,
             because=sentence(carried.sentence),
             supported_by=tuple(s.id for s in taken),

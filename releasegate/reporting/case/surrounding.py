@@ -9,17 +9,18 @@ from releasegate.decision.record import StripDecision
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt, cost_of
 from releasegate.reporting.case.record import Assumption, Context, Element, Justification
-from releasegate.reporting.wording.numbers import number, sentence
+from releasegate.reporting.wording.numbers import MOST_TITLE, number, sentence, shortened
 from releasegate.reporting.wording.words import ARTEFACT, CHANNEL, TIER
 
 
 def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
     """Context and assumptions of the claim at the top."""
     yield Context(id="context/policy", statement=f"Policy {decision.policy}.", sha256=decision.policy_digest)
+    named = shortened(plan.policy.model.name or "The model", MOST_TITLE)
     asked = "; ".join(f"{ARTEFACT[a.name].lower()}: {CHANNEL[a.asked]}" for a in decision.artefacts)
     yield Context(id="context/channel", statement=f"Asked for: {asked}.")
     yield Context(
-        id="context/model", statement=f"The model as trained, layout {plan.model.layout}.", sha256=decision.model
+        id="context/model", statement=f"{named} as trained, layout {plan.model.layout}.", sha256=decision.model
     )
     yield Context(
         id="context/attempt",
@@ -54,7 +55,7 @@ def unconditional(c: CapabilityDecision, scope: str) -> Iterable[Element]:
     """What stands in place of evidence where the policy asks for none."""
     yield Assumption(
         id=f"assumption/unconditional/{scope}",
-        statement=f"The policy releases it unconditionally: nothing measured shows “{c.title}”.",
+        statement=f"The policy releases it unconditionally: nothing measured shows “{shortened(c.title, MOST_TITLE)}”.",
     )
 
 
