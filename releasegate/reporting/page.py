@@ -75,7 +75,7 @@ def render(page: str, templates: BaseLoader, **data: Any) -> str:
         raise _as_problem(error) from error
 
 
-Drawable = Chart | Tradeoff | Track | Curve | Spread
+Drawable = Chart | Effect | Tradeoff | Track | Curve | Spread
 
 
 class _Drawer:
@@ -92,16 +92,16 @@ class _Drawer:
         """For a phone."""
         return self._drawn(chart, NARROW)
 
-    def either(self, chart: EProcess | Effect) -> Markup:
+    def either(self, chart: EProcess) -> Markup:
         """For both: drawn once."""
-        if isinstance(chart, EProcess):
-            return e_process_chart(chart, self._theme)
-        return effect_chart(chart, self._theme)
+        return e_process_chart(chart, self._theme)
 
     def _drawn(self, chart: Drawable, width: int) -> Markup:
         match chart:
             case Chart():
                 return forest(chart, width, self._theme)
+            case Effect():
+                return effect_chart(chart, width, self._theme)
             case Tradeoff():
                 return tradeoff_chart(chart, width, self._theme)
             case Track():

@@ -3,53 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from releasegate.reporting.charts.forest import LAYOUTS, NARROW, WIDE
 from releasegate.reporting.charts.svg import drawn, sentinel
-from releasegate.reporting.view import Effect
+from releasegate.reporting.view import Effect, EffectRow
 from releasegate.reporting.wording.visible import visible
 
-WIDTH = 340
-"""Pixels; drawn once, as its labels stand above what they name."""
-ROW = 70
-"""Pixels of a metric: its label, the interval before, the interval after."""
-LETTERS = 48
-BEFORE, AFTER = 0, 17
-"""Pixels below the middle of a row."""
+
+@dataclass(frozen=True)
+class Rows:
+    """Where a metric has its parts, in pixels below the middle of its row.
+
+    Attributes:
+        height: of a row.
+        before, after: its intervals.
+        label: its name, left of the axis or above the intervals.
+        letters: the most letters of the name.
+    """
+
+    height: int
+    before: int
+    after: int
+    label: int
+    letters: int
 
 
-def effect_chart(view: Effect, theme: Mapping[str, Any]) -> Markup:
-    """The chart as inline SVG: an open circle before, a filled one after.
+ROWS = {
+    WIDE: Rows(height=54, before=-9, after=9, label=-9, letters=36),
+    NARROW: Rows(height=70, before=0, after=17, label=-19, letters=46),
+}
+
+
+def effect_chart(view: Effect, width: int, theme: Mapping[str, Any]) -> Markup:
+    """The chart as inline SVG: an open circle before, a filled one after; columns are those of the forest.
 
     Args:
+        width: of `forest`.
         theme: of `drawn`.
     """
     import altair
 
-    return drawn(_layers(altair, view), view.description, theme)
+    return drawn(_layers(altair, view, width), view.description, theme)
 
 
-def _layers(altair: Any, view: Effect) -> Any:
-    rows = [
-        {
-            "row": i,
-            "name": _short(row.label),
-            "limit": row.limit,
-            "before": row.before.value,
-            "after": row.after.value,
-            "tip": "▸" if row.after.value >= row.before.value else "◂",
-            **_ends("b", row.before.bounds),
-            **_ends("a", row.after.bounds),
-        }
-        for i, row in enumerate(view.rows)
-    ]
-    base = altair.Chart(altair.Data(values=rows)).encode(
-        y=altair.Y("row:O", axis=None, scale=altair.Scale(domain=list(range(len(rows)))))
+def _layers(altair: Any, view: Effect, width: int) -> Any:
+    at, rows = LAYOUTS[width], ROWS[width]
+    base = altair.Chart(altair.Data(values=[_values(i, row, rows) for i, row in enumerate(view.rows)])).encode(
+        y=altair.Y("row:O", axis=None, scale=altair.Scale(domain=list(range(len(view.rows)))))
     )
     scale = altair.Scale(domain=list(view.domain), nice=False, zero=False)
     axis = altair.Axis(title=visible(view.axis), tickCount=5, titleAnchor="start")
+    span = at.width - at.gutter - at.numbers - 10
+    middle = (rows.before + rows.after) // 2
 
     def x(field: str) -> Any:
         return altair.X(f"{field}:Q", scale=scale, axis=axis)
@@ -60,33 +69,53 @@ def _layers(altair: Any, view: Effect) -> Any:
         )
         return mark.encode(x=x(field))
 
-    middle = (BEFORE + AFTER) // 2
+    def interval(of: str, role: str, down: int) -> Any:
+        rule = base.mark_rule(strokeWidth=2.5, color=sentinel(role), yOffset=down)
+        return rule.encode(x=x(f"{of}_low"), x2=f"{of}_high")
+
+    def text(field: str, place: int, role: str, down: int, align: str) -> Any:
+        words = base.mark_text(align=align, baseline="middle", yOffset=down, color=sentinel(role))
+        return words.encode(x=altair.value(place), text=f"{field}:N")
+
+    upright = base.mark_tick(color=sentinel("limit"), thickness=2, size=38, orient="vertical", yOffset=middle)
+    arrow = base.mark_rule(strokeWidth=1, strokeDash=[2, 2], color=sentinel("ink"), yOffset=middle)
+    tip = base.mark_text(color=sentinel("ink"), fontSize=11, baseline="middle", yOffset=middle)
     parts = [
-        base.mark_tick(color=sentinel("limit"), thickness=2, size=38, orient="vertical", yOffset=middle).encode(
-            x=x("limit")
-        ),
-        base.mark_rule(strokeWidth=2.5, color=sentinel("muted"), yOffset=BEFORE).encode(x=x("b_low"), x2="b_high"),
-        base.mark_rule(strokeWidth=2.5, color=sentinel("ink"), yOffset=AFTER).encode(x=x("a_low"), x2="a_high"),
-        base.mark_rule(strokeWidth=1, strokeDash=[2, 2], color=sentinel("ink"), yOffset=middle).encode(
-            x=x("before"), x2="after"
-        ),
-        base.mark_text(color=sentinel("ink"), fontSize=11, baseline="middle", yOffset=middle).encode(
-            x=x("after"), text="tip:N"
-        ),
-        dot("before", "page", BEFORE),
-        dot("after", "ink", AFTER),
-        base.mark_text(align="left", baseline="middle", yOffset=-19, color=sentinel("ink")).encode(
-            x=altair.value(0), text="name:N"
-        ),
+        upright.encode(x=x("limit")),
+        interval("b", "muted", rows.before),
+        interval("a", "ink", rows.after),
+        arrow.encode(x=x("before"), x2="after"),
+        tip.encode(x=x("after"), text="tip:N"),
+        dot("before", "page", rows.before),
+        dot("after", "ink", rows.after),
+        text("name", -at.gutter, "ink", rows.label, "left"),
     ]
-    return altair.layer(*parts).properties(width=WIDTH - 20, height=ROW * len(rows))
+    if at.numbers:
+        parts += [
+            text("purpose", -at.gutter, "muted", rows.after, "left"),
+            text("b_text", span + at.numbers, "muted", rows.before, "right"),
+            text("a_text", span + at.numbers, "ink", rows.after, "right"),
+        ]
+    return altair.layer(*parts).properties(width=span, height=rows.height * len(view.rows))
+
+
+def _values(number: int, row: EffectRow, rows: Rows) -> dict[str, Any]:
+    label = visible(row.label)
+    return {
+        "row": number,
+        "name": label if len(label) <= rows.letters else label[: rows.letters - 1] + "…",
+        "purpose": f"{row.purpose}: {row.limit_text}",
+        "limit": row.limit,
+        "before": row.before.value,
+        "after": row.after.value,
+        "tip": "▸" if row.after.value >= row.before.value else "◂",
+        **_ends("b", row.before.bounds),
+        **_ends("a", row.after.bounds),
+        "b_text": row.before.text,
+        "a_text": row.after.text,
+    }
 
 
 def _ends(of: str, bounds: tuple[float, float] | None) -> dict[str, float | None]:
     low, high = (None, None) if bounds is None else bounds
     return {f"{of}_low": low, f"{of}_high": high}
-
-
-def _short(label: str) -> str:
-    text = visible(label)
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
