@@ -73,6 +73,10 @@ def _read(path: Path) -> Policy | tuple[Decision, Policy | None]:
     """The policy, or the decision with the policy that made it, where that is at hand."""
     if path.is_dir():
         decision, plan = RunFolder(path).read_decision(), RunFolder(path).read_plan()
+        if not plan.policy.shows_samples:
+            from releasegate.reporting.wording.discreet import without_reasons
+
+            decision = without_reasons(decision)
         return decision, plan.policy if plan.policy.digest() == decision.policy_digest else None
     if not path.is_file():
         raise NotFound(str(path), "no such file or folder", "name a run folder, a decision (.json) or a policy (.yaml)")

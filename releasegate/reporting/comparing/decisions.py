@@ -20,7 +20,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.policy import Policy
 from releasegate.reporting.comparing.intervals import WHICH, interval_charts
-from releasegate.reporting.comparing.moves import MOST_MOVES, slice_moves
+from releasegate.reporting.comparing.moves import MOST_MOVES, Found, slice_moves
 from releasegate.reporting.comparing.policies import policy_changes
 from releasegate.reporting.comparing.samples import ComparedSamples
 from releasegate.reporting.comparing.views import (
@@ -36,6 +36,7 @@ from releasegate.reporting.comparing.views import (
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, beside, limit, plural, sentence, shortened
 from releasegate.reporting.wording.words import (
     ARTEFACT,
@@ -65,11 +66,13 @@ class Compared:
         name: the run folder or the file, as a person named it.
         decision: as it may be told.
         run: with its plan and evidence; None for a decision in a file.
+        gathered: what was measured in it, where both are runs.
     """
 
     name: str
     decision: Decision
     run: Decided | None
+    gathered: Gathered | None = None
 
     @property
     def plan(self) -> Plan | None:
@@ -259,7 +262,7 @@ def _requirement(
     drawn: bool,
 ) -> RequirementView:
     card = after.card(new.metric)
-    moves = slice_moves(old, new, card)
+    title, moves = slice_moves(Found(old, before.card(old.metric), before.gathered), Found(new, card, after.gathered))
     return RequirementView(
         anchor=_anchor(key),
         requirement=key[0],
@@ -269,6 +272,7 @@ def _requirement(
         why=tuple(shortened(sentence(why.sentence), MOST_PROSE) for why in change.why[:MOST_WHY]),
         why_hidden=max(len(change.why) - MOST_WHY, 0),
         charts=interval_charts(old, new, card) if drawn else (),
+        moves_title=title,
         moves=moves[:MOST_MOVES],
         moves_hidden=max(len(moves) - MOST_MOVES, 0),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from releasegate.reporting.comparing.joined import SENSITIVE, joined_galleries, same_items
-from releasegate.reporting.gathered.gathering import Gathered, gather
+from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.outputs.purse import EXHIBITS, PICTURES, PLAYERS, SOUNDS, TEXTS, Purse
 from releasegate.reporting.samples.viewing import samples_view
 from releasegate.reporting.sampleview import Gallery, Listening, SamplesView
@@ -48,28 +48,26 @@ class ComparedSamples:
     why: str
 
 
-def compared_samples(before: Decided | None, after: Decided | None) -> ComparedSamples:
-    """The samples of two runs, by the stricter rule of the two; None stands for a decision in a file.
+def compared_samples(runs: tuple[Decided, Decided], gathered: tuple[Gathered, Gathered]) -> ComparedSamples:
+    """The samples of two runs, by the stricter rule of the two.
 
     Raises:
         EvidenceUntrusted: the evidence of a run is not what its index says it was.
     """
-    if before is None or after is None:
-        return ComparedSamples(None, FILE)
-    policies = before.plan.policy, after.plan.policy
+    policies = runs[0].plan.policy, runs[1].plan.policy
     if not all(policy.shows_samples for policy in policies):
         return ComparedSamples(None, UNSHOWN)
     if policies[0].hashes_samples != policies[1].hashes_samples:
         return ComparedSamples(None, HASHED)
-    return _shown(before, after)
+    return _shown(runs, gathered)
 
 
-def _shown(before: Decided, after: Decided) -> ComparedSamples:
-    one, other = (gather(of.run, of.plan, of.decision, of.evidence) for of in (before, after))
+def _shown(runs: tuple[Decided, Decided], gathered: tuple[Gathered, Gathered]) -> ComparedSamples:
+    (before, after), (one, other) = runs, gathered
     shared = frozenset(eval_id for eval_id in one.dimension if same_items(before.plan, after.plan, eval_id))
-    joined = joined_galleries((before, after), (one, other), shared, (_purse(), _purse()))
+    joined = joined_galleries(runs, gathered, shared, (_purse(), _purse()))
     views = [_view("A", before, one, shared), _view("B", after, other, shared)]
-    sections = (c.sections() for of in (before, after) for c in of.plan.policy.capabilities)
+    sections = (c.sections() for of in runs for c in of.plan.policy.capabilities)
     evals = dict.fromkeys(requirement.eval for found in sections for _, _, requirement in found)
     order = {eval_id: i for i, eval_id in enumerate(evals)}
     found = SamplesView(

@@ -92,6 +92,7 @@ class RequirementView:
     why: tuple[str, ...]
     why_hidden: int
     charts: tuple[Chart, ...]
+    moves_title: str
     moves: tuple[SliceMove, ...]
     moves_hidden: int
 
