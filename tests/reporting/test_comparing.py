@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from releasegate.__main__ import run as call
+from releasegate.reporting.comparing.decisions import Compared
+from releasegate.reporting.comparing.runs import compare_decisions
+from releasegate.repository import read_decided
 from tests.reporting.example_run import Example, Words, example
 
 OPENED = date(2025, 1, 2)
@@ -145,3 +150,32 @@ def test_what_one_run_holds_back_is_held_back_for_both(tmp_path: Path) -> None:
     assert "veiled" not in alone.split("<main")[1].split("<script")[0]
     assert re.search(r'id="a-samples-drawing".*?class="groups veiled', both, re.DOTALL)
     assert re.search(r'id="b-samples-drawing".*?class="groups veiled', both, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"), [(("unshown", None), "no report show any sample"), (("hashed", None), "kept")]
+)
+def test_the_stricter_rule_about_samples_holds_for_both(
+    tmp_path: Path, rules: tuple[Literal["unshown", "hashed"], None], said: str
+) -> None:
+    words = Words(detail="a secret prompt", error="a secret reason")
+    runs = [stored(tmp_path / "a", 3, words), stored(tmp_path / "b", 40, words)]
+    sides = []
+    for made, rule in zip(runs, rules, strict=True):
+        of = read_decided(made.run, None, OPENED)
+        policy = of.plan.policy.model_copy(update={"samples": rule})
+        ruled = replace(of, plan=of.plan.model_copy(update={"policy": policy}))
+        sides.append(Compared(str(made.run.root), of.decision, ruled))
+    for before, after in (sides, sides[::-1]):
+        found = compare_decisions(before, after)
+        assert found.samples is None
+        assert said in found.without_samples
+        told = str(found)
+        assert "a secret prompt" not in told
+        assert rules[0] == "hashed" or "a secret reason" not in told
+
+
+def test_slices_of_a_pooled_requirement_that_moved_are_marked_as_worse(tmp_path: Path) -> None:
+    one, other = stored(tmp_path / "a"), stored(tmp_path / "b", drawn=40)
+    text = text_of(page(one.run.root, other.run.root, tmp_path / "d.html"))
+    assert re.search(r"they are not gated: exact 95 % intervals .* Thing: three worse \+0\.617 0\.050 \[", text)
