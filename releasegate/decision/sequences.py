@@ -119,7 +119,8 @@ def cluster_means(metric: str, members: Mapping[str, list[int]], columns: Column
         planned = sum(columns.cells[i].n for i in cells)
         lost = planned - int(counts[cells].sum())
         means.append((float(sums[cells].sum()) + claim.hurts * lost) / planned)
-    return np.clip(np.asarray(means), *claim.span)
+    clipped: Floats = np.clip(np.asarray(means), *claim.span)
+    return clipped
 
 
 def _before_the_gap(part: Slice, columns: Columns) -> NDArray[np.int64]:

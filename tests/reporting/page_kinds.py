@@ -9,9 +9,10 @@ from pathlib import Path
 from releasegate.__main__ import run as call
 from releasegate.reporting import write_report
 from releasegate.repository import GateRepository, starter
-from tests.reporting.audio_run import Shape, audio_run
+from tests.reporting.audio_run import Shape, audio_run, tone
 from tests.reporting.example_run import Example, Words, example
 from tests.reporting.hostile import HOSTILE
+from tests.reporting.sequential_run import sequential_run
 from tests.reporting.test_sensitive_samples import page_of
 from tests.reporting.voice_run import Cast, voice_run
 
@@ -26,6 +27,8 @@ TEXTS = Words(
     details=tuple(HOSTILE.values()),
 )
 """Every hostile text in every place that a text comes from."""
+
+SOUNDS = Shape(limit=0.999, speaker="y" * 200, spliced=(tone(300, 0, seconds=4.0), "wav"))
 
 
 def _report(made: Example) -> Path:
@@ -69,7 +72,8 @@ def _policies(folder: Path) -> Path:
 KINDS: Mapping[str, Callable[[Path], Path]] = {
     "report": lambda folder: _report(example(folder / "run")),
     "sensitive": _sensitive,
-    "sounds": lambda folder: _report(audio_run(folder / "run", Shape(limit=0.999, speaker="y" * 200))),
+    "sounds": lambda folder: _report(audio_run(folder / "run", SOUNDS)),
+    "sequential": lambda folder: _report(sequential_run(folder / "run", TEXTS.label[:200])),
     "figures": lambda folder: _report(voice_run(folder / "run", Cast(person="y" * 150))),
     "hostile": lambda folder: _report(example(folder / "run", TEXTS)),
     "index": _index,

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from releasegate.decision import Decision, decide
+from releasegate.decision import Decision
 from releasegate.decision.betting_paths import betting_path
 from releasegate.reporting.findings.distances import bars, worst_first
 from releasegate.reporting.findings.wagered import POINTS, e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
 from releasegate.reporting.view import CapabilityView, EProcess
-from releasegate.repository import RunFolder
 from tests.decision.test_methods import labels, said
 from tests.reporting.example_run import Example, Words, example, rendered, viewed
-from tests.tiny_gates import OPENED, Outcome, finding
-from tests.tiny_methods import RIGHT, Trial, by_turns, eval_card, pooled, samples_of
+from tests.reporting.sequential_run import trial_run
+from tests.tiny_gates import Outcome, finding
+from tests.tiny_methods import RIGHT, Trial, by_turns, eval_card, pooled
 
 RNG = np.random.default_rng(11)
 
@@ -42,23 +42,11 @@ def process_of(trial: Trial) -> EProcess:
     return shown
 
 
-def stored(folder: Path, trial: Trial) -> Example:
-    """The run of a trial with its decision."""
-    run, plan = RunFolder(folder), trial.plan
-    run.open(plan)
-    for m in plan.measurements:
-        identity = plan.identity(m)
-        run.evidence.start_shard(plan, identity, 0)
-        placed = trial.gate if m.role == "gate" else trial.calibration or []
-        run.evidence.finish_shard(identity, 0, plan.source, list(samples_of(m, placed)))
-    return Example(run, plan, decide(plan.policy, plan, run.evidence.read(plan), None, OPENED), None)
-
-
 def test_the_page_shows_how_the_evidence_of_a_sequential_requirement_grew(tmp_path: Path) -> None:
     card = eval_card({"right": RIGHT}, shard=10_000)
     outcomes: list[Outcome] = [1.0] * 60
     trial = Trial(card, "right", {"at_least": 0.85, "sequential": True}, pooled(outcomes))
-    page = rendered(stored(tmp_path / "run", trial))
+    page = rendered(trial_run(tmp_path / "run", trial))
     used = trial.found.slices[0].estimate.used
     assert f"The line was reached after {used} items: met." in page
     assert '<th scope="col">log10 E, met</th>' in page
@@ -188,7 +176,7 @@ def test_a_requirement_names_its_judge_with_how_often_it_is_right_and_where_the_
     outcomes: list[Outcome] = [1.0] * 30 + [0.0] * 70
     trial = said(outcomes, labels((180, 190)), at_most=0.2)
     trial = replace(trial, card=trial.card.model_copy(update={"shard": 10_000}))
-    made = stored(tmp_path / "run", trial)
+    made = trial_run(tmp_path / "run", trial)
     (judge,) = viewed(made).capabilities[0].groups[0].findings[0].instruments
     assert [(rate.name, rate.text) for rate in judge.rates] == [
         ("sensitivity", "0.900 [0.850, 0.938], 180 of 200"),

@@ -85,7 +85,7 @@ def _row(
     if kept:
         limit = before.value - finding.limit if metric.better == "higher" else before.value + finding.limit
     words = (
-        f"{limit_text(finding.limit)} worse than before"
+        f"at most {limit_text(finding.limit)} worse than before"
         if kept
         else f"{SIDE[finding.side]} {limit_text(finding.limit)}"
     )
