@@ -23,6 +23,14 @@ class CaseNote:
 
 
 @dataclass(frozen=True)
+class CaseNotes:
+    """What one element is to be read with; the label says how much of what there is."""
+
+    label: str
+    rows: tuple[CaseNote, ...]
+
+
+@dataclass(frozen=True)
 class CaseEvidence:
     """A solution: what was found, where it stands in the page, and the digest of its measurement; empty if that has none."""
 
@@ -46,7 +54,7 @@ class CaseClaim:
     mark: Mark
     note: str
     evidence: tuple[CaseEvidence, ...]
-    notes: tuple[CaseNote, ...]
+    notes: CaseNotes
     repeated: bool
 
 
@@ -58,7 +66,7 @@ class CaseArgument:
     mark: Mark
     because: str
     claims: tuple[CaseClaim, ...]
-    notes: tuple[CaseNote, ...]
+    notes: CaseNotes
     hidden: int
 
 
@@ -77,7 +85,7 @@ class CaseCapability:
     because: str
     taken: tuple[CaseArgument, ...]
     others: tuple[CaseArgument, ...]
-    notes: tuple[CaseNote, ...]
+    notes: CaseNotes
     unfolded: bool
 
 
@@ -87,7 +95,7 @@ class CaseArtefact:
 
     text: str
     mark: Mark
-    notes: tuple[CaseNote, ...]
+    notes: CaseNotes
     capabilities: tuple[CaseCapability, ...]
 
 
@@ -99,6 +107,6 @@ class CaseView:
     mark: Mark
     because: str
     strategy: str
-    notes: tuple[CaseNote, ...]
+    notes: CaseNotes
     artefacts: tuple[CaseArtefact, ...]
     counted: str

@@ -16,6 +16,7 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
 from releasegate.reporting.wording.words import ARTEFACT, CHANNEL
+from releasegate.reporting.wording.words import checkpoint as checkpoint_words
 
 MAY_GO_OUT: tuple[Verdict, ...] = ("release", "release_stripped", "restrict")
 ROUTES = {"misuse": "too weak to harm", "strip": "taken out of the checkpoint"}
@@ -219,7 +220,7 @@ class _Argument:
         goals = [self._made.requirement(f) for f in findings]
         where = "source" if checkpoint == SOURCE else "stripped"
         words = ROUTES.get(route) or f"protected well enough ({route.partition('/')[2]})"
-        again = ", on the stripped checkpoint" if where == "stripped" and route != "strip" else ""
+        again = "" if self._decision.strip is None or route == "strip" else f", {checkpoint_words(checkpoint)}"
         strategy = Strategy(
             id=f"strategy/{scope}/{where}/{route}",
             statement=f"Argument that it is {words}{again}",

@@ -23,6 +23,7 @@ from releasegate.reporting.caseview import (
     CaseClaim,
     CaseEvidence,
     CaseNote,
+    CaseNotes,
     CaseView,
 )
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TEXT, plural, shortened
@@ -43,6 +44,8 @@ MOST_UNFOLDED = 6
 MOST_NOTES = 40
 """Contexts, assumptions and justifications of one element that are shown."""
 
+NOTHING = CaseNotes("", ())
+
 
 def case_view(case: AssuranceCase) -> CaseView:
     """Everything that the page shows of a case. A claim that two arguments share stands in full in the first."""
@@ -50,7 +53,7 @@ def case_view(case: AssuranceCase) -> CaseView:
     top = viewing.goal(case.top)
     below = [viewing.goal(name) for name in viewing.carried(top)]
     several = bool(below) and all(g.capability is None for g in below)
-    alone = CaseArtefact("", STATUS[top.status], (), viewing.capabilities(top))
+    alone = CaseArtefact("", STATUS[top.status], NOTHING, viewing.capabilities(top))
     return CaseView(
         text=shortened(top.statement),
         mark=STATUS[top.status],
@@ -92,14 +95,16 @@ class _Viewing:
     def capabilities(self, goal: Goal) -> tuple[CaseCapability, ...]:
         return tuple(self._capability(self.goal(name)) for name in self.carried(goal))
 
-    def notes(self, node: Argued) -> tuple[CaseNote, ...]:
+    def notes(self, node: Argued) -> CaseNotes:
         """Justifications first, then assumptions, then contexts."""
         order = ("justification", "assumption", "context")
         found = sorted((self._nodes[n] for n in node.in_context_of), key=lambda n: order.index(n.kind))
+        counts: Counter[str] = Counter(n.kind for n in found)
+        label = ", ".join(plural(counts[kind], kind) for kind in order if counts[kind])
         made = tuple(_note(n) for n in found[:MOST_NOTES])
         more = len(found) - MOST_NOTES
         told = CaseNote("context", "Context", f"{more} more stand in the exported case.", "")
-        return (*made, told) if more > 0 else made
+        return CaseNotes(label, (*made, told) if more > 0 else made)
 
     def _strategies(self, names: Iterable[str]) -> list[Strategy]:
         return [found for name in names for found in (self._nodes[name],) if isinstance(found, Strategy)]
@@ -151,7 +156,7 @@ class _Viewing:
                 for leaf, against in leaves
                 if isinstance(leaf, Solution)
             ),
-            notes=() if repeated else self.notes(goal),
+            notes=NOTHING if repeated else self.notes(goal),
             repeated=repeated,
         )
 
