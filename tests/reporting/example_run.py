@@ -16,7 +16,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell, Failed, Measured
 from releasegate.manifest import FileEntry, Manifest
 from releasegate.plan import EvalCode, Measurement, Plan, PlannedModel, Role, SubjectRef, make_plan
-from releasegate.policy import Policy
+from releasegate.policy import Policy, Samples
 from releasegate.receipt import KeySet, Leftovers, LentParts, Receipt, RecipeUsed, Removed, RowsZeroed, Untouched
 from releasegate.recipe import Residual
 from releasegate.records import digest_of
@@ -67,15 +67,18 @@ def example(
     opened: date = DAY,
     strip: bool = True,
     nonce: str = NONCE,
+    samples: Samples | None = None,
 ) -> Example:
     """A run that ends in `release_stripped`: the source draws `drawn` of 60, the stripped checkpoint none.
 
     Args:
         drawn: legible drawings of the source; few enough, and no strip is needed.
         strip: whether the stripped checkpoint is measured where one is needed.
+        samples: what the policy says of them.
     """
     words = words or Words()
     plan = _plan(words, limit, opened).model_copy(update={"nonce": nonce})
+    plan = plan.model_copy(update={"policy": plan.policy.model_copy(update={"samples": samples})})
     run = RunFolder(folder)
     run.open(plan)
     source = decide_now(run, plan, None, drawn, words)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from releasegate.plan import item_seed
-from releasegate.policy import Samples
-from releasegate.reporting import gather, make_view, render_report, templates_of
+from releasegate.reporting import gather, make_view
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.viewing import samples_view
 from releasegate.reporting.sampleview import Exhibit, Gallery
-from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import audio_run
-from tests.reporting.example_run import NONCE, Example, Words, example
+from tests.reporting.example_run import NONCE, Example, Words, example, rendered, viewed
 
 DETAIL, ERROR = "draw a quetzal", "the harness said: quetzal"
 
@@ -39,17 +36,6 @@ def drawing(made: Example) -> Gallery:
 
 def exhibits(gallery: Gallery, group: int = 0) -> list[Exhibit]:
     return [exhibit for band in gallery.groups[group].bands for exhibit in band.exhibits]
-
-
-def under(made: Example, samples: Samples) -> Example:
-    """The run as if its policy had said so."""
-    policy = made.plan.policy.model_copy(update={"samples": samples})
-    return replace(made, plan=made.plan.model_copy(update={"policy": policy}))
-
-
-def page_of(made: Example, of: Example) -> str:
-    view = make_view(of.decision, of.plan, of.receipt, gather(made.run, made.plan, made.decision), of.run.outputs)
-    return render_report(view, templates_of(GateRepository(starter())))
 
 
 def test_an_item_stands_there_once_with_both_checkpoints_side_by_side(drawing: Gallery) -> None:
@@ -115,21 +101,39 @@ def test_an_item_that_failed_on_one_checkpoint_or_all_is_shown_as_such(made: Exa
     assert [line.text for line in failed.exhibits[0].lines] == [ERROR]
 
 
-def test_a_policy_may_forbid_that_any_sample_is_shown(made: Example) -> None:
-    page = page_of(made, under(made, "unshown"))
-    assert "The policy lets no report show any sample" in page
-    assert "quetzal" not in page
-    body = page[page.index("<body>") :]
+@pytest.fixture(scope="module")
+def unshown(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return rendered(
+        example(tmp_path_factory.mktemp("run") / "run", Words(detail=DETAIL, error=ERROR), samples="unshown")
+    )
+
+
+def test_a_policy_may_forbid_that_any_sample_is_shown(made: Example, unshown: str) -> None:
+    assert "The policy lets no report show any sample" in unshown
+    assert "quetzal" not in unshown
+    body = unshown[unshown.index("<body") :]
     assert "<img " not in body
     assert 'id="samples-drawing"' not in body
     assert "40 of 60" in body
     assert 'id="reveal-all"' not in body
-    assert "quetzal" in page_of(made, made)
+    assert "quetzal" in rendered(made)
 
 
 def test_nor_any_sound_or_score_over_time(tmp_path: Path) -> None:
     made = audio_run(tmp_path / "run")
-    page = page_of(made, under(made, "unshown"))
-    assert "<audio " not in page
-    assert "Score over time" not in page
-    assert "Detection against false alarms" in page or "Attack" in page
+    shown = viewed(made)
+    policy = made.plan.policy.model_copy(update={"samples": "unshown"})
+    gathered = gather(made.run, made.plan, made.decision)
+    hidden = make_view(made.decision, made.plan.model_copy(update={"policy": policy}), None, gathered, made.run.outputs)
+    kinds = [{figure.kind for group in view.figures for figure in group.figures} for view in (shown, hidden)]
+    assert kinds[0] - kinds[1] == {"timeline"}
+    assert shown.samples.listening
+    assert not hidden.samples.listening
+    assert not hidden.samples.galleries
+
+
+def test_groups_and_evals_stand_by_what_matters(made: Example) -> None:
+    view = samples_view(gather(made.run, made.plan, made.decision), made.plan, made.decision, made.run.outputs)
+    assert [gallery.anchor for gallery in view.galleries] == ["samples-drawing", "samples-captions"]
+    titles = [group.title for group in view.galleries[0].groups]
+    assert titles == ["Draws things", "Legible with the mask on"]

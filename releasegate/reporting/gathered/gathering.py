@@ -76,6 +76,9 @@ def gather(run: RunFolder, plan: Plan, decision: Decision | None = None, evidenc
     found.evidence = evidence
     for card in plan.cards.values():
         _gather(found, _Of(run, plan, card, evidence), decision)
+    if not plan.policy.shows_samples:
+        for tally in found.tallies.values():
+            tally.error = ""
     return found
 
 

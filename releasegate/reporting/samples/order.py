@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from releasegate.decision import Decision
+from releasegate.decision.record import VERDICTS
+from releasegate.plan import Plan
 from releasegate.reporting.gathered.concern import Concern
 from releasegate.reporting.gathered.gathering import Picked
 from releasegate.reporting.gathered.rows import RowRank
+
+
+def evals_of(plan: Plan, decision: Decision) -> list[str]:
+    """The evals of a plan, those that matter most first: by the verdicts of the capabilities that they are about."""
+    verdicts = {c.id: VERDICTS.index(c.verdict) for c in decision.capabilities}
+    worst_first = sorted(plan.policy.capabilities, key=lambda c: -verdicts.get(c.id, 0))
+    about = [requirement.eval for capability in worst_first for _, _, requirement in capability.sections()]
+    return [name for name in dict.fromkeys((*about, *plan.cards)) if name in plan.cards]
 
 
 def reason_of(rank: RowRank, metric: str, concern: Concern, *, several: bool) -> tuple[str, str]:

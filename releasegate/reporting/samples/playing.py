@@ -16,6 +16,7 @@ from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.outputs.sounds import SECONDS, Sound, is_sound, sound
+from releasegate.reporting.samples.order import evals_of
 from releasegate.reporting.samples.showing import files_of, seed_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
 from releasegate.reporting.samples.veiling import Veil
@@ -45,7 +46,7 @@ def listening(gathered: Gathered, plan: Plan, decision: Decision, outputs: Path,
     veil = Veil(plan, decision)
     return tuple(
         _listening(eval_id, gathered, scenes, clips, veil)
-        for eval_id in plan.cards
+        for eval_id in evals_of(plan, decision)
         if any(key[0] == eval_id for key in clips)
     )
 

@@ -15,7 +15,7 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.rows import RANKS, Row, RowRank
 from releasegate.reporting.outputs.pictures import FULL, MOST_EACH, TOO_LARGE, Picture, is_image, picture
 from releasegate.reporting.outputs.purse import Purse
-from releasegate.reporting.samples.order import counted, reason_of
+from releasegate.reporting.samples.order import counted, evals_of, reason_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
 from releasegate.reporting.samples.veiling import Veil
 from releasegate.reporting.sampleview import Band, Exhibit, File, Gallery, Line, Look, Piece, ShotGroup
@@ -28,6 +28,8 @@ LEAST_ROWS = 4
 """Items of a group when there are many groups."""
 MOST_GOOD = 6
 """Items of a group that speak for the release."""
+MOST_VALUES = 12
+"""Items of a group whose values are neither hits nor misses."""
 MOST_HASHED = 6
 """Items of a group of which digests alone were kept."""
 MOST_FILES = 8
@@ -77,7 +79,7 @@ def galleries(gathered: Gathered, plan: Plan, veil: Veil, outputs: Path, purse: 
     _paint(groups, outputs, purse)
     shown = (
         _gallery(plan.cards[eval_id], [g for g in groups if g.key[0] == eval_id], gathered, plan, veil, purse)
-        for eval_id in plan.cards
+        for eval_id in evals_of(plan, veil.decision)
     )
     return tuple(gallery for gallery in shown if gallery.groups)
 
@@ -88,8 +90,7 @@ def _group(key: Key, gathered: Gathered, plan: Plan, most: int) -> _Group:
         {k[1] for k in gathered.groups if (k[0], k[2]) == key}, key=lambda name: (name != SOURCE, name)
     )
     group = _Group(key, card, concern_of(plan.policy, card, gathered.cuts), checkpoints, gathered.rows[key].shown(most))
-    if group.concern.yes_or_no(group.metric):
-        group.rows[3] = group.rows[3][:MOST_GOOD]
+    group.rows[3] = group.rows[3][: MOST_GOOD if group.concern.yes_or_no(group.metric) else MOST_VALUES]
     return group
 
 
@@ -109,9 +110,7 @@ def _paint(groups: list[_Group], outputs: Path, purse: Purse) -> None:
 
 
 def _gallery(card: EvalCard, groups: list[_Group], gathered: Gathered, plan: Plan, veil: Veil, purse: Purse) -> Gallery:
-    groups.sort(
-        key=lambda group: group.concern.order.index(group.metric) if group.metric in group.concern.order else 999
-    )
+    groups.sort(key=_place)
     return Gallery(
         kind="pictures" if card.id in gathered.pictured else "texts",
         anchor=f"samples-{card.id}",
@@ -119,6 +118,15 @@ def _gallery(card: EvalCard, groups: list[_Group], gathered: Gathered, plan: Pla
         blurred=veil.blurs(card.id),
         sensitive=veil.sensitivity(card.id),
         groups=tuple(_shown(group, gathered, plan, purse) for group in groups),
+    )
+
+
+def _place(group: _Group) -> tuple[int, int]:
+    """Where a group stands: by its metric, gated ones first, then by what it holds."""
+    order = group.concern.order
+    return (
+        order.index(group.metric) if group.metric in order else len(order),
+        next((rank for rank in RANKS if group.rows[rank]), len(RANKS)),
     )
 
 
