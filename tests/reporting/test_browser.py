@@ -34,6 +34,30 @@ def test_outputs_are_blurred_until_asked(page: Any) -> None:
     page.uncheck("#samples-drawing-reveal")
 
 
+def test_a_sample_is_shown_by_itself_and_all_of_a_page_at_once(page: Any) -> None:
+    blurred = "[...document.querySelectorAll('.veiled img')].filter(i => getComputedStyle(i).filter !== 'none').length"
+    every = page.evaluate(blurred)
+    assert every > 10
+    first = page.locator(".exhibit", has=page.locator("img")).first
+    first.locator(".reveal-one").check()
+    assert page.evaluate(blurred) == every - first.locator("img").count()
+    first.locator(".reveal-one").uncheck()
+    page.check("#reveal-all")
+    assert page.evaluate(blurred) == 0
+    page.uncheck("#reveal-all")
+    assert page.evaluate(blurred) == every
+
+
+def test_what_is_blurred_is_not_printed_unless_it_was_shown_by_itself(page: Any) -> None:
+    page.emulate_media(media="print")
+    seen = "[...document.querySelectorAll('.veiled .exhibit')].filter(e => e.checkVisibility()).length"
+    assert page.evaluate(seen) == 0
+    page.evaluate("document.querySelector('.veiled .reveal-one').checked = true")
+    assert page.evaluate(seen) == 1
+    page.evaluate("document.querySelector('.veiled .reveal-one').checked = false")
+    page.emulate_media(media="screen")
+
+
 # A page of sensitive samples.
 
 
@@ -122,6 +146,16 @@ def test_a_sound_cannot_be_played_until_it_is_asked_for(heard: Any) -> None:
     assert "AUDIO" in tabbed(heard)
     heard.uncheck("#sounds-watermark-reveal")
     assert not player.is_visible()
+
+
+def test_a_sound_can_be_asked_for_by_itself(heard: Any) -> None:
+    visible = "[...document.querySelectorAll('audio')].filter(a => a.checkVisibility()).length"
+    assert heard.evaluate(visible) == 0
+    clip = heard.locator(".clip").first
+    clip.locator(".reveal-one").check()
+    assert heard.evaluate(visible) == clip.locator("audio").count() > 0
+    clip.locator(".reveal-one").uncheck()
+    assert heard.evaluate(visible) == 0
 
 
 def test_a_sound_is_allowed_by_the_content_policy_and_plays(heard: Any) -> None:
