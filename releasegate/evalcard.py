@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, JsonValue
 
 from releasegate.figures import Figure
 from releasegate.manifest import RelativePath
 from releasegate.records import Document, Identifier, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "report_only"]
 Sensitive = Literal["harmful", "personal"]
@@ -102,6 +106,12 @@ class Metric(Record):
         if self.type == "bernoulli":
             return None if value in (0, 1) else "0 or 1"
         return None if low <= value <= high else f"from {low:g} to {high:g}"
+
+    def allows_all(self, values: NDArray[np.float64]) -> bool:
+        """Whether each of these can be a value of this metric, any shape."""
+        low, high = self.range
+        allowed = (values == 0) | (values == 1) if self.type == "bernoulli" else (low <= values) & (values <= high)
+        return bool(allowed.all())
 
 
 class Slice(Record):

@@ -247,12 +247,12 @@ class Collector:
             self._state[sample.item] = FAILED
             self._keep(sample.error, sample.item, place)
 
-    def add_all(self, rows: Rows, allowed: range, possible: Callable[[str, float], bool]) -> bool:
+    def add_all(self, rows: Rows, allowed: range, possible: Callable[[str, NDArray[np.float64]], bool]) -> bool:
         """Whether all of `rows` are now part of the columns; if anything about one is not in order, none is.
 
         Args:
             allowed: the numbers that their items may have.
-            possible: whether a metric, by its name, can have a value.
+            possible: whether a metric, by its name, can have all these values.
         """
         at = rows.items
         if int(np.min(at)) < allowed.start or int(np.max(at)) >= min(allowed.stop, len(self._state)):
@@ -266,7 +266,7 @@ class Collector:
         wanted = np.bincount(cells, minlength=len(self._left))
         if (wanted > self._left).any():
             return False
-        if not all(possible(name, value) for name, column in rows.values.items() for value in set(column[1].tolist())):
+        if not all(possible(name, column) for name, (_, column) in rows.values.items()):
             return False
         self._left -= wanted
         self._cell[at] = cells

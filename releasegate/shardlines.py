@@ -27,8 +27,11 @@ MOST_SHAPES = 32
 LARGEST_ITEM = 10**18
 """Beyond every plan, and within 64 bits."""
 
+FAILURE = '\n{"outcome":"failed",'
+"""How a line of a failure begins, with the newline before it."""
+
 _LABELS: TypeAdapter[Labels] = TypeAdapter(Labels)
-_FAILED = re.compile(r'\n(\{"outcome":"failed",[^\n]*+)(?=\n)')
+_FAILED = re.compile(rf"\n({re.escape(FAILURE[1:])}[^\n]*+)(?=\n)")
 _ITEM = r"(0|[1-9][0-9]{0,17}+)"
 _LABEL_TEXT = r"(\{[^{}\n]*+\})"
 _EXPONENT = r"e(?:\+?[0-9]{1,2}|-[0-9]{1,3})"
@@ -73,7 +76,7 @@ class ShardLines:
             return None
         try:
             text = "\n" + lines.decode()
-            failed = [_failed(line) for line in _FAILED.findall(text)]
+            failed = [_failed(line) for line in _FAILED.findall(text)] if FAILURE in text else []
             if self._hashed and not all(says_nothing(sample.error) for sample in failed):
                 return None
             return self._rows(list(self._found(_FAILED.sub("", text) if failed else text)), failed)

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import (
@@ -33,7 +36,7 @@ from releasegate.sensitivity import text_in
 from releasegate.shardlines import ShardLines
 
 AGAIN = "restore it, or measure in a new run folder"
-BLOCK = 2**17
+BLOCK = 2**19
 """Bytes of a shard that are read together, up to the end of a line."""
 
 
@@ -255,8 +258,8 @@ def _no_cycles() -> Iterator[None]:
 def _taken_together(rows: Rows, items: range, card: EvalCard, collector: Collector) -> bool:
     """Whether these samples are now part of what is collected; if anything about one is not in order, none is."""
 
-    def possible(metric: str, value: float) -> bool:
-        return metric not in card.metrics or card.metrics[metric].refusal(value) is None
+    def possible(metric: str, values: NDArray[np.float64]) -> bool:
+        return metric not in card.metrics or card.metrics[metric].allows_all(values)
 
     return collector.add_all(rows, items, possible)
 
