@@ -7,6 +7,7 @@ from pathlib import Path
 
 from releasegate.decision import Decision
 from releasegate.evidence import Evidence
+from releasegate.garbage import uncollected
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.formats import Output, Rendered, write_outputs
@@ -36,6 +37,7 @@ def write_report(
         EvidenceUntrusted: the evidence is not what the index says it was.
         DocumentError: a template of the gate repository does not render.
     """
-    rendered = Rendered(run, decision, plan, receipt, templates_of(repository), evidence)
-    write_outputs((Output("html", run.report_path), *outputs), rendered)
+    with uncollected():
+        rendered = Rendered(run, decision, plan, receipt, templates_of(repository), evidence)
+        write_outputs((Output("html", run.report_path), *outputs), rendered)
     return run.report_path

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import gc
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from releasegate.evidence import (
     parse_index_line,
     parse_sample,
 )
+from releasegate.garbage import uncollected
 from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
 from releasegate.repository.writing import sync_folder, write_whole
@@ -172,7 +171,7 @@ class EvidenceStore:
         for (owner, _), line in sorted(done.items()):
             if owner == identity:
                 collector.bind(line.model)
-                with _no_cycles():
+                with uncollected():
                     self._read_shard(plan.cards[measurement.eval], line, measurement, collector, lines, hashed=hashed)
         return collector
 
@@ -241,18 +240,6 @@ class EvidenceStore:
             if path.is_dir() or path in known or path.name.endswith(".partial"):
                 continue
             raise EvidenceUntrusted(str(path), "is not in the index", "remove it, or measure in a new run folder")
-
-
-@contextmanager
-def _no_cycles() -> Iterator[None]:
-    """Nothing; while it lasts, nobody looks for cycles among samples, which have none: that is most of reading them."""
-    looking = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if looking:
-            gc.enable()
 
 
 def _taken_together(rows: Rows, items: range, card: EvalCard, collector: Collector) -> bool:

@@ -226,7 +226,9 @@ REFUSED: dict[str, list[Measured]] = {
 
 
 def taken(collector: Collector, rows: Rows | None) -> bool:
-    return rows is not None and collector.add_all(rows, range(50), lambda _metric, values: bool(np.isin(values, (0, 1)).all()))
+    return rows is not None and collector.add_all(
+        rows, range(50), lambda _metric, values: bool(np.isin(values, (0, 1)).all())
+    )
 
 
 @pytest.mark.parametrize("listed", REFUSED.values(), ids=REFUSED)
