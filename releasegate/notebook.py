@@ -17,6 +17,7 @@ from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import FAILED, MISSING, Columns, Failed, parse_sample
 from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
@@ -170,7 +171,7 @@ class Run:
         ]
         rows = []
         for _, f in sorted(pairs, key=lambda pair: pair[1].holds)[:MOST_ROWS]:
-            s = standing(f, f.slices[0])
+            s = standing(f, worst_first(f, f.slices)[0])
             title = _text(metric_title(f, plan.cards.get(f.metric.split("/")[0])))
             rows.append(
                 (STATUS[f.status].word, f.requirement, title, checkpoint(f.checkpoint), s.estimate, s.bounds, s.limit)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
 from releasegate.plan import SOURCE, Plan
-from releasegate.reporting.findings.distances import margin
+from releasegate.reporting.findings.distances import margin, worst_first
 
 Cell = str | int | float | bool | None
 Row = dict[str, Cell]
@@ -37,15 +37,16 @@ def finding_rows(decision: Decision, plan: Plan) -> list[Row]:
             "reason": f.reason,
             "waiver": f.waived.waiver if f.waived else None,
             "limit": f.limit,
-            "worst": label_text(f.slices[0].labels),
-            "value": f.slices[0].estimate.value,
-            "low": f.slices[0].estimate.low,
-            "high": f.slices[0].estimate.high,
+            "worst": label_text(worst.labels),
+            "value": worst.estimate.value,
+            "low": worst.estimate.low,
+            "high": worst.estimate.high,
             "slices": len(f.slices),
             "sentence": f.sentence,
             "settle": f.settle,
         }
         for owner, f in findings_by_capability(decision, plan)
+        for worst in worst_first(f, f.slices)[:1]
     ]
 
 

@@ -9,15 +9,19 @@ from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.first.changing import changes
+from releasegate.reporting.first.leaning import leant_on
+from releasegate.reporting.firstview import Change
 from releasegate.reporting.formats.estimates import after_by_capability, findings_by_capability
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint
 
 MOST = 60_000
@@ -39,9 +43,8 @@ def markdown(rendered: Rendered) -> str:
         *_capabilities(decision, plan),
         *_sentences("Not measured", decision.not_measured),
         *_sentences("Outside the threat sets", decision.outside),
-        *_sentences("The verdict leans on", decision.leans_on),
-        *_sentences("Waivers that do not count", decision.idle_waivers),
-        *_sentences("What would settle it", [f"{f.requirement}: {f.settle}" for f in findings if _open(f)]),
+        *_sentences("The verdict leans on", tuple(leant_on(decision))),
+        *_sentences("What would change it", [_change(change) for change in changes(decision)]),
         *_findings(findings, plan),
         *_slices(findings, plan),
         *_digests(rendered.decision, rendered.receipt),
@@ -73,9 +76,11 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
             ],
             _SENTENCES,
         )
-    channel = f"channel {CHANNEL[decision.channel]}, " if len(decision.artefacts) == 1 else ""
+    channel = [f"channel: {CHANNEL[decision.channel]}"] if len(decision.artefacts) == 1 else []
     kind = "rehearsal of attempt" if decision.rehearsal else "attempt"
-    yield f"{channel}opened {plan.opened}, {kind} {decision.attempt}, effective alpha {decision.alpha:.3g}".capitalize()
+    yield " · ".join(
+        [*channel, f"opened {plan.opened}", f"{kind} {decision.attempt}", f"effective alpha {number(decision.alpha)}"]
+    )
 
 
 def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
@@ -93,8 +98,8 @@ def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
     yield _table(("Verdict", "Capability", "Why"), lines, _CAPABILITIES)
 
 
-def _open(finding: Finding) -> bool:
-    return finding.status == "not_shown" and finding.settle is not None
+def _change(change: Change) -> str:
+    return f"{change.requirement}: {change.text}" if change.requirement else change.text
 
 
 def _sentences(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -116,7 +121,7 @@ def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
     name = f"{plain(f.requirement)}: {plain(metric_title(f, card), MOST_TITLE)}"
     note = f", {REASON[f.reason]}" if f.reason else ""
     found = f"{SIGN[f.status]} {STATUS[f.status].word}{note}"
-    return found, name, checkpoint(f.checkpoint) + where, *_numbers(f, f.slices[0])
+    return found, name, checkpoint(f.checkpoint) + where, *_numbers(f, worst_first(f, f.slices)[0])
 
 
 def _numbers(f: Finding, found: SliceFinding) -> tuple[str, str, str, str]:
@@ -134,7 +139,7 @@ def _slices(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
 
 def _worst(f: Finding, plan: Plan) -> Iterator[tuple[str, ...]]:
     card: EvalCard | None = plan.cards.get(f.metric.split("/")[0])
-    for s in f.slices[:MOST_SLICES]:
+    for s in worst_first(f, f.slices)[:MOST_SLICES]:
         found = f"{SIGN[s.status]} {STATUS[s.status].word}"
         label = plain(label_words(card, s.labels)) or "all items"
         yield found, plain(f.requirement), checkpoint(f.checkpoint), label, *_numbers(f, s)

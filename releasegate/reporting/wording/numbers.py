@@ -32,9 +32,9 @@ def limit(value: float, *values: float | None) -> str:
     ('0.2', '0.9999999', '0.1874', '0.187361234')
     """
     full = limit_text(value)
-    rounded = f"{value:.4f}"
+    rounded = f"{value:.4f}".rstrip("0").rstrip(".")
     beside_it = [v for v in values if v is not None]
-    return limit_text(value, beside_it, rounded) if values and len(full) > len(rounded) else full
+    return limit_text(value, beside_it, rounded) if values else full
 
 
 def share(value: float | None) -> str:
