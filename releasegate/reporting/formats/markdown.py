@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from releasegate.decision import Decision, Finding
 from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
-from releasegate.plan import Plan
+from releasegate.plan import SOURCE, Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
@@ -21,7 +21,7 @@ from releasegate.reporting.formats.estimates import after_by_capability, finding
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural, sentence
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint
 
 MOST = 60_000
@@ -44,7 +44,7 @@ def markdown(rendered: Rendered) -> str:
         *_sentences("Not measured", decision.not_measured),
         *_sentences("Outside the threat sets", decision.outside),
         *_sentences("The verdict leans on", tuple(leant_on(decision))),
-        *_sentences("What would change it", [_change(change) for change in changes(decision)]),
+        *_listed("What would change it", [_change(change) for change in changes(decision)]),
         *_findings(findings, plan),
         *_slices(findings, plan),
         *_digests(rendered.decision, rendered.receipt),
@@ -76,7 +76,8 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
             ],
             _SENTENCES,
         )
-    channel = [f"channel: {CHANNEL[decision.channel]}"] if len(decision.artefacts) == 1 else []
+    granted = "nothing is published" if decision.channel == "none" else f"channel: {CHANNEL[decision.channel]}"
+    channel = [granted] if len(decision.artefacts) == 1 else []
     kind = "rehearsal of attempt" if decision.rehearsal else "attempt"
     yield " · ".join(
         [*channel, f"opened {plan.opened}", f"{kind} {decision.attempt}", f"effective alpha {number(decision.alpha)}"]
@@ -99,10 +100,16 @@ def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
 
 
 def _change(change: Change) -> str:
-    return f"{change.requirement}: {change.text}" if change.requirement else change.text
+    """What would change the verdict, behind the requirements that it is about."""
+    names = [requirement for _, requirement in change.findings] + ([f"{change.more} more"] if change.more else [])
+    return f"{', '.join(names)}: {change.text}" if names else change.text
 
 
 def _sentences(title: str, lines: Sequence[str]) -> Iterator[str]:
+    return _listed(title, [sentence(line) for line in lines])
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"**{title}**\n\n" + _cut([f"- {plain(line)}" for line in dict.fromkeys(lines)], _SENTENCES)
 
@@ -125,14 +132,16 @@ def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
 
 
 def _numbers(f: Finding, found: SliceFinding) -> tuple[str, str, str, str]:
+    """Estimate, bounds, limit and items of a slice, none of them broken into two lines."""
     s = standing(f, found)
-    return s.estimate, s.bounds, s.limit, s.items
+    estimate, bounds, limit, items = (text.replace(" ", "&nbsp;") for text in (s.estimate, s.bounds, s.limit, s.items))
+    return estimate, bounds, limit.replace(",&nbsp;", ", "), items.replace(",&nbsp;", ", ")
 
 
 def _slices(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
     cut = [f for f in sorted(findings, key=lambda f: f.holds) if any(s.labels for s in f.slices)]
     if cut:
-        head = ("Found", "Requirement", "On", "Slice", "Estimate", "Bounds", "Limit", "Items")
+        head = ("Found", "Requirement", "Slice", "Estimate", "Bounds", "Limit", "Items")
         table = _table(head, [row for f in cut for row in _worst(f, plan)], _SLICES)
         yield _folded(f"Worst slices, at most {MOST_SLICES} of a requirement", table)
 
@@ -142,7 +151,8 @@ def _worst(f: Finding, plan: Plan) -> Iterator[tuple[str, ...]]:
     for s in worst_first(f, f.slices)[:MOST_SLICES]:
         found = f"{SIGN[s.status]} {STATUS[s.status].word}"
         label = plain(label_words(card, s.labels)) or "all items"
-        yield found, plain(f.requirement), checkpoint(f.checkpoint), label, *_numbers(f, s)
+        after = "" if f.checkpoint == SOURCE else f", {checkpoint(f.checkpoint)}"
+        yield found, f"{plain(f.requirement)}{after}", label, *_numbers(f, s)
 
 
 def _digests(decision: Decision, receipt: Receipt | None) -> Iterator[str]:
