@@ -165,5 +165,5 @@ def _report(run: Path, folder: Path, repository: GateRepository | None, today: d
 def _problems(run: Path, error: ReleaseGateError | OSError) -> tuple[Problem, ...]:
     if isinstance(error, ReleaseGateError):
         return error.problems
-    where, what = error.filename or run, error.strerror or str(error)
+    where, what = error.filename2 or error.filename or run, error.strerror or str(error)
     return (Problem(shown_path(where), what, "check the path, its permissions and the space on the disk"),)

@@ -38,6 +38,8 @@ def read_stored(kind: type[D], path: Path, say: Wording) -> D:
         NotFound: there is no such file.
         ReleaseGateError: of the kind that `say` names: it holds something else, of another version, or a key twice.
     """
+    if not path.is_file():  # a pipe or a device would be read for ever
+        raise NotFound(str(path), *say.missing)
     try:
         return kind.from_text(path.read_bytes())
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

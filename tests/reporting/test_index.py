@@ -67,19 +67,21 @@ def test_a_run_that_cannot_be_trusted_is_listed_and_the_others_are_rendered(
 ) -> None:
     good, bad, empty = tmp_path / "good", tampered(tmp_path / "bad"), tmp_path / "empty"
     stored(good)
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "plan.json")
     (bad / "report.html").write_text("of before")
     empty.mkdir()
-    assert call(["report", str(bad), str(empty), str(good), "--format", "json"]) == 2
+    assert call(["report", str(bad), str(empty), str(good), str(tmp_path / "pipe"), "--format", "json"]) == 2
     said = capsys.readouterr()
     index, runs = json.loads(said.out)["index"], json.loads(said.out)["runs"]
-    assert [r["verdict"] for r in runs] == [None, None, "release"]
+    assert [r["verdict"] for r in runs] == [None, None, "release", None]
     assert "is not what the evidence" in runs[0]["problems"][0]["what"]
     assert "no run here" in said.err
     assert "fix: run `releasegate decide` again" in said.err
     assert links(Path(index)) == ["good/report.html"]
     text = Path(index).read_text()
     assert text.index(">bad<") < text.index(">good<")
-    assert text.count('data-verdict="Cannot be trusted"') == 2
+    assert text.count('data-verdict="Cannot be trusted"') == 3
     assert (bad / "report.html").read_text() == "of before"
 
 
