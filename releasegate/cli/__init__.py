@@ -7,8 +7,6 @@ from importlib import import_module
 
 import click
 
-from releasegate.garbage import uncollected
-
 COMMANDS: Mapping[str, str] = {
     "gate": "Decide whether a model may be published: every step, from policy to report.",
     "check": "Check policies against their evals and recipes.",
@@ -41,6 +39,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        from releasegate.garbage import uncollected  # not for --help
+
         with uncollected():
             command: click.Command = import_module(f"releasegate.cli.{cmd_name}_command").command
         return command
