@@ -38,12 +38,22 @@ def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
     for kind, lines in (
         ("leans_on", decision.leans_on),
         ("not_measured", tuple(f"Open: {line}" for line in decision.not_measured)),
-        ("outside", tuple(f"Outside the threat set: {line}" for line in decision.outside)),
     ):
         for at, line in enumerate(lines, start=1):
             yield Assumption(
                 id=f"assumption/{kind}/{at}", statement=line if line.endswith((".", "!", "?")) else f"{line}."
             )
+    if decision.outside:
+        yield Assumption(
+            id="assumption/outside",
+            statement="What is done to the outputs stays within the threat sets: nothing is claimed of the rest.",
+        )
+    for at, line in enumerate(decision.outside, start=1):
+        yield Context(id=f"context/outside/{at}", statement=_ended(line))
+
+
+def _ended(line: str) -> str:
+    return line if line.endswith((".", "!", "?")) else f"{line}."
 
 
 def rationale(c: CapabilityDecision, scope: str) -> Iterable[Element]:
