@@ -68,6 +68,7 @@ def example(
     strip: bool = True,
     nonce: str = NONCE,
     samples: Samples | None = None,
+    more: int = 0,
 ) -> Example:
     """A run that ends in `release_stripped`: the source draws `drawn` of 60, the stripped checkpoint none.
 
@@ -75,9 +76,10 @@ def example(
         drawn: legible drawings of the source; few enough, and no strip is needed.
         strip: whether the stripped checkpoint is measured where one is needed.
         samples: what the policy says of them.
+        more: further capabilities with the words of the first, which keep the model in.
     """
     words = words or Words()
-    plan = _plan(words, limit, opened).model_copy(update={"nonce": nonce})
+    plan = _plan(words, limit, opened, more).model_copy(update={"nonce": nonce})
     plan = plan.model_copy(update={"policy": plan.policy.model_copy(update={"samples": samples})})
     run = RunFolder(folder)
     run.open(plan)
@@ -126,8 +128,8 @@ def _png(number: int, bright: object) -> bytes:
     return buffer.getvalue()
 
 
-def _plan(words: Words, limit: float, opened: date) -> Plan:
-    policy = Policy.from_text(_policy_text(words, limit))
+def _plan(words: Words, limit: float, opened: date, more: int) -> Plan:
+    policy = Policy.from_text(_policy_text(words, limit, more))
     evals = {"drawing": _code(_drawing(words), words), "captions": _code(_captions(words), words)}
     manifest = Manifest(files=(FileEntry(path="model.safetensors", size=9, sha256=digest_of("weights")),))
     plan = make_plan(
@@ -136,7 +138,7 @@ def _plan(words: Words, limit: float, opened: date) -> Plan:
     return plan.model_copy(update={"nonce": NONCE, "ledger": POSITION})
 
 
-def _policy_text(words: Words, limit: float) -> str:
+def _policy_text(words: Words, limit: float, more: int) -> str:
     return json.dumps(
         {
             "schema": "releasegate/policy/v1",
@@ -156,6 +158,16 @@ def _policy_text(words: Words, limit: float) -> str:
                     "keep": [{"id": "kept", "metric": "captions/accuracy", "margin": 0.4}],
                 },
                 {"id": "captions", "title": "Names things", "rationale": words.rationale, "unconditional": True},
+                *(
+                    {
+                        "id": f"more-{i}",
+                        "title": words.title,
+                        "rationale": words.rationale,
+                        "misuse": [{"id": f"weak-{i}", "metric": "drawing/legible", "at_most": limit}],
+                        "otherwise": "withhold",
+                    }
+                    for i in range(more)
+                ),
             ],
         }
     )

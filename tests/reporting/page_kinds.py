@@ -75,7 +75,7 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
     "sounds": lambda folder: _report(audio_run(folder / "run", SOUNDS)),
     "sequential": lambda folder: _report(sequential_run(folder / "run", TEXTS.label[:200])),
     "figures": lambda folder: _report(voice_run(folder / "run", Cast(person="y" * 150))),
-    "hostile": lambda folder: _report(example(folder / "run", TEXTS)),
+    "hostile": lambda folder: _report(example(folder / "run", TEXTS, more=2)),
     "index": _index,
     "diff": _diff,
     "policies": _policies,
