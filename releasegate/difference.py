@@ -406,7 +406,7 @@ def written(value: Any) -> str:
         return "[" + ", ".join(written(part) for part in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return limit_text(value) if isinstance(value, float) else str(value)
 
 
 _LOOSER_IF_HIGHER: Mapping[str, bool] = {

@@ -13,6 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from releasegate.intervals import Side, clopper_pearson
+from releasegate.rounding import decimal
 
 LEAST_INFORMED = 0.2
 """Below this Se + Sp - 1 a judge hardly tells the two kinds apart, and is refused."""
@@ -59,8 +60,9 @@ def moved_limit(limit: float, side: Side, positives: Answers, negatives: Answers
         raise ValueError("a judge needs labelled items of both kinds")
     informed = _informed(positives, negatives, alpha)
     if informed < LEAST_INFORMED:
+        low = decimal(informed, [LEAST_INFORMED])
         raise ValueError(
-            f"the judge cannot decide: Se + Sp - 1 may be as low as {informed:.3f}, at least {LEAST_INFORMED} is needed"
+            f"the judge cannot decide: Se + Sp - 1 may be as low as {low}, at least {LEAST_INFORMED} is needed"
         )
     return _shifted(limit, side, positives, negatives, alpha)
 

@@ -12,6 +12,7 @@ from releasegate.evalcard import GATEABLE, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
 from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
+from releasegate.rounding import limit_text
 from releasegate.taxonomy import Taxonomy, tag_problems
 from releasegate.threats import threat_problems
 from releasegate.yamltext import Path
@@ -207,14 +208,14 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         if limit is not None and not low < limit < high:
             yield located.problem(
                 (*at, name),
-                f"{limit:g} is at or beyond the range {low:g} to {high:g} of {r.metric}: no evidence could "
+                f"{limit_text(limit)} is at or beyond the range {low:g} to {high:g} of {r.metric}: no evidence could "
                 "make it fail, or none could meet it",
                 "choose a limit inside the range",
             )
     if r.margin is not None and not 0 < r.margin <= (high - low) / 2:
         yield located.problem(
             (*at, "margin"),
-            f"must be above 0 and at most half the range ({(high - low) / 2:g}); got {r.margin:g}",
+            f"must be above 0 and at most half the range ({(high - low) / 2:g}); got {limit_text(r.margin)}",
             "choose a smaller margin",
         )
     if metric.type not in GATEABLE:

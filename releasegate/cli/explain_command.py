@@ -126,7 +126,7 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
         method = e.method.replace("_", " ")
         yield f"  bounds    {interval} ({method}, each at alpha {e.alpha:.4f})"
     if worst.threshold is not None:
-        yield f"  flagged   from a score of {worst.threshold:g}, set on calibration items"
+        yield f"  flagged   from a score of {limit_text(worst.threshold)}, set on calibration items"
     if worst.tested_limit is not None:
         beside = [x for x in (e.value, e.low, e.high) if x is not None]
         moved = limit_text(worst.tested_limit, beside, f"{worst.tested_limit:g}")
@@ -143,7 +143,7 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
     if shown:
         yield f"  samples   {explained.against} of {e.attempted} count against it; {shown} shown"
     for sample in explained.samples:
-        yield "    " + _sample(sample, f.metric.split("/")[1])
+        yield "    " + _sample(sample, f.metric.split("/")[1], worst.threshold)
 
 
 def _slice(f: Finding) -> str:
@@ -155,14 +155,17 @@ def _slice(f: Finding) -> str:
     return f"{_plain(label_text(worst.labels))}, the worst of {len(f.slices)} (others: {counted})"
 
 
-def _sample(sample: DecidingSample, metric: str) -> str:
+def _sample(sample: DecidingSample, metric: str, threshold: float | None = None) -> str:
+    """One line; a score stands on its side of the threshold."""
     labels = f"  {label_text(sample.labels)}" if sample.labels else ""
     if sample.effect == "failed":
         return _plain(f"item {sample.item}{labels}  failed: {sample.error}")
     before = f"{sample.source_value:g} -> " if sample.source_value is not None else ""
+    assert sample.value is not None, "only a failed sample has none"
+    value = limit_text(sample.value, [] if threshold is None else [threshold], f"{sample.value:g}")
     mark = "against" if sample.effect == "against" else "for"
     detail = "".join(f"  {name}: {text}" for name, text in sample.detail.items())
-    return _plain(f"item {sample.item}{labels}  {metric} {before}{sample.value:g} ({mark}){detail}")
+    return _plain(f"item {sample.item}{labels}  {metric} {before}{value} ({mark}){detail}")
 
 
 def _plain(text: str) -> str:

@@ -13,6 +13,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.intervals import Side, items_to_settle, most_hits, power
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement, Section
+from releasegate.rounding import decimal
 from releasegate.sequential import Claim, anytime_bounds
 from releasegate.stopping import stopping
 
@@ -173,7 +174,6 @@ def _clustered(base: Capacity, r: Requirement, clusters: int) -> Capacity:
     bound = anytime_bounds(Claim("mean", "at_least", 0.5, base.alpha), np.ones(clusters)).low
     ceiling = bound if side == "at_least" else 1 - bound
     short = bound < (limit if side == "at_least" else 1 - limit)
-    words = (
-        f"{clusters} clusters can show {ceiling:.3f} at {'most' if side == 'at_least' else 'least'}, however many items"
-    )
+    shown, most = decimal(ceiling, [limit]), "most" if side == "at_least" else "least"
+    words = f"{clusters} clusters can show {shown} at {most}, however many items"
     return Capacity(**{**asdict(base), "clusters": clusters, "ceiling": ceiling, "warning": words if short else None})

@@ -33,17 +33,17 @@ from releasegate.reporting.comparing.views import (
     RequirementLine,
     RequirementView,
 )
-from releasegate.reporting.findings.distances import tested, worst_first
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, beside, limit, plural, sentence, shortened
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural, sentence, shortened
 from releasegate.reporting.wording.words import (
     ARTEFACT,
     CAPABILITY,
     CHANNEL,
     REASON,
-    SIDE,
     STATUS,
     VERDICT,
     checkpoint,
@@ -280,18 +280,17 @@ def _requirement(
 
 def _line(which: str, finding: Finding, card: EvalCard | None) -> FoundLine:
     worst = worst_first(finding, finding.slices)[0]
-    e, at = worst.estimate, tested(finding, worst)
-    moved = f", tested at {limit(at, e.low, e.high)}" if worst.tested_limit is not None else ""
+    at = standing(finding, worst)
     return FoundLine(
         which=which,
         mark=STATUS[finding.status],
         note=REASON[finding.reason] if finding.reason else "",
         slice=shortened(label_words(card, worst.labels), MOST_TITLE),
-        estimate=beside(e.value, at),
-        low=beside(e.low, at),
-        high=beside(e.high, at),
-        limit=f"{SIDE[finding.side]} {limit(finding.limit)}{moved}",
-        counted=counts_text(e),
+        estimate=at.estimate,
+        low=at.low,
+        high=at.high,
+        limit=at.limit,
+        counted=counts_text(worst.estimate),
     )
 
 

@@ -9,8 +9,9 @@ from releasegate.decision import Finding
 from releasegate.evalcard import EvalCard
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.view import Chart, ChartRow
-from releasegate.reporting.wording.numbers import NONE, beside, limit
+from releasegate.reporting.wording.numbers import limit
 from releasegate.reporting.wording.words import SIDE, STATUS
 
 Side = Literal["at_most", "at_least"]
@@ -62,14 +63,14 @@ def _chart(
 
 def _row(which: str, finding: Finding) -> ChartRow | None:
     worst = worst_first(finding, finding.slices)[0]
-    e, at = worst.estimate, tested(finding, worst)
+    e, at, shown = worst.estimate, tested(finding, worst), standing(finding, worst)
     if e.low is None or e.high is None:
         return None
     return ChartRow(
         label=f"{which} · {STATUS[finding.status].word}",
         tone=finding.status,
         depth=0,
-        numbers=f"{beside(e.value, at) if e.value is not None else NONE}  [{beside(e.low, at)}, {beside(e.high, at)}]",
+        numbers=f"{shown.estimate}  [{shown.low}, {shown.high}]",
         interval=(e.low, e.high),
         value=e.value,
         limit=at,

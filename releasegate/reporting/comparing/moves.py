@@ -10,11 +10,11 @@ from releasegate.decision.record import SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.reporting.comparing.views import SliceMove
 from releasegate.reporting.figures.valued import Valued, valued
-from releasegate.reporting.findings.distances import tested
 from releasegate.reporting.findings.measures import label_words
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.gathered.dimensions import Label
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.wording.numbers import MOST_TITLE, beside, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 from releasegate.reporting.wording.words import Mark
 
 BETTER, WORSE = Mark("better", "better"), Mark("worse", "worse")
@@ -105,5 +105,5 @@ def _move(after: Found, label: str, texts: tuple[str, str], moved: float) -> Sli
 
 
 def _numbers(finding: Finding, found: SliceFinding) -> str:
-    e, at = found.estimate, tested(finding, found)
-    return f"{beside(e.value, at)} [{beside(e.low, at)}, {beside(e.high, at)}]"
+    at = standing(finding, found)
+    return f"{at.estimate} [{at.low}, {at.high}]"
