@@ -224,9 +224,9 @@ class SamplesView:
     @property
     def sensitive(self) -> bool:
         """Whether some samples are folded up by themselves."""
-        return any(part.sensitive for part in (*self.galleries, *self.listening))
+        return any(part.sensitive for part in self.galleries) or any(part.sensitive for part in self.listening)
 
     @property
     def veiled(self) -> bool:
         """Whether some samples are blurred until asked."""
-        return any(part.blurred for part in (*self.galleries, *self.listening))
+        return any(part.blurred for part in self.galleries) or any(part.blurred for part in self.listening)

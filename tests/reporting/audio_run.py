@@ -80,6 +80,7 @@ class Shape:
         clean: a second requirement, on clean clips.
         means, clean_means: of the scores of marked and of clean clips, by attack and strength.
         failed: of each speaker's clips of a metric and an attack, how many fail, the first ones.
+        kept: marked clips of each speaker under an attack that can be listened to.
         extra: bytes and extension of one more output of each marked clip under an attack.
         spliced: bytes and extension of the recording beside each timeline.
     """
@@ -90,6 +91,7 @@ class Shape:
     timelines: tuple[bytes, ...] = ()
     speaker: str = "ann"
     title: str = "A watermark in sound"
+    kept: int = 4
     extra: tuple[bytes, str] | None = None
     spliced: tuple[bytes, str] | None = None
     metric: str = "Marked clips detected"
@@ -175,7 +177,7 @@ def _samples(run: RunFolder, m: Measurement, shape: Shape) -> Iterator[Measured 
                 values[metric] = 1.0 if metric == "usable" else float(np.clip(rng.normal(mean, 0.05), 0.0, 1e9))
                 if metric != "pesq":
                     values[metric] = min(values[metric], 1.0)
-            if "tpr" in cell.metrics and i < 4:
+            if "tpr" in cell.metrics and i < shape.kept:
                 outputs = {
                     "before": run.write_output(tone(440, item), "wav"),
                     "after": run.write_output(tone(330, item), "wav"),

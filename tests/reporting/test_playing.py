@@ -18,7 +18,7 @@ from releasegate.reporting.outputs.sounds import SECONDS, sound
 from releasegate.reporting.samples.viewing import samples_view
 from releasegate.reporting.sampleview import SamplesView
 from releasegate.reporting.view import ReportView
-from tests.reporting.audio_run import RATE, Shape, audio_run, spliced, tone
+from tests.reporting.audio_run import RATE, N, Shape, audio_run, spliced, tone
 from tests.reporting.example_run import Example
 from tests.reporting.test_figures import rendered, samples, viewed
 
@@ -124,6 +124,25 @@ def test_sounds_beyond_the_budget_are_left_out_and_named(tmp_path: Path) -> None
     assert {file.name for file in clip.files} == {"before", "after", "extra"}
     assert all((made.run.root / file.path).is_file() for file in clip.files)
     assert any(g.title == "Clean clips flagged" for g in view.listening[0].groups)
+
+
+def test_more_sounds_in_the_run_make_no_larger_page(tmp_path: Path) -> None:
+    few, many = (audio_run(tmp_path / str(kept), Shape(kept=kept, figures=None)) for kept in (4, N // 2))
+    assert len(list(many.run.outputs.iterdir())) > 4 * len(list(few.run.outputs.iterdir()))
+    sizes = [len(rendered(made)) for made in (few, many)]
+    assert sizes[1] < 1.05 * sizes[0]
+    assert rendered(many).count("<audio ") <= PLAYERS
+
+
+def test_no_more_sounds_are_tried_than_a_page_may_cost(tmp_path: Path) -> None:
+    made = audio_run(tmp_path / "run", Shape(figures=None))
+    for path in made.run.outputs.glob("*.wav"):
+        path.write_bytes(b"RIFF____WAVE")
+    purse = Purse(readings=10)
+    view = make_view_of(made, purse)
+    assert sum(len(clip.players) for group in view.listening[0].groups for clip in group.clips) == 10
+    assert purse.readings == 0
+    assert view.listening[0].hidden > 0
 
 
 def test_a_long_sound_of_many_channels_becomes_one_channel_for_listening(tmp_path: Path) -> None:

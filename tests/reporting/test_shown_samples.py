@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from releasegate.plan import item_seed
-from releasegate.reporting import gather, make_view
+from releasegate.reporting import gather, make_view, render_report, templates_of
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.viewing import samples_view
-from releasegate.reporting.sampleview import Exhibit, Gallery
+from releasegate.reporting.sampleview import Band, Exhibit, Gallery, Line, Look, Piece, SamplesView, ShotGroup
+from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import audio_run
 from tests.reporting.example_run import NONCE, Example, Words, example, rendered, viewed
 
@@ -91,6 +93,13 @@ def test_what_the_page_has_no_room_for_is_said_worst_first_and_named(made: Examp
     assert all(exhibit.files for exhibit in exhibits(one))
 
 
+def test_no_more_pixels_are_decoded_than_a_page_may_cost(made: Example) -> None:
+    looks = [
+        look for exhibit in exhibits(drawing_of(made, Purse(pixels=640))) for look in exhibit.looks if look is not None
+    ]
+    assert sum(look.image is not None for look in looks) == 640 // 64
+
+
 def test_an_item_that_failed_on_one_checkpoint_or_all_is_shown_as_such(made: Example) -> None:
     gathered = gather(made.run, made.plan, made.decision)
     view = samples_view(gathered, made.plan, made.decision, made.run.outputs)
@@ -137,3 +146,20 @@ def test_groups_and_evals_stand_by_what_matters(made: Example) -> None:
     assert [gallery.anchor for gallery in view.galleries] == ["samples-drawing", "samples-captions"]
     titles = [group.title for group in view.galleries[0].groups]
     assert titles == ["Draws things", "Legible with the mask on"]
+
+
+def test_a_mark_says_what_it_is_without_colour_and_holds_nothing_that_acts(made: Example) -> None:
+    pieces = (Piece("call ", ""), Piece("<b>555</b>", "phone"), Piece(" or "), Piece("x", "</mark><script>\u202e"))
+    look = Look("as trained", "hit", "hit", None, False, "", "", (Line("answer", pieces),))
+    exhibit = Exhibit(7, "12", "", (), (look,), ())
+    group = ShotGroup("Found", (), (Band("Hits", "why", "1", (exhibit,)),), 0)
+    gallery = Gallery("texts", "samples-x", "Texts", False, (group,))
+    view = replace(viewed(made), samples=SamplesView(galleries=(gallery,)))
+    page = render_report(view, templates_of(GateRepository(starter())))
+    part = page[page.index('id="samples-x"') : page.index("</article>", page.index('id="samples-x"'))]
+    assert "call <mark>&lt;b&gt;555&lt;/b&gt;<span" in part
+    assert 'class="of"><span class="sr"> (</span>phone<span class="sr">)</span>' in part
+    assert part.count("</mark>") == 2
+    assert "<script>" not in part
+    assert "\u202e" not in part
+    assert "seed 12" in part

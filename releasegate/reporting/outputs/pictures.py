@@ -36,11 +36,13 @@ class Picture:
 
     Attributes:
         exact: whether it is of few pixels, which stay as they are.
+        pixels: that were decoded for it.
     """
 
     uri: str | None
     missing: str = ""
     exact: bool = False
+    pixels: int = 0
 
 
 def is_image(name: str) -> bool:
@@ -72,6 +74,7 @@ def _shrunk(data: bytes, budget: int) -> Picture:
         with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 return Picture(None, TOO_LARGE)
+            pixels = image.width * image.height
             image.draft("RGB", (2 * SIDES[0], 2 * SIDES[0]))
             plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -82,8 +85,8 @@ def _shrunk(data: bytes, budget: int) -> Picture:
         plain.thumbnail((side, side))
         uri = _encoded(plain)
         if len(uri) <= budget:
-            return Picture(uri, exact=_is_small(plain))
-    return Picture(None, TOO_LARGE)
+            return Picture(uri, exact=_is_small(plain), pixels=pixels)
+    return Picture(None, TOO_LARGE, pixels=pixels)
 
 
 def _as_it_is(data: bytes, budget: int) -> Picture:

@@ -11,6 +11,10 @@ SOUNDS = 2_000_000
 PLAYERS = 24
 TEXTS = 400_000
 """Characters of all the texts."""
+READINGS = 96
+"""Sounds that are read, whether they can be played or not."""
+PIXELS = 200_000_000
+"""Pixels that are decoded for all the pictures."""
 EXHIBITS = 160
 """Items that are shown of all evals."""
 
@@ -24,3 +28,5 @@ class Purse:
     players: int = PLAYERS
     texts: int = TEXTS
     exhibits: int = EXHIBITS
+    readings: int = READINGS
+    pixels: int = PIXELS

@@ -15,7 +15,7 @@ from releasegate.reporting.figures.timelines import TimelineOutput
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.outputs.purse import Purse
-from releasegate.reporting.outputs.sounds import SECONDS, Sound, is_sound, sound
+from releasegate.reporting.outputs.sounds import Sound, is_sound, sound
 from releasegate.reporting.samples.order import evals_of
 from releasegate.reporting.samples.showing import files_of, seed_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
@@ -74,11 +74,13 @@ def _players(sample: Measured, card: EvalCard, outputs: Path, purse: Purse) -> t
         ((name, output) for name, output in sample.outputs.items() if is_sound(output)),
         key=lambda entry: (entry[0] != "before", entry[0] != "after", entry[0]),
     )[:MOST_SOUNDS]
-    if len(named) > purse.players:
+    if len(named) > min(purse.players, purse.readings) or purse.sounds <= 0:
         return None
+    purse.readings -= len(named)
     found = [(name, sound(outputs, output, purse.sounds)) for name, output in named]
     size = sum(len(one.uri) for _, one in found if one.uri is not None)
     if size > purse.sounds or any(one.full for _, one in found):
+        purse.sounds = 0
         return None
     purse.players -= sum(one.uri is not None for _, one in found)
     purse.sounds -= size
@@ -96,7 +98,7 @@ def _player(sample: Measured, name: str, found: Sound, line: TimelineOutput | No
         label=f"{name.replace('_', ' ')}: {of}",
         uri=found.uri,
         missing=found.missing,
-        note=f"the first {SECONDS} s of {found.seconds:.1f} s" if cut else "",
+        note=f"the first {found.played:.3g} s of {found.seconds:.1f} s" if cut else "",
         wave=wave_of(found, line),
     )
 

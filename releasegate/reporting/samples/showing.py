@@ -100,12 +100,13 @@ def _paint(groups: list[_Group], outputs: Path, purse: Purse) -> None:
     for entry in chain.from_iterable(zip_longest(*columns)):
         if entry is not None:
             group, place, image = entry
-            left = min(purse.pictures, MOST_EACH)
+            left = min(purse.pictures, MOST_EACH) if purse.pixels > 0 else 0
             made = picture(outputs, image, left) if left > 0 else Picture(None, FULL)
             if made.missing == TOO_LARGE and left < MOST_EACH:
                 made = Picture(None, FULL)
                 purse.pictures = 0
             purse.pictures -= len(made.uri or "")
+            purse.pixels -= made.pixels
             group.painted[place] = made
 
 
