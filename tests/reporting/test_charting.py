@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from releasegate.decision import Decision
 from releasegate.plan import Plan
-from releasegate.reporting.findings.charting import charts
+from releasegate.reporting.findings.charting import MOST_MET, MOST_SLICES, charts
 from releasegate.reporting.view import Chart
 from tests.tiny_gates import finding
 from tests.tiny_methods import Trial, by_turns, eval_card, pooled
@@ -54,3 +54,15 @@ def test_an_axis_that_shows_a_part_says_of_what() -> None:
     chart = drawn(trial.decide(), trial.plan)
     assert chart.domain[1] < 0.1
     assert chart.axis == "share of items; a part of 0 to 1 is drawn"
+
+
+def test_of_slices_that_are_all_met_a_few_are_drawn_and_the_rest_are_counted() -> None:
+    metric = {"title": "Hit", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "higher"}
+    cells = [{"attack": f"a{i:02}"} for i in range(30)]
+    limit = {"at_most": 0.5, "slices": ["attack"]}
+    met = Trial(eval_card({"hit": metric}), "hit", limit, gate=by_turns([[0.0] * 40] * 30), labels=cells)
+    rows = drawn(met.decide(), met.plan).rows
+    assert [row.tone for row in rows[1:]] == ["met"] * MOST_MET
+    assert rows[0].numbers == f"{30 - MOST_MET} more slices"
+    worst = Trial(eval_card({"hit": metric}), "hit", limit, gate=by_turns([[1.0] * 40] * 30), labels=cells)
+    assert [row.tone for row in drawn(worst.decide(), worst.plan).rows[1:]] == ["violated"] * MOST_SLICES

@@ -15,17 +15,18 @@ from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.wording.numbers import beside, limit, number
 from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
 
-MOST_SLICES = 12
-"""Slices drawn below one requirement: the worst."""
+MOST_SLICES, MOST_MET = 12, 4
+"""Slices drawn below one requirement: the worst; and of those that are met or excused, after all others."""
 Side = Literal["at_most", "at_least"]
 
 
 def charts(findings: Sequence[Finding], plan: Plan) -> tuple[Chart, ...]:
-    """One chart for each metric and direction, with the checkpoints one below the other."""
+    """One chart for each metric and direction, with the checkpoints one below the other; what does not hold comes first."""
     found: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         found.setdefault((finding.metric, finding.side), []).append(finding)
-    made = (_chart(group, plan) for group in found.values())
+    ordered = sorted(found.values(), key=lambda group: all(f.holds for f in group))
+    made = (_chart(group, plan) for group in ordered)
     return tuple(chart for chart in made if chart is not None)
 
 
@@ -70,7 +71,10 @@ def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
     head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
     shared = _shared(finding)
-    drawn = [s for s in worst_first(finding, finding.slices) if s.estimate.low is not None][:MOST_SLICES]
+    able = [s for s in worst_first(finding, finding.slices) if s.estimate.low is not None]
+    against = [s for s in able if s.status not in ("met", "excused")]
+    holding = [s for s in able if s.status in ("met", "excused")]
+    drawn = [*against, *holding[:MOST_MET]][:MOST_SLICES]
     if any(s.labels for s in drawn):
         hidden = len(finding.slices) - len(drawn)
         note = f"{hidden} more slices" if hidden else ""
