@@ -11,6 +11,8 @@ from decimal import Decimal
 
 MOST_PLACES = 15
 """Decimals of a rounded number; what needs more is written in full."""
+SMALLEST = Decimal("1e-12")
+"""Below it a limit is written with an exponent."""
 
 
 def decimal(value: float, limits: Sequence[float], fewest: int = 3) -> str:
@@ -56,7 +58,7 @@ def limit_text(limit: float, values: Iterable[float] = (), usual: str | None = N
             _order(v, limit) == _order(_exact(v), read) == _order(Decimal(decimal(v, [limit])), read) for v in values
         ):
             return usual
-    return f"{full.normalize():f}" if full else "0"
+    return "0" if not full else f"{full.normalize():f}" if abs(full) >= SMALLEST else repr(limit)
 
 
 def _exact(number: float) -> Decimal:

@@ -60,10 +60,12 @@ def test_a_limit_is_rounded_only_where_its_value_stays_on_its_side(pair: tuple[f
 
 
 @given(limits)
-def test_a_limit_is_written_in_full_and_without_an_exponent(limit: float) -> None:
+@example(5e-324)
+def test_a_limit_is_written_in_full_and_briefly(limit: float) -> None:
     text = limit_text(limit)
     assert float(text) == limit
-    assert "e" not in text.lower()
+    assert len(text) < 32
+    assert "e" not in text or limit < 1e-12
 
 
 def test_no_locale_changes_a_number() -> None:
