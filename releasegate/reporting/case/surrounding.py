@@ -9,8 +9,9 @@ from releasegate.decision.record import StripDecision
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt, cost_of
 from releasegate.reporting.case.record import Assumption, Context, Element, Justification
+from releasegate.reporting.findings.stripped import residuals
 from releasegate.reporting.wording.numbers import MOST_TITLE, number, sentence, shortened
-from releasegate.reporting.wording.words import ARTEFACT, CHANNEL, TIER
+from releasegate.reporting.wording.words import ARTEFACT, CHANNEL, CHEAP, TIER
 
 
 def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
@@ -35,14 +36,10 @@ def about_release(decision: Decision, plan: Plan) -> Iterable[Element]:
         yield Assumption(
             id="assumption/replay", statement="A replay: the limits were chosen after the measurements were seen."
         )
-    for kind, lines in (
-        ("leans_on", decision.leans_on),
-        ("not_measured", tuple(f"Open: {line}" for line in decision.not_measured)),
-    ):
-        for at, line in enumerate(lines, start=1):
-            yield Assumption(
-                id=f"assumption/{kind}/{at}", statement=line if line.endswith((".", "!", "?")) else f"{line}."
-            )
+    for at, line in enumerate(decision.leans_on, start=1):
+        yield Assumption(id=f"assumption/leans_on/{at}", statement=_ended(line))
+    for at, line in enumerate(decision.not_measured, start=1):
+        yield Assumption(id=f"assumption/not_measured/{at}", statement=f"Open: {_ended(line)}")
     if decision.outside:
         yield Assumption(
             id="assumption/outside",
@@ -72,15 +69,16 @@ def unconditional(c: CapabilityDecision, scope: str) -> Iterable[Element]:
 def about_strip(strip: StripDecision, receipt: Receipt | None) -> Iterable[Element]:
     """The stripped checkpoint, how far its removal is proven, and what stays in it."""
     yield Context(id="context/stripped", statement="The stripped checkpoint.", sha256=strip.model)
-    word, means = TIER[strip.tier]
+    cheap = receipt is not None and any(one.cheap for one in receipt.restored or ())
+    word, means = CHEAP if cheap and strip.tier == "weights_absent" else TIER[strip.tier]
     yield Context(id="context/stripped/tier", statement=f"How far the removal is proven: {word}. {means}")
     if receipt is None:
         return
-    for at, residual in enumerate(receipt.residual, start=1):
+    for at, left in enumerate(residuals(receipt), start=1):
         yield Justification(
-            id=f"justification/residual/{at}", statement=f"{residual.pattern} stays in it: {sentence(residual.why)}"
+            id=f"justification/residual/{at}", statement=f"{left.name} stays in it: {sentence(left.text)}"
         )
     for at, one in enumerate(receipt.restored or (), start=1):
         yield Assumption(id=f"assumption/restored/{at}", statement=f"It can be brought back: {sentence(cost_of(one))}")
-    for at, left in enumerate(receipt.remaining or (), start=1):
-        yield Assumption(id=f"assumption/remaining/{at}", statement=f"{left.capability} remains: {sentence(left.why)}")
+    for at, kept in enumerate(receipt.remaining or (), start=1):
+        yield Assumption(id=f"assumption/remaining/{at}", statement=f"{kept.capability} remains: {sentence(kept.why)}")

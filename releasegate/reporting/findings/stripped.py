@@ -53,7 +53,7 @@ def strip_view(
         removed_hidden=max(len(changed) - MOST_PARTS, 0),
         files=tuple(RemovedPart(f.path, "left out", size(f.size)) for f in receipt.dropped),
         keys=tuple(_texts(receipt)),
-        residual=tuple(_residual(receipt)),
+        residual=tuple(residuals(receipt)),
         lent=(*receipt.lent.tensors, *receipt.lent.files),
         restored=tuple(Pair(one.model, f"{cost_of(one)}: {one.source}") for one in receipt.restored or ()),
         remaining=tuple(Pair(one.capability, f"{one.why} ({one.source})") for one in receipt.remaining or ()),
@@ -112,7 +112,7 @@ def _texts(receipt: Receipt) -> Iterator[Pair]:
         yield Pair(one.file, f"a pickle, now {one.to or 'gone'}{left}")
 
 
-def _residual(receipt: Receipt) -> Iterator[Pair]:
+def residuals(receipt: Receipt) -> Iterator[Pair]:
     """What the recipes list, and what the search found that they say to be known."""
     yield from (Pair(residual.pattern, residual.why) for residual in receipt.residual)
     for copy in receipt.leftovers.near_copies or ():
