@@ -11,10 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from releasegate.decision import decide
+from releasegate.decision import Decision, decide
+from releasegate.decision.record import Waived
 from releasegate.policy import Policy
 from releasegate.reporting.case import AssuranceCase, assurance_case
 from releasegate.reporting.case.record import HOLDING, Argued, Assumption, Goal, Justification, Solution
+from releasegate.reporting.case.viewing import case_view
 from releasegate.reporting.findings.finding import anchor
 from releasegate.repository import starter
 from tests.reporting.example_run import DAY, Example, Words, example, rendered, viewed
@@ -139,3 +141,55 @@ def test_hostile_texts_stay_texts_in_the_argument(tmp_path: Path) -> None:
     section = page[page.index('<section id="case"') : page.index('<section id="evidence"')]
     assert "<script>" not in section
     assert "x" * 600 not in section
+
+
+def changed(decision: Decision, requirement: str, **changes: object) -> Decision:
+    """The decision with another finding on the stripped checkpoint, and nothing else changed with it."""
+    assert decision.strip is not None
+    findings = tuple(
+        f.model_copy(update=changes) if f.requirement == requirement else f for f in decision.strip.findings
+    )
+    return decision.model_copy(update={"strip": decision.strip.model_copy(update={"findings": findings})})
+
+
+def test_a_waiver_is_named_and_what_rests_on_it_is_not_called_supported(made: Example) -> None:
+    waived = Waived(
+        status="violated",
+        waiver="w1",
+        sha256=made.decision.plan,
+        owner="R. Lead",
+        reason="Known, and small.",
+        expires="2030-03-01",
+        key="k1",
+    )
+    decision = changed(made.decision, "kept", status="waived", waived=waived)
+    case = assurance_case(decision, made.plan, made.receipt)
+    kept = goal(case, "goal/stripped/kept")
+    assert (kept.status, kept.challenged_by) == ("waived", ("solution/stripped/kept",))
+    assert {goal(case, name).status for name in ("goal", "goal/drawing")} == {"waived"}
+    told = case.by_id["justification/stripped/kept/waiver"].statement
+    assert told == "Waiver w1 by R. Lead until 2030-03-01, though it is violated: Known, and small."
+
+
+@pytest.mark.parametrize("status", ["violated", "not_shown"])
+def test_a_decision_that_its_findings_do_not_bear_makes_no_case(made: Example, status: str) -> None:
+    decision = changed(made.decision, "gone", status=status)
+    with pytest.raises(ValidationError, match="the top is undeveloped, and the verdict release_stripped"):
+        assurance_case(decision, made.plan, made.receipt)
+
+
+def test_each_artefact_has_a_claim_and_shared_claims_stand_once(made: Example) -> None:
+    (weights,) = made.decision.artefacts
+    paper = weights.model_copy(
+        update={"name": "paper", "verdict": "release", "checkpoint": "source", "capabilities": ()}
+    )
+    demo = weights.model_copy(update={"name": "demo", "asked": "api", "granted": "api"})
+    decision = made.decision.model_copy(update={"artefacts": (weights, paper, demo)})
+    case = assurance_case(decision, made.plan, made.receipt)
+    assert goal(case, "goal/paper").status == "assumed"
+    assert goal(case, "goal/demo").statement == "Without “Draws things”, the demo may be published behind an API"
+    taken = [goal(case, f"goal/{name}/drawing").supported_by for name in ("weights", "demo")]
+    assert taken == [("strategy/weights/drawing/stripped/strip",), ("strategy/demo/drawing/stripped/strip",)]
+    section = case_view(case)
+    shown = [claim for a in section.artefacts for c in a.capabilities for s in c.taken for claim in s.claims]
+    assert [claim.repeated for claim in shown] == [False, False, True, True]

@@ -76,7 +76,7 @@ class _Argument:
 
     def _artefact(self, a: ArtefactDecision, name: str, contexts: Iterable[str]) -> Goal:
         below = [self._capability(a, carried) for carried in a.capabilities]
-        what = ARTEFACT[a.name] if self._several else "The model"
+        what = f"The {ARTEFACT[a.name].lower()}" if self._several else "The model"
         if a.verdict == "release_stripped":
             gone = ", ".join(f"“{self._title(c.id)}”" for c in a.capabilities if c.verdict == "release_stripped")
             what = f"Without {gone}, {what[:1].lower()}{what[1:]} may be published"
@@ -130,8 +130,9 @@ class _Argument:
         elif taken:
             status = taken[0].status
         else:
-            status = "assumed"
-            around += [self._made.add(node).id for node in unconditional(c, scope)]
+            status = "assumed" if carried.route == "unconditional" else "undeveloped"
+            if status == "assumed":
+                around += [self._made.add(node).id for node in unconditional(c, scope)]
         goal = Goal(
             id=f"goal/{scope}",
             statement=_claim(self._title(c.id), a, carried.verdict),
