@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from releasegate.__main__ import run
 from releasegate.decision import decide
 from releasegate.errors import DocumentError
 from releasegate.plan import Plan
@@ -124,3 +126,15 @@ def test_shipped_tags_are_known() -> None:
     repository_ = GateRepository.around(Path(__file__).parent)
     policies = [repository_.read_policy(path).record for path in repository_.policies()]
     assert any(c.tags for p in policies for c in p.capabilities)
+
+
+def test_every_tag_is_listed_and_only_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    top = str(Path(__file__).parents[1])
+    assert run(["list", "tags", "--repo", top]) == 0
+    listed = capsys.readouterr().out
+    assert "  eu-ai-act/article-53" in listed
+    assert listed.count("\n") == 1 + sum(KNOWN.values())
+    assert run(["list", "--repo", top, "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert "tags" not in shown
+    assert {row["id"]: row["entries"] for row in shown["taxonomies"]} == KNOWN
