@@ -45,10 +45,11 @@ layers: $(VENV)/.installed
 slow: $(VENV)/.installed  ## simulations and long property tests
 	$(BIN)/python -m pytest -q -m slow
 
-bench: $(VENV)/.installed  ## speed and memory; the last three need `make speech` and ffmpeg, `make texts` and the extra `peers`
+bench: $(VENV)/.installed  ## speed and memory; reports beside Inspect's viewer with INSPECT=…/bin/inspect; the last three need `make speech` and ffmpeg, `make texts` and the extra `peers`
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
 	$(BIN)/python benchmarks/bench_strip.py
+	$(BIN)/python benchmarks/bench_report.py
 	$(BIN)/python benchmarks/bench_watermark.py
 	$(BIN)/python benchmarks/bench_voice.py
 	$(BIN)/python benchmarks/bench_language.py
