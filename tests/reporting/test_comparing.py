@@ -124,6 +124,10 @@ def test_the_samples_of_both_stand_item_by_item_where_the_items_are_the_same(tmp
     html = page(one.run.root, other.run.root, tmp_path / "d.html")
     text = text_of(html)
     assert "Both runs measured the same items" in text
+    assert "Differ between the runs (" in text
+    assert "a hit in one run and not in the other" in text
+    assert "in both runs (" in text
+    assert "every checkpoint" not in text
     assert "A, as trained 3 of 60 hit B, as trained 40 of 60 hit" in text
     assert 'alt="Item 3, A, as trained: output for kind three; miss"' in html
     assert 'alt="Item 3, B, as trained: output for kind three; hit"' in html

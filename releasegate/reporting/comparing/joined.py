@@ -1,4 +1,4 @@
-"""The samples of two runs that measured the same items, as one gallery: each checkpoint of each run is a column of its own."""
+"""The samples of two runs that measured the same items, as galleries in which each run is a column."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ from releasegate.repository.sample_lines import read_samples
 WHICH = ("A", "B")
 SENSITIVE = ("", "personal", "harmful")
 """From the least to the most that is to be held back."""
+IN_RUNS = (
+    ("Differ between checkpoints", "Differ between the runs"),
+    (" on one checkpoint and not on another", " in one run and not in the other"),
+    (" on every checkpoint", " in both runs"),
+)
+"""What is said of checkpoints, and is said of runs where each run is a column."""
 T = TypeVar("T")
 
 
@@ -39,7 +45,7 @@ def joined_galleries(
     evals: frozenset[str],
     purses: tuple[Purse, Purse],
 ) -> tuple[Gallery, ...]:
-    """Galleries of the evals that are no sounds, with the columns of A before those of B.
+    """Galleries of the evals that are no sounds, checkpoint by checkpoint, A beside B: items on which they differ first.
 
     Args:
         evals: of which both runs measured the same items.
@@ -48,8 +54,28 @@ def joined_galleries(
     Raises:
         EvidenceUntrusted: a sample is not the one that was read.
     """
-    sounding = {key[0] for one in gathered for key in one.heard}
-    found = {eval_id: _across(runs, gathered[0], eval_id) for eval_id in sorted(evals - sounding)}
+    shared = evals - {key[0] for one in gathered for key in one.heard}
+    found: dict[str, Gallery] = {}
+    for where in dict.fromkeys(checkpoint(m.checkpoint) for of in runs for m in of.plan.measurements):
+        for gallery in _on_checkpoint(where, runs, gathered, shared, purses):
+            known = found.get(gallery.anchor)
+            groups = (*(known.groups if known else ()), *(_titled(group, where) for group in gallery.groups))
+            found[gallery.anchor] = replace(gallery, groups=groups)
+    return tuple(found.values())
+
+
+def _titled(group: ShotGroup, where: str) -> ShotGroup:
+    return replace(group, title=f"{group.title}, {where}")
+
+
+def _on_checkpoint(
+    where: str,
+    runs: tuple[Decided, Decided],
+    gathered: tuple[Gathered, Gathered],
+    evals: frozenset[str],
+    purses: tuple[Purse, Purse],
+) -> tuple[Gallery, ...]:
+    found = {eval_id: _across(where, runs, gathered[0], eval_id) for eval_id in sorted(evals)}
     both = Gathered(
         groups={(eval_id, *key): picked for eval_id, shown in found.items() for key, picked in shown.groups.items()},
         rows={(eval_id, key): rows for eval_id, shown in found.items() for key, rows in shown.rows.items()},
@@ -63,16 +89,15 @@ def joined_galleries(
     return tuple(_merged(gallery, beside.get(gallery.anchor, gallery)) for gallery in one)
 
 
-def _across(runs: tuple[Decided, Decided], first: Gathered, eval_id: str) -> Shown:
-    """The items of an eval that a reader should see, each with its samples in both runs: those that differ first."""
+def _across(where: str, runs: tuple[Decided, Decided], first: Gathered, eval_id: str) -> Shown:
+    """The items of an eval that a reader should see, each with its sample in both runs on one checkpoint."""
     measured: dict[str, Columns] = {}
     sources: dict[str, tuple[Decided, Measurement]] = {}
     for which, of in zip(WHICH, runs, strict=True):
         for m in of.plan.measurements:
             columns = of.evidence.columns.get(of.plan.identity(m))
-            if (m.eval, m.role) == (eval_id, "gate") and columns is not None:
-                name = f"{which}, {checkpoint(m.checkpoint)}"
-                measured[name], sources[name] = columns, (of, m)
+            if (m.eval, m.role, checkpoint(m.checkpoint)) == (eval_id, "gate", where) and columns is not None:
+                measured[f"{which}, {where}"], sources[f"{which}, {where}"] = columns, (of, m)
 
     def read(name: str, items: Sequence[int]) -> Mapping[int, Measured | Failed]:
         of, measurement = sources[name]
@@ -96,19 +121,31 @@ def _merged(one: Gallery, other: Gallery) -> Gallery:
 def _group(one: ShotGroup, theirs: Mapping[int, tuple[ShotGroup, Exhibit]]) -> ShotGroup:
     """A group; that of the other gallery is the one with its items, wherever it stands there."""
     names = [line.name for line in one.counted]
-    order = sorted(range(len(names)), key=lambda i: (names[i][0], names[i] != f"{names[i][0]}, {checkpoint('source')}"))
     own = [exhibit for band in one.bands for exhibit in band.exhibits]
     other = next((theirs[exhibit.item][0] for exhibit in own if exhibit.item in theirs), one)
-    exhibits = {e.item: _beside(e, theirs.get(e.item, (one, e))[1], names, order) for e in own}
-    bands = (replace(band, exhibits=tuple(exhibits[e.item] for e in band.exhibits)) for band in one.bands)
-    counted = [b if a.name.startswith(WHICH[1]) else a for a, b in zip(one.counted, other.counted, strict=True)]
-    return replace(one, bands=tuple(bands), counted=_ordered(counted, order))
+    exhibits = {e.item: _beside(e, theirs.get(e.item, (one, e))[1], names) for e in own}
+    bands = (
+        replace(
+            band,
+            title=_of_runs(band.title),
+            why=_of_runs(band.why),
+            exhibits=tuple(exhibits[e.item] for e in band.exhibits),
+        )
+        for band in one.bands
+    )
+    return replace(one, bands=tuple(bands), counted=_theirs(names, one.counted, other.counted))
 
 
-def _beside(one: Exhibit, other: Exhibit, names: Sequence[str], order: Sequence[int]) -> Exhibit:
-    looks = [b if name.startswith(WHICH[1]) else a for name, a, b in zip(names, one.looks, other.looks, strict=True)]
-    return replace(one, looks=_ordered(looks, order))
+def _of_runs(text: str) -> str:
+    for of_checkpoints, of_runs in IN_RUNS:
+        text = text.replace(of_checkpoints, of_runs)
+    return text
 
 
-def _ordered(parts: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
-    return tuple(parts[i] for i in order)
+def _beside(one: Exhibit, other: Exhibit, names: Sequence[str]) -> Exhibit:
+    return replace(one, looks=_theirs(names, one.looks, other.looks))
+
+
+def _theirs(names: Sequence[str], one: Sequence[T], other: Sequence[T]) -> tuple[T, ...]:
+    """Of each column what stands in the gallery of its own run."""
+    return tuple(b if name.startswith(WHICH[1]) else a for name, a, b in zip(names, one, other, strict=True))
