@@ -154,7 +154,7 @@ class Run:
         return f"<Run {self._decided.run.root}: {self.decision.verdict}>"
 
     def _repr_html_(self) -> str:
-        """A summary for a notebook, without styles of its own: it reads on a light and on a dark page."""
+        """A summary for a notebook, without colours of its own: it reads on a light and on a dark page."""
         decision, plan = self.decision, self.plan
         pairs, after = list(findings_by_capability(decision, plan)), after_by_capability(decision, plan)
         kind = " (rehearsal: it counts for nothing)" if decision.rehearsal else ""
@@ -207,9 +207,10 @@ def _text(text: str, most: int = MOST_TITLE) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Markup:
-    cells = Markup("").join(Markup("<th>{}</th>").format(name) for name in head)
-    lines = Markup("").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row))
-        for row in rows
-    )
+    def line(tag: str, row: tuple[str, ...]) -> Markup:
+        cell = Markup('<{0} style="text-align: left">{1}</{0}>')
+        return Markup("").join(cell.format(tag, text) for text in row)
+
+    cells = line("th", head)
+    lines = Markup("").join(Markup("<tr>{}</tr>").format(line("td", row)) for row in rows)
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(cells, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ def test_a_decision_that_the_evidence_does_not_make_is_refused(source_only: Exam
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no decision yet"):
+    with pytest.raises(NotFound, match="no run here"):
         releasegate.Run.open(tmp_path)
 
 
@@ -118,12 +119,13 @@ def test_a_hundred_thousand_samples_are_there_in_seconds(tmp_path: Path) -> None
     assert time.process_time() - begun < 3
 
 
-def test_the_summary_is_inert_and_has_no_style_of_its_own(tmp_path: Path) -> None:
+def test_the_summary_is_inert_and_has_no_colour_of_its_own(tmp_path: Path) -> None:
     text = " ".join(HOSTILE)
     run = opened(stored(example(tmp_path / "run", Words(title=text, rationale=text), drawn=0, opened=DAY)))
     page = Tags(run._repr_html_())
     assert page.found == {"p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
-    assert page.attributes == set()
+    assert page.attributes == {"style"}
+    assert set(re.findall(r'style="([^"]*)"', run._repr_html_())) == {"text-align: left"}
     assert page.comments == 0
     assert "Release" in page.text
     assert "\u202e" not in page.text

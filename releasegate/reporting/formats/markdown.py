@@ -128,7 +128,7 @@ def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
     name = f"{plain(f.requirement)}: {plain(metric_title(f, card), MOST_TITLE)}"
     note = f", {REASON[f.reason]}" if f.reason else ""
     found = f"{SIGN[f.status]} {STATUS[f.status].word}{note}"
-    return found, name, checkpoint(f.checkpoint) + where, *_numbers(f, worst_first(f, f.slices)[0])
+    return found, name, plain(checkpoint(f.checkpoint)) + where, *_numbers(f, worst_first(f, f.slices)[0])
 
 
 def _numbers(f: Finding, found: SliceFinding) -> tuple[str, str, str, str]:
@@ -151,7 +151,7 @@ def _worst(f: Finding, plan: Plan) -> Iterator[tuple[str, ...]]:
     for s in worst_first(f, f.slices)[:MOST_SLICES]:
         found = f"{SIGN[s.status]} {STATUS[s.status].word}"
         label = plain(label_words(card, s.labels)) or "all items"
-        after = "" if f.checkpoint == SOURCE else f", {checkpoint(f.checkpoint)}"
+        after = "" if f.checkpoint == SOURCE else f", {plain(checkpoint(f.checkpoint))}"
         yield found, f"{plain(f.requirement)}{after}", label, *_numbers(f, s)
 
 
