@@ -50,7 +50,7 @@ def _names(altair: Any, view: Curve, x: Any, height: int) -> Any:
     """The values of the dimension below the axis: as marks, since labels of an axis are written by an expression."""
     rows = [{"place": i, "name": _short(column)} for i, column in enumerate(view.columns)]
     written = altair.Chart(altair.Data(values=rows)).mark_text(dy=14, color=sentinel("ink"), fontSize=11)
-    return written.encode(x=x, y=altair.value(height), text="name:N")
+    return written.encode(x=x, y=altair.YValue(height), text=altair.Text("name:N"))
 
 
 def _line(altair: Any, number: int, line: Walk, view: Curve, x: Any, y: Any) -> list[Any]:
@@ -74,9 +74,9 @@ def _line(altair: Any, number: int, line: Walk, view: Curve, x: Any, y: Any) -> 
     end = last.mark_text(dx=9, dy=-9, color=sentinel("ink"), fontWeight="bold", **aside)
     return [
         path.encode(y=y("value")),
-        span.encode(y=y("low"), y2="high:Q"),
+        span.encode(y=y("low"), y2=altair.Y2("high:Q")),
         dot.encode(y=y("value")),
-        end.encode(y=y("value"), text="name:N"),
+        end.encode(y=y("value"), text=altair.Text("name:N")),
     ]
 
 

@@ -53,7 +53,7 @@ def _layers(altair: Any, view: EProcess) -> Any:
     parts = [
         line.mark_rule(color=sentinel("limit"), strokeWidth=1.5),
         line.mark_text(align="left", dx=4, dy=-6, color=sentinel("ink"), fontSize=11).encode(
-            x=altair.value(0), text="name:N"
+            x=altair.XValue(0), text=altair.Text("name:N")
         ),
     ]
     for name, path, dash in (("violated", view.against, [4, 3]), ("met", view.towards, [1, 0])):
@@ -62,7 +62,7 @@ def _layers(altair: Any, view: EProcess) -> Any:
         named = of([{**rows[-1], "name": name}]).mark_text(
             align="left", dx=6, dy=_apart(name, view), color=sentinel(name), fontSize=11
         )
-        parts.append(named.encode(text="name:N"))
+        parts.append(named.encode(text=altair.Text("name:N")))
     if view.reached is not None:
         at, status = view.reached
         path = view.towards if status == "met" else view.against

@@ -71,11 +71,11 @@ def _layers(altair: Any, view: Effect, width: int) -> Any:
 
     def interval(of: str, role: str, down: int) -> Any:
         rule = base.mark_rule(strokeWidth=2.5, color=sentinel(role), yOffset=down)
-        return rule.encode(x=x(f"{of}_low"), x2=f"{of}_high")
+        return rule.encode(x=x(f"{of}_low"), x2=altair.X2(f"{of}_high"))
 
     def text(field: str, place: int, role: str, down: int, align: str) -> Any:
         words = base.mark_text(align=align, baseline="middle", yOffset=down, color=sentinel(role))
-        return words.encode(x=altair.value(place), text=f"{field}:N")
+        return words.encode(x=altair.XValue(place), text=altair.Text(f"{field}:N"))
 
     upright = base.mark_tick(color=sentinel("limit"), thickness=2, size=38, orient="vertical", yOffset=middle)
     arrow = base.mark_rule(strokeWidth=1, strokeDash=[2, 2], color=sentinel("ink"), yOffset=middle)
@@ -84,8 +84,8 @@ def _layers(altair: Any, view: Effect, width: int) -> Any:
         upright.encode(x=x("limit")),
         interval("b", "muted", rows.before),
         interval("a", "ink", rows.after),
-        arrow.encode(x=x("before"), x2="after"),
-        tip.encode(x=x("after"), text="tip:N"),
+        arrow.encode(x=x("before"), x2=altair.X2("after")),
+        tip.encode(x=x("after"), text=altair.Text("tip:N")),
         dot("before", "page", rows.before),
         dot("after", "ink", rows.after),
         text("name", -at.gutter, "ink", rows.label, "left"),

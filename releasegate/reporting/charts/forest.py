@@ -79,13 +79,15 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
 
     def text(field: str, place: int, role: str, align: str) -> Any:
         words = written.mark_text(align=align, baseline="middle", yOffset=at.text, color=sentinel(role))
-        return words.encode(x=altair.value(place), text=f"{field}:N")
+        return words.encode(x=altair.XValue(place), text=altair.Text(f"{field}:N"))
 
     line = {"yOffset": at.line}
     parts = [
-        base.mark_bar(size=20, color=sentinel("met"), opacity=0.13, **line).encode(x=x("good_from"), x2="good_to"),
+        base.mark_bar(size=20, color=sentinel("met"), opacity=0.13, **line).encode(
+            x=x("good_from"), x2=altair.X2("good_to")
+        ),
         base.mark_tick(color=sentinel("limit"), thickness=2, size=20, orient="vertical", **line).encode(x=x("limit")),
-        base.mark_rule(strokeWidth=3, strokeCap="round", **line).encode(x=x("low"), x2="high", color=tone),
+        base.mark_rule(strokeWidth=3, strokeCap="round", **line).encode(x=x("low"), x2=altair.X2("high"), color=tone),
         base.mark_point(size=75, filled=True, opacity=1, stroke=sentinel("page"), strokeWidth=1.5, **line).encode(
             x=x("value"), color=tone, shape=shape
         ),

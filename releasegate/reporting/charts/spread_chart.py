@@ -54,7 +54,7 @@ def _hill(altair: Any, base: int, row: Lying, view: Spread, x: Mapping[str, Any]
         align="left", color=sentinel("ink")
     )
     vertical = {"scale": y, "axis": None}
-    made = [name.encode(x=altair.value(2), y=altair.Y("y:Q", **vertical), text="name:N")]
+    made = [name.encode(x=altair.XValue(2), y=altair.Y("y:Q", **vertical), text=altair.Text("name:N"))]
     if not row.marks:
         return made
     low, high = view.domain
@@ -82,9 +82,9 @@ def _hill(altair: Any, base: int, row: Lying, view: Spread, x: Mapping[str, Any]
     below = altair.Chart(altair.Data(values=span)).encode(y=altair.Y("y:Q", **vertical))
     return [
         *made,
-        area.encode(x=altair.X("x:Q", **x), y=altair.Y("y:Q", **vertical), y2="to:Q"),
-        below.mark_rule(color=sentinel("ink"), strokeWidth=1.5).encode(x=altair.X("a:Q", **x), x2="b:Q"),
-        below.mark_rule(color=sentinel("ink"), strokeWidth=5).encode(x=altair.X("c:Q", **x), x2="d:Q"),
+        area.encode(x=altair.X("x:Q", **x), y=altair.Y("y:Q", **vertical), y2=altair.Y2("to:Q")),
+        below.mark_rule(color=sentinel("ink"), strokeWidth=1.5).encode(x=altair.X("a:Q", **x), x2=altair.X2("b:Q")),
+        below.mark_rule(color=sentinel("ink"), strokeWidth=5).encode(x=altair.X("c:Q", **x), x2=altair.X2("d:Q")),
         below.mark_point(color=sentinel("ink"), fill=sentinel("page"), opacity=1, size=60).encode(
             x=altair.X("m:Q", **x)
         ),

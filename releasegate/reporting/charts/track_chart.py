@@ -47,12 +47,12 @@ def _layers(altair: Any, view: Track, width: int) -> Any:
     parts = [
         truth.mark_rect(color=sentinel("met"), opacity=0.18).encode(
             x=altair.X("from:Q", scale=x, axis=time),
-            x2="to",
+            x2=altair.X2("to"),
             y=altair.Y("low:Q", scale=y, axis=height),
-            y2="high",
+            y2=altair.Y2("high"),
         ),
         wave.mark_area(color=sentinel("muted"), opacity=0.3, line=False).encode(
-            x=altair.X("at:Q", scale=x, axis=time), y=altair.Y("low:Q", scale=y, axis=height), y2="high"
+            x=altair.X("at:Q", scale=x, axis=time), y=altair.Y("low:Q", scale=y, axis=height), y2=altair.Y2("high")
         ),
         score.mark_line(color=sentinel("ink"), strokeWidth=1.5).encode(
             x=altair.X("at:Q", scale=x, axis=time), y=altair.Y("score:Q", scale=y, axis=height)
@@ -62,10 +62,10 @@ def _layers(altair: Any, view: Track, width: int) -> Any:
         picture = layer(("from", "to", "low", "high", "url"), [(0, view.seconds, floor, -GAP, view.spectrogram)])
         drawn_below = picture.mark_image(aspect=False).encode(
             x=altair.X("from:Q", scale=x, axis=time),
-            x2="to",
+            x2=altair.X2("to"),
             y=altair.Y("low:Q", scale=y, axis=height),
-            y2="high",
-            url="url:N",
+            y2=altair.Y2("high"),
+            url=altair.Url("url:N"),
         )
         parts.append(drawn_below)
     return altair.layer(*parts).properties(width=width - 70, height=HEIGHT * (1 - floor))

@@ -65,7 +65,7 @@ def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any)
         strokeWidth=1.5 if number else 2.5,
         strokeDash=DASHES[number % len(DASHES)],
     )
-    made = [curve.encode(x=x, y=y, order="at:Q")]
+    made = [curve.encode(x=x, y=y, order=altair.Order("at:Q"))]
     if line.mark is not None:
         false = max(line.mark[0], view.floor)
         place = {"false": false, "true": line.mark[1], "name": str(number + 1)}
@@ -73,7 +73,7 @@ def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any)
         dot = marked.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=sentinel("ink"))
         # Curves that coincide have their numbers side by side.
         text = marked.mark_text(dx=12 + 12 * number, dy=11, color=sentinel("ink"), fontWeight="bold")
-        made += [dot.encode(x=x, y=y), text.encode(x=x, y=y, text="name:N")]
+        made += [dot.encode(x=x, y=y), text.encode(x=x, y=y, text=altair.Text("name:N"))]
         if not number:
             made.append(_named(marked, false, view.floor).encode(x=x, y=y))
     return made
