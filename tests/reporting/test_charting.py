@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from releasegate.decision import Decision
 from releasegate.plan import Plan
+from releasegate.reporting.charts.forest import WIDE, forest
 from releasegate.reporting.findings.charting import MOST_MET, MOST_SLICES, charts
 from releasegate.reporting.view import Chart
 from tests.tiny_gates import finding
@@ -66,3 +69,14 @@ def test_of_slices_that_are_all_met_a_few_are_drawn_and_the_rest_are_counted() -
     assert rows[0].numbers == f"{30 - MOST_MET} more slices"
     worst = Trial(eval_card({"hit": metric}), "hit", limit, gate=by_turns([[1.0] * 40] * 30), labels=cells)
     assert [row.tone for row in drawn(worst.decide(), worst.plan).rows[1:]] == ["violated"] * MOST_SLICES
+
+
+def test_a_unit_without_end_leaves_the_drawing_as_wide_as_it_was() -> None:
+    def width_of(unit: str) -> float:
+        metric = {"title": "T", "type": "bounded_mean", "unit": unit, "range": (0, 3), "better": "higher"}
+        trial = Trial(eval_card({"t": metric}), "t", {"at_most": 0.5}, gate=pooled([2.0] * 60))
+        box = re.search(r'viewBox="0 0 ([\d.]+)', forest(drawn(trial.decide(), trial.plan), WIDE, {}))
+        assert box is not None
+        return float(box[1])
+
+    assert width_of("x" * 3_000) <= width_of("dB") * 1.3

@@ -69,7 +69,8 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
     base = altair.Chart(altair.Data(values=spans)).encode(y=y)
     span = at.width - at.gutter - at.numbers - 10
     scale = altair.Scale(domain=list(chart.domain), nice=False, zero=False)
-    axis = altair.Axis(title=chart.axis, tickCount=5, titleAnchor="start")
+    title = visible(chart.axis)
+    axis = altair.Axis(title=title if at.gutter else title.split("; "), tickCount=5, titleAnchor="start")
     colours = altair.Scale(domain=list(TONES), range=[sentinel(tone) for tone in TONES])
     tone = altair.Color("tone:N", scale=colours, legend=None)
     shape = altair.Shape("tone:N", scale=altair.Scale(domain=list(TONES), range=list(SHAPES)), legend=None)

@@ -11,7 +11,7 @@ from releasegate.figures import SpreadFigure
 from releasegate.reporting.figures.standing import Scene
 from releasegate.reporting.figureview import Lying, Spread
 from releasegate.reporting.gathered.tallying import BINS, Tally
-from releasegate.reporting.wording.numbers import MOST_TITLE, plural, share, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, MOST_UNIT, plural, share, shortened
 
 DRAWN = 60
 """Bins of a drawing."""
@@ -35,7 +35,7 @@ def spread(figure: SpreadFigure, scene: Scene) -> Spread | None:
         title=shortened(title, 2 * MOST_TITLE),
         where=scene.where,
         description=f"{title}. " + " ".join(_said(row) for row in rows),
-        unit=shortened(scene.card.metrics[figure.metrics[0]].unit, MOST_TITLE),
+        unit=shortened(scene.card.metrics[figure.metrics[0]].unit, MOST_UNIT),
         domain=domain,
         rows=rows,
         cuts=tuple(_cuts(figure, scene)),

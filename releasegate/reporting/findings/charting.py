@@ -12,7 +12,7 @@ from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_titles
 from releasegate.reporting.view import Chart, ChartRow
-from releasegate.reporting.wording.numbers import beside, limit, number
+from releasegate.reporting.wording.numbers import MOST_UNIT, beside, limit, number, shortened
 from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
 
 MOST_SLICES, MOST_MET = 12, 4
@@ -41,7 +41,7 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
     metric = card.metrics.get(first.metric.split("/")[1]) if card else None
     mean = metric if metric and metric.type == "bounded_mean" else None
     low, high = mean.range if mean else (0.0, 1.0)
-    unit = mean.unit if mean else "share of items"
+    unit = shortened(mean.unit, MOST_UNIT) if mean else "share of items"
     paired = first.side == "margin"
     full = (low - high, high - low) if paired else (low, high)
     domain = _domain(rows, full)

@@ -15,7 +15,7 @@ from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.dimensions import part_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.view import Effect, EffectRow, Measured
-from releasegate.reporting.wording.numbers import MOST_TITLE, beside, number, shortened
+from releasegate.reporting.wording.numbers import MOST_TITLE, MOST_UNIT, beside, number, shortened
 from releasegate.reporting.wording.words import SIDE
 from releasegate.rounding import limit_text
 
@@ -50,7 +50,7 @@ def effects(
         row = _row(finding, findings, card, metric, gathered)
         if row is not None:
             share = metric.type != "bounded_mean"
-            unit: Unit = ("share of items", (0.0, 1.0)) if share else (metric.unit, metric.range)
+            unit: Unit = ("share of items", (0.0, 1.0)) if share else (shortened(metric.unit, MOST_UNIT), metric.range)
             rows.setdefault(unit, {}).setdefault((finding.metric, row.limit_text), row)
     return tuple(_effect(unit, tuple(found.values())) for unit, found in rows.items())
 

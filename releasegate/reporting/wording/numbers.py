@@ -10,6 +10,8 @@ NONE = "none"
 MOST_RANGES = 12
 MOST_TITLE = 160
 """Characters shown of a title."""
+MOST_UNIT = 40
+"""Characters of a unit beside an axis: a longer one would make a drawing wider than its place."""
 MOST_PROSE = 800
 """Characters shown of a sentence on the first screen."""
 MOST_TEXT = 280
