@@ -143,7 +143,7 @@ def test_the_comment_says_the_verdict_each_capability_and_what_is_not_known(made
     assert text.startswith("## Release the stripped checkpoint: Draws things\n")
     assert "| **Stripped** | Draws things | " in text
     assert "0.667 as trained, 0.000 after the strip; limit at most 0.2" in text.replace(", limit", "; limit")
-    assert "- Cost to restore: not measured." in text
+    assert "- cost to restore: not measured\n" in text
     assert f"decision <code>{made.decision.digest()}</code>" in text
 
 
@@ -254,3 +254,31 @@ def test_a_decision_without_any_finding_gives_every_kind(made: Example) -> None:
     assert b"## Incomplete" in KINDS["md"](rendered(bare))
     assert json.loads(KINDS["json"](rendered(bare)))["exit_code"] == 3
     assert KINDS["csv"](rendered(bare)) == b"\r\n"
+
+
+def test_what_was_not_scored_says_none_and_leaves_cells_empty(made: Example) -> None:
+    first = made.decision.capabilities[0]
+    part = first.findings[0].slices[0]
+    lost = {"value": None, "low": None, "high": None, "scored": 0, "failed": 60, "hits": 0}
+    part = part.model_copy(update={"estimate": part.estimate.model_copy(update=lost), "status": "not_shown"})
+    update = {"slices": (part,), "status": "not_shown", "reason": "want_of_evidence"}
+    finding = first.findings[0].model_copy(update=update)
+    artefact = made.decision.artefacts[0]
+    incomplete = {
+        "capabilities": (first.model_copy(update={"findings": (finding,), "verdict": "incomplete"}),),
+        "strip": None,
+        "verdict": "incomplete",
+        "rehearsal": True,
+        "artefacts": (artefact, artefact.model_copy(update={"name": "paper"})),
+    }
+    lacking = Example(made.run, made.plan, made.decision.model_copy(update=incomplete), None)
+    text = KINDS["md"](rendered(lacking)).decode()
+    assert "> **Rehearsal**" in text
+    assert "| Paper |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| ? not shown, want of evidence | weak: "))
+    assert row.endswith(
+        "| none | none | at&nbsp;most&nbsp;0.2 | 0&nbsp;of&nbsp;60, 60&nbsp;failed&nbsp;or&nbsp;missing |"
+    )
+    table = pandas.read_csv(io.BytesIO(KINDS["csv"](rendered(lacking))))
+    assert table[["value", "low", "high", "inside"]].isna().all(axis=None)
+    assert json.loads(KINDS["json"](rendered(lacking)))["exit_code"] == 3

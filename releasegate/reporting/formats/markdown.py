@@ -21,7 +21,7 @@ from releasegate.reporting.formats.estimates import after_by_capability, finding
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural, sentence
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint
 
 MOST = 60_000
@@ -41,9 +41,9 @@ def markdown(rendered: Rendered) -> str:
     parts = [
         *_head(decision, plan),
         *_capabilities(decision, plan),
-        *_sentences("Not measured", decision.not_measured),
-        *_sentences("Outside the threat sets", decision.outside),
-        *_sentences("The verdict leans on", tuple(leant_on(decision))),
+        *_listed("Not measured", decision.not_measured),
+        *_listed("Outside the threat sets", decision.outside),
+        *_listed("The verdict leans on", tuple(leant_on(decision))),
         *_listed("What would change it", [_change(change) for change in changes(decision)]),
         *_findings(findings, plan),
         *_slices(findings, plan),
@@ -103,10 +103,6 @@ def _change(change: Change) -> str:
     """What would change the verdict, behind the requirements that it is about."""
     names = [requirement for _, requirement in change.findings] + ([f"{change.more} more"] if change.more else [])
     return f"{', '.join(names)}: {change.text}" if names else change.text
-
-
-def _sentences(title: str, lines: Sequence[str]) -> Iterator[str]:
-    return _listed(title, [sentence(line) for line in lines])
 
 
 def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
