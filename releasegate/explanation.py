@@ -14,6 +14,7 @@ from releasegate.evidence import Failed, Measured
 from releasegate.plan import Plan
 from releasegate.policy import CHANNELS, Artefact, Channel, Policy
 from releasegate.records import Record
+from releasegate.sensitivity import is_discreet
 
 Effect = Literal["failed", "against", "in_favour"]
 """What a sample does to its requirement. A failed one, or a pair of which one member failed, counts against it too."""
@@ -175,7 +176,7 @@ def deciding_samples(
             if len(inside) > 2 * most + 100:
                 inside = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
     chosen = heapq.nsmallest(most, inside, key=lambda s: _rank(s, finding))
-    if card is not None and card.sensitive is not None:
+    if card is not None and is_discreet(card, plan.policy):
         chosen = [_veiled(sample) for sample in chosen]
     return RequirementExplained(finding=finding, samples=tuple(chosen), against=against)
 

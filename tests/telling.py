@@ -85,7 +85,9 @@ def measure(subject, items, tools):
 '''
 
 
-def telling(made: Tiny, *, fault: str = "", sensitive: bool = False, hashed: bool = False) -> Tiny:
+def telling(
+    made: Tiny, *, fault: str = "", sensitive: bool = False, hashed: bool = False, unshown: bool = False
+) -> Tiny:
     """The gate; its eval `drawing` holds texts, and tells them wherever it can.
 
     Args:
@@ -97,6 +99,8 @@ def telling(made: Tiny, *, fault: str = "", sensitive: bool = False, hashed: boo
         made.change(made.root / "evals" / "drawing" / "eval.yaml", "needs: []", "needs: []\nsensitive: harmful")
     if hashed:
         made.change(made.policy, "title: A tiny model\n", "title: A tiny model\nsamples: hashed\n")
+    if unshown:
+        made.change(made.policy, "title: A tiny model\n", "title: A tiny model\nsamples: unshown\n")
     return made
 
 

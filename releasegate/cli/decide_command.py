@@ -138,7 +138,10 @@ def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -
 
 
 def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> _Judged:
-    """The decision by another policy, and the plan with that policy in place of its own, as a report tells of it."""
+    """The decision by another policy, and the plan with that policy in place of its own, as a report tells of it.
+
+    Samples that the run's own policy lets no report show stay unshown.
+    """
     if out is not None and out.resolve().is_relative_to(folder.root.resolve()):
         raise UsageError(str(out), "lies in the run, which holds its own decision alone", "name a file elsewhere")
     plan = folder.read_plan()
@@ -152,7 +155,8 @@ def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[st
         decision = decide(policy, plan, evidence, folder.receipt(), today)
     if out is not None:
         write_whole(out, decision.text().encode())
-    return decision, plan.model_copy(update={"policy": policy}), evidence
+    shown = policy if plan.policy.shows_samples else policy.model_copy(update={"samples": "unshown"})
+    return decision, plan.model_copy(update={"policy": shown}), evidence
 
 
 def _refuse_other_model(file: Path, policy: Policy, planned: Policy) -> None:

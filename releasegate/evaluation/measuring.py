@@ -183,7 +183,8 @@ class _Measuring:
             reason = DOES_NOT_LOAD if self._digests is not None else problem_of(self._bench.repository, error)
             return [failed(item, reason) for item in part]
         log, gone = self._bench.run.log, self._target.gone
-        return run_shard(harness, subject, part, self._folder.card, tools, gone, log, self._digests)
+        card, digests = self._folder.card, self._digests
+        return run_shard(harness, subject, part, card, tools, gone, log, digests, discreet=self._discreet)
 
     def _items(self, harness: Harness) -> list[Item]:
         m, plan = self._measurement, self._bench.plan

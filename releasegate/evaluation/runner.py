@@ -28,6 +28,8 @@ def run_shard(
     gone: Callable[[str], bool],
     log: Callable[[str], None],
     digests: OutputDigests | None = None,
+    *,
+    discreet: bool = False,
 ) -> list[Measured | Failed]:
     """One sample an item, in the order of the items.
 
@@ -38,8 +40,10 @@ def run_shard(
         gone: whether a part of the model is proven to be out of this checkpoint, by its name.
         log: takes the traceback of what was raised.
         digests: where no text and no output may be kept: what took the outputs. Texts become digests, too.
+        discreet: whether nothing may be said of texts though the card does not ask for it.
     """
-    reasons = Reasons(harness, card.sensitive is not None or digests is not None, digests is not None)
+    discreet = discreet or card.sensitive is not None or digests is not None
+    reasons = Reasons(harness, discreet, digests is not None)
     waiting = {item.number: item for item in items}
     samples: dict[int, Measured | Failed] = {}
     reason = discretion.YIELDED_NOTHING
@@ -59,7 +63,9 @@ def run_shard(
             if len(items) == 1:
                 samples[item.number] = _absent(item, card, part, digests)
             else:  # which items need the part, only measuring each alone can tell
-                samples[item.number] = run_shard(harness, subject, [item], card, tools, gone, log, digests)[0]
+                samples[item.number] = run_shard(
+                    harness, subject, [item], card, tools, gone, log, digests, discreet=discreet
+                )[0]
     except (KeyboardInterrupt, GeneratorExit, Terminated):
         raise
     except BaseException as error:  # noqa: BLE001

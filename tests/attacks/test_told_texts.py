@@ -35,7 +35,7 @@ def looked_at(made: Tiny) -> None:
 
 
 @pytest.mark.parametrize("fault", ["", "all", "items"])
-@pytest.mark.parametrize("way", ["sensitive", "hashed"])
+@pytest.mark.parametrize("way", ["sensitive", "hashed", "unshown"])
 def test_whatever_a_harness_does_no_text_is_told(
     made: Tiny,
     way: str,
@@ -56,6 +56,8 @@ def test_whatever_a_harness_does_no_text_is_told(
     if way == "hashed":
         assert kept == []
         assert not made.run.outputs.exists()
+    elif way == "unshown":
+        assert all(place.startswith(("evidence/", "outputs/")) for place in kept)
     else:
         assert all(place.startswith(("evidence/", "outputs/", "report.html")) for place in kept)
     assert ("quetzal" in made.run.root.joinpath("report.html").read_text()) == (way == "sensitive" and fault != "items")
@@ -157,6 +159,37 @@ def test_a_killed_run_leaves_no_text_and_is_resumed_to_the_same_evidence(tmp_pat
     gate(made.call(), Silent())
     assert made.run.read_decision().evidence == whole.run.read_decision().evidence
     assert files_that_tell(made.run.root) == []
+
+
+@pytest.mark.parametrize("fault", ["", "all"])
+def test_what_no_report_may_show_is_in_no_form_of_it(
+    made: Tiny, tmp_path: Path, fault: str, quick_report: None
+) -> None:
+    telling(made, fault=fault, unshown=True)
+    gate(made.call(today=datetime.now(UTC).date()), Silent())
+    assert any(place.startswith("evidence/") for place in files_that_tell(made.run.root))
+    folder, out = str(made.run.root), tmp_path / "out"
+    out.mkdir()
+    asked = [part for kind in ("html", "md", "json", "csv", "case") for part in ("--output", f"{kind}={out}/of.{kind}")]
+    assert run(["report", folder, "--repo", str(made.root), *asked]) == 0
+    run(["report", folder, "--repo", str(made.root), "--index", f"{out}/index.html"])
+    run(["diff", folder, folder, "--html", f"{out}/diff.html"])
+    assert len(list(out.iterdir())) == 7
+    assert files_that_tell(out) == []
+    assert not any(place.startswith("report") for place in files_that_tell(made.run.root))
+
+
+def test_a_replay_shows_no_sample_that_the_runs_own_policy_hides(
+    made: Tiny, tmp_path: Path, quick_report: None
+) -> None:
+    telling(made, fault="all", unshown=True)
+    gate(made.call(today=datetime.now(UTC).date()), Silent())
+    other = made.root / "policies" / "other.yaml"
+    other.write_text(made.policy.read_text().replace("id: tiny", "id: other").replace("samples: unshown\n", ""))
+    asked = ("--output", f"html={tmp_path}/replay.html", "--output", f"md={tmp_path}/replay.md")
+    assert run(["decide", str(made.run.root), "--policy", str(other), *asked]) in (0, 1, 3)
+    assert "Replay" in (tmp_path / "replay.html").read_text()
+    assert [place for place in files_that_tell(tmp_path) if place.startswith("replay")] == []
 
 
 # Replays, and evidence that holds what it may not.
