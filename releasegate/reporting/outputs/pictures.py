@@ -71,22 +71,33 @@ def _shrunk(data: bytes, budget: int) -> Picture:
         return _as_it_is(data, budget)
 
     try:
-        with warnings.catch_warnings(action="error"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return Picture(None, TOO_LARGE)
-            pixels = image.width * image.height
-            image.draft("RGB", (2 * SIDES[0], 2 * SIDES[0]))
-            plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        with warnings.catch_warnings(action="ignore"):
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            plain, pixels = _decoded(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Picture(None, TOO_LARGE)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, Warning):
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error):
         return Picture(None, "the output cannot be read as an image")
+    if plain is None:
+        return Picture(None, TOO_LARGE)
     for side in SIDES:
         plain.thumbnail((side, side))
         uri = _encoded(plain)
         if len(uri) <= budget:
             return Picture(uri, exact=_is_small(plain), pixels=pixels)
     return Picture(None, TOO_LARGE, pixels=pixels)
+
+
+def _decoded(data: bytes) -> tuple[Image | None, int]:
+    """The image, or None for one of too many pixels; and how many it has."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > MOST_PIXELS:
+            return None, pixels
+        image.draft("RGB", (2 * SIDES[0], 2 * SIDES[0]))
+        return image.convert("RGBA" if image.has_transparency_data else "RGB"), pixels
 
 
 def _as_it_is(data: bytes, budget: int) -> Picture:
