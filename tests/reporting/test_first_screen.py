@@ -99,7 +99,7 @@ def test_what_more_evidence_may_settle_stands_before_what_was_refuted(made: Exam
     assert [([name for _, name in change.findings], change.text) for change in told] == [
         (["near"], "Needs 12 items."),
         (["far"], "3 hits in 40; needs 1,208 items at that rate."),
-        (["weak"], "Refuted: only a weaker model would be let out (40 hits in 60)."),
+        (["weak"], "Refuted: only a weaker model would be let out (40 of 60)."),
         (
             ["elsewhere", "too"],
             "Does not count at this channel: enforce it in the weights, or publish where it counts.",

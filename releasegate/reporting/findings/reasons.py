@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from releasegate.decision import CapabilityDecision, Finding
-from releasegate.plan import SOURCE, Plan
+from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
@@ -30,7 +30,7 @@ def reason(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str
     if c.route is None and not after and len(routes) > 1:
         return _closed(routes, plan)
     shown = [_deciding(found) for found in (c.findings, after) if found]
-    numbers = " ".join(_numbers(same, plan) for same in _alike(shown))
+    numbers = " ".join(_numbers(same, plan, placed=bool(after)) for same in _alike(shown))
     return numbers or f"{OUTCOME[c.verdict]}."
 
 
@@ -95,13 +95,15 @@ def _alike(findings: list[Finding]) -> list[list[Finding]]:
     return list(found.values())
 
 
-def _numbers(findings: list[Finding], plan: Plan) -> str:
-    """One metric on the checkpoints where it decides."""
+def _numbers(findings: list[Finding], plan: Plan, *, placed: bool) -> str:
+    """One metric on the checkpoints where it decides.
+
+    Args:
+        placed: whether to say on which, because there is more than one.
+    """
     first = findings[0]
     title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
-    places = [checkpoint(f.checkpoint) for f in findings]
-    where = [""] if places == [checkpoint(SOURCE)] else [f" {place}" for place in places]
-    values = ", ".join(f"{_value(f, plan)}{place}" for f, place in zip(findings, where, strict=True))
+    values = ", ".join(_value(f, plan) + (f" {checkpoint(f.checkpoint)}" if placed else "") for f in findings)
     return f"{title}: {values}, limit {SIDE[first.side]} {limit(first.limit)}{_open(findings)}."
 
 

@@ -8,7 +8,7 @@ from releasegate.decision import Decision, Finding
 from releasegate.policy import Section
 from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.firstview import Change
-from releasegate.reporting.wording.numbers import MOST_TEXT, sentence, shortened
+from releasegate.reporting.wording.numbers import MOST_TEXT, beside, sentence, shortened
 
 REFUTED: Mapping[Section, str] = {
     "misuse": "Refuted: only a weaker model would be let out",
@@ -40,11 +40,20 @@ def changes(decision: Decision) -> tuple[Change, ...]:
 
 def _text(f: Finding) -> str:
     if f.status == "violated":
-        seen = f.settle.split(";", 1)[0] if f.settle else ""
-        return f"{REFUTED[f.section]}{f' ({seen})' if seen else ''}."
+        return f"{REFUTED[f.section]} ({_seen(f)})."
     if f.reason == "does_not_count":
         return ELSEWHERE
     return shortened(sentence(f.settle or f.sentence), MOST_TEXT)
+
+
+def _seen(f: Finding) -> str:
+    """What refuted it, of its worst slice."""
+    e = f.slices[0].estimate
+    if e.gains is not None:
+        return f"{e.hits} losses and {e.gains} gains in {e.scored} pairs"
+    if e.hits is None:
+        return f"mean {beside(e.value, f.limit)} of {e.scored}"
+    return f"{e.hits} of {e.scored}"
 
 
 def _awaited(decision: Decision) -> Iterable[str]:
