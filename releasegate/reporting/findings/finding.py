@@ -15,10 +15,19 @@ from releasegate.reporting.view import FindingView, Pair, SliceView
 from releasegate.reporting.wording.numbers import MOST_TITLE, beside, limit, number, plural, sentence, shortened
 from releasegate.reporting.wording.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 
-MOST_SLICES = 60
-"""Slices of one finding that are listed."""
+MOST_SLICES, MOST_OF_ALL, LEAST_SLICES = 60, 2_400, 12
+"""Slices of one finding that are listed, and of all findings together; each finding lists LEAST_SLICES in any case."""
 MOST_ERROR = 600
 """Characters shown of one failure."""
+
+
+def most_slices(findings: int) -> int:
+    """How many slices each of so many findings lists, so that the page does not grow with their product.
+
+    >>> most_slices(5), most_slices(100), most_slices(1000)
+    (60, 24, 12)
+    """
+    return max(min(MOST_SLICES, MOST_OF_ALL // max(findings, 1)), LEAST_SLICES)
 
 
 def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingView:
@@ -28,6 +37,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
     card = plan.cards.get(finding.metric.split("/")[0])
     listed, title = _slices(finding, ordered, card, gathered)
     e, at = worst.estimate, standing(finding, worst)
+    most = most_slices(gathered.findings)
     return FindingView(
         anchor=anchor(finding),
         requirement=finding.requirement,
@@ -49,12 +59,12 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
         sentence=sentence(finding.sentence),
         settle=sentence(finding.settle) if finding.settle and finding.status != "violated" else None,
         errors=tuple(shortened(error, MOST_ERROR) for error in finding.errors),
-        slices=listed[:MOST_SLICES],
-        slices_hidden=max(len(listed) - MOST_SLICES, 0),
+        slices=listed[:most],
+        slices_hidden=max(len(listed) - most, 0),
         slices_title=title,
         threats=threat_text(finding),
-        outside=_judged(finding, worst_first(finding, finding.outside), card)[:MOST_SLICES],
-        outside_hidden=max(len(finding.outside) - MOST_SLICES, 0),
+        outside=_judged(finding, worst_first(finding, finding.outside), card)[:most],
+        outside_hidden=max(len(finding.outside) - most, 0),
         outside_title=f"{plural(len(finding.outside), 'slice')} outside the threat set, worst first, measured and not gated",
         instruments=judges(finding, plan, gathered),
         paths=e_processes(finding, card, gathered),

@@ -41,6 +41,7 @@ class Gathered:
         heard: by eval, checkpoint, metric that a sample is shown by, and value of the dimension: samples with sound.
         timed: by eval, checkpoint and output: samples with a score over time.
         paths: by finding, how its sequential tests went.
+        findings: how many the decision has.
         evidence: all of this rests on; None of a run that was not opened.
     """
 
@@ -53,6 +54,7 @@ class Gathered:
     heard: dict[tuple[str, str, str, str], Worst] = field(default_factory=dict)
     timed: dict[tuple[str, str, str], Worst] = field(default_factory=dict)
     paths: Mapping[FindingKey, tuple[Wager, ...]] = field(default_factory=dict)
+    findings: int = 0
     evidence: Evidence | None = None
 
 
@@ -68,6 +70,7 @@ def gather(run: RunFolder, plan: Plan, decision: Decision | None = None, evidenc
         EvidenceUntrusted: a shard is not what the index says it was.
     """
     found = Gathered(cuts=cuts_of(decision, plan) if decision is not None else {})
+    found.findings = sum(1 for _ in findings_of(decision)) if decision is not None else 0
     if plan.nonce is None:
         return found
     if evidence is None:
