@@ -155,8 +155,12 @@ def _changed(path: str, before: JsonValue, after: JsonValue) -> Change | None:
 
 def _about(before: Decision, after: Decision) -> Iterator[Change]:
     """The evidence digest is left out: a new nonce makes it another one, whatever was measured."""
-    for name in ("policy", "policy_digest", "model", "attempt", "alpha", "replay"):
+    for name in ("policy", "policy_digest", "model", "attempt", "alpha", "rehearsal", "replay"):
         change = _changed(name, getattr(before, name), getattr(after, name))
+        if change is not None:
+            yield change
+    if any(d.verdict != d.verdict_without_waivers for d in (before, after)):
+        change = _changed("verdict_without_waivers", before.verdict_without_waivers, after.verdict_without_waivers)
         if change is not None:
             yield change
 

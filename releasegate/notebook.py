@@ -158,6 +158,8 @@ class Run:
         decision, plan = self.decision, self.plan
         pairs, after = list(findings_by_capability(decision, plan)), after_by_capability(decision, plan)
         kind = " (rehearsal: it counts for nothing)" if decision.rehearsal else ""
+        if decision.verdict_without_waivers != decision.verdict:
+            kind += f" (rests on waivers: without them {VERDICT[decision.verdict_without_waivers].word})"
         head = Markup("<p><strong>{}</strong>{}: {}</p><p>{}</p>").format(
             VERDICT[decision.verdict].word, kind, _text(plan.policy.title), _text(decision.summary, MOST_PROSE)
         )

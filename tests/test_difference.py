@@ -60,6 +60,15 @@ def test_another_limit_is_the_policy_and_not_the_evidence() -> None:
     assert {c.path for c in decision_difference(before, after).about} == {"policy_digest", "replay"}
 
 
+def test_a_rehearsal_and_what_rests_on_waivers_are_differences() -> None:
+    real = decided(weak(), share(2))
+    rehearsed = real.model_copy(update={"rehearsal": True})
+    waived = real.model_copy(update={"verdict_without_waivers": "withhold"})
+    [rehearsal], [waiver] = (decision_difference(real, other).about for other in (rehearsed, waived))
+    assert (rehearsal.path, rehearsal.before, rehearsal.after) == ("rehearsal", False, True)
+    assert (waiver.path, waiver.before, waiver.after) == ("verdict_without_waivers", "release", "withhold")
+
+
 def test_another_attempt_has_another_alpha() -> None:
     before, after = decided(weak(), share(2)), decided(weak(), share(2), attempt=2)
     assert why(before, after) == {"alpha": "the effective alpha is 0.0076, and was 0.0304"}

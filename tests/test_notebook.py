@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -139,3 +140,11 @@ def test_the_package_loads_nothing_until_a_run_is_asked_for() -> None:
     assert done.stdout.strip() == "set()"
     with pytest.raises(AttributeError, match="has no attribute 'Walk'"):
         releasegate.Walk  # noqa: B018
+
+
+def test_the_summary_says_that_a_verdict_rests_on_waivers(source_only: Example) -> None:
+    run = opened(source_only)
+    waived = run.decision.model_copy(update={"verdict_without_waivers": "withhold"})
+    shown = Run(replace(run._decided, decision=waived))._repr_html_()
+    assert "rests on waivers: without them Withhold" in shown
+    assert "waivers" not in run._repr_html_()

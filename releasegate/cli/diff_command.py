@@ -73,10 +73,6 @@ def _read(path: Path) -> Policy | tuple[Decision, Policy | None]:
     """The policy, or the decision with the policy that made it, where that is at hand."""
     if path.is_dir():
         decision, plan = RunFolder(path).read_decision(), RunFolder(path).read_plan()
-        if not plan.policy.shows_samples:
-            from releasegate.reporting.wording.discreet import without_reasons
-
-            decision = without_reasons(decision)
         return decision, plan.policy if plan.policy.digest() == decision.policy_digest else None
     if not path.is_file():
         raise NotFound(str(path), "no such file or folder", "name a run folder, a decision (.json) or a policy (.yaml)")
@@ -93,6 +89,10 @@ def _difference(
     if isinstance(one, Policy) or isinstance(other, Policy):
         raise UsageError(str(place), "a policy and a decision have nothing to compare", "name two of one kind")
     (before, old), (after, new) = one, other
+    if not all(policy is not None and policy.shows_samples for policy in (old, new)):
+        from releasegate.reporting.wording.discreet import without_reasons
+
+        before, after = without_reasons(before), without_reasons(after)  # of a file nobody knows what may be told
     return decision_difference(before, after, (_requirements(old), _requirements(new)))
 
 

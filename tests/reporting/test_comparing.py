@@ -85,6 +85,23 @@ def test_decisions_in_files_are_compared_without_samples_and_without_reasons_of_
     assert "the harness broke" not in text
 
 
+def test_no_reason_of_a_failure_is_told_of_a_decision_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = stored(tmp_path / "a"), stored(tmp_path / "b")
+    first = other.decision.capabilities[0]
+    wanting = {"status": "not_shown", "reason": "want_of_evidence", "errors": ("a quetzal",)}
+    finding = first.findings[0].model_copy(update={**wanting, "sentence": "2 of 60 planned items failed: a quetzal"})
+    changed = first.model_copy(update={"findings": (finding, *first.findings[1:])})
+    decision = other.decision.model_copy(update={"capabilities": (changed, *other.decision.capabilities[1:])})
+    file = tmp_path / "replay.json"
+    file.write_text(decision.text())
+    assert call(["diff", str(one.run.root), str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "evidence is wanting: 2 of 60 planned items failed" in told
+    assert "quetzal" not in told
+
+
 def test_two_policies_are_compared_key_by_key(tmp_path: Path) -> None:
     source = Path(__file__).parents[2] / "policies" / "mini-chameleon.yaml"
     text = source.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -108,3 +109,10 @@ def test_the_page_holds_the_picture_and_nothing_else_of_an_image(tmp_path: Path)
     shape = Shape(figures=TIMELINE, spliced=(wav(sweep(4.0)), "wav"))
     page = rendered(audio_run(tmp_path / "run", shape))
     assert page.count("<image ") == page.count('href="data:image/png;base64,') > 0
+
+
+@pytest.mark.parametrize("rate", [768_001, 2**31 - 1])
+def test_a_small_file_that_claims_a_huge_rate_takes_no_memory(tmp_path: Path, rate: int) -> None:
+    data = bytearray(wav(sweep(0.1)))
+    data[24:28] = struct.pack("<I", rate)
+    assert recording(tmp_path, stored(tmp_path, bytes(data))) is None

@@ -181,6 +181,11 @@ def _notices(before: Compared, after: Compared) -> Iterator[str]:
             yield f"{which} is a rehearsal: it counts for nothing."
         if side.decision.replay:
             yield f"{which} is a replay: judged by another policy than the one that was fixed before measuring."
+        if side.decision.verdict_without_waivers != side.decision.verdict:
+            would = VERDICT[side.decision.verdict_without_waivers].word
+            yield f"{which} rests on waivers: without them, its verdict would be “{would}”."
+        if side.decision.awaiting_strip:
+            yield f"{which} has no stripped checkpoint that was measured, so nothing is decided about one."
         if side.plan is None:
             yield f"{which} is a decision in a file: it was not compared with the evidence that it was made on."
 

@@ -19,7 +19,9 @@ SLICE = "slice."
 def estimate_rows(decision: Decision, plan: Plan) -> list[Row]:
     """Every estimate that was judged, and what was measured outside threat sets (`gated` false): worst slice first."""
     rows = [
-        row for owner, finding in findings_by_capability(decision, plan) for row in _estimates(owner, finding, plan)
+        {**row, "rehearsal": decision.rehearsal, "replay": decision.replay}
+        for owner, finding in findings_by_capability(decision, plan)
+        for row in _estimates(owner, finding, plan)
     ]
     dimensions = sorted({name for row in rows for name in row if name.startswith(SLICE)})
     at = list(rows[0]).index("gated") if rows else 0
@@ -99,6 +101,7 @@ def _estimates(owner: str | None, f: Finding, plan: Plan) -> Iterator[Row]:
             "gated": gated,
             "status": found.status,
             "reason": found.reason,
+            "waiver": f.waived.waiver if f.waived else None,
             "limit": f.limit,
             "tested_limit": found.tested_limit,
             "threshold": found.threshold,

@@ -26,7 +26,7 @@ from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, R
 
 MOST = 60_000
 """Bytes. The sites that show such comments take 65,536 characters, or more."""
-_CAPABILITIES, _SENTENCES, _FINDINGS, _SLICES = 16_000, 4_000, 14_000, 9_000
+_NAME, _SUMMARY, _CAPABILITIES, _SENTENCES, _FINDINGS, _SLICES = 600, 3_000, 16_000, 4_000, 13_000, 7_000
 """Bytes that the lines of a part may take."""
 MOST_SLICES = 5
 """Slices told of one requirement: the worst."""
@@ -56,8 +56,8 @@ def markdown(rendered: Rendered) -> str:
 
 def _head(decision: Decision, plan: Plan) -> Iterator[str]:
     name = plan.policy.model.name
-    of = f", {plain(name, MOST_TITLE)}" if name else ""
-    yield f"## {VERDICT[decision.verdict].word}: {plain(plan.policy.title, MOST_TITLE)}{of}"
+    of = f", {_within(name, MOST_TITLE, _NAME)}" if name else ""
+    yield f"## {VERDICT[decision.verdict].word}: {_within(plan.policy.title, MOST_TITLE, _NAME)}{of}"
     if decision.rehearsal:
         yield "> **Rehearsal**: it counts for nothing, and nothing of it may go out."
     if decision.replay:
@@ -66,7 +66,7 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
         yield "> No stripped checkpoint was measured yet, so nothing is decided about it."
     if decision.verdict_without_waivers != decision.verdict:
         yield f"> Without waivers the verdict would be: **{VERDICT[decision.verdict_without_waivers].word}**."
-    yield plain(decision.summary, MOST_PROSE)
+    yield _within(decision.summary, MOST_PROSE, _SUMMARY)
     if len(decision.artefacts) > 1:
         yield _table(
             ("Verdict", "Artefact", "Asked for", "Granted"),
@@ -170,6 +170,13 @@ def _folded(title: str, text: str) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", _cut(lines, most)])
+
+
+def _within(text: str, most: int, room: int) -> str:
+    """At most `most` characters of a text, fewer where those that are written out would take more than `room` bytes."""
+    while len((found := plain(text, most)).encode()) > room:
+        most //= 2
+    return found
 
 
 def _cut(lines: Sequence[str], most: int) -> str:

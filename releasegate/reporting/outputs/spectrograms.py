@@ -25,6 +25,8 @@ LEVELS = 16
 """Steps of opacity, as 4 bits a pixel hold them."""
 WINDOW_S = 0.05
 """Length of the piece that is analysed for each column, in seconds."""
+MOST_RATE = 768_000
+"""Samples a second that a file may claim: the length of a piece follows from it."""
 LOWEST = 60.0
 """Hertz at the lower edge."""
 RANGE_DB = 60.0
@@ -80,7 +82,7 @@ def recording(outputs: Path, name: str) -> Recording | None:
         return None
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.frames * file.channels > MOST_SAMPLES or file.samplerate < 2 * LOWEST:
+            if file.frames * file.channels > MOST_SAMPLES or not 2 * LOWEST <= file.samplerate <= MOST_RATE:
                 return None
             found = file.read(dtype="float32", always_2d=True)
             rate = int(file.samplerate)

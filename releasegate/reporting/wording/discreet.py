@@ -21,14 +21,16 @@ def without_reasons(decision: Decision) -> Decision:
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip else ()
     shorter = {f.sentence: _without_reason(f) for f in findings if f.errors}
-    return Decision.model_validate(_replaced(decision.model_dump(by_alias=True), shorter))
+    longest_first = dict(sorted(shorter.items(), key=lambda entry: -len(entry[0])))  # one may begin another
+    return Decision.model_validate(_replaced(decision.model_dump(by_alias=True), longest_first))
 
 
 def _without_reason(finding: Finding) -> str:
-    for error in finding.errors:
-        if finding.sentence.endswith(f": {error}"):
-            return finding.sentence.removesuffix(f": {error}")
-    return finding.sentence
+    """The sentence without the first reason, which ends it, or stands before what was excused."""
+    end, before = f": {finding.errors[0]}", f": {finding.errors[0]}; excused: "
+    if before in finding.sentence:
+        return finding.sentence.replace(before, "; excused: ")
+    return finding.sentence.removesuffix(end)
 
 
 def _replaced(data: Any, shorter: dict[str, str]) -> Any:
