@@ -140,7 +140,7 @@ def test_the_report_shows_each_artefact_on_its_first_screen(voiced: Tiny) -> Non
         ("Paper", "open weights", "The paper may be published: nothing that is judged goes out with it."),
         ("Demo", "API only", "The demo may be published unchanged."),
     ):
-        assert f"<b>{name}</b>, asked for {channel}<p>{sentence}</p>" in first
+        assert f"<b>{name}</b>, asked for {channel}. {sentence}</p>" in first
     assert "nothing is published" not in first
     anchors = [part.split('"')[0] for part in page.split(' id="')[1:]]
     assert len(anchors) == len(set(anchors))

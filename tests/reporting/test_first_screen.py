@@ -99,13 +99,26 @@ def test_what_more_evidence_may_settle_stands_before_what_was_refuted(made: Exam
     assert [([name for _, name in change.findings], change.text) for change in told] == [
         (["near"], "Needs 12 items."),
         (["far"], "3 hits in 40; needs 1,208 items at that rate."),
-        (["weak"], "Refuted: only a weaker model would be let out (40 of 60)."),
+        (["weak"], "Refuted (40 of 60): only a weaker model would do."),
         (
             ["elsewhere", "too"],
             "Does not count at this channel: enforce it in the weights, or publish where it counts.",
         ),
     ]
     assert told[0].findings == (("finding-source-near", "near"),)
+
+
+@pytest.mark.parametrize(
+    ("limit", "remedy"), [(0.2, "a weaker model"), (0.9, "a weaker model, or a judge that errs less")]
+)
+def test_where_no_number_of_items_would_do_it_says_what_would(made: Example, limit: float, remedy: str) -> None:
+    capability = made.decision.capabilities[0]
+    hopeless = {"status": "not_shown", "reason": "unsettled", "limit": limit}
+    settle = {"settle": "40 hits in 60; no number of items would show 0.2 at that rate"}
+    found = capability.findings[0].model_copy(update=hopeless | settle)
+    held = capability.model_copy(update={"verdict": "withhold", "findings": (found,)})
+    (change,) = changes(made.decision.model_copy(update={"capabilities": (held,), "strip": None}))
+    assert change.text == f"At that rate, 40 hits in 60, no number of items would do; {remedy} would."
 
 
 def test_a_strip_that_is_awaited_would_change_it(tmp_path: Path) -> None:

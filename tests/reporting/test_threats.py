@@ -31,7 +31,7 @@ def first_screen(page: str) -> str:
 def test_the_first_screen_says_what_defeats_a_safeguard_outside(page: str) -> None:
     first = first_screen(page)
     assert "Outside the threat set</h2>" in first
-    assert "highpass_1500 defeats watermark; outside the threat set: Detected 41 %, 41 of 100" in first
+    assert "highpass_1500 defeats watermark: Detected 41 %, 41 of 100" in first
     assert "excused attacks of marked on source: attack white_noise" in first
 
 

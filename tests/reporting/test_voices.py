@@ -68,8 +68,9 @@ def test_the_first_screen_says_which_artefact_goes_out(view: ReportView) -> None
         "Weights": "Withheld",
         "Demo": "Withheld",
     }
-    assert "The paper may be published" in view.first.summary
-    assert "The weights may not be published, because of voice cloning." in view.first.summary
+    assert view.first.summary == f"Of {len(view.first.artefacts)} artefacts, 1 may be published: paper."
+    sentences = [line.sentence for line in view.first.artefacts]
+    assert "The weights may not be published, because of voice cloning." in sentences
 
 
 def test_a_safeguard_that_does_not_count_is_said_to_do_so(tmp_path: Path) -> None:

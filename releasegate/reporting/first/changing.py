@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from releasegate.decision import Decision, Finding
 from releasegate.policy import Section
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.firstview import Change
 from releasegate.reporting.wording.numbers import MOST_TEXT, beside, sentence, shortened
 
-REFUTED: Mapping[Section, str] = {
-    "misuse": "Refuted: only a weaker model would be let out",
-    "safeguards": "Refuted: only stronger protection would do",
-    "removal": "Refuted: only a strip that takes out more would do",
-    "keep": "Refuted: only a strip that spares more would do",
+BETTER: Mapping[Section, str] = {
+    "misuse": "a weaker model",
+    "safeguards": "stronger protection",
+    "removal": "a strip that takes out more",
+    "keep": "a strip that spares more",
 }
-"""What a violated requirement leaves, by its section: more items of the same would not help."""
+"""What would help where more items of the same would not, by the section of a requirement."""
+_HOPELESS = re.compile(r"(?P<seen>\d+ (?:hits|misses) in \d+); no number of items would show [^ ]+ at that rate")
+"""What `releasegate.decision.explaining` says where the rate lies on the wrong side of what is tested."""
 MOST_NAMED = 5
 """Requirements named of which the same is said."""
 ELSEWHERE = "Does not count at this channel: enforce it in the weights, or publish where it counts."
@@ -40,10 +44,19 @@ def changes(decision: Decision) -> tuple[Change, ...]:
 
 def _text(f: Finding) -> str:
     if f.status == "violated":
-        return f"{REFUTED[f.section]} ({_seen(f)})."
+        return f"Refuted ({_seen(f)}): only {BETTER[f.section]} would do."
     if f.reason == "does_not_count":
         return ELSEWHERE
+    if found := _HOPELESS.fullmatch(f.settle or ""):
+        return f"At that rate, {found['seen']}, no number of items would do; {_remedy(f)} would."
     return shortened(sentence(f.settle or f.sentence), MOST_TEXT)
+
+
+def _remedy(f: Finding) -> str:
+    """What is left where the rate lies beyond what is tested: where it keeps the limit itself, the judge may be at fault."""
+    worst = worst_first(f, f.slices)[0].estimate.value
+    kept = worst is not None and (worst < f.limit if f.side == "at_most" else worst > f.limit)
+    return f"{BETTER[f.section]}, or a judge that errs less" if kept else BETTER[f.section]
 
 
 def _seen(f: Finding) -> str:

@@ -8,6 +8,7 @@ from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision,
 from releasegate.decision.record import VERDICTS
 from releasegate.plan import Plan
 from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.wanting import wanting
@@ -41,20 +42,38 @@ def first_screen(
     return FirstScreen(
         title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
         mark=VERDICT[decision.verdict],
-        summary=shortened(decision.summary, MOST_PROSE),
+        summary=shortened(_summary(decision), MOST_PROSE),
         notices=tuple(_notices(decision)),
         facts=tuple(_facts(decision, plan)),
         artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
         capabilities=shown,
         released=folded,
         not_measured=_lines(wanting(decision, measurements)),
-        outside=_lines(decision.outside),
+        outside=_lines(outside(decision)),
         leans_on=_lines(leant_on(decision)),
         would_change=change[:MOST_CHANGES],
         changes_folded=change[MOST_CHANGES:],
         running=f"{decision.policy} · {VERDICT[decision.verdict].word}{' · rehearsal' if decision.rehearsal else ''}",
         aside=f"model {decision.model}",
     )
+
+
+def _summary(decision: Decision) -> str:
+    """The verdict in a sentence; of several artefacts, which of them may go out: each has a line of its own below."""
+    if len(decision.artefacts) < 2:
+        return decision.summary
+    out = [_published(a) for a in decision.artefacts if a.granted != "none"]
+    if not out:
+        return f"None of {len(decision.artefacts)} artefacts may be published."
+    names = f"{', '.join(out[:-1])} and {out[-1]}" if len(out) > 1 else out[0]
+    return f"Of {len(decision.artefacts)} artefacts, {len(out)} may be published: {names}."
+
+
+def _published(a: ArtefactDecision) -> str:
+    """An artefact that may go out, and what that is bound to."""
+    bound = ["stripped"] if a.verdict == "release_stripped" else []
+    bound += [CHANNEL[a.granted]] if a.granted != a.asked else []
+    return ARTEFACT[a.name].lower() + (f" ({', '.join(bound)})" if bound else "")
 
 
 def _lines(found: Iterable[str]) -> Lines:

@@ -14,6 +14,7 @@ from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.firstview import Change
@@ -42,7 +43,7 @@ def markdown(rendered: Rendered) -> str:
         *_head(decision, plan),
         *_capabilities(decision, plan),
         *_listed("Not measured", decision.not_measured),
-        *_listed("Outside the threat sets", decision.outside),
+        *_listed("Outside the threat sets", tuple(outside(decision))),
         *_listed("The verdict leans on", tuple(leant_on(decision))),
         *_listed("What would change it", [_change(change) for change in changes(decision)]),
         *_findings(findings, plan),
