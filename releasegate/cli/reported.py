@@ -88,7 +88,8 @@ def require_page(place: Path) -> None:
     """Nothing, if a page over several runs may be written there.
 
     Raises:
-        UsageError: its name is none of a page, no folder holds it, or it would lie in a run or a checkpoint.
+        UsageError: its name is none of a page, no folder holds it, or it would lie in a run or a checkpoint, or among what a
+            gate repository reads.
     """
     if place.suffix.lower() not in (".html", ".htm"):
         raise UsageError(shown_path(place), "is no name of a page", "name a file that ends in .html")
@@ -97,6 +98,18 @@ def require_page(place: Path) -> None:
         raise UsageError(shown_path(place), what, "name a file in a folder that is there")
     refuse_in_run(place, UsageError)
     refuse_in_checkpoint(place, UsageError)
+    _refuse_in_repository(place)
+
+
+def _refuse_in_repository(place: Path) -> None:
+    """A page in the place of a template is one no more; a file beside a harness changes what it measures."""
+    repository, real = GateRepository.here(place.parent), place.resolve()
+    if repository is None:
+        return
+    counted = [repository.root / name for name in ("policies", "evals")]
+    if real.parent == repository.root / "reports" or any(real.is_relative_to(folder) for folder in counted):
+        what = f"lies in {shown_path(repository.shown(real.parent))}, which a gate repository reads"
+        raise UsageError(shown_path(place), what, "choose another place")
 
 
 def _usual(runs: Sequence[Path]) -> Path:

@@ -136,10 +136,15 @@ def test_an_index_goes_nowhere_where_it_would_do_harm(tmp_path: Path, capsys: py
         "holds a model's files": [*both, "--index", str(tmp_path / "m" / "index.html")],
         "is no name of a page": [*both, "--index", str(first / "decision.json")],
         "is a folder": [*both, "--index", str(tmp_path / "d.html")],
+        "lies in policies, which a gate repository reads": [*both, "--index", str(tmp_path / "policies" / "i.html")],
+        "lies in evals/own, which": [*both, "--index", str(tmp_path / "evals" / "own" / "i.html")],
+        "lies in reports, which": ["diff", str(first), str(first), "--html", str(tmp_path / "reports" / "diff.html")],
         "lies in no folder that is there": [*both, "--index", str(tmp_path / "none" / "i.html")],
         "is no page of releasegate": both,
     }
     (tmp_path / "d.html").mkdir()
+    for name in ("policies", "evals/own", "reports"):
+        (tmp_path / name).mkdir(parents=True)
     for said, arguments in wrong.items():
         assert call(arguments) == 2
         assert said in capsys.readouterr().err
