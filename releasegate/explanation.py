@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Literal
 
+from releasegate.decision.owners import findings_by_capability
 from releasegate.decision.record import Decision, Finding, Verdict
 from releasegate.decision.slices import UNLABELLED, is_threat
 from releasegate.discretion import hashed, is_hashed
@@ -81,10 +82,7 @@ class Explanation(Record):
 
 def findings_of(decision: Decision, policy: Policy, capability: str) -> list[Finding]:
     """Every finding that is about the capability, on the source and then on the stripped checkpoint."""
-    own = next(c for c in decision.capabilities if c.id == capability)
-    ids = {r.id for c in policy.capabilities if c.id == capability for _, _, r in c.sections()}
-    again = decision.strip.findings if decision.strip else ()
-    return [*own.findings, *(f for f in again if f.requirement in ids)]
+    return [f for owner, f in findings_by_capability(decision, policy) if owner == capability]
 
 
 def explain(

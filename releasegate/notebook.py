@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from releasegate.decision import Decision
+from releasegate.decision.owners import after_by_capability
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import FAILED, MISSING, Columns, Failed, parse_sample
 from releasegate.plan import Measurement, Plan
@@ -21,13 +22,8 @@ from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
-from releasegate.reporting.formats.estimates import (
-    SLICE,
-    after_by_capability,
-    estimate_rows,
-    finding_rows,
-    findings_by_capability,
-)
+from releasegate.reporting.first.notices import notices
+from releasegate.reporting.formats.estimates import SLICE, estimate_rows, finding_rows
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, shortened
 from releasegate.reporting.wording.visible import visible
@@ -156,29 +152,23 @@ class Run:
     def _repr_html_(self) -> str:
         """A summary for a notebook, without colours of its own: it reads on a light and on a dark page."""
         decision, plan = self.decision, self.plan
-        pairs, after = list(findings_by_capability(decision, plan)), after_by_capability(decision, plan)
-        kind = " (rehearsal: it counts for nothing)" if decision.rehearsal else ""
-        if decision.verdict_without_waivers != decision.verdict:
-            kind += f" (rests on waivers: without them {VERDICT[decision.verdict_without_waivers].word})"
-        head = Markup("<p><strong>{}</strong>{}: {}</p><p>{}</p>").format(
-            VERDICT[decision.verdict].word, kind, _text(plan.policy.title), _text(decision.summary, MOST_PROSE)
+        after = after_by_capability(decision, plan.policy)
+        head = Markup("<p><strong>{}</strong>: {}</p><p>{}</p>").format(
+            VERDICT[decision.verdict].word, _text(plan.policy.title), _text(decision.summary, MOST_PROSE)
         )
+        head += Markup("").join(Markup("<p>{}</p>").format(notice) for notice in notices(decision))
         why = [
-            (
-                CAPABILITY[c.verdict].word,
-                _text(c.title),
-                _text(reason(c, after.get(c.id, ()), plan), MOST_PROSE),
-            )
+            (CAPABILITY[c.verdict].word, _text(c.title), _text(reason(c, after[c.id], plan), MOST_PROSE))
             for c in decision.capabilities[:MOST_ROWS]
         ]
         rows = []
-        for _, f in sorted(pairs, key=lambda pair: pair[1].holds)[:MOST_ROWS]:
+        for f in sorted(decision.findings, key=lambda f: f.holds)[:MOST_ROWS]:
             s = standing(f, worst_first(f, f.slices)[0])
-            title = _text(metric_title(f, plan.cards.get(f.metric.split("/")[0])))
+            title = _text(metric_title(f, plan.card_of(f.metric)))
             rows.append(
                 (STATUS[f.status].word, f.requirement, title, checkpoint(f.checkpoint), s.estimate, s.bounds, s.limit)
             )
-        more = len(decision.capabilities) - len(why) + len(pairs) - len(rows)
+        more = len(decision.capabilities) - len(why) + len(decision.findings) - len(rows)
         rest = Markup("<p>… and {} more rows</p>").format(more) if more else Markup("")
         names = ("found", "requirement", "metric", "on", "estimate", "bounds", "limit")
         return str(head + _table(("verdict", "capability", "why"), why) + _table(names, rows) + rest)

@@ -148,6 +148,10 @@ class Plan(Document):
             raise ValueError("a plan that was not opened has no measurements to name")
         return digest_of({"measurement": measurement.plain(), "nonce": self.nonce})
 
+    def card_of(self, metric: str) -> EvalCard | None:
+        """The card of the eval of `<eval>/<metric>`; None where it is not planned, as in a replay."""
+        return self.cards.get(metric.split("/")[0])
+
     def find(self, eval_id: str, checkpoint: str, role: Role = "gate") -> Measurement | None:
         """The planned measurement, if there is one."""
         return next(

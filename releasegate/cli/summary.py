@@ -100,10 +100,7 @@ def _requirements(decision: Decision) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("requirement", "on", "metric", "found", "value", "interval", "limit", "items"):
         table.add_column(title, justify="right" if title in ("value", "interval", "limit", "items") else "left")
-    rows = [f for c in decision.capabilities for f in c.findings] + list(
-        decision.strip.findings if decision.strip else ()
-    )
-    for finding in rows:
+    for finding in decision.findings:
         table.add_row(*_row(finding))
     return table
 

@@ -118,13 +118,10 @@ def _finding(path: Path, decision: Decision, requirement: str, checkpoint: str |
         UsageError: several can be waived.
         TrustError: it may not be waived.
     """
-    every = [f for c in decision.capabilities for f in c.findings] + list(
-        decision.strip.findings if decision.strip else ()
-    )
-    named = [f for f in every if f.requirement == requirement and checkpoint in (None, f.checkpoint)]
+    named = [f for f in decision.findings if f.requirement == requirement and checkpoint in (None, f.checkpoint)]
     if not named:
         on = f" on {checkpoint}" if checkpoint else ""
-        ids = ", ".join(dict.fromkeys(f.requirement for f in every))
+        ids = ", ".join(dict.fromkeys(f.requirement for f in decision.findings))
         raise NotFound(str(path), f"has no finding for {requirement!r}{on}", f"use one of {ids or 'none'}")
     able = [f for f in named if unwaivable(f.section, f.status, f.reason) is None]
     if not able:

@@ -52,13 +52,12 @@ def decide(
         return bare
     held = Waivers(waivers, trust, today)
     found = _decided(replace(bench, waivers=held), receipt)
-    every = [f for c in found.capabilities for f in c.findings] + list(found.strip.findings if found.strip else ())
-    cases = [case_of(policy, plan, f) for f in every]
+    cases = [case_of(policy, plan, f) for f in found.findings]
     return found.model_copy(
         update={
             "verdict_without_waivers": bare.verdict,
             "idle_waivers": tuple(idle.sentence for idle in held.idle(policy.id, cases)),
-            "leans_on": tuple(_waivers_of(every)) + found.leans_on,
+            "leans_on": tuple(_waivers_of(found.findings)) + found.leans_on,
         }
     )
 

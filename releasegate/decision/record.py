@@ -263,6 +263,16 @@ class Decision(Document):
     not_measured: tuple[str, ...] = ()
 
     @property
+    def stripped_findings(self) -> tuple[Finding, ...]:
+        """The findings on the stripped checkpoint; empty where none was measured."""
+        return self.strip.findings if self.strip is not None else ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding: on the source first, in the order of the policy."""
+        return (*(f for c in self.capabilities for f in c.findings), *self.stripped_findings)
+
+    @property
     def exit_code(self) -> int:
         """0 yes, 1 a sound no, 3 incomplete."""
         return EXIT_CODES[self.verdict]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from releasegate.decision import CapabilityDecision, Decision, Finding
+from releasegate.decision.owners import after_by_capability, findings_by_capability
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.case import assurance_case
 from releasegate.reporting.case.viewing import case_view
 from releasegate.reporting.figures.grouping import figure_groups
 from releasegate.reporting.findings.charting import charts
-from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.findings.measures import instruments
 from releasegate.reporting.findings.resting import evidence_view
 from releasegate.reporting.findings.routes import route_groups
@@ -35,9 +35,8 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     """
     evidence = evidence_view(decision, plan, receipt, gathered)
     decision = told(decision, plan.policy)
-    after = {c.id: _after(decision, plan, c) for c in decision.capabilities}
-    placed = {anchor(f) for findings in after.values() for f in findings}
-    elsewhere = tuple(f for f in (decision.strip.findings if decision.strip else ()) if anchor(f) not in placed)
+    after = after_by_capability(decision, plan.policy)
+    elsewhere = tuple(f for owner, f in findings_by_capability(decision, plan.policy) if owner is None)
     return ReportView(
         first=first_screen(decision, plan, after, evidence.measurements),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
@@ -49,13 +48,6 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
         case=case_view(assurance_case(decision, plan, receipt, gathered)),
         frameworks=frameworks(decision, plan),
     )
-
-
-def _after(decision: Decision, plan: Plan, c: CapabilityDecision) -> tuple[Finding, ...]:
-    """The findings on the stripped checkpoint that belong to a capability."""
-    policy = next((p for p in plan.policy.capabilities if p.id == c.id), None)
-    names = {requirement.id for _, _, requirement in policy.sections()} if policy else set()
-    return tuple(f for f in (decision.strip.findings if decision.strip else ()) if f.requirement in names)
 
 
 def _capability(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan, gathered: Gathered) -> CapabilityView:

@@ -108,7 +108,7 @@ def test_every_kind_is_written_whatever_the_verdict_is(made: Tiny, tmp_path: Pat
     asked = outputs(*(f"{kind}={place}" for kind, place in places.items()))
     assert run(["decide", str(made.run.root), "--policy", str(replayed), *asked]) == 1
     assert json.loads(places["json"].read_text())["replay"] is True
-    assert "> **Replay**" in places["md"].read_text()
+    assert "> Replay: " in places["md"].read_text()
     assert all(place.stat().st_size for place in places.values())
     assert made.run.read_decision().verdict == "release_stripped"
 

@@ -277,7 +277,7 @@ def test_what_was_not_scored_says_none_and_leaves_cells_empty(made: Example) -> 
     }
     lacking = Example(made.run, made.plan, made.decision.model_copy(update=incomplete), None)
     text = KINDS["md"](rendered(lacking)).decode()
-    assert "> **Rehearsal**" in text
+    assert "> Rehearsal: " in text
     assert "| Paper |" in text
     row = next(line for line in text.splitlines() if line.startswith("| ? not shown, want of evidence | weak: "))
     assert row.endswith(

@@ -194,11 +194,10 @@ class _Argument:
 
     def _own(self, c: CapabilityDecision, sections: tuple[str, ...]) -> list[Finding]:
         """Findings on the stripped checkpoint that belong to a capability; of a replay those that belong to no other."""
-        strip = self._decision.strip
         policy = self._policies.get(c.id)
         names = {r.id for _, _, r in policy.sections()} if policy else {f.requirement for f in c.findings}
         others = {f.requirement for other in self._decision.capabilities if other.id != c.id for f in other.findings}
-        found = [f for f in (strip.findings if strip else ()) if f.section in sections]
+        found = [f for f in self._decision.stripped_findings if f.section in sections]
         return [f for f in found if f.requirement in names or (policy is None and f.requirement not in others)]
 
     def _strip(

@@ -83,7 +83,7 @@ class Evidencing:
         return self.add(goal)
 
     def _card(self, f: Finding) -> EvalCard | None:
-        return self._plan.cards.get(f.metric.split("/")[0])
+        return self._plan.card_of(f.metric)
 
     def _measurement(self, f: Finding) -> Measurement | None:
         return self._plan.find(f.metric.split("/")[0], f.checkpoint)

@@ -19,11 +19,12 @@ from releasegate.difference import (
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
 from releasegate.policy import Policy
-from releasegate.reporting.comparing.intervals import WHICH, interval_charts
+from releasegate.reporting.comparing.intervals import interval_charts
 from releasegate.reporting.comparing.moves import MOST_MOVES, Found, slice_moves
 from releasegate.reporting.comparing.policies import policy_changes
 from releasegate.reporting.comparing.samples import ComparedSamples
 from releasegate.reporting.comparing.views import (
+    WHICH,
     Became,
     DecisionComparison,
     Fact,
@@ -104,7 +105,7 @@ class Compared:
 
     def card(self, metric: str) -> EvalCard | None:
         """The card of a metric's eval, if it is at hand."""
-        return self.plan.cards.get(metric.split("/")[0]) if self.plan is not None else None
+        return self.plan.card_of(metric) if self.plan is not None else None
 
 
 def decision_comparison(before: Compared, after: Compared, samples: ComparedSamples) -> DecisionComparison:

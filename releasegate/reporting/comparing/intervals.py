@@ -7,6 +7,7 @@ from typing import Literal
 
 from releasegate.decision import Finding
 from releasegate.evalcard import EvalCard
+from releasegate.reporting.comparing.views import WHICH
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.standing import standing
@@ -15,7 +16,6 @@ from releasegate.reporting.wording.numbers import limit
 from releasegate.reporting.wording.words import SIDE, STATUS
 
 Side = Literal["at_most", "at_least"]
-WHICH = ("A", "B")
 
 
 def interval_charts(before: Finding, after: Finding, card: EvalCard | None) -> tuple[Chart, ...]:

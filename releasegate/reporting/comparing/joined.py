@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from releasegate.evidence import Columns, Failed, Measured
 from releasegate.plan import Measurement, Plan
+from releasegate.reporting.comparing.views import WHICH
 from releasegate.reporting.gathered.concern import concern_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.picking import Shown, pick
@@ -19,7 +20,6 @@ from releasegate.reporting.wording.words import checkpoint
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.sample_lines import read_samples
 
-WHICH = ("A", "B")
 SENSITIVE = ("", "personal", "harmful")
 """From the least to the most that is to be held back."""
 IN_RUNS = (

@@ -8,6 +8,9 @@ from releasegate.reporting.sampleview import SamplesView
 from releasegate.reporting.view import Chart
 from releasegate.reporting.wording.words import Mark
 
+WHICH = ("A", "B")
+"""What the two are called."""
+
 
 @dataclass(frozen=True)
 class Fact:

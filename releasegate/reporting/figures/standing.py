@@ -9,7 +9,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.figureview import Standing
 from releasegate.reporting.gathered.concern import Concern, concern_of
-from releasegate.reporting.gathered.cuts import Cut, findings_of
+from releasegate.reporting.gathered.cuts import Cut
 from releasegate.reporting.gathered.dimensions import threat_values
 from releasegate.reporting.gathered.gathering import Gathered, Place
 from releasegate.reporting.wording.words import checkpoint as checkpoint_words
@@ -65,5 +65,5 @@ class Scene:
 
 def scene_of(card: EvalCard, checkpoint: str, gathered: Gathered, plan: Plan, decision: Decision) -> Scene:
     """The scene of an eval on a checkpoint."""
-    findings = tuple(f for f in findings_of(decision) if f.metric.split("/")[0] == card.id)
+    findings = tuple(f for f in decision.findings if f.metric.split("/")[0] == card.id)
     return Scene(card, checkpoint, gathered, findings, concern_of(plan.policy, card, gathered.cuts))

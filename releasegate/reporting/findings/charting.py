@@ -32,7 +32,7 @@ def charts(findings: Sequence[Finding], plan: Plan) -> tuple[Chart, ...]:
 
 def _chart(group: list[Finding], plan: Plan) -> Chart | None:
     first = group[0]
-    card = plan.cards.get(first.metric.split("/")[0])
+    card = plan.card_of(first.metric)
     rows = tuple(row for finding in group for row in _rows(finding, plan))
     if not rows:
         return None
@@ -67,7 +67,7 @@ def _said(finding: Finding) -> str:
 
 def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
     """The pooled interval, or a heading with the worst slices below it."""
-    card = plan.cards.get(finding.metric.split("/")[0])
+    card = plan.card_of(finding.metric)
     head = f"{finding.requirement} · {checkpoint(finding.checkpoint)}"
     head += f" · {CHANNEL[finding.channel]}" if finding.channel else ""
     shared = _shared(finding)

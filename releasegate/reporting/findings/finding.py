@@ -34,7 +34,7 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
     """One finding, worst slice first."""
     ordered = worst_first(finding, finding.slices)
     worst = ordered[0]
-    card = plan.cards.get(finding.metric.split("/")[0])
+    card = plan.card_of(finding.metric)
     listed, title = _slices(finding, ordered, card, gathered)
     e, at = worst.estimate, standing(finding, worst)
     most = most_slices(gathered.findings)

@@ -70,7 +70,7 @@ def _against(findings: list[Finding], plan: Plan) -> str:
 
 def _one(f: Finding, plan: Plan) -> str:
     """One finding with its limit, at the channel where it was judged if others differ."""
-    title = metric_title(f, plan.cards.get(f.metric.split("/")[0]))
+    title = metric_title(f, plan.card_of(f.metric))
     at = _at(f)
     if f.reason == "does_not_count":
         return f"{title}: does not count{at}, as the {f.enforced_by} enforces it"
@@ -102,7 +102,7 @@ def _numbers(findings: list[Finding], plan: Plan, *, placed: bool) -> str:
         placed: whether to say on which, because there is more than one.
     """
     first = findings[0]
-    title = metric_title(first, plan.cards.get(first.metric.split("/")[0]))
+    title = metric_title(first, plan.card_of(first.metric))
     values = ", ".join(_value(f, plan) + (f" {checkpoint(f.checkpoint)}" if placed else "") for f in findings)
     return f"{title}: {values}, limit {SIDE[first.side]} {limit(first.limit)}{_open(findings)}."
 
@@ -120,6 +120,4 @@ def _value(finding: Finding, plan: Plan) -> str:
     worst = worst_first(finding, finding.slices)[0]
     value = worst.estimate.value
     text = "nothing scored" if value is None else beside(value, *worst.limits(finding.limit))
-    return (
-        f"{text} ({label_words(plan.cards.get(finding.metric.split('/')[0]), worst.labels)})" if worst.labels else text
-    )
+    return f"{text} ({label_words(plan.card_of(finding.metric), worst.labels)})" if worst.labels else text

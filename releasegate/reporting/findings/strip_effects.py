@@ -43,7 +43,7 @@ def effects(
     """
     rows: dict[Unit, dict[tuple[str, str], EffectRow]] = {}
     for finding in after:
-        card = plan.cards.get(finding.metric.split("/")[0])
+        card = plan.card_of(finding.metric)
         metric = card.metrics.get(finding.metric.split("/")[1]) if card is not None else None
         if card is None or metric is None:
             continue

@@ -30,7 +30,7 @@ def changes(decision: Decision) -> tuple[Change, ...]:
     """What stands between a verdict and a clean release, the nearest first: what more evidence may settle, then the rest,
     each with the shortest first; findings of which the same is said together. None where all may go out."""
     held = [f for c in decision.capabilities if c.verdict != "release" for f in c.findings]
-    held += decision.strip.findings if decision.strip else ()
+    held += decision.stripped_findings
     found: dict[tuple[bool, str], dict[str, str]] = {(False, text): {} for text in _awaited(decision)}
     for f in held:
         if not f.holds:

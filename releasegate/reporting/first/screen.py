@@ -11,6 +11,7 @@ from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
+from releasegate.reporting.first.notices import notices
 from releasegate.reporting.first.wanting import wanting
 from releasegate.reporting.firstview import ArtefactLine, CapabilityLine, Fact, FirstScreen, Lines
 from releasegate.reporting.view import MeasurementView
@@ -43,7 +44,7 @@ def first_screen(
         title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
         mark=VERDICT[decision.verdict],
         summary=shortened(_summary(decision), MOST_PROSE),
-        notices=tuple(_notices(decision)),
+        notices=tuple(notices(decision)),
         facts=tuple(_facts(decision, plan)),
         artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
         capabilities=shown,
@@ -111,20 +112,6 @@ def _artefact(a: ArtefactDecision) -> ArtefactLine:
         sentence=shortened(a.sentence, MOST_PROSE),
         channel=f"asked for {CHANNEL[a.asked]}{granted}",
     )
-
-
-def _notices(decision: Decision) -> Iterable[str]:
-    if decision.rehearsal:
-        yield (
-            f"Rehearsal: measured on rehearsal items, at the alpha of attempt {decision.attempt}. It counts for nothing, and "
-            "nothing of it may go out."
-        )
-    if decision.replay:
-        yield "Replay: judged by another policy than the one that was fixed before measuring. Never to be published."
-    if decision.awaiting_strip:
-        yield "No stripped checkpoint was measured yet, so nothing is decided about it."
-    if decision.verdict_without_waivers != decision.verdict:
-        yield f"Rests on waivers: without them, the verdict would be “{VERDICT[decision.verdict_without_waivers].word}”."
 
 
 def _facts(decision: Decision, plan: Plan) -> Iterable[Fact]:

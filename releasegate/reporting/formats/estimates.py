@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
-from releasegate.plan import SOURCE, Plan
+from releasegate.decision.owners import findings_by_capability
+from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import margin, worst_first
 
 Cell = str | int | float | bool | None
@@ -20,7 +21,7 @@ def estimate_rows(decision: Decision, plan: Plan) -> list[Row]:
     """Every estimate that was judged, and what was measured outside threat sets (`gated` false): worst slice first."""
     rows = [
         {**row, "rehearsal": decision.rehearsal, "replay": decision.replay}
-        for owner, finding in findings_by_capability(decision, plan)
+        for owner, finding in findings_by_capability(decision, plan.policy)
         for row in _estimates(owner, finding, plan)
     ]
     dimensions = sorted({name for row in rows for name in row if name.startswith(SLICE)})
@@ -47,32 +48,9 @@ def finding_rows(decision: Decision, plan: Plan) -> list[Row]:
             "sentence": f.sentence,
             "settle": f.settle,
         }
-        for owner, f in findings_by_capability(decision, plan)
+        for owner, f in findings_by_capability(decision, plan.policy)
         for worst in worst_first(f, f.slices)[:1]
     ]
-
-
-def findings_by_capability(decision: Decision, plan: Plan) -> Iterator[tuple[str | None, Finding]]:
-    """Every finding with the id of its capability: each on the source, then on the stripped checkpoint.
-
-    Last those that no capability of the policy names, with None.
-    """
-    on_strip = list(decision.strip.findings) if decision.strip else []
-    owners = {r.id: c.id for c in plan.policy.capabilities for _, _, r in c.sections()}
-    for capability in decision.capabilities:
-        yield from ((capability.id, f) for f in capability.findings)
-        yield from ((capability.id, f) for f in on_strip if owners.get(f.requirement) == capability.id)
-    known = {c.id for c in decision.capabilities}
-    yield from ((None, f) for f in on_strip if owners.get(f.requirement) not in known)
-
-
-def after_by_capability(decision: Decision, plan: Plan) -> dict[str, tuple[Finding, ...]]:
-    """By capability, the findings on the stripped checkpoint that belong to it."""
-    found: dict[str, tuple[Finding, ...]] = {}
-    for owner, finding in findings_by_capability(decision, plan):
-        if owner is not None and finding.checkpoint != SOURCE:
-            found[owner] = (*found.get(owner, ()), finding)
-    return found
 
 
 def _named(owner: str | None, f: Finding) -> Row:

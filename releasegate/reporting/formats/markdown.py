@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from releasegate.decision import Decision, Finding
+from releasegate.decision.owners import after_by_capability, findings_by_capability
 from releasegate.decision.record import VERDICTS, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import SOURCE, Plan
@@ -17,8 +18,8 @@ from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
+from releasegate.reporting.first.notices import notices
 from releasegate.reporting.firstview import Change
-from releasegate.reporting.formats.estimates import after_by_capability, findings_by_capability
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.wording.discreet import told
@@ -38,7 +39,7 @@ SIGN = {"met": "✓", "violated": "✗", "not_shown": "?", "waived": "w", "excus
 def markdown(rendered: Rendered) -> str:
     """The text, at most MOST bytes in UTF-8, however much was found. Pure: the samples are not read."""
     decision, plan = told(rendered.decision, rendered.plan.policy), rendered.plan
-    findings = [f for _, f in findings_by_capability(decision, plan)]
+    findings = [f for _, f in findings_by_capability(decision, plan.policy)]
     parts = [
         *_head(decision, plan),
         *_capabilities(decision, plan),
@@ -59,14 +60,7 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
     name = plan.policy.model.name
     of = f", {_within(name, MOST_TITLE, _NAME)}" if name else ""
     yield f"## {VERDICT[decision.verdict].word}: {_within(plan.policy.title, MOST_TITLE, _NAME)}{of}"
-    if decision.rehearsal:
-        yield "> **Rehearsal**: it counts for nothing, and nothing of it may go out."
-    if decision.replay:
-        yield "> **Replay**: judged by limits that were chosen after looking. Never to be published."
-    if decision.awaiting_strip:
-        yield "> No stripped checkpoint was measured yet, so nothing is decided about it."
-    if decision.verdict_without_waivers != decision.verdict:
-        yield f"> Without waivers the verdict would be: **{VERDICT[decision.verdict_without_waivers].word}**."
+    yield from (f"> {plain(notice)}" for notice in notices(decision))
     yield _within(decision.summary, MOST_PROSE, _SUMMARY)
     if len(decision.artefacts) > 1:
         yield _table(
@@ -88,12 +82,12 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
 def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
     """One line a capability, the worst first."""
     ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
-    after = after_by_capability(decision, plan)
+    after = after_by_capability(decision, plan.policy)
     lines = [
         (
             f"**{CAPABILITY[c.verdict].word}**",
             plain(c.title, MOST_TITLE),
-            plain(reason(c, after.get(c.id, ()), plan)),
+            plain(reason(c, after[c.id], plan)),
         )
         for c in ordered
     ]
@@ -120,7 +114,7 @@ def _findings(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
 
 
 def _finding(f: Finding, plan: Plan) -> tuple[str, ...]:
-    card = plan.cards.get(f.metric.split("/")[0])
+    card = plan.card_of(f.metric)
     where = f" ({CHANNEL[f.channel]})" if f.channel else ""
     name = f"{plain(f.requirement)}: {plain(metric_title(f, card), MOST_TITLE)}"
     note = f", {REASON[f.reason]}" if f.reason else ""
@@ -144,7 +138,7 @@ def _slices(findings: Sequence[Finding], plan: Plan) -> Iterator[str]:
 
 
 def _worst(f: Finding, plan: Plan) -> Iterator[tuple[str, ...]]:
-    card: EvalCard | None = plan.cards.get(f.metric.split("/")[0])
+    card: EvalCard | None = plan.card_of(f.metric)
     for s in worst_first(f, f.slices)[:MOST_SLICES]:
         found = f"{SIGN[s.status]} {STATUS[s.status].word}"
         label = plain(label_words(card, s.labels)) or "all items"

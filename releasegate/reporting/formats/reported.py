@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from releasegate.decision import Decision
+from releasegate.decision.owners import findings_by_capability
 from releasegate.plan import Measurement, Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.figures.valued import valued
 from releasegate.reporting.findings.measures import places
 from releasegate.reporting.findings.resting import counts
-from releasegate.reporting.formats.estimates import findings_by_capability
 from releasegate.reporting.formats.report import (
     Report,
     ReportedCapability,
@@ -27,7 +27,7 @@ from releasegate.reporting.wording.discreet import told
 def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered) -> Report:
     """The report of a run. Pure."""
     shown = told(decision, plan.policy)
-    findings = list(findings_by_capability(shown, plan))
+    findings = list(findings_by_capability(shown, plan.policy))
     tags = {c.id: c.tags or () for c in plan.policy.capabilities}
     return Report(
         verdict=shown.verdict,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from releasegate.decision import Decision, Finding
+from releasegate.decision import Decision
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.figures import TradeoffFigure
 from releasegate.intervals import Side
@@ -46,18 +46,10 @@ Cuts = Mapping[str, Cut]
 """By metric, `<eval>/<metric>`."""
 
 
-def findings_of(decision: Decision) -> Iterator[Finding]:
-    """Every finding: on the source first, in the order of the policy."""
-    for capability in decision.capabilities:
-        yield from capability.findings
-    if decision.strip is not None:
-        yield from decision.strip.findings
-
-
 def cuts_of(decision: Decision, plan: Plan) -> dict[str, Cut]:
     """The threshold of every metric that has one; a metric without its own takes that of its partner on the same scale."""
     found: dict[str, Cut] = {}
-    for finding in findings_of(decision):
+    for finding in decision.findings:
         value = finding.slices[0].threshold
         if value is not None:
             found.setdefault(finding.metric, Cut(value, "at_least" if finding.side == "at_least" else "at_most"))

@@ -15,7 +15,7 @@ from releasegate.figures import CurveFigure, HeatmapFigure, SpreadFigure, Timeli
 from releasegate.plan import Measurement, Plan, Role
 from releasegate.reporting.gathered.concern import concern_of
 from releasegate.reporting.gathered.counting import Counted, Place, Tallies, count_all
-from releasegate.reporting.gathered.cuts import Cuts, cuts_of, findings_of
+from releasegate.reporting.gathered.cuts import Cuts, cuts_of
 from releasegate.reporting.gathered.dimensions import main_dimension
 from releasegate.reporting.gathered.picking import Metrics, Picked, pick
 from releasegate.reporting.gathered.rows import PickedRows
@@ -103,7 +103,7 @@ class _Of:
 
 def _gather(found: Gathered, of: _Of, decision: Decision | None) -> None:
     """Nothing; what a report needs of the samples of one eval is part of `found`."""
-    card, findings = of.card, list(findings_of(decision)) if decision is not None else []
+    card, findings = of.card, decision.findings if decision is not None else ()
     asked = _asked(card, of.plan, findings, found.cuts)
     dimension = found.dimension[card.id] = main_dimension(card, findings)
     gated, calibrated = of.measured("gate"), of.measured("calibration")

@@ -10,7 +10,6 @@ from releasegate.decision.record import SliceFinding
 from releasegate.evidence import Evidence
 from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import worst_first
-from releasegate.reporting.gathered.cuts import findings_of
 
 Wager = tuple[SliceFinding, BettingPath]
 """A slice, and how its test went."""
@@ -20,7 +19,7 @@ FindingKey = tuple[str, str, str | None]
 
 def paths_of(evidence: Evidence, plan: Plan, decision: Decision) -> Mapping[FindingKey, tuple[Wager, ...]]:
     """The paths by finding, of those that were decided item by item."""
-    sequential = [f for f in findings_of(decision) if any(_consumed(s) for s in f.slices)]
+    sequential = [f for f in decision.findings if any(_consumed(s) for s in f.slices)]
     return {key_of(f): tuple(_wagers(f, plan, evidence)) for f in sequential}
 
 

@@ -11,7 +11,6 @@ from releasegate.decision import Decision
 from releasegate.decision.record import VERDICTS
 from releasegate.errors import Problem
 from releasegate.plan import Plan
-from releasegate.reporting.gathered.cuts import findings_of
 from releasegate.reporting.index.links import relative, relative_url, shown_path
 from releasegate.reporting.wording.numbers import MOST_TITLE, plural, shortened
 from releasegate.reporting.wording.words import CHANNEL, STATUS, VERDICT, Mark
@@ -117,7 +116,7 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         folder: that holds the index.
     """
     name = plan.policy.model.name
-    found = Counter(f.status for f in findings_of(decision))
+    found = Counter(f.status for f in decision.findings)
     return RunLine(
         name=_name(report.parent, folder),
         link=relative_url(report, folder),

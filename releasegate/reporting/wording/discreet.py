@@ -18,9 +18,7 @@ def told(decision: Decision, policy: Policy) -> Decision:
 
 def without_reasons(decision: Decision) -> Decision:
     """The decision without the reasons of failures."""
-    findings = [f for c in decision.capabilities for f in c.findings]
-    findings += decision.strip.findings if decision.strip else ()
-    shorter = {f.sentence: _without_reason(f) for f in findings if f.errors}
+    shorter = {f.sentence: _without_reason(f) for f in decision.findings if f.errors}
     longest_first = dict(sorted(shorter.items(), key=lambda entry: -len(entry[0])))  # one may begin another
     return Decision.model_validate(_replaced(decision.model_dump(by_alias=True), longest_first))
 
