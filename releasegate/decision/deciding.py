@@ -62,7 +62,7 @@ def decide(
     )
 
 
-def _waivers_of(findings: list[Finding]) -> Iterable[str]:
+def _waivers_of(findings: Iterable[Finding]) -> Iterable[str]:
     seen = set()
     for f in findings:
         w = f.waived

@@ -116,7 +116,7 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         folder: that holds the index.
     """
     name = plan.policy.model.name
-    found = Counter(f.status for f in decision.findings)
+    found: Counter[str] = Counter(f.status for f in decision.findings)
     return RunLine(
         name=_name(report.parent, folder),
         link=relative_url(report, folder),
