@@ -8,16 +8,13 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import WIDE
-from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.charts.tradeoff_chart import DASHES
 from releasegate.reporting.figureview import Curve, Walk
-from releasegate.reporting.wording.visible import visible
 
 APART = 9
 """Pixels between the points of two lines at one place, so that their intervals do not cover each other."""
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "circle", "square")
-MOST_LETTERS = 34
-"""Of a title beside an axis."""
 
 
 def curve_chart(view: Curve, width: int, theme: Mapping[str, Any]) -> Markup:
@@ -32,10 +29,10 @@ def curve_chart(view: Curve, width: int, theme: Mapping[str, Any]) -> Markup:
     x = altair.X(
         "place:O",
         scale=altair.Scale(domain=list(range(len(view.columns)))),
-        axis=altair.Axis(title=_short(view.along), labels=False, ticks=False, titlePadding=26),
+        axis=altair.Axis(title=clipped(view.along), labels=False, ticks=False, titlePadding=26),
     )
     scale = altair.Scale(domain=list(view.domain), nice=False, zero=False)
-    axis = altair.Axis(title=_short(view.unit), tickCount=5, titleAnchor="end")
+    axis = altair.Axis(title=clipped(view.unit), tickCount=5, titleAnchor="end")
 
     def y(field: str) -> Any:
         return altair.Y(f"{field}:Q", scale=scale, axis=axis)
@@ -48,7 +45,7 @@ def curve_chart(view: Curve, width: int, theme: Mapping[str, Any]) -> Markup:
 
 def _names(altair: Any, view: Curve, x: Any, height: int) -> Any:
     """The values of the dimension below the axis: as marks, since labels of an axis are written by an expression."""
-    rows = [{"place": i, "name": _short(column)} for i, column in enumerate(view.columns)]
+    rows = [{"place": i, "name": clipped(column)} for i, column in enumerate(view.columns)]
     written = altair.Chart(altair.Data(values=rows)).mark_text(dy=14, color=sentinel("ink"), fontSize=11)
     return written.encode(x=x, y=altair.YValue(height), text=altair.Text("name:N"))
 
@@ -78,9 +75,3 @@ def _line(altair: Any, number: int, line: Walk, view: Curve, x: Any, y: Any) -> 
         dot.encode(y=y("value")),
         end.encode(y=y("value"), text=altair.Text("name:N")),
     ]
-
-
-def _short(title: str) -> str:
-    """A title that fits beside an axis."""
-    text = visible(title)
-    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"

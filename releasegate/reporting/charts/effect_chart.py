@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import LAYOUTS, NARROW, WIDE
-from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.view import Effect, EffectRow
 from releasegate.reporting.wording.visible import visible
 
@@ -100,10 +100,9 @@ def _layers(altair: Any, view: Effect, width: int) -> Any:
 
 
 def _values(number: int, row: EffectRow, rows: Rows) -> dict[str, Any]:
-    label = visible(row.label)
     return {
         "row": number,
-        "name": label if len(label) <= rows.letters else label[: rows.letters - 1] + "…",
+        "name": clipped(row.label, rows.letters),
         "purpose": f"{row.purpose}: {row.limit_text}",
         "limit": row.limit,
         "before": row.before.value,

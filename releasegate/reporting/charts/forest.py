@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.view import Chart, ChartRow
 from releasegate.reporting.wording.visible import visible
 
@@ -101,10 +101,9 @@ def _layers(altair: Any, chart: Chart, at: Layout) -> Any:
 
 
 def _line(number: int, row: ChartRow, at: Layout) -> dict[str, Any]:
-    label = visible(row.label)
     most = at.letters if row.depth or row.interval is not None else at.letters + at.letters // 2
-    short = label if len(label) <= most else label[: most - 1] + "…"
-    return {"row": number, "head": "", "slice": "", "numbers": row.numbers} | {"slice" if row.depth else "head": short}
+    label = clipped(row.label, most)
+    return {"row": number, "head": "", "slice": "", "numbers": row.numbers} | {"slice" if row.depth else "head": label}
 
 
 def _span(number: int, row: ChartRow, interval: tuple[float, float], chart: Chart) -> dict[str, Any]:

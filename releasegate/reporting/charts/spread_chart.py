@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import WIDE
-from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.figureview import Lying, Spread
 from releasegate.reporting.wording.visible import visible
 
@@ -48,9 +48,7 @@ def _layers(altair: Any, view: Spread, width: int) -> Any:
 
 def _hill(altair: Any, base: int, row: Lying, view: Spread, x: Mapping[str, Any], y: Any, letters: int) -> list[Any]:
     """One metric, from its base line upwards."""
-    label = visible(row.label)
-    short = label if len(label) <= letters else label[: letters - 1] + "…"
-    name = altair.Chart(altair.Data(values=[{"y": base + 0.86, "name": short}])).mark_text(
+    name = altair.Chart(altair.Data(values=[{"y": base + 0.86, "name": clipped(row.label, letters)}])).mark_text(
         align="left", color=sentinel("ink")
     )
     vertical = {"scale": y, "axis": None}

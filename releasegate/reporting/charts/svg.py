@@ -18,6 +18,8 @@ ATTRIBUTES = (
 )  # fmt: skip
 PICTURE = "data:image/png;base64,"
 """What an image in a chart begins with: it stands in the page."""
+MOST_LETTERS = 34
+"""Of a title beside an axis."""
 ROLES = ("ink", "muted", "grid", "limit", "met", "violated", "not_shown", "waived", "excused", "page")
 """The colours of a chart, by what they stand for; the stylesheet says what they are."""
 
@@ -32,6 +34,16 @@ def sentinel(role: str) -> str:
 
 
 _ROLE_OF = {sentinel(role): role for role in ROLES}
+
+
+def clipped(title: str, most: int = MOST_LETTERS) -> str:
+    """A title as it stands in a drawing, of at most `most` characters.
+
+    >>> clipped("a long title", 6), clipped("short", 6)
+    ('a lon…', 'short')
+    """
+    text = visible(title)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def drawn(chart: Any, description: str, theme: Mapping[str, Any]) -> Markup:

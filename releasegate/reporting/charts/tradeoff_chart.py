@@ -9,16 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import WIDE
-from releasegate.reporting.charts.svg import drawn, sentinel
+from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.figureview import Line, Tradeoff
-from releasegate.reporting.wording.visible import visible
 
 DASHES = ([1, 0], [6, 3], [2, 3], [9, 3, 2, 3], [1, 5])
 """Of the first curve, the second, and so on: they are told apart without colour."""
-
-
-MOST_LETTERS = 34
-"""Of a metric's title beside an axis."""
 
 
 def tradeoff_chart(view: Tradeoff, width: int, theme: Mapping[str, Any]) -> Markup:
@@ -37,23 +32,17 @@ def tradeoff_chart(view: Tradeoff, width: int, theme: Mapping[str, Any]) -> Mark
         "false:Q",
         scale=altair.Scale(type="log", domain=domain, nice=False),
         axis=altair.Axis(
-            title=f"{_short(view.negatives)} (share, logarithmic)", values=ticks, labelExpr=label, titleAnchor="start"
+            title=f"{clipped(view.negatives)} (share, logarithmic)", values=ticks, labelExpr=label, titleAnchor="start"
         ),
     )
     y = altair.Y(
         "true:Q",
         scale=altair.Scale(domain=[0, 1]),
-        axis=altair.Axis(title=f"{_short(view.positives)} (share)", tickCount=5, titleAnchor="end"),
+        axis=altair.Axis(title=f"{clipped(view.positives)} (share)", tickCount=5, titleAnchor="end"),
     )
     parts = [part for number, line in enumerate(view.lines) for part in _curve(altair, number, line, view, x, y)]
     size = {"width": width - 90, "height": 300 if width == WIDE else 240}
     return drawn(altair.layer(*parts).properties(**size), view.description, theme)
-
-
-def _short(title: str) -> str:
-    """A title that fits beside an axis."""
-    text = visible(title)
-    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
 def _curve(altair: Any, number: int, line: Line, view: Tradeoff, x: Any, y: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.view import Chart, ChartRow
-from releasegate.reporting.wording.numbers import limit
+from releasegate.reporting.wording.numbers import MOST_UNIT, limit, shortened
 from releasegate.reporting.wording.words import SIDE, STATUS
 
 Side = Literal["at_most", "at_least"]
@@ -46,7 +46,7 @@ def _chart(
     first = found[0][1]
     title = metric_title(first, card)
     metric = card.metrics.get(first.metric.split("/")[1]) if card else None
-    unit = metric.unit if metric and metric.type == "bounded_mean" else "share of items"
+    unit = shortened(metric.unit, MOST_UNIT) if metric and metric.type == "bounded_mean" else "share of items"
     said = " ".join(
         f"{which}: {STATUS[f.status].word}, {rows[which].numbers}, limit {SIDE[f.side]} {limit(f.limit)}."
         for which, f in found

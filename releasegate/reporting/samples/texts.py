@@ -8,7 +8,7 @@ from releasegate.evidence import Failed, Measured
 from releasegate.reporting.gathered.concern import Concern
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.sampleview import Line, Piece
-from releasegate.reporting.wording.numbers import share, shortened
+from releasegate.reporting.wording.numbers import MOST_TEXT, share, shortened
 from releasegate.spans import SUFFIX, Span, parse_spans
 
 PROMPTS = ("prompt", "request", "question", "task", "header", "passage", "text", "labelled")
@@ -131,6 +131,6 @@ def _spans(detail: Mapping[str, str]) -> Iterator[tuple[str, tuple[Span, ...]]]:
 
 
 def _line(name: str, text: str, spans: tuple[Span, ...], purse: Purse) -> Line:
-    pieces = pieces_of(text, spans, max(min(purse.texts, MOST_MARKED if spans else 280), LEAST))
+    pieces = pieces_of(text, spans, max(min(purse.texts, MOST_MARKED if spans else MOST_TEXT), LEAST))
     purse.texts -= sum(len(piece.text) for piece in pieces)
     return Line(name.replace("_", " "), pieces)
