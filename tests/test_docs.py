@@ -166,6 +166,12 @@ def test_every_policy_eval_recipe_and_subject_is_named_in_the_docs() -> None:
     assert {i for i in ids if f"`{i}`" not in docs} == set()
 
 
+def test_every_part_of_a_report_is_listed_beside_it() -> None:
+    listed = (TOP / "reports" / "README.md").read_text()
+    parts = {re.sub("^figure_.*", "figure_….html", path.name) for path in (TOP / "reports").iterdir() if path.is_file()}
+    assert sorted(part for part in parts if f"`{part}`" not in listed) == ["README.md"]
+
+
 def test_every_page_of_docs_is_listed_in_the_index() -> None:
     index = (TOP / "docs" / "README.md").read_text()
     pages = [p.relative_to(TOP / "docs").as_posix() for p in PAGES if p.is_relative_to(TOP / "docs")]

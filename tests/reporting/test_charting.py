@@ -7,6 +7,7 @@ import re
 from releasegate.decision import Decision
 from releasegate.plan import Plan
 from releasegate.reporting.charts.forest import WIDE, forest
+from releasegate.reporting.comparing.intervals import interval_charts
 from releasegate.reporting.findings.charting import MOST_MET, MOST_SLICES, charts
 from releasegate.reporting.view import Chart
 from tests.tiny_gates import finding
@@ -71,12 +72,18 @@ def test_of_slices_that_are_all_met_a_few_are_drawn_and_the_rest_are_counted() -
     assert [row.tone for row in drawn(worst.decide(), worst.plan).rows[1:]] == ["violated"] * MOST_SLICES
 
 
-def test_a_unit_without_end_leaves_the_drawing_as_wide_as_it_was() -> None:
-    def width_of(unit: str) -> float:
+def test_a_unit_without_end_leaves_the_drawings_as_wide_as_they_were() -> None:
+    def widths(unit: str) -> list[float]:
         metric = {"title": "T", "type": "bounded_mean", "unit": unit, "range": (0, 3), "better": "higher"}
         trial = Trial(eval_card({"t": metric}), "t", {"at_most": 0.5}, gate=pooled([2.0] * 60))
-        box = re.search(r'viewBox="0 0 ([\d.]+)', forest(drawn(trial.decide(), trial.plan), WIDE, {}))
-        assert box is not None
-        return float(box[1])
+        decision = trial.decide()
+        (found,) = decision.findings
+        (compared,) = interval_charts(found, found, trial.plan.card_of(found.metric))
+        boxes = [
+            re.search(r'viewBox="0 0 ([\d.]+)', forest(c, WIDE, {})) for c in (drawn(decision, trial.plan), compared)
+        ]
+        return [float(box[1]) for box in boxes if box is not None]
 
-    assert width_of("x" * 3_000) <= width_of("dB") * 1.3
+    (of_report, of_comparison), (usual, usual_of_comparison) = widths("x" * 3_000), widths("dB")
+    assert of_report <= usual * 1.3
+    assert of_comparison <= usual_of_comparison * 1.3
