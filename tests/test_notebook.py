@@ -146,5 +146,5 @@ def test_the_summary_says_that_a_verdict_rests_on_waivers(source_only: Example) 
     run = opened(source_only)
     waived = run.decision.model_copy(update={"verdict_without_waivers": "withhold"})
     shown = Run(replace(run._decided, decision=waived))._repr_html_()
-    assert "rests on waivers: without them Withhold" in shown
+    assert "Rests on waivers: without them, the verdict would be “Withhold”" in shown
     assert "waivers" not in run._repr_html_()

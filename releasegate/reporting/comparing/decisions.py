@@ -38,6 +38,7 @@ from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.first.notices import notices
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural, sentence, shortened
 from releasegate.reporting.wording.words import (
@@ -178,15 +179,7 @@ def _are(n: int) -> str:
 
 def _notices(before: Compared, after: Compared) -> Iterator[str]:
     for which, side in zip(WHICH, (before, after), strict=True):
-        if side.decision.rehearsal:
-            yield f"{which} is a rehearsal: it counts for nothing."
-        if side.decision.replay:
-            yield f"{which} is a replay: judged by another policy than the one that was fixed before measuring."
-        if side.decision.verdict_without_waivers != side.decision.verdict:
-            would = VERDICT[side.decision.verdict_without_waivers].word
-            yield f"{which} rests on waivers: without them, its verdict would be “{would}”."
-        if side.decision.awaiting_strip:
-            yield f"{which} has no stripped checkpoint that was measured, so nothing is decided about one."
+        yield from (f"{which}: {notice}" for notice in notices(side.decision))
         if side.plan is None:
             yield f"{which} is a decision in a file: it was not compared with the evidence that it was made on."
 

@@ -70,7 +70,7 @@ def gather(run: RunFolder, plan: Plan, decision: Decision | None = None, evidenc
         EvidenceUntrusted: a shard is not what the index says it was.
     """
     found = Gathered(cuts=cuts_of(decision, plan) if decision is not None else {})
-    found.findings = sum(1 for _ in findings_of(decision)) if decision is not None else 0
+    found.findings = len(decision.findings) if decision is not None else 0
     if plan.nonce is None:
         return found
     if evidence is None:
