@@ -18,9 +18,10 @@ from releasegate.reporting.charts.forest import NARROW, WIDE, forest
 from releasegate.reporting.charts.spread_chart import spread_chart
 from releasegate.reporting.charts.track_chart import track_chart
 from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
+from releasegate.reporting.chartview import Chart, Effect, EProcess
 from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
 from releasegate.reporting.pagepolicy import content_policy, held
-from releasegate.reporting.view import Chart, Effect, EProcess, ReportView
+from releasegate.reporting.view import ReportView
 from releasegate.reporting.wording.visible import visible
 from releasegate.repository import GateRepository, starter
 
