@@ -79,10 +79,11 @@ function copyButtons() {
   }
 }
 
-// A number at the beginning of the text of a cell, or null.
+// A number at the beginning of the text of a cell, or null. What is beyond a limit is below what is inside.
 function leading(text) {
+  if (text === "on the limit") return 0;
   const found = /^[^\d]{0,2}?(-?\d+(?:\.\d+)?(?:e-?\d+)?)/i.exec(text);
-  return found ? Number(found[1]) : null;
+  return found ? Number(found[1]) * (text.endsWith(" beyond") ? -1 : 1) : null;
 }
 
 function before(a, b) {

@@ -15,6 +15,7 @@ from releasegate.decision import Decision, decide
 from releasegate.decision.record import Waived
 from releasegate.policy import Policy
 from releasegate.reporting.case import AssuranceCase, assurance_case
+from releasegate.reporting.case.evidencing import Evidencing
 from releasegate.reporting.case.record import HOLDING, Argued, Assumption, Goal, Justification, Solution
 from releasegate.reporting.case.viewing import case_view
 from releasegate.reporting.findings.finding import anchor
@@ -193,3 +194,15 @@ def test_each_artefact_has_a_claim_and_shared_claims_stand_once(made: Example) -
     section = case_view(case)
     shown = [claim for a in section.artefacts for c in a.capabilities for s in c.taken for claim in s.claims]
     assert [claim.repeated for claim in shown] == [False, False, True, True]
+
+
+def test_a_claim_that_is_not_shown_rests_on_the_slice_that_is_not(made: Example) -> None:
+    found = made.decision.capabilities[0].findings[0]
+    part = found.slices[0].model_copy(update={"labels": {"kind": "a"}, "status": "met"})
+    open_ = {"labels": {"kind": "b"}, "status": "not_shown", "reason": "unsettled"}
+    update = {"status": "not_shown", "reason": "unsettled", "slices": (part, part.model_copy(update=open_))}
+    elements = Evidencing(made.plan, None)
+    elements.requirement(found.model_copy(update=update))
+    leaf = elements.nodes[f"solution/source/{found.requirement}"]
+    assert isinstance(leaf, Solution)
+    assert leaf.slice == {"kind": "b"}

@@ -87,3 +87,18 @@ def test_a_unit_without_end_leaves_the_drawings_as_wide_as_they_were() -> None:
     (of_report, of_comparison), (usual, usual_of_comparison) = widths("x" * 3_000), widths("dB")
     assert of_report <= usual * 1.3
     assert of_comparison <= usual_of_comparison * 1.3
+
+
+def test_a_requirement_without_an_interval_keeps_its_row() -> None:
+    metric = {"title": "Hit", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "higher"}
+    trial = Trial(eval_card({"hit": metric}), "hit", {"at_most": 0.9}, gate=pooled([0.0, 1.0] * 30))
+    found = finding(trial.decide(), "tested")
+    bare = found.slices[0].estimate.model_copy(update={"value": None, "low": None, "high": None, "scored": 0})
+    wanting = {"status": "not_shown", "reason": "want_of_evidence", "estimate": bare}
+    lost = found.model_copy(
+        update={**wanting, "requirement": "lost", "slices": (found.slices[0].model_copy(update=wanting),)}
+    )
+    (chart,) = charts([found, lost], trial.plan)
+    assert [(row.label, row.numbers) for row in chart.rows][1] == ("lost · as trained", "no interval")
+    assert "lost" in forest(chart, WIDE, {})
+    assert charts([lost], trial.plan) == ()

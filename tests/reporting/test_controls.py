@@ -81,6 +81,12 @@ def test_a_table_is_sorted_by_numbers_as_numbers_and_back(page: Any) -> None:
     assert table.locator("th[aria-sort]").count() == 1
 
 
+def test_what_is_beyond_a_limit_is_sorted_below_what_is_inside(page: Any) -> None:
+    texts = ["0.0444 inside", "0.652 beyond", "on the limit", "0.01 beyond"]
+    rising = "(texts) => texts.sort((a, b) => before(a, b))"
+    assert page.evaluate(rising, texts) == ["0.652 beyond", "0.01 beyond", "on the limit", "0.0444 inside"]
+
+
 def test_a_table_of_one_row_has_nothing_to_sort(page: Any) -> None:
     rows = "[...document.querySelectorAll('main table:has(.sort)')].map((table) => table.tBodies[0].rows.length)"
     assert min(page.evaluate(rows)) > 1

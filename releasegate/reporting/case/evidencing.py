@@ -19,6 +19,7 @@ from releasegate.reporting.case.record import (
     Node,
     Solution,
 )
+from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import anchor, metric_title, threat_text
 from releasegate.reporting.findings.measures import instruments, label_words
 from releasegate.reporting.gathered.gathering import Gathered
@@ -98,7 +99,7 @@ class Evidencing:
         return self._identities[key]
 
     def _solution(self, f: Finding, name: str) -> Solution:
-        worst, measurement = f.slices[0], self._measurement(f)
+        worst, measurement = worst_first(f, f.slices)[0], self._measurement(f)
         e, limits = worst.estimate, worst.limits(f.limit)
         lost = f", {e.planned - e.not_attempted - e.scored} failed or missing" if e.used is None else ""
         value = f"{beside(e.value, *limits)} ({beside(e.low, *limits)} to {beside(e.high, *limits)})"

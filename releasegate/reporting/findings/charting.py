@@ -34,7 +34,7 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
     first = group[0]
     card = plan.card_of(first.metric)
     rows = tuple(row for finding in group for row in _rows(finding, plan))
-    if not rows:
+    if not any(row.interval for row in rows):
         return None
     side: Side = "at_least" if first.side == "at_least" else "at_most"
     title = metric_title(first, card)
@@ -80,6 +80,8 @@ def _rows(finding: Finding, plan: Plan) -> Iterable[ChartRow]:
         note = f"{hidden} more slices" if hidden else ""
         by = f", by {label_titles(card, shared)}" if shared else ""
         yield ChartRow(head + by, finding.status, 0, note, None, None, finding.limit)
+    if not drawn:
+        yield ChartRow(head, finding.status, 0, "no interval", None, None, finding.limit)
     for found in drawn:
         label = ", ".join(found.labels.values()) if shared else label_text(found.labels)
         yield _row(finding, found, label or head)
