@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from releasegate.decision import Decision
+from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.screen import first_screen
@@ -50,6 +51,15 @@ def test_a_capability_is_told_by_its_numbers(made: Example) -> None:
         "Draws things": ("Stripped", "Draws things: 0.667 as trained, 0.000 after the strip, limit at most 0.2."),
         "Names things": ("Released", "Unconditional: it goes out whatever is measured."),
     }
+
+
+def test_a_capability_that_a_waiver_holds_says_so_and_names_the_route_that_was_taken(made: Example) -> None:
+    first = made.decision.capabilities[0]
+    waived = first.findings[0].model_copy(update={"status": "waived"})
+    mark = {"section": "safeguards", "safeguards": "mark", "requirement": "marked", "metric": "drawing/masked"}
+    against = first.findings[0].model_copy(update={**mark, "status": "violated"})
+    c = first.model_copy(update={"findings": (against, waived), "route": "misuse", "verdict": "release"})
+    assert reason(c, (), made.plan) == "Draws things: 0.667, limit at most 0.2, held by a waiver."
 
 
 def many(made: Example, withheld: int, released: int) -> Decision:

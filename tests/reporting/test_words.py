@@ -60,3 +60,8 @@ def test_half_a_character_and_a_tower_of_marks_are_written_out() -> None:
     assert visible("a\ud83db") == "a⟨U+D83D⟩b"
     assert visible("Z" + "\u0335" * 240 + "a") == "Z" + "\u0335" * 4 + "⟨236 more marks⟩a"
     assert visible("नमस्ते שָׁלוֹם") == "नमस्ते שָׁלוֹם"
+
+
+def test_a_crowd_of_hidden_characters_is_counted_and_none_of_them_stays() -> None:
+    assert visible("a" + "\u202e" * 4_000 + "b") == "a" + "⟨U+202E⟩" * 12 + "⟨3988 more of these⟩b"
+    assert visible("x\U000e0100\U0001d173") == "x⟨U+E0100⟩⟨U+1D173⟩"

@@ -29,9 +29,16 @@ def reason(c: CapabilityDecision, after: tuple[Finding, ...], plan: Plan) -> str
     routes = _routes(c.findings)
     if c.route is None and not after and len(routes) > 1:
         return _closed(routes, plan)
-    shown = [_deciding(found) for found in (c.findings, after) if found]
+    shown = [_deciding(found) for found in (_of_route(c), after) if found]
     numbers = " ".join(_numbers(same, plan, placed=bool(after)) for same in _alike(shown))
     return numbers or f"{OUTCOME[c.verdict]}."
+
+
+def _of_route(c: CapabilityDecision) -> tuple[Finding, ...]:
+    """The findings on the source by which a capability is published; all of them where none of them is the route."""
+    name = "" if c.route == "misuse" else (c.route or "none").removeprefix("safeguards/")
+    own = _routes(c.findings).get(name, ()) if c.route in ("misuse", f"safeguards/{name}") else ()
+    return tuple(own) or c.findings
 
 
 def _routes(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -83,8 +90,8 @@ def _at(f: Finding) -> str:
 
 
 def _deciding(findings: tuple[Finding, ...]) -> Finding:
-    """The finding that stands in the way, or the first."""
-    return next((f for f in findings if not f.holds), findings[0])
+    """The finding that stands in the way, else one that a waiver holds, else the first."""
+    return min(findings, key=lambda f: (f.holds, f.status != "waived"))
 
 
 def _alike(findings: list[Finding]) -> list[list[Finding]]:
@@ -108,7 +115,9 @@ def _numbers(findings: list[Finding], plan: Plan, *, placed: bool) -> str:
 
 
 def _open(findings: list[Finding]) -> str:
-    """That a limit is not shown to be kept, where the estimate alone would look as if it were."""
+    """That a limit is not shown to be kept, where the estimate alone would look as if it were; or that a waiver holds it."""
+    if any(f.status == "waived" for f in findings):
+        return ", held by a waiver"
     reasons = {f.reason for f in findings if f.status == "not_shown"}
     if "want_of_evidence" in reasons:
         return ", and evidence is wanting"
