@@ -159,7 +159,7 @@ class Run:
         head += Markup("").join(Markup("<p>{}</p>").format(notice) for notice in notices(decision))
         why = [
             (CAPABILITY[c.verdict].word, _text(c.title), _text(reason(c, after[c.id], plan), MOST_PROSE))
-            for c in decision.capabilities[:MOST_ROWS]
+            for c in decision.worst_first[:MOST_ROWS]
         ]
         rows = []
         for f in sorted(decision.findings, key=lambda f: f.holds)[:MOST_ROWS]:

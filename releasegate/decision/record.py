@@ -263,6 +263,11 @@ class Decision(Document):
     not_measured: tuple[str, ...] = ()
 
     @property
+    def worst_first(self) -> tuple[CapabilityDecision, ...]:
+        """The capabilities, those of which least may go out first."""
+        return tuple(sorted(self.capabilities, key=lambda c: -VERDICTS.index(c.verdict)))
+
+    @property
     def stripped_findings(self) -> tuple[Finding, ...]:
         """The findings on the stripped checkpoint; empty where none was measured."""
         return self.strip.findings if self.strip is not None else ()

@@ -10,16 +10,13 @@ from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Channel
 from releasegate.receipt import Receipt
 from releasegate.reporting.case.evidencing import Evidencing
-from releasegate.reporting.case.record import HOLDING, AssuranceCase, ClaimStatus, Goal, Node, Strategy
+from releasegate.reporting.case.record import HOLDING, MAY_GO_OUT, AssuranceCase, ClaimStatus, Goal, Node, Strategy
 from releasegate.reporting.case.surrounding import about_release, about_strip, rationale, unconditional
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
-from releasegate.reporting.wording.words import ARTEFACT, CHANNEL
+from releasegate.reporting.wording.words import ARTEFACT, CHANNEL, argued
 from releasegate.reporting.wording.words import checkpoint as checkpoint_words
-
-MAY_GO_OUT: tuple[Verdict, ...] = ("release", "release_stripped", "restrict")
-ROUTES = {"misuse": "too weak to harm", "strip": "taken out of the checkpoint"}
 
 
 def assurance_case(
@@ -219,11 +216,10 @@ class _Argument:
     ) -> Strategy:
         goals = [self._made.requirement(f) for f in findings]
         where = "source" if checkpoint == SOURCE else "stripped"
-        words = ROUTES.get(route) or f"protected well enough ({route.partition('/')[2]})"
         again = "" if self._decision.strip is None or route == "strip" else f", {checkpoint_words(checkpoint)}"
         strategy = Strategy(
             id=f"strategy/{scope}/{where}/{route}",
-            statement=f"Argument that it is {words}{again}",
+            statement=f"Argument that it is {argued(route)}{again}",
             status=every([g.status for g in goals]),
             because="" if goals else "No stripped checkpoint shows it.",
             supported_by=tuple(g.id for g in goals),

@@ -21,9 +21,10 @@ from releasegate.reporting.case.record import (
 )
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import anchor, metric_title, threat_text
-from releasegate.reporting.findings.measures import instruments, label_words
+from releasegate.reporting.findings.measures import instrument_anchor, instruments, label_words
+from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.wording.numbers import beside, limit, number, plural, sentence
+from releasegate.reporting.wording.numbers import limit, number, plural, sentence
 from releasegate.reporting.wording.words import METHOD, SIDE, checkpoint
 
 CLAIM: dict[Status, ClaimStatus] = {
@@ -100,9 +101,9 @@ class Evidencing:
 
     def _solution(self, f: Finding, name: str) -> Solution:
         worst, measurement = worst_first(f, f.slices)[0], self._measurement(f)
-        e, limits = worst.estimate, worst.limits(f.limit)
-        lost = f", {e.planned - e.not_attempted - e.scored} failed or missing" if e.used is None else ""
-        value = f"{beside(e.value, *limits)} ({beside(e.low, *limits)} to {beside(e.high, *limits)})"
+        e, at = worst.estimate, standing(f, worst)
+        lost = f", {at.lost} failed or missing" if at.lost else ""
+        value = f"{at.estimate} ({at.low} to {at.high})"
         where = f" in {label_words(self._card(f), worst.labels)}" if worst.labels else ""
         moved = worst.tested_limit
         held = (
@@ -155,7 +156,7 @@ class Evidencing:
         judge = metric.judged_by if metric is not None else None
         for name, instrument in card.instruments.items():
             if judge in (None, name):
-                right = self._right.get((card.id, name), "")
+                right = self._right.get(instrument_anchor(card.id, name), "")
                 yield Context(
                     id=f"context/instrument/{card.id}/{name}",
                     statement=f"Scored by: {instrument.title}{right}.",
@@ -168,11 +169,10 @@ def _name(f: Finding) -> str:
     return f"{where}/{f.requirement}" + (f"/{f.channel}" if f.channel else "")
 
 
-def _how_often_right(plan: Plan, gathered: Gathered | None) -> dict[tuple[str, str], str]:
-    """How often each instrument is right on calibration items, in words that go on after its title."""
+def _how_often_right(plan: Plan, gathered: Gathered | None) -> dict[str, str]:
+    """By its anchor, how often each instrument is right on calibration items, in words that go on after its title."""
     found = {}
-    names = [(eval_id, name) for eval_id, card in plan.cards.items() for name in card.instruments]
-    for key, view in zip(names, instruments(gathered, plan) if gathered is not None else (), strict=False):
+    for view in instruments(gathered, plan) if gathered is not None else ():
         told = "; ".join(f"{m.title} {m.value} ({m.low} to {m.high})" for m in view.measures)
-        found[key] = f" ({told})" if told else " (how often it is right was not measured)"
+        found[view.anchor] = f" ({told})" if told else " (how often it is right was not measured)"
     return found

@@ -27,6 +27,10 @@ HOLDING: tuple[ClaimStatus, ...] = ("supported", "waived", "assumed")
 """Of a claim that stands in no way of a release."""
 
 
+MAY_GO_OUT: tuple[Verdict, ...] = ("release", "release_stripped", "restrict")
+"""Of a release whose top claim holds."""
+
+
 class Element(Record):
     """What every element has."""
 
@@ -166,7 +170,7 @@ def refuse_unsound(case: AssuranceCase) -> None:
     lost = [name for name in nodes if name not in reached]
     if lost:
         raise ValueError(f"{lost[0]} hangs on nothing")
-    if (top.status in HOLDING) != (case.verdict in ("release", "release_stripped", "restrict")):
+    if (top.status in HOLDING) != (case.verdict in MAY_GO_OUT):
         raise ValueError(f"the top is {top.status}, and the verdict {case.verdict}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision, Finding
-from releasegate.decision.record import VERDICTS
 from releasegate.plan import Plan
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.first.beyond import outside
@@ -88,7 +87,7 @@ def _capabilities(
     decision: Decision, plan: Plan, after: Mapping[str, tuple[Finding, ...]]
 ) -> tuple[tuple[CapabilityLine, ...], tuple[CapabilityLine, ...]]:
     """The worst first, and in sight; those that are released too, as far as there is room."""
-    ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
+    ordered = decision.worst_first
     held = sum(c.verdict != "release" for c in ordered)
     most = len(ordered) if len(ordered) <= MOST_CAPABILITIES + 1 else max(held, MOST_CAPABILITIES)
     lines = tuple(_capability(c, after[c.id], plan) for c in ordered)

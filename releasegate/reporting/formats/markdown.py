@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.owners import after_by_capability, findings_by_capability
-from releasegate.decision.record import VERDICTS, SliceFinding
+from releasegate.decision.record import SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import SOURCE, Plan
 from releasegate.receipt import Receipt
@@ -81,7 +81,6 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
 
 def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
     """One line a capability, the worst first."""
-    ordered = sorted(decision.capabilities, key=lambda c: -VERDICTS.index(c.verdict))
     after = after_by_capability(decision, plan.policy)
     lines = [
         (
@@ -89,7 +88,7 @@ def _capabilities(decision: Decision, plan: Plan) -> Iterator[str]:
             plain(c.title, MOST_TITLE),
             plain(reason(c, after[c.id], plan)),
         )
-        for c in ordered
+        for c in decision.worst_first
     ]
     yield _table(("Verdict", "Capability", "Why"), lines, _CAPABILITIES)
 

@@ -120,6 +120,21 @@ def checkpoint(name: str) -> str:
     return "after the strip" if name.startswith("stripped:") else name
 
 
+def argued(name: str) -> str:
+    """What a route shows, as words.
+
+    >>> argued("safeguards/watermark"), argued("strip")
+    ('protected well enough (watermark)', 'taken out of the checkpoint')
+    """
+    head, _, rest = name.partition("/")
+    words = {
+        "misuse": SECTION["misuse"],
+        "safeguards": SECTION["safeguards"],
+        "strip": "taken out of the checkpoint",
+    }
+    return words.get(head, head) + (f" ({rest})" if rest else "")
+
+
 def route(name: str | None) -> str:
     """How a capability is published, as words.
 
@@ -128,11 +143,5 @@ def route(name: str | None) -> str:
     """
     if name is None:
         return "none is open"
-    head, _, rest = name.partition("/")
-    words = {
-        "unconditional": "unconditional",
-        "misuse": "shown to be too weak to harm",
-        "safeguards": "shown to be protected well enough",
-        "strip": "taken out of the checkpoint",
-    }
-    return words.get(head, head) + (f" ({rest})" if rest else "")
+    shown = "shown to be " if name.partition("/")[0] in ("misuse", "safeguards") else ""
+    return shown + argued(name)
