@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from releasegate.decision import Decision
 from releasegate.decision.owners import after_by_capability
-from releasegate.errors import EvidenceUntrusted
+from releasegate.errors import EvidenceUntrusted, ReleaseGateError
 from releasegate.evidence import FAILED, MISSING, Columns, Failed, parse_sample
 from releasegate.plan import Measurement, Plan
 from releasegate.records import digest_of_bytes
@@ -62,8 +62,13 @@ class Run:
             NotFound: there is no run there, or no decision yet.
             EvidenceUntrusted: what is stored was changed, or decides otherwise.
         """
-        around = GateRepository.here(Path(repository))
-        return cls(read_decided(RunFolder(Path(path)), around, datetime.now(UTC).date()))
+        try:
+            around = GateRepository.here(Path(repository))
+            return cls(read_decided(RunFolder(Path(path)), around, datetime.now(UTC).date()))
+        except ReleaseGateError as error:
+            for problem in error.problems:
+                error.add_note(f"fix: {problem.fix}")
+            raise
 
     @property
     def plan(self) -> Plan:
@@ -80,8 +85,8 @@ class Run:
         """One row a sample and metric, in the planned order.
 
         Columns: `eval`, `role`, `checkpoint`, `item`, `slice.<dimension>` for each label, `metric`, `value` (float64; NaN
-        of an item that failed), `outcome` (`measured` or `failed`), and `error`, why it failed. Texts and outputs stay in
-        the run folder.
+        of an item that failed; a score where the metric is tested at a threshold), `outcome` (`measured` or `failed`), and
+        `error`, why it failed. Texts and outputs stay in the run folder.
 
         Raises:
             EvidenceUntrusted: a shard is not what it was when the run was opened.

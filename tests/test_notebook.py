@@ -148,3 +148,9 @@ def test_the_summary_says_that_a_verdict_rests_on_waivers(source_only: Example) 
     shown = Run(replace(run._decided, decision=waived))._repr_html_()
     assert "Rests on waivers: without them, the verdict would be “Withhold”" in shown
     assert "waivers" not in run._repr_html_()
+
+
+def test_a_folder_without_a_run_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no run here") as raised:
+        releasegate.Run.open(tmp_path)
+    assert raised.value.__notes__ == ["fix: run `releasegate gate` or `releasegate plan --open`"]

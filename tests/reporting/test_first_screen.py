@@ -131,6 +131,16 @@ def test_where_no_number_of_items_would_do_it_says_what_would(made: Example, lim
     assert change.text == f"At that rate, 40 hits in 60, no number of items would do; {remedy} would."
 
 
+def test_a_limit_that_only_the_judge_leaves_open_is_said_to_be_so(made: Example) -> None:
+    (weak,) = made.decision.capabilities[0].findings
+    open_ = {"status": "not_shown", "reason": "unsettled"}
+    for tested, told in ((0.15, "which the judge's errors leave open."), (None, "which is not shown.")):
+        worst = weak.slices[0].model_copy(update={**open_, "tested_limit": tested})
+        found = weak.model_copy(update={**open_, "slices": (worst,)})
+        held = made.decision.capabilities[0].model_copy(update={"verdict": "withhold", "findings": (found,)})
+        assert reason(held, (), made.plan).endswith(told)
+
+
 def test_a_strip_that_is_awaited_would_change_it(tmp_path: Path) -> None:
     made = example(tmp_path / "run", strip=False)
     first = viewed(made).first
@@ -157,7 +167,7 @@ def test_public_items_are_told_in_one_sentence_and_a_void_waiver_last(made: Exam
     )
     assert list(leant_on(decision)) == [
         f"{public}: 5 of a, 7 of c",
-        "b: 2 of dimension voice: these, not others",
+        "b: speaks for the 2 measured values of voice, not for others",
         "no support: waiver w does not count: it is old",
     ]
 

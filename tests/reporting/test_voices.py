@@ -13,6 +13,7 @@ from scipy import stats
 from releasegate.evidence import Measured
 from releasegate.plan import SOURCE
 from releasegate.reporting.figureview import Curve, Spread, ValueTable
+from releasegate.reporting.index.listing import run_line
 from releasegate.reporting.view import ReportView
 from tests.reporting.example_run import Example, rendered, viewed
 from tests.reporting.test_report import HOSTILE, Tags
@@ -71,6 +72,11 @@ def test_the_first_screen_says_which_artefact_goes_out(view: ReportView) -> None
     assert view.first.summary == f"Of {len(view.first.artefacts)} artefacts, 1 may be published: paper."
     sentences = [line.sentence for line in view.first.artefacts]
     assert "The weights may not be published, because of voice cloning." in sentences
+
+
+def test_an_index_counts_the_artefacts_that_go_out(made: Example) -> None:
+    line = run_line(made.run.report_path, made.run.root.parent, made.plan, made.decision)
+    assert (line.mark.word, line.channel) == ("Withhold", "1 of 3 artefacts may go out")
 
 
 def test_a_safeguard_that_does_not_count_is_said_to_do_so(tmp_path: Path) -> None:

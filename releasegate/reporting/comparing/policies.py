@@ -36,7 +36,7 @@ def policy_changes(changes: Sequence[Change]) -> PolicyChanges:
     effects = Counter(change.effect for change in changes)
     parts = [f"{effects[name]} {name}" for name in EFFECT if effects[name]]
     if effects[None]:
-        parts.append(plural(effects[None], "other"))
+        parts.append(plural(effects[None], "other") if parts else f"{effects[None]} neither looser nor stricter")
     return PolicyChanges(
         marked=_groups(change for change in changes if change.effect is not None),
         other=_groups(change for change in changes if change.effect is None),

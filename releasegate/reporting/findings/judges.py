@@ -58,14 +58,20 @@ def _moved(finding: Finding, worst: SliceFinding) -> str:
     e, refuting = worst.estimate, worst.refuting_limit
     beyond = f", and refuted beyond {limit(refuting, e.value, e.low, e.high)}" if refuting is not None else ""
     moved = limit(worst.tested_limit, e.value, e.low, e.high)
-    open_ = ", and may explain what lies beyond it, so nothing is refuted" if _looks_refuted(finding, worst) else ""
+    open_ = ", and may explain what lies beyond it, so nothing is refuted" if looks_refuted(finding, worst) else ""
     return f"its errors moved the limit from {limit(finding.limit)} to {moved}{beyond}{open_}"
 
 
-def _looks_refuted(finding: Finding, worst: SliceFinding) -> bool:
-    """Whether both bounds are beyond the limit of what is not shown all the same."""
+def looks_refuted(finding: Finding, worst: SliceFinding) -> bool:
+    """Whether both bounds are beyond the limit of what is not shown all the same, as a judge's errors may explain it."""
     e = worst.estimate
-    if worst.status != "not_shown" or worst.reason != "unsettled" or e.low is None or e.high is None:
+    if (
+        worst.tested_limit is None
+        or worst.status != "not_shown"
+        or worst.reason != "unsettled"
+        or e.low is None
+        or e.high is None
+    ):
         return False
     return e.high < finding.limit if finding.side == "at_least" else e.low > finding.limit
 

@@ -8,6 +8,7 @@ from releasegate.decision import CapabilityDecision, Finding
 from releasegate.plan import Plan
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
+from releasegate.reporting.findings.judges import looks_refuted
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.wording.numbers import beside, limit, plural
 from releasegate.reporting.wording.words import CHANNEL, OUTCOME, SIDE, checkpoint
@@ -121,7 +122,10 @@ def _open(findings: list[Finding]) -> str:
     reasons = {f.reason for f in findings if f.status == "not_shown"}
     if "want_of_evidence" in reasons:
         return ", and evidence is wanting"
-    return ", which is not shown" if "unsettled" in reasons else ""
+    if "unsettled" not in reasons:
+        return ""
+    judged = any(looks_refuted(f, worst_first(f, f.slices)[0]) for f in findings)
+    return ", which the judge's errors leave open" if judged else ", which is not shown"
 
 
 def _value(finding: Finding, plan: Plan) -> str:

@@ -10,6 +10,9 @@ from releasegate.decision import Decision
 _PUBLIC = re.compile(r"(?P<eval>[a-z0-9_-]+): (?P<count>\d+) (?P<rest>public items,.*)", re.DOTALL)
 """What `releasegate.decision.leaning` says of an eval whose items anybody can have: the count alone differs."""
 
+_NAMED = re.compile(r"(?P<count>\d+) of dimension (?P<key>.+): these, not others", re.DOTALL)
+"""How it ends what it says of an eval whose clusters were chosen by name."""
+
 
 def leant_on(decision: Decision) -> Iterable[str]:
     """The decision's own sentences, those about public items in one, waivers that do not count at the end.
@@ -28,7 +31,7 @@ def _together(lines: Iterable[str]) -> Iterable[str]:
     for line in lines:
         found = _PUBLIC.fullmatch(line)
         if found is None:
-            told[line] = []
+            told[_NAMED.sub(r"speaks for the \g<count> measured values of \g<key>, not for others", line)] = []
         else:
             told.setdefault(found["rest"], []).append(f"{found['count']} of {found['eval']}")
     return (f"{line}: {', '.join(evals)}" if evals else line for line, evals in told.items())

@@ -58,7 +58,8 @@ def markdown(rendered: Rendered) -> str:
 
 def _head(decision: Decision, plan: Plan) -> Iterator[str]:
     name = plan.policy.model.name
-    of = f", {_within(name, MOST_TITLE, _NAME)}" if name else ""
+    said = name is None or plan.policy.title.lower().startswith(name.lower())
+    of = f", {_within(name, MOST_TITLE, _NAME)}" if name and not said else ""
     yield f"## {VERDICT[decision.verdict].word}: {_within(plan.policy.title, MOST_TITLE, _NAME)}{of}"
     yield from (f"> {plain(notice)}" for notice in notices(decision))
     yield _within(decision.summary, MOST_PROSE, _SUMMARY)

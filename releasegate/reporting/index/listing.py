@@ -122,7 +122,7 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         link=relative_url(report, folder),
         mark=VERDICT[decision.verdict],
         severity=VERDICTS.index(decision.verdict),
-        channel=CHANNEL[decision.channel],
+        channel=_granted(decision),
         model=shortened(name or plan.model.layout, MOST_NAME),
         kind=shortened(plan.model.layout, MOST_NAME) if name else "",
         digest=decision.model,
@@ -134,6 +134,14 @@ def run_line(report: Path, folder: Path, plan: Plan, decision: Decision) -> RunL
         requirements=tuple(Counted(mark, found[status]) for status, mark in STATUS.items() if found[status]),
         open_requirements=found["violated"] * 10**6 + found["not_shown"],
     )
+
+
+def _granted(decision: Decision) -> str:
+    """The channel; of several artefacts how many of them may go out, as each has its own."""
+    if len(decision.artefacts) == 1:
+        return CHANNEL[decision.channel]
+    out = sum(a.granted != "none" for a in decision.artefacts)
+    return f"{out} of {len(decision.artefacts)} artefacts may go out"
 
 
 def _flags(decision: Decision, waived: int) -> Iterator[str]:
