@@ -150,10 +150,9 @@ def test_the_comment_says_the_verdict_each_capability_and_what_is_not_known(made
 @pytest.mark.parametrize(
     ("text", "slices"), [("\n".join(HOSTILE), 1000), ("ä" * 10_000, 20), ("&" * 10_000, 20), ("$" * 4_000, 20)]
 )
-def test_the_comment_fits_whatever_was_found(made: Example, text: str, slices: int) -> None:
-    policy = made.plan.policy.model_copy(update={"title": text})
-    plan = made.plan.model_copy(update={"policy": policy})
-    large = Example(made.run, plan, many(made, text, slices), None)
+def test_the_comment_fits_whatever_was_found(tmp_path: Path, text: str, slices: int) -> None:
+    made = example(tmp_path / "run", Words(title=text[:4_000]))
+    large = Example(made.run, made.plan, many(made, text, slices), None)
     markdown = KINDS["md"](rendered(large))
     assert len(markdown) <= MOST < 65_536
     assert b"and" in markdown

@@ -14,11 +14,13 @@ from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.findings.resting import evidence_view
 from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.notices import notices
+from releasegate.reporting.first.wanting import wanting
 from releasegate.reporting.firstview import Change
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
@@ -37,13 +39,14 @@ SIGN = {"met": "✓", "violated": "✗", "not_shown": "?", "waived": "w", "excus
 
 
 def markdown(rendered: Rendered) -> str:
-    """The text, at most MOST bytes in UTF-8, however much was found. Pure: the samples are not read."""
+    """The text, at most MOST bytes in UTF-8, however much was found."""
     decision, plan = told(rendered.decision, rendered.plan.policy), rendered.plan
     findings = [f for _, f in findings_by_capability(decision, plan.policy)]
+    measured = evidence_view(decision, plan, rendered.receipt, rendered.gathered).measurements
     parts = [
         *_head(decision, plan),
         *_capabilities(decision, plan),
-        *_listed("Not measured", decision.not_measured),
+        *_listed("Not measured, or failed", tuple(wanting(decision, measured))),
         *_listed("Outside the threat sets", tuple(outside(decision))),
         *_listed("The verdict leans on", tuple(leant_on(decision))),
         *_listed("What would change it", [_change(change) for change in changes(decision)]),
