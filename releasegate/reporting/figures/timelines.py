@@ -17,7 +17,7 @@ from releasegate.reporting.figureview import Clocked, Stretch, Timeline, Track
 from releasegate.reporting.outputs.reading import Missing, read_output
 from releasegate.reporting.outputs.sounds import is_sound
 from releasegate.reporting.outputs.spectrograms import Spectrogram, recording, spectrogram
-from releasegate.reporting.samples.texts import word_of
+from releasegate.reporting.samples.texts import labels_of, word_of
 from releasegate.reporting.wording.numbers import share, shortened
 
 MOST_FILE = 2_000_000
@@ -54,6 +54,19 @@ class TimelineOutput(Record):
         return len(self.score) * self.hop / self.rate
 
 
+def read_timeline(outputs: Path, name: str) -> TimelineOutput | Missing:
+    """The timeline in an output, or why it cannot be drawn.
+
+    Args:
+        outputs: the folder of the run's outputs.
+        name: of the output, in that folder.
+    """
+    if not name.endswith(".json"):
+        return Missing("the output is no JSON document")
+    data = read_output(outputs, name, MOST_FILE)
+    return data if isinstance(data, Missing) else parse_timeline(data)
+
+
 def parse_timeline(data: bytes) -> TimelineOutput | Missing:
     """The timeline that an output holds, or why it cannot be drawn."""
     try:
@@ -83,7 +96,7 @@ def timeline(figure: TimelineFigure, scene: Scene, outputs: Path) -> Timeline | 
     worst = scene.gathered.timed.get((scene.card.id, scene.checkpoint, figure.output))
     if worst is None:
         return None
-    shown = worst.shown()[:MOST_CLIPS]
+    shown = worst.samples[:MOST_CLIPS]
     return Timeline(
         kind="timeline",
         title="Score over time",
@@ -96,13 +109,9 @@ def timeline(figure: TimelineFigure, scene: Scene, outputs: Path) -> Timeline | 
 def _clip(sample: Measured, output: str, scene: Scene, outputs: Path) -> Clocked:
     metric = scene.concern.primary(tuple(sample.values))
     title = shortened(scene.card.metrics[metric].title) if metric in scene.card.metrics else metric
-    labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
+    labels = labels_of(sample.labels)
     word = f"{title}: {word_of(sample, scene.concern)}"
-    name = sample.outputs[output]
-    data = (
-        read_output(outputs, name, MOST_FILE) if name.endswith(".json") else Missing("the output is no JSON document")
-    )
-    found = data if isinstance(data, Missing) else parse_timeline(data)
+    found = read_timeline(outputs, sample.outputs[output])
     if isinstance(found, Missing):
         return Clocked(sample.item, word, labels, None, f"cannot be drawn: {shortened(found.why)}", (), 0)
     stretches = tuple(_stretches(found))

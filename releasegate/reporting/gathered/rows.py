@@ -1,4 +1,4 @@
-"""The items of an eval that a reader should see first, each with its sample on every checkpoint"""
+"""The items of an eval that a reader should see first, each with its sample on every checkpoint."""
 
 from __future__ import annotations
 

@@ -23,7 +23,3 @@ class Worst:
     seen: int
     badness: float
     samples: tuple[Measured, ...]
-
-    def shown(self) -> list[Measured]:
-        """The kept samples, worst first."""
-        return list(self.samples)

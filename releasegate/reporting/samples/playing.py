@@ -64,7 +64,7 @@ def _ordered(gathered: Gathered, scenes: dict[tuple[str, str], Scene]) -> list[K
 
 def _by_turns(gathered: Gathered, keys: list[Key]) -> Iterator[tuple[Key, Measured]]:
     """The worst sample of every group, then the second worst, and so on."""
-    columns = [[(key, sample) for sample in gathered.heard[key].shown()] for key in keys]
+    columns = [[(key, sample) for sample in gathered.heard[key].samples] for key in keys]
     return (entry for entry in chain.from_iterable(zip_longest(*columns)) if entry is not None)
 
 

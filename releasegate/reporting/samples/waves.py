@@ -8,8 +8,8 @@ from pathlib import Path
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Measured
 from releasegate.figures import TimelineFigure
-from releasegate.reporting.figures.timelines import MOST_FILE, TimelineOutput, parse_timeline
-from releasegate.reporting.outputs.reading import Missing, read_output
+from releasegate.reporting.figures.timelines import TimelineOutput, read_timeline
+from releasegate.reporting.outputs.reading import Missing
 from releasegate.reporting.outputs.sounds import Sound
 from releasegate.reporting.sampleview import Wave
 from releasegate.reporting.wording.numbers import share
@@ -25,9 +25,7 @@ def timeline_of(sample: Measured, card: EvalCard, outputs: Path) -> TimelineOutp
     """The score along the sound of a sample, where the card says that it has one and it can be read."""
     for figure in card.figures or ():
         if isinstance(figure, TimelineFigure):
-            name = sample.outputs.get(figure.output, "")
-            data = read_output(outputs, name, MOST_FILE) if name.endswith(".json") else Missing("")
-            found = data if isinstance(data, Missing) else parse_timeline(data)
+            found = read_timeline(outputs, sample.outputs.get(figure.output, ""))
             if not isinstance(found, Missing):
                 return found
     return None
