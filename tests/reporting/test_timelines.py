@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from releasegate.reporting.figures.timelines import POINTS, TimelineOutput, parse_timeline
+from releasegate.reporting.figures.timelines import POINTS, TimelineOutput, _mean, _stretches, parse_timeline
 from releasegate.reporting.outputs.reading import Missing
+from releasegate.reporting.wording.numbers import share
 from tests.reporting.audio_run import FIGURES, Shape, audio_run, spliced
 from tests.reporting.test_figures import figure, rendered, viewed
 
@@ -119,3 +121,19 @@ def test_a_timeline_that_was_changed_on_disk_is_not_drawn(tmp_path: Path) -> Non
     for path in made.run.outputs.glob("*.json"):
         path.write_bytes(spliced(99))
     assert "cannot be drawn: the output was changed on disk" in rendered(made)
+
+
+@pytest.mark.parametrize("n", [1, 7, 100_000])
+def test_the_mean_score_in_true_spans_is_that_of_the_hops_one_by_one_however_many_there_are(n: int) -> None:
+    score = tuple((i * 37 % 101) / 100 for i in range(n))
+    ends = [i * n / 400 / 50 for i in range(401)]
+    found = TimelineOutput(rate=100, hop=2, score=score, truth=tuple(zip(ends[:-1:2], ends[1::2], strict=True)))
+    start = time.process_time()
+    told = [_mean(found, truth=truth) for truth in (True, False)]
+    stretches = list(_stretches(found))
+    assert time.process_time() - start < 0.5, "a small file may hold many spans and many scores"
+    if n < 100:
+        inside = [any(a <= (i + 0.5) * 0.02 < b for a, b in found.truth) for i in range(n)]
+        parts = [[s for s, is_in in zip(score, inside, strict=True) if is_in == truth] for truth in (True, False)]
+        assert told == [share(sum(part) / len(part)) if part else "none" for part in parts]
+    assert len(stretches) == min(n, 400)

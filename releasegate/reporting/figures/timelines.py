@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from releasegate.evidence import Measured
@@ -30,6 +32,7 @@ SLACK = 0.02
 MOST_STRETCHES = 12
 """Lines of the table below a chart."""
 
+Floats = NDArray[np.float64]
 Score = Annotated[float, Field(ge=0, le=1)]
 Peak = Annotated[float, Field(ge=-1, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -163,23 +166,32 @@ def _peaks(found: TimelineOutput) -> Iterator[tuple[float, float, float]]:
         yield at, min(low for low, _ in part), max(high for _, high in part)
 
 
-def _is_true(found: TimelineOutput, number: int) -> bool:
-    """Whether the middle of a hop lies in a true span."""
-    at = (number + 0.5) * found.hop / found.rate
-    return any(a <= at < b for a, b in found.truth)
+def _middles(found: TimelineOutput) -> Floats:
+    """float64 [score], the second in the middle of each hop."""
+    return (np.arange(len(found.score)) + 0.5) * found.hop / found.rate
+
+
+def _between(middles: Floats, a: float, b: float) -> slice:
+    """The hops whose middle lies in [a, b)."""
+    first, end = np.searchsorted(middles, (a, b))
+    return slice(int(first), int(end))
 
 
 def _mean(found: TimelineOutput, *, truth: bool) -> str:
-    part = [value for number, value in enumerate(found.score) if _is_true(found, number) == truth]
-    return share(sum(part) / len(part)) if part else "none"
+    """The mean score of the hops whose middle lies in a true span, or of the others."""
+    inside, middles = np.zeros(len(found.score), dtype=bool), _middles(found)
+    for a, b in found.truth:
+        inside[_between(middles, a, b)] = True
+    part = np.array(found.score)[inside == truth]
+    return share(float(part.mean())) if len(part) else "none"
 
 
 def _stretches(found: TimelineOutput) -> Iterator[Stretch]:
     """The true spans, and what lies between them, in numbers."""
     ends = [0.0, *(end for span in found.truth for end in span), max(found.seconds, *(b for _, b in found.truth), 0.0)]
+    middles = _middles(found)
     for number, (a, b) in enumerate(pairwise(ends)):
-        hop = found.hop / found.rate
-        part = [value for i, value in enumerate(found.score) if a <= (i + 0.5) * hop < b]
+        part = found.score[_between(middles, a, b)]
         if part:
             yield Stretch(
                 span=f"{a:.2f} to {b:.2f} s",
