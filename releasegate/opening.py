@@ -64,7 +64,7 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
         RecipeMismatch: a strip that may come does not fit the checkpoint; better known before an attempt is spent.
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
-    names = {r.eval for c in policy.capabilities for _, _, r in c.sections()}
+    names = {r.eval for r in policy.requirements}
     template = read_chat_template(checkpoint)
     evals = {
         name: eval_code(

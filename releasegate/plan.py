@@ -252,7 +252,7 @@ def items_of(policy: Policy, eval_id: str, card: EvalCard, *, rehearsal: bool = 
     """How many items the requirements of a policy ask of one eval; in a rehearsal, no more than are set aside for it."""
     if rehearsal and card.items.rehearsal is not None:
         return card.items.rehearsal
-    asked = [r.n_max or card.items.n for c in policy.capabilities for _, _, r in c.sections() if r.eval == eval_id]
+    asked = [r.n_max or card.items.n for r in policy.requirements if r.eval == eval_id]
     return max(asked, default=card.items.n)
 
 

@@ -236,6 +236,11 @@ class Policy(Document):
         return self.samples != "unshown"
 
     @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The requirements of every capability."""
+        return tuple(r for c in self.capabilities for _, _, r in c.sections())
+
+    @property
     def strips(self) -> bool:
         """Whether a stripped checkpoint may be published under it."""
         return any(c.otherwise == "strip" for c in self.capabilities)

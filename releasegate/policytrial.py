@@ -66,7 +66,7 @@ def _plan(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Plan:
     subject = SubjectRef(id=policy.model.subject, code="policy test", dtype="float32", deterministic=True)
     evals = {
         name: EvalCode(cards[name], digest_of("policy test"), {}, subject, _cells(policy, cards[name], case))
-        for name in sorted({r.eval for c in policy.capabilities for _, _, r in c.sections()})
+        for name in sorted({r.eval for r in policy.requirements})
     }
     recipes = {str(c.recipe): digest_of(c.recipe) for c in policy.capabilities if c.recipe}
     model = PlannedModel(layout=policy.model.layout, manifest=_manifest("source"))
@@ -82,9 +82,7 @@ def _cells(policy: Policy, card: EvalCard, case: Case) -> dict[Role, tuple[Cell,
     """Planned items: those that the case mentions on either checkpoint, else the card's number without labels."""
     stated = case.evidence
     gate = [*stated.source.get(card.id, ()), *stated.stripped.get(card.id, ())]
-    gated = {
-        r.metric_name: None for c in policy.capabilities for _, _, r in c.sections() if r.eval == card.id
-    }  # in the order of the policy
+    gated = {r.metric_name: None for r in policy.requirements if r.eval == card.id}  # in the order of the policy
     if not gate:
         gate = [StatedCell(n=items_of(policy, card.id, card))]
     return {

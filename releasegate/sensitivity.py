@@ -29,7 +29,7 @@ def text_in(sample: Measured | Failed) -> str | None:
 
 def unsettled(policy: Policy, cards: Mapping[str, EvalCard]) -> list[str]:
     """Sentences about samples: what a policy leaves open that it should state, and what it does away with unawares."""
-    named = {r.eval: cards[r.eval] for c in policy.capabilities for _, _, r in c.sections() if r.eval in cards}
+    named = {r.eval: cards[r.eval] for r in policy.requirements if r.eval in cards}
     found = []
     sensitive = [f"{name} ({card.sensitive})" for name, card in sorted(named.items()) if card.sensitive is not None]
     if sensitive and policy.samples is None:

@@ -12,7 +12,7 @@ from releasegate.decision import Decision
 from releasegate.difference import policy_difference
 from releasegate.policy import Policy
 from releasegate.reporting import templates_of
-from releasegate.reporting.comparing.decisions import Compared
+from releasegate.reporting.comparing.compared import Compared
 from releasegate.reporting.comparing.policies import policy_comparison
 from releasegate.reporting.comparing.runs import compare_decisions
 from releasegate.reporting.index.links import shown_path

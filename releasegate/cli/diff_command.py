@@ -97,7 +97,7 @@ def _difference(
 
 
 def _requirements(policy: Policy | None) -> set[str] | None:
-    return None if policy is None else {r.id for c in policy.capabilities for _, _, r in c.sections()}
+    return None if policy is None else {r.id for r in policy.requirements}
 
 
 def _policies(difference: PolicyDifference) -> Iterator[str]:

@@ -65,7 +65,7 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
     Raises:
         ReleaseGateError: something is missing.
     """
-    for eval_id in sorted({r.eval for c in policy.capabilities for _, _, r in c.sections()}):
+    for eval_id in sorted({r.eval for r in policy.requirements}):
         folder = repository.read_eval(eval_id)
         discreet = is_discreet(folder.card, policy)
         try:

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from releasegate.__main__ import run as call
-from releasegate.reporting.comparing.decisions import Compared
+from releasegate.reporting.comparing.compared import Compared
 from releasegate.reporting.comparing.runs import compare_decisions
 from releasegate.repository import read_decided
 from tests.reporting.example_run import Example, Words, example

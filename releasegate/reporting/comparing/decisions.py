@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from releasegate.decision import Decision, Finding
 from releasegate.decision.record import CapabilityDecision
@@ -17,8 +16,8 @@ from releasegate.difference import (
     policy_difference,
 )
 from releasegate.evalcard import EvalCard
-from releasegate.plan import Plan
 from releasegate.policy import Policy
+from releasegate.reporting.comparing.compared import Compared
 from releasegate.reporting.comparing.intervals import interval_charts
 from releasegate.reporting.comparing.moves import MOST_MOVES, Found, slice_moves
 from releasegate.reporting.comparing.policies import policy_changes
@@ -39,7 +38,6 @@ from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.first.notices import notices
-from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural, sentence, shortened
 from releasegate.reporting.wording.words import (
     ARTEFACT,
@@ -51,62 +49,12 @@ from releasegate.reporting.wording.words import (
     checkpoint,
     route,
 )
-from releasegate.repository.deciding_run import Decided
 
 MOST_DRAWN = 24
 """Requirements of which the intervals are drawn; of all others the numbers stand there."""
 MOST_WHY = 8
 MOST_LINKS = 6
 """Causes, and requirements of a capability, that are listed."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One of two decisions.
-
-    Attributes:
-        name: the run folder or the file, as a person named it.
-        decision: as it may be told.
-        run: with its plan and evidence; None for a decision in a file.
-        gathered: what was measured in it, where both are runs.
-    """
-
-    name: str
-    decision: Decision
-    run: Decided | None
-    gathered: Gathered | None = None
-
-    @property
-    def plan(self) -> Plan | None:
-        """Of the run."""
-        return self.run.plan if self.run is not None else None
-
-    @property
-    def policy(self) -> Policy | None:
-        """The policy that made the decision, if it is at hand."""
-        known = self.plan is not None and self.plan.policy.digest() == self.decision.policy_digest
-        return self.plan.policy if self.plan is not None and known else None
-
-    @property
-    def requirements(self) -> set[str] | None:
-        """The ids of the requirements of the policy, if it is at hand."""
-        policy = self.policy
-        return None if policy is None else {r.id for c in policy.capabilities for _, _, r in c.sections()}
-
-    def of_capability(self, name: str) -> set[str]:
-        """The ids of the requirements of a capability; empty where the policy is not at hand."""
-        policy = self.policy
-        found = policy.capabilities if policy is not None else ()
-        return {r.id for c in found if c.id == name for _, _, r in c.sections()}
-
-    @property
-    def shows_samples(self) -> bool:
-        """Whether anything of a sample may be shown: of a decision in a file nobody knows."""
-        return self.plan is not None and self.plan.policy.shows_samples
-
-    def card(self, metric: str) -> EvalCard | None:
-        """The card of a metric's eval, if it is at hand."""
-        return self.plan.card_of(metric) if self.plan is not None else None
 
 
 def decision_comparison(before: Compared, after: Compared, samples: ComparedSamples) -> DecisionComparison:

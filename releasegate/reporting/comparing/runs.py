@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from releasegate.reporting.comparing.decisions import Compared, decision_comparison
+from releasegate.reporting.comparing.compared import Compared
+from releasegate.reporting.comparing.decisions import decision_comparison
 from releasegate.reporting.comparing.samples import FILE, ComparedSamples, compared_samples
 from releasegate.reporting.comparing.views import DecisionComparison
 from releasegate.reporting.gathered.gathering import gather

@@ -47,7 +47,7 @@ def of_instrument(gathered: Gathered, eval_id: str, card: EvalCard, instrument: 
 
 def ungated(gathered: Gathered, plan: Plan) -> tuple[Measure, ...]:
     """Every metric of the gate's samples that no requirement names, on every checkpoint."""
-    gated = {r.metric for c in plan.policy.capabilities for _, _, r in c.sections()}
+    gated = {r.metric for r in plan.policy.requirements}
     return tuple(
         _measure(gathered, place, name, card, found)
         for eval_id, card in plan.cards.items()

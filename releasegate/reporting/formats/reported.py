@@ -95,7 +95,7 @@ def _metrics(plan: Plan) -> Iterator[tuple[str, ReportedMetric]]:
 
 def _measures(gathered: Gathered, plan: Plan) -> Iterator[ReportedMeasure]:
     """What instruments and metrics came to that no requirement names: instruments on calibration items first."""
-    gated = {r.metric for c in plan.policy.capabilities for _, _, r in c.sections()}
+    gated = {r.metric for r in plan.policy.requirements}
     for eval_id, card in plan.cards.items():
         for role in ("calibration", "gate"):
             for place in places(gathered, eval_id, role):
