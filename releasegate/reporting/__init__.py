@@ -13,7 +13,8 @@ from releasegate.receipt import Receipt
 from releasegate.reporting.formats import Output, Rendered, write_outputs
 from releasegate.reporting.gathered.gathering import gather
 from releasegate.reporting.making import make_view
-from releasegate.reporting.page import render_report, templates_of
+from releasegate.reporting.page import render_report
+from releasegate.reporting.templating import templates_of
 from releasegate.repository import GateRepository, RunFolder
 
 __all__ = ["gather", "make_view", "render_report", "templates_of", "write_report"]

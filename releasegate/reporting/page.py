@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import BaseLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -16,22 +16,17 @@ from releasegate.reporting.charts.e_process_chart import e_process_chart
 from releasegate.reporting.charts.effect_chart import effect_chart
 from releasegate.reporting.charts.forest import NARROW, WIDE, forest
 from releasegate.reporting.charts.spread_chart import spread_chart
+from releasegate.reporting.charts.svg import ROLES
 from releasegate.reporting.charts.track_chart import track_chart
 from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
 from releasegate.reporting.chartview import Chart, Effect, EProcess
 from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
 from releasegate.reporting.pagepolicy import content_policy, held
+from releasegate.reporting.templating import MISTAKES, fault
 from releasegate.reporting.view import ReportView
 from releasegate.reporting.wording.visible import visible
-from releasegate.repository import GateRepository, starter
 
 PAGE, STYLESHEET, SCRIPT, THEME = "report.html", "report.css", "report.js", "chart_theme.json"
-
-
-def templates_of(repository: GateRepository) -> BaseLoader:
-    """Templates, stylesheet and chart theme: each from the gate repository if it has it, else from the starter."""
-    folders = [*repository.template_folders(), starter() / "reports"]
-    return ChoiceLoader([FileSystemLoader(folder) for folder in folders])
 
 
 def render_report(view: ReportView, templates: BaseLoader) -> str:
@@ -72,8 +67,11 @@ def render(page: str, templates: BaseLoader, **data: Any) -> str:
             "chart": _Drawer(_theme(_source(environment, THEME))),
         }
         return held(environment.get_template(page).render(**context, **data), page, policy)
-    except TemplateError as error:
-        raise _as_problem(error) from error
+    except (TemplateError, *MISTAKES) as error:
+        found = fault(error, page)
+        if found is None:
+            raise
+        raise found from error
 
 
 Drawable = Chart | Effect | Tradeoff | Track | Curve | Spread
@@ -150,11 +148,22 @@ def _theme(text: str) -> Mapping[str, Any]:
         raise DocumentError([problem]) from None
     if not isinstance(theme, dict):
         raise DocumentError([Problem(f"reports/{THEME}", "is not an object", "write a Vega configuration")])
+    if unknown := sorted(_colours(theme) - set(ROLES)):
+        what = f"names no colour of the page: ${unknown[0]}"
+        raise DocumentError(
+            [Problem(f"reports/{THEME}", what, f"use one of {', '.join(f'${role}' for role in ROLES)}")]
+        )
     return theme
 
 
-def _as_problem(error: TemplateError) -> DocumentError:
-    name = getattr(error, "name", None) or PAGE
-    line = f":{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
-    what = f"does not render: {error.message or type(error).__name__}"
-    return DocumentError([Problem(f"reports/{name}{line}", what, "correct it, or remove it to use the bundled one")])
+def _colours(theme: Any) -> set[str]:
+    """What stands for colours of the page in a theme, without the `$`."""
+    match theme:
+        case dict():
+            return set().union(*map(_colours, theme.values()))
+        case list():
+            return set().union(*map(_colours, theme))
+        case str() if theme.startswith("$"):
+            return {theme[1:]}
+        case _:
+            return set()
