@@ -71,6 +71,16 @@ def test_each_finding_is_a_leaf_and_each_leaf_is_a_finding_of_the_page(made: Exa
     assert set(leaves) <= shown
 
 
+def test_the_evidence_names_the_limit_that_its_finding_names(made: Example) -> None:
+    (weak,) = (f for f in made.decision.findings if f.requirement == "weak")
+    worst = weak.slices[0].model_copy(update={"tested_limit": 0.1895, "refuting_limit": 0.2417})
+    evidencing = Evidencing(made.plan, None)
+    evidencing.requirement(weak.model_copy(update={"slices": (worst,)}))
+    stated = evidencing.nodes["solution/source/weak"].statement
+    assert "tested at 0.2417" in stated
+    assert "0.1895" not in stated
+
+
 def test_a_case_is_the_same_to_the_byte_and_reads_back(made: Example, case: AssuranceCase) -> None:
     assert assurance_case(made.decision, made.plan, made.receipt).text() == case.text()
     assert AssuranceCase.from_text(case.text()) == case

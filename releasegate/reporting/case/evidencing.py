@@ -105,10 +105,7 @@ class Evidencing:
         lost = f", {at.lost} failed or missing" if at.lost else ""
         value = f"{at.estimate} ({at.low} to {at.high})"
         where = f" in {label_words(self._card(f), worst.labels)}" if worst.labels else ""
-        moved = worst.tested_limit
-        held = (
-            f", held against {limit(moved, e.value, e.low, e.high)} for the judge's errors" if moved is not None else ""
-        )
+        held = f", tested at {at.moved} for the judge's errors" if at.moved else ""
         return Solution(
             id=name,
             statement=f"{value}{where}, {e.scored} scored{lost}{held}; {METHOD[e.method]}, at alpha {number(e.alpha)}",

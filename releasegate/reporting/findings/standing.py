@@ -15,6 +15,7 @@ class Standing:
 
     Attributes:
         limit: as the policy states it, and where a judge's errors moved it to.
+        moved: there; of what is refuted, the limit that it was refuted by. Empty where none moved it.
         items: scored of planned, and how many were lost.
         lost: items that were due and have no value.
     """
@@ -23,6 +24,7 @@ class Standing:
     low: str
     high: str
     limit: str
+    moved: str
     items: str
     lost: int
 
@@ -36,11 +38,10 @@ def standing(finding: Finding, found: SliceFinding) -> Standing:
     """The texts for one slice of a finding."""
     e = found.estimate
     limits = found.limits(finding.limit)
-    moved = found.tested_limit if found.refuting_limit is None else found.refuting_limit
-    stated = f"{SIDE[finding.side]} {limit(finding.limit)}"
-    if moved is not None:
-        stated += f", tested at {limit(moved, e.value, e.low, e.high)}"
+    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
+    moved = limit(at, e.value, e.low, e.high) if at is not None else ""
+    stated = f"{SIDE[finding.side]} {limit(finding.limit)}" + (f", tested at {moved}" if moved else "")
     lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
     value, low, high = (beside(x, *limits) for x in (e.value, e.low, e.high))
-    return Standing(value, low, high, stated, items, lost)
+    return Standing(value, low, high, stated, moved, items, lost)
