@@ -39,7 +39,7 @@ def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered:
     elsewhere = tuple(f for owner, f in findings_by_capability(decision, plan.policy) if owner is None)
     return ReportView(
         first=first_screen(decision, plan, after, evidence.measurements),
-        capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.capabilities),
+        capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.worst_first),
         figures=figure_groups(gathered, plan, decision, outputs),
         samples=samples_view(gathered, plan, decision, outputs),
         instruments=instruments(gathered, plan),

@@ -59,7 +59,7 @@ def fault(error: Exception, page: str) -> DocumentError | None:
     if isinstance(error, TemplateSyntaxError):
         return _problem(error.name or page, error.lineno, f"does not render: {error.message}")
     if isinstance(error, TemplateNotFound) and not inside:
-        return _problem(error.name or page, None, "is missing")
+        return _problem(str(error.name or page), None, "is missing")
     last = inside[-1] if inside else None
     name = page if last is None or last.filename == _UNNAMED else PurePosixPath(last.filename).name
     return _problem(name, last.lineno if last else None, _what(error))

@@ -80,6 +80,13 @@ def test_of_many_capabilities_all_that_are_kept_in_are_in_sight(
     assert [line.mark.word for line in first.released] == ["Released"] * (withheld + released - shown)
 
 
+def test_the_capabilities_below_stand_in_the_order_of_the_first_screen(made: Example) -> None:
+    free, drawn = reversed(made.decision.capabilities)
+    view = viewed(replace(made, decision=made.decision.model_copy(update={"capabilities": (free, drawn)})))
+    assert [c.anchor for c in view.capabilities] == [line.anchor for line in view.first.capabilities]
+    assert [c.id for c in view.capabilities] == [drawn.id, free.id]
+
+
 def test_a_clean_release_has_nothing_to_change(tmp_path: Path) -> None:
     made = example(tmp_path / "run", drawn=0, strip=False)
     assert made.decision.verdict == "release"
