@@ -102,3 +102,14 @@ def test_a_requirement_without_an_interval_keeps_its_row() -> None:
     assert [(row.label, row.numbers) for row in chart.rows][1] == ("lost · as trained", "no interval")
     assert "lost" in forest(chart, WIDE, {})
     assert charts([lost], trial.plan) == ()
+
+
+def test_the_limit_that_refuted_a_claim_is_drawn_in_a_report_and_in_a_comparison() -> None:
+    metric = {"title": "T", "type": "binary", "unit": "share", "range": (0, 1), "better": "lower"}
+    trial = Trial(eval_card({"t": metric}), "t", {"at_most": 0.2}, gate=pooled([1.0] * 60))
+    (found,) = trial.decide().findings
+    refuted = found.slices[0].model_copy(update={"tested_limit": 0.19, "refuting_limit": 0.24})
+    finding = found.model_copy(update={"slices": (refuted,)})
+    (report,) = charts((finding,), trial.plan)
+    (comparison,) = interval_charts(finding, finding, trial.plan.card_of(finding.metric))
+    assert {row.limit for row in (*report.rows, *comparison.rows)} == {0.24}

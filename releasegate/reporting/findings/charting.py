@@ -106,7 +106,7 @@ def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
         numbers=f"{beside(e.value, *limits)}  [{low}, {high}]",
         interval=(e.low, e.high),
         value=e.value,
-        limit=tested(finding, found) if found.refuting_limit is None else found.refuting_limit,
+        limit=tested(finding, found),
     )
 
 

@@ -26,7 +26,13 @@ def worst_first(finding: Finding, slices: tuple[SliceFinding, ...]) -> tuple[Sli
 
 def tested(finding: Finding, found: SliceFinding) -> float:
     """What the bounds of a slice are compared with: the limit, or where a judge's errors moved it to."""
-    return finding.limit if found.tested_limit is None else found.tested_limit
+    at = moved(found)
+    return finding.limit if at is None else at
+
+
+def moved(found: SliceFinding) -> float | None:
+    """Where a judge's errors moved the limit of a slice; of a refuted one, what it was refuted by. None if nowhere."""
+    return found.tested_limit if found.refuting_limit is None else found.refuting_limit
 
 
 def conservative(finding: Finding, found: SliceFinding) -> float | None:
@@ -40,7 +46,7 @@ def margin(finding: Finding, found: SliceFinding) -> float | None:
     bound = conservative(finding, found)
     if bound is None:
         return None
-    limit = tested(finding, found) if found.refuting_limit is None else found.refuting_limit
+    limit = tested(finding, found)
     return bound - limit if finding.side == "at_least" else limit - bound
 
 

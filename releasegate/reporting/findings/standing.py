@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from releasegate.decision.record import Finding, SliceFinding
+from releasegate.reporting.findings.distances import moved
 from releasegate.reporting.wording.numbers import NONE, beside, limit
 from releasegate.reporting.wording.words import SIDE
 
@@ -38,10 +39,10 @@ def standing(finding: Finding, found: SliceFinding) -> Standing:
     """The texts for one slice of a finding."""
     e = found.estimate
     limits = found.limits(finding.limit)
-    at = found.tested_limit if found.refuting_limit is None else found.refuting_limit
-    moved = limit(at, e.value, e.low, e.high) if at is not None else ""
-    stated = f"{SIDE[finding.side]} {limit(finding.limit)}" + (f", tested at {moved}" if moved else "")
+    at = moved(found)
+    tested = limit(at, e.value, e.low, e.high) if at is not None else ""
+    stated = f"{SIDE[finding.side]} {limit(finding.limit)}" + (f", tested at {tested}" if tested else "")
     lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
     value, low, high = (beside(x, *limits) for x in (e.value, e.low, e.high))
-    return Standing(value, low, high, stated, moved, items, lost)
+    return Standing(value, low, high, stated, tested, items, lost)
