@@ -105,7 +105,7 @@ def test_a_requirement_without_an_interval_keeps_its_row() -> None:
 
 
 def test_the_limit_that_refuted_a_claim_is_drawn_in_a_report_and_in_a_comparison() -> None:
-    metric = {"title": "T", "type": "binary", "unit": "share", "range": (0, 1), "better": "lower"}
+    metric = {"title": "T", "type": "bernoulli", "unit": "share", "range": (0, 1), "better": "lower"}
     trial = Trial(eval_card({"t": metric}), "t", {"at_most": 0.2}, gate=pooled([1.0] * 60))
     (found,) = trial.decide().findings
     refuted = found.slices[0].model_copy(update={"tested_limit": 0.19, "refuting_limit": 0.24})
