@@ -21,6 +21,7 @@ from releasegate.reporting.case.viewing import case_view
 from releasegate.reporting.findings.finding import anchor
 from releasegate.repository import starter
 from tests.reporting.example_run import DAY, Example, Words, example, rendered, viewed
+from tests.tiny_gates import MARKED, STRIP, WEAK, Gate, capability, policy, receipt_of, share
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +217,20 @@ def test_a_claim_that_is_not_shown_rests_on_the_slice_that_is_not(made: Example)
     leaf = elements.nodes[f"solution/source/{found.requirement}"]
     assert isinstance(leaf, Solution)
     assert leaf.slice == {"kind": "b"}
+
+
+def test_what_the_stripped_checkpoint_narrows_is_argued_on_it_though_the_strip_wants_evidence() -> None:
+    by_server = {**MARKED, "enforced_by": "server"}
+    strip = capability("a", **STRIP, safeguards={"one": [{**by_server, "id": "marked-a"}]})
+    narrow = capability("b", otherwise="restrict", restrict={"channel": "api"}, safeguards={"one": [by_server]})
+    other = {**WEAK, "id": "weak-b"}
+    made = Gate(policy(strip, {**narrow, "misuse": [other]}), {("drawing", "source"): share(0)})
+    made.outcomes |= {("marking", "source"): share(50), ("naming", "source"): share(100)}
+    assert made.decide().awaiting_strip == ("a",)
+    made.strip = "stripped:a"
+    made.outcomes |= {("drawing", "stripped:a"): share(100), ("marking", "stripped:a"): share(100)}
+    decision = made.decide()
+    assert {c.id: c.verdict for c in decision.artefacts[0].capabilities} == {"a": "incomplete", "b": "restrict"}
+    claim = goal(assurance_case(decision, made.plan, receipt_of(made.plan, made.strip)), "goal/b")
+    assert claim.status == "supported"
+    assert claim.statement == "“B” may go out with the model, through a narrower channel only"

@@ -161,6 +161,8 @@ class _Argument:
             order = again  # nothing measured on the source counts for the stripped checkpoint
         else:
             order = [s for s in source if s.route == carried.route] or source
+            if not any(s.status in HOLDING for s in order):
+                order = again or order  # narrowed by the stripped checkpoint, which does not go out yet
         taken = [s for s in order if s.status in HOLDING]
         taken.sort(key=lambda s: s.route != carried.route)
         return taken[:1], [s for s in every if s is not next(iter(taken), None)]
@@ -269,5 +271,6 @@ def _claim(title: str, a: ArtefactDecision, verdict: Verdict) -> str:
     if verdict == "release_stripped":
         return f"“{title}” is gone from the checkpoint that is published"
     if verdict == "restrict":
-        return f"“{title}” may go out with the {name}, {published(a.granted)} and no wider"
+        narrow = "through a narrower channel only" if a.granted == "none" else f"{published(a.granted)} and no wider"
+        return f"“{title}” may go out with the {name}, {narrow}"
     return f"“{title}” may go out with the {name} {published(a.asked)}"
