@@ -12,6 +12,7 @@ from releasegate.decision import Decision
 from releasegate.decision.betting_paths import betting_path
 from releasegate.reporting.chartview import EProcess
 from releasegate.reporting.findings.distances import bars, worst_first
+from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.findings.wagered import POINTS, e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
@@ -194,3 +195,12 @@ def test_an_instrument_that_was_not_measured_says_so(stripped: Example, drawing:
     assert kept.instruments == ()
     (judge,) = drawing.groups[0].findings[0].instruments
     assert [rate.name for rate in judge.rates] == ["Read right"]
+
+
+def test_no_two_findings_have_one_place_in_the_page(tmp_path: Path) -> None:
+    finding = example(tmp_path / "run").decision.capabilities[0].findings[0]
+    ids = ("weak", "weak-api", "weak-title", "weak-api-title")
+    channels = (None, "api", "gated_weights")
+    found = [finding.model_copy(update={"requirement": i, "channel": c}) for i in ids for c in channels]
+    places = [place for f in found for place in (anchor(f), f"{anchor(f)}~title")]
+    assert len(set(places)) == len(places)

@@ -56,8 +56,8 @@ def test_a_requirement_that_is_found_otherwise_stands_with_both_numbers_and_the_
     (label,) = set(re.findall(r'aria-label="(weak, intervals beside the limit\.[^"]*)"', html))
     assert "A: met" in label
     assert "B: violated" in label
-    assert html.count('id="changed-source-weak"') == 1
-    assert 'href="#changed-source-weak"' in html
+    assert html.count('id="changed~source~weak"') == 1
+    assert 'href="#changed~source~weak"' in html
 
 
 def test_nothing_changed_is_said(tmp_path: Path) -> None:

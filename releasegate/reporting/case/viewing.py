@@ -172,7 +172,7 @@ def _note(node: Node) -> CaseNote:
 
 
 def _anchor(goal: Goal) -> str:
-    return "case-" + goal.id.replace("/", "-")
+    return "case-" + goal.id.replace("/", "~")
 
 
 def _counted(case: AssuranceCase) -> str:

@@ -252,7 +252,7 @@ def _status(finding: Finding) -> tuple[str, str | None]:
 
 
 def _anchor(key: Key) -> str:
-    return "-".join(("changed", key[1], key[0], *([key[2]] if key[2] else [])))
+    return "~".join(("changed", key[1], key[0], *([key[2]] if key[2] else [])))
 
 
 def _where(key: Key) -> str:

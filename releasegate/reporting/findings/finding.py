@@ -72,9 +72,9 @@ def finding_view(finding: Finding, plan: Plan, gathered: Gathered) -> FindingVie
 
 
 def anchor(finding: Finding) -> str:
-    """The id of a finding in the page."""
+    """The id of a finding in the page; no requirement can be named so that it is that of another."""
     where = "source" if finding.checkpoint == "source" else "stripped"
-    return f"finding-{where}-{finding.requirement}" + (f"-{finding.channel}" if finding.channel else "")
+    return f"finding-{where}-{finding.requirement}" + (f"~{finding.channel}" if finding.channel else "")
 
 
 def _section(finding: Finding) -> str:

@@ -33,7 +33,7 @@ def instruments(gathered: Gathered, plan: Plan) -> tuple[InstrumentView, ...]:
 
 def instrument_anchor(eval_id: str, name: str) -> str:
     """The id of an instrument in the page."""
-    return f"instrument-{eval_id}-{name}"
+    return f"instrument-{eval_id}~{name}"
 
 
 def of_instrument(gathered: Gathered, eval_id: str, card: EvalCard, instrument: str) -> Iterator[Measure]:

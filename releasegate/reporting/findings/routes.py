@@ -44,7 +44,7 @@ def _group(
 ) -> Findings:
     mark, sentence = _status(found, key, c)
     views = tuple(finding_view(f, plan, gathered) for f in found)
-    return Findings(f"route-{c.id}-{number}", _title(key), mark, sentence, views)
+    return Findings(f"route-{c.id}~{number}", _title(key), mark, sentence, views)
 
 
 def _title(key: RouteKey) -> str:
