@@ -144,7 +144,7 @@ def test_the_report_shows_each_artefact_on_its_first_screen(voiced: Tiny) -> Non
     assert "nothing is published" not in first
     anchors = [part.split('"')[0] for part in page.split(' id="')[1:]]
     assert len(anchors) == len(set(anchors))
-    assert {"finding-source-served-open_weights", "finding-source-served-api"} <= set(anchors)
+    assert {"finding-source-served~open_weights", "finding-source-served~api"} <= set(anchors)
 
 
 def test_a_report_about_one_artefact_has_no_list_of_them(ran: Tiny) -> None:

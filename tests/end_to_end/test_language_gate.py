@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -125,7 +126,8 @@ def test_a_server_that_answers_half_of_the_questions_is_no_evidence(
     model = open_subject(open_checkpoint(gates / "model"), None, torch.device("cpu"), torch.float32)
 
     def trick(handler: Handler, attempt: int, question: dict[str, object]) -> bool:
-        odd = len(str(question.get("messages", "even"))) % 2 == 1
+        digits = re.findall(r"\d", str(question.get("messages", "")))  # none in what it is greeted with
+        odd = bool(digits) and int(digits[-1]) % 2 == 1
         if odd:
             handler.say(500, b"")
         return odd

@@ -201,7 +201,7 @@ def test_a_typo_in_the_policy_exits_with_2_and_names_the_place(repository: Path)
     policy.write_text(policy.read_text().replace("otherwise: strip", "otherwise: drop"))
     done = gate(repository)
     assert done.returncode == 2
-    assert "policies/mini-chameleon.yaml:13:16: capabilities.0.otherwise: must be one of strip, restrict, withhold" in (
+    assert "policies/mini-chameleon.yaml:14:16: capabilities.0.otherwise: must be one of strip, restrict, withhold" in (
         done.stderr
     )
     assert not (repository / "run").exists()
