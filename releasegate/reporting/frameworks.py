@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from releasegate.decision import Decision
 from releasegate.plan import Plan
-from releasegate.reporting.frameworkview import FrameworkEntry, FrameworkView, TaggedCapability, TagView
+from releasegate.reporting.views.frameworks import FrameworkEntry, FrameworkView, TaggedCapability, TagView
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 from releasegate.reporting.wording.words import CAPABILITY
 from releasegate.taxonomies import read_taxonomies

@@ -21,7 +21,7 @@ from releasegate.reporting.first.screen import first_screen
 from releasegate.reporting.frameworks import frameworks, tags_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.samples.viewing import samples_view
-from releasegate.reporting.view import CapabilityView, ReportView
+from releasegate.reporting.views.report import CapabilityView, ReportView
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
 from releasegate.reporting.wording.words import CAPABILITY, route

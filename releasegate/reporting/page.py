@@ -19,11 +19,11 @@ from releasegate.reporting.charts.spread_chart import spread_chart
 from releasegate.reporting.charts.svg import ROLES
 from releasegate.reporting.charts.track_chart import track_chart
 from releasegate.reporting.charts.tradeoff_chart import tradeoff_chart
-from releasegate.reporting.chartview import Chart, Effect, EProcess
-from releasegate.reporting.figureview import Curve, Spread, Track, Tradeoff
 from releasegate.reporting.pagepolicy import content_policy, held
 from releasegate.reporting.templating import MISTAKES, fault
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.charts import Chart, Effect, EProcess
+from releasegate.reporting.views.figures import Curve, Spread, Track, Tradeoff
+from releasegate.reporting.views.report import ReportView
 from releasegate.reporting.wording.visible import visible
 
 PAGE, STYLESHEET, SCRIPT, THEME = "report.html", "report.css", "report.js", "chart_theme.json"

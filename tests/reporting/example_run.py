@@ -21,7 +21,7 @@ from releasegate.receipt import KeySet, Leftovers, LentParts, Receipt, RecipeUse
 from releasegate.recipe import Residual
 from releasegate.records import digest_of
 from releasegate.reporting import gather, make_view, render_report, templates_of
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.report import ReportView
 from releasegate.repository import GateRepository, RunFolder, starter
 from tests.tiny_gates import POSITION
 

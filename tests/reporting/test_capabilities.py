@@ -10,13 +10,13 @@ import pytest
 
 from releasegate.decision import Decision
 from releasegate.decision.betting_paths import betting_path
-from releasegate.reporting.chartview import EProcess
 from releasegate.reporting.findings.distances import bars, worst_first
 from releasegate.reporting.findings.finding import anchor
 from releasegate.reporting.findings.wagered import POINTS, e_processes
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
-from releasegate.reporting.view import CapabilityView
+from releasegate.reporting.views.charts import EProcess
+from releasegate.reporting.views.report import CapabilityView
 from tests.decision.test_methods import labels, said
 from tests.reporting.example_run import Example, Words, example, rendered, viewed
 from tests.reporting.sequential_run import trial_run

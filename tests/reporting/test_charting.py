@@ -7,9 +7,9 @@ import re
 from releasegate.decision import Decision
 from releasegate.plan import Plan
 from releasegate.reporting.charts.forest import WIDE, forest
-from releasegate.reporting.chartview import Chart
 from releasegate.reporting.comparing.intervals import interval_charts
 from releasegate.reporting.findings.charting import MOST_MET, MOST_SLICES, charts
+from releasegate.reporting.views.charts import Chart
 from tests.tiny_gates import finding
 from tests.tiny_methods import Trial, by_turns, eval_card, pooled
 

@@ -11,11 +11,12 @@ from releasegate.evalcard import Metric
 from releasegate.intervals import clopper_pearson
 from releasegate.reporting.figures.roc import area_under
 from releasegate.reporting.figures.valued import of_tally
-from releasegate.reporting.figureview import Heatmap, HeatRow, Line, Tradeoff, ValueTable
 from releasegate.reporting.findings.measures import ungated
 from releasegate.reporting.gathered.cuts import Cut
 from releasegate.reporting.gathered.tallying import Tally
-from releasegate.reporting.view import Pair, ReportView
+from releasegate.reporting.views.figures import Heatmap, HeatRow, Line, Tradeoff, ValueTable
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.report import ReportView
 from releasegate.reporting.wording.numbers import share
 from tests.reporting.audio_run import METRICS, SHARE, Shape, audio_run
 from tests.reporting.example_run import Example

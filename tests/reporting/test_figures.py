@@ -14,8 +14,8 @@ from releasegate.decision import decide
 from releasegate.evidence import Measured
 from releasegate.plan import SOURCE
 from releasegate.reporting import gather, make_view, render_report, templates_of
-from releasegate.reporting.figureview import Heatmap, Timeline, Tradeoff, ValueTable
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.figures import Heatmap, Timeline, Tradeoff, ValueTable
+from releasegate.reporting.views.report import ReportView
 from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import FIGURES, Shape, audio_run
 from tests.reporting.example_run import Example, rendered, viewed

@@ -14,7 +14,7 @@ from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.screen import first_screen
-from releasegate.reporting.firstview import FirstScreen
+from releasegate.reporting.views.first import FirstScreen
 from tests.reporting.example_run import Example, example, viewed
 from tests.reporting.voice_run import Cast, voice_run
 

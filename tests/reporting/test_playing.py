@@ -16,8 +16,8 @@ from releasegate.reporting import gather
 from releasegate.reporting.outputs.purse import PLAYERS, Purse
 from releasegate.reporting.outputs.sounds import SECONDS, sound
 from releasegate.reporting.samples.viewing import samples_view
-from releasegate.reporting.sampleview import SamplesView
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.report import ReportView
+from releasegate.reporting.views.samples import SamplesView
 from tests.reporting.audio_run import RATE, N, Shape, audio_run, spliced, tone
 from tests.reporting.example_run import Example
 from tests.reporting.test_figures import rendered, samples, viewed

@@ -12,7 +12,7 @@ from releasegate.plan import item_seed
 from releasegate.reporting import gather, make_view, render_report, templates_of
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.viewing import samples_view
-from releasegate.reporting.sampleview import Band, Exhibit, Gallery, Line, Look, Piece, SamplesView, ShotGroup
+from releasegate.reporting.views.samples import Band, Exhibit, Gallery, Line, Look, Piece, SamplesView, ShotGroup
 from releasegate.repository import GateRepository, starter
 from tests.reporting.audio_run import audio_run
 from tests.reporting.example_run import NONCE, Example, Words, example, rendered, viewed

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from releasegate.records import digest_of_bytes
-from releasegate.reporting.figureview import Timeline, Track
 from releasegate.reporting.outputs.spectrograms import COLUMNS, ROWS, Recording, recording, spectrogram
+from releasegate.reporting.views.figures import Timeline, Track
 from tests.reporting.audio_run import FIGURES, Shape, audio_run
 from tests.reporting.test_figures import figure, rendered, viewed
 

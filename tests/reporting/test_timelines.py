@@ -88,7 +88,7 @@ def test_a_score_of_many_points_is_thinned_and_keeps_its_peaks(tmp_path: Path) -
 
 
 def figure_kind() -> type:
-    from releasegate.reporting.figureview import Timeline
+    from releasegate.reporting.views.figures import Timeline
 
     return Timeline
 

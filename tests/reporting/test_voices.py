@@ -12,9 +12,9 @@ from scipy import stats
 
 from releasegate.evidence import Measured
 from releasegate.plan import SOURCE
-from releasegate.reporting.figureview import Curve, Spread, ValueTable
 from releasegate.reporting.index.listing import run_line
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.figures import Curve, Spread, ValueTable
+from releasegate.reporting.views.report import ReportView
 from tests.reporting.example_run import Example, rendered, viewed
 from tests.reporting.test_report import HOSTILE, Tags
 from tests.reporting.voice_run import LENGTHS, Cast, N, voice_run

@@ -16,7 +16,7 @@ from releasegate.reporting.case.record import (
     Solution,
     Strategy,
 )
-from releasegate.reporting.caseview import (
+from releasegate.reporting.views.case import (
     CaseArgument,
     CaseArtefact,
     CaseCapability,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from releasegate.reporting.charts.forest import WIDE
 from releasegate.reporting.charts.svg import clipped, drawn, sentinel
 from releasegate.reporting.charts.tradeoff_chart import DASHES
-from releasegate.reporting.figureview import Curve, Walk
+from releasegate.reporting.views.figures import Curve, Walk
 
 APART = 9
 """Pixels between the points of two lines at one place, so that their intervals do not cover each other."""

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.svg import drawn, sentinel
-from releasegate.reporting.chartview import EProcess
+from releasegate.reporting.views.charts import EProcess
 
 WIDTH, HEIGHT = 340, 160
 """Pixels; drawn once, as a desk has room for two side by side."""

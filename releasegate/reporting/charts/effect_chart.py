@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import LAYOUTS, NARROW, WIDE
 from releasegate.reporting.charts.svg import clipped, drawn, sentinel
-from releasegate.reporting.chartview import Effect, EffectRow
+from releasegate.reporting.views.charts import Effect, EffectRow
 from releasegate.reporting.wording.visible import visible
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.svg import clipped, drawn, sentinel
-from releasegate.reporting.chartview import Chart, ChartRow
+from releasegate.reporting.views.charts import Chart, ChartRow
 from releasegate.reporting.wording.visible import visible
 
 WIDE, NARROW = 700, 330

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import WIDE
 from releasegate.reporting.charts.svg import clipped, drawn, sentinel
-from releasegate.reporting.figureview import Lying, Spread
+from releasegate.reporting.views.figures import Lying, Spread
 from releasegate.reporting.wording.visible import visible
 
 ROW = 78

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from releasegate.reporting.charts.svg import drawn, sentinel
-from releasegate.reporting.figureview import Track
+from releasegate.reporting.views.figures import Track
 
 HEIGHT = 110
 BELOW = 0.7

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from releasegate.reporting.charts.forest import WIDE
 from releasegate.reporting.charts.svg import clipped, drawn, sentinel
-from releasegate.reporting.figureview import Line, Tradeoff
+from releasegate.reporting.views.figures import Line, Tradeoff
 
 DASHES = ([1, 0], [6, 3], [2, 3], [9, 3, 2, 3], [1, 5])
 """Of the first curve, the second, and so on: they are told apart without colour."""

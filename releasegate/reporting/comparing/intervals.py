@@ -7,11 +7,11 @@ from typing import Literal
 
 from releasegate.decision import Finding
 from releasegate.evalcard import EvalCard
-from releasegate.reporting.chartview import Chart, ChartRow
 from releasegate.reporting.comparing.views import WHICH
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.views.charts import Chart, ChartRow
 from releasegate.reporting.wording.numbers import MOST_UNIT, limit, shortened
 from releasegate.reporting.wording.words import SIDE, STATUS
 

@@ -15,7 +15,7 @@ from releasegate.reporting.gathered.picking import Shown, pick
 from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.showing import galleries
 from releasegate.reporting.samples.veiling import Veil
-from releasegate.reporting.sampleview import Exhibit, Gallery, ShotGroup
+from releasegate.reporting.views.samples import Exhibit, Gallery, ShotGroup
 from releasegate.reporting.wording.words import checkpoint
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.sample_lines import read_samples

@@ -10,7 +10,7 @@ from releasegate.reporting.comparing.joined import SENSITIVE, joined_galleries, 
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.outputs.purse import EXHIBITS, PICTURES, PLAYERS, SOUNDS, TEXTS, Purse
 from releasegate.reporting.samples.viewing import samples_view
-from releasegate.reporting.sampleview import Gallery, Listening, SamplesView
+from releasegate.reporting.views.samples import Gallery, Listening, SamplesView
 from releasegate.repository.deciding_run import Decided
 
 FILE = "A decision in a file has no samples beside it: compare two run folders to see them."
@@ -119,7 +119,7 @@ def _stricter(parts: Iterable[Part], order: dict[str, int]) -> tuple[Part, ...]:
 def eval_of(part: _Held) -> str:
     """The eval whose samples these are: its id ends the anchor.
 
-    >>> from releasegate.reporting.sampleview import Gallery
+    >>> from releasegate.reporting.views.samples import Gallery
     >>> eval_of(Gallery("texts", "a-samples-some-eval", "", False, ()))
     'some-eval'
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from releasegate.reporting.chartview import Chart
-from releasegate.reporting.sampleview import SamplesView
+from releasegate.reporting.views.charts import Chart
+from releasegate.reporting.views.samples import SamplesView
 from releasegate.reporting.wording.words import Mark
 
 WHICH = ("A", "B")

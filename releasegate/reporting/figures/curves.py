@@ -10,9 +10,9 @@ from releasegate.evalcard import Metric
 from releasegate.figures import CurveFigure
 from releasegate.reporting.figures.standing import Scene
 from releasegate.reporting.figures.valued import TWO_SIDED, Valued, valued
-from releasegate.reporting.figureview import Curve, Step, Walk
 from releasegate.reporting.gathered.dimensions import Part, natural, part_of
 from releasegate.reporting.gathered.tallying import Tally
+from releasegate.reporting.views.figures import Curve, Step, Walk
 from releasegate.reporting.wording.numbers import MOST_TITLE, share, shortened
 
 MOST_COLUMNS = 24

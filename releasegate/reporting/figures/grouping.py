@@ -24,8 +24,8 @@ from releasegate.reporting.figures.standing import Scene, scene_of
 from releasegate.reporting.figures.timelines import timeline
 from releasegate.reporting.figures.tradeoffs import tradeoff
 from releasegate.reporting.figures.valuetables import value_table
-from releasegate.reporting.figureview import FigureGroup, FigureView
 from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.views.figures import FigureGroup, FigureView
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 
 

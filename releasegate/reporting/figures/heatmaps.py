@@ -6,8 +6,8 @@ from releasegate.evalcard import EvalCard, Metric
 from releasegate.figures import HeatmapFigure
 from releasegate.reporting.figures.standing import Scene
 from releasegate.reporting.figures.valued import Valued, valued
-from releasegate.reporting.figureview import HeatCell, Heatmap, HeatRow
 from releasegate.reporting.gathered.dimensions import natural, part_of
+from releasegate.reporting.views.figures import HeatCell, Heatmap, HeatRow
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 
 LEVELS = 10

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from releasegate.figures import SpreadFigure
 from releasegate.reporting.figures.standing import Scene
-from releasegate.reporting.figureview import Lying, Spread
 from releasegate.reporting.gathered.tallying import BINS, Tally
+from releasegate.reporting.views.figures import Lying, Spread
 from releasegate.reporting.wording.numbers import MOST_TITLE, MOST_UNIT, plural, share, shortened
 
 DRAWN = 60

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from releasegate.decision import Decision, Finding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import SOURCE, Plan
-from releasegate.reporting.figureview import Standing
 from releasegate.reporting.gathered.concern import Concern, concern_of
 from releasegate.reporting.gathered.cuts import Cut
 from releasegate.reporting.gathered.dimensions import threat_values
 from releasegate.reporting.gathered.gathering import Gathered, Place
+from releasegate.reporting.views.figures import Standing
 from releasegate.reporting.wording.words import checkpoint as checkpoint_words
 
 

@@ -15,11 +15,11 @@ from releasegate.evidence import Measured
 from releasegate.figures import TimelineFigure
 from releasegate.records import Record
 from releasegate.reporting.figures.standing import Scene
-from releasegate.reporting.figureview import Clocked, Stretch, Timeline, Track
 from releasegate.reporting.outputs.reading import Missing, read_output
 from releasegate.reporting.outputs.sounds import is_sound
 from releasegate.reporting.outputs.spectrograms import Spectrogram, recording, spectrogram
 from releasegate.reporting.samples.texts import labels_of, word_of
+from releasegate.reporting.views.figures import Clocked, Stretch, Timeline, Track
 from releasegate.reporting.wording.numbers import share, shortened
 
 MOST_FILE = 2_000_000

@@ -10,10 +10,10 @@ from releasegate.evalcard import Metric
 from releasegate.figures import TradeoffFigure
 from releasegate.reporting.figures.roc import area_under, curve_of
 from releasegate.reporting.figures.standing import Scene
-from releasegate.reporting.figureview import Line, Standing, Tradeoff
 from releasegate.reporting.gathered.cuts import Cut
 from releasegate.reporting.gathered.dimensions import Part, natural
 from releasegate.reporting.gathered.tallying import Tally, wider
+from releasegate.reporting.views.figures import Line, Standing, Tradeoff
 from releasegate.reporting.wording.numbers import MOST_TITLE, share, shortened
 
 MOST_WORST = 2

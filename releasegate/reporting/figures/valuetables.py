@@ -5,9 +5,9 @@ from __future__ import annotations
 from releasegate.figures import TableFigure
 from releasegate.reporting.figures.standing import Scene
 from releasegate.reporting.figures.valued import Valued, valued
-from releasegate.reporting.figureview import ValueRow, ValueTable
 from releasegate.reporting.gathered.dimensions import natural
-from releasegate.reporting.view import Pair
+from releasegate.reporting.views.figures import ValueRow, ValueTable
+from releasegate.reporting.views.pair import Pair
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 
 MOST_ROWS = 120

@@ -8,10 +8,10 @@ from typing import Literal
 from releasegate.decision.explaining import label_text
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.plan import Plan
-from releasegate.reporting.chartview import Chart, ChartRow
 from releasegate.reporting.findings.distances import tested, worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_titles
+from releasegate.reporting.views.charts import Chart, ChartRow
 from releasegate.reporting.wording.numbers import MOST_UNIT, beside, limit, number, shortened
 from releasegate.reporting.wording.words import CHANNEL, SIDE, STATUS, checkpoint
 

@@ -11,7 +11,8 @@ from releasegate.reporting.findings.measures import label_words, slices
 from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.findings.wagered import e_processes
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.view import FindingView, Pair, SliceView
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.report import FindingView, SliceView
 from releasegate.reporting.wording.numbers import MOST_TITLE, beside, limit, number, plural, sentence, shortened
 from releasegate.reporting.wording.words import CHANNEL, METHOD, REASON, SECTION, SIDE, STATUS, checkpoint
 

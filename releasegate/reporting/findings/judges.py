@@ -11,7 +11,8 @@ from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.measures import instrument_anchor, of_instrument
 from releasegate.reporting.gathered.dimensions import Part
 from releasegate.reporting.gathered.gathering import Gathered, Place
-from releasegate.reporting.view import JudgeLine, Measure, Pair
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.report import JudgeLine, Measure
 from releasegate.reporting.wording.numbers import MOST_TITLE, limit, plural, shortened
 
 MOST_RATES = 6

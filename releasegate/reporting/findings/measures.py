@@ -9,7 +9,7 @@ from releasegate.plan import Plan
 from releasegate.reporting.figures.valued import Valued, valued
 from releasegate.reporting.gathered.dimensions import Label
 from releasegate.reporting.gathered.gathering import Gathered, Place
-from releasegate.reporting.view import InstrumentView, Measure, SliceView
+from releasegate.reporting.views.report import InstrumentView, Measure, SliceView
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 from releasegate.reporting.wording.words import checkpoint
 

@@ -8,7 +8,8 @@ from releasegate.receipt import Receipt
 from releasegate.reporting.findings.measures import ungated
 from releasegate.reporting.gathered.gathering import Gathered, Place
 from releasegate.reporting.gathered.tallying import Tally
-from releasegate.reporting.view import EvidenceView, MeasurementView, Pair
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.report import EvidenceView, MeasurementView
 from releasegate.reporting.wording.words import checkpoint
 
 

@@ -9,7 +9,7 @@ from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Channel
 from releasegate.reporting.findings.finding import finding_view
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.view import Findings
+from releasegate.reporting.views.report import Findings
 from releasegate.reporting.wording.numbers import plural
 from releasegate.reporting.wording.words import CHANNEL, REASON, STATUS, Mark
 

@@ -9,12 +9,12 @@ from releasegate.decision.record import Estimate, Finding
 from releasegate.evalcard import EvalCard, Metric
 from releasegate.intervals import Bounds
 from releasegate.plan import SOURCE, Plan
-from releasegate.reporting.chartview import Effect, EffectRow, Measured
 from releasegate.reporting.figures.valued import valued
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.dimensions import part_of
 from releasegate.reporting.gathered.gathering import Gathered
+from releasegate.reporting.views.charts import Effect, EffectRow, Measured
 from releasegate.reporting.wording.numbers import MOST_TITLE, MOST_UNIT, beside, number, shortened
 from releasegate.reporting.wording.words import SIDE
 from releasegate.rounding import limit_text

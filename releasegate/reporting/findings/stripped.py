@@ -19,7 +19,8 @@ from releasegate.receipt import (
 )
 from releasegate.reporting.findings.finding import finding_view
 from releasegate.reporting.gathered.gathering import Gathered
-from releasegate.reporting.view import FindingView, Pair, RemovedPart, StripView
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.report import FindingView, RemovedPart, StripView
 from releasegate.reporting.wording.numbers import plural, ranges, size
 from releasegate.reporting.wording.words import CHEAP, TIER, VERDICT
 

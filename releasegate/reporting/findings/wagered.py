@@ -11,10 +11,10 @@ from releasegate.betting import Floats
 from releasegate.decision.betting_paths import BettingPath
 from releasegate.decision.record import Finding, SliceFinding
 from releasegate.evalcard import EvalCard
-from releasegate.reporting.chartview import EProcess, WagerRow
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.wagers import key_of
+from releasegate.reporting.views.charts import EProcess, WagerRow
 from releasegate.reporting.wording.numbers import MOST_TEXT, beside, limit, plural, shortened
 from releasegate.reporting.wording.words import REASON, STATUS
 

@@ -9,7 +9,7 @@ from releasegate.decision import Decision, Finding
 from releasegate.policy import Section
 from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import anchor
-from releasegate.reporting.firstview import Change
+from releasegate.reporting.views.first import Change
 from releasegate.reporting.wording.numbers import MOST_TEXT, beside, sentence, shortened
 
 BETTER: Mapping[Section, str] = {

@@ -12,8 +12,8 @@ from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.notices import notices
 from releasegate.reporting.first.wanting import wanting
-from releasegate.reporting.firstview import ArtefactLine, CapabilityLine, Fact, FirstScreen, Lines
-from releasegate.reporting.view import MeasurementView
+from releasegate.reporting.views.first import ArtefactLine, CapabilityLine, Fact, FirstScreen, Lines
+from releasegate.reporting.views.report import MeasurementView
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TEXT, MOST_TITLE, number, plural, shortened
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, VERDICT
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from releasegate.decision import Decision
-from releasegate.reporting.view import MeasurementView
+from releasegate.reporting.views.report import MeasurementView
 from releasegate.reporting.wording.numbers import plural
 
 _LEFT_ALONE = re.compile(r"(?P<count>\d+ of \d+ items), left alone once all was settled")

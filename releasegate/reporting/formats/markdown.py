@@ -21,9 +21,9 @@ from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.first.notices import notices
 from releasegate.reporting.first.wanting import wanting
-from releasegate.reporting.firstview import Change
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
+from releasegate.reporting.views.first import Change
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint

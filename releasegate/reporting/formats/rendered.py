@@ -13,7 +13,7 @@ from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.reporting.gathered.gathering import Gathered, gather
 from releasegate.reporting.making import make_view
-from releasegate.reporting.view import ReportView
+from releasegate.reporting.views.report import ReportView
 from releasegate.repository import RunFolder
 
 

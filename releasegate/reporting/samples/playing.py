@@ -21,7 +21,7 @@ from releasegate.reporting.samples.showing import files_of, seed_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
 from releasegate.reporting.samples.veiling import Veil
 from releasegate.reporting.samples.waves import timeline_of, wave_of
-from releasegate.reporting.sampleview import Clip, ClipGroup, Listening, Player
+from releasegate.reporting.views.samples import Clip, ClipGroup, Listening, Player
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 
 MOST_SOUNDS = 6

@@ -18,7 +18,7 @@ from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.order import counted, evals_of, reason_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
 from releasegate.reporting.samples.veiling import Veil
-from releasegate.reporting.sampleview import Band, Exhibit, File, Gallery, Line, Look, Piece, ShotGroup
+from releasegate.reporting.views.samples import Band, Exhibit, File, Gallery, Line, Look, Piece, ShotGroup
 from releasegate.reporting.wording.numbers import MOST_TITLE, shortened
 from releasegate.reporting.wording.words import checkpoint as checkpoint_words
 

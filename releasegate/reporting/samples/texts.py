@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from releasegate.evidence import Failed, Measured
 from releasegate.reporting.gathered.concern import Concern
 from releasegate.reporting.outputs.purse import Purse
-from releasegate.reporting.sampleview import Line, Piece
+from releasegate.reporting.views.samples import Line, Piece
 from releasegate.reporting.wording.numbers import MOST_TEXT, share, shortened
 from releasegate.spans import SUFFIX, Span, parse_spans
 

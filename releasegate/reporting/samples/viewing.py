@@ -11,7 +11,7 @@ from releasegate.reporting.outputs.purse import Purse
 from releasegate.reporting.samples.playing import listening
 from releasegate.reporting.samples.showing import galleries
 from releasegate.reporting.samples.veiling import Veil
-from releasegate.reporting.sampleview import SamplesView
+from releasegate.reporting.views.samples import SamplesView
 
 HASHED = "The policy lets no text and no output be kept: of each, the sha256 and the length stand here."
 UNSHOWN = (

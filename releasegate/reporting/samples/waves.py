@@ -11,7 +11,7 @@ from releasegate.figures import TimelineFigure
 from releasegate.reporting.figures.timelines import TimelineOutput, read_timeline
 from releasegate.reporting.outputs.reading import Missing
 from releasegate.reporting.outputs.sounds import Sound
-from releasegate.reporting.sampleview import Wave
+from releasegate.reporting.views.samples import Wave
 from releasegate.reporting.wording.numbers import share
 
 WIDTH, HEIGHT = 300, 60

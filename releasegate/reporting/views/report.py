@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from releasegate.reporting.caseview import CaseView
-from releasegate.reporting.chartview import Chart, Effect, EProcess
-from releasegate.reporting.figureview import FigureGroup
-from releasegate.reporting.firstview import FirstScreen
-from releasegate.reporting.frameworkview import FrameworkView, TagView
-from releasegate.reporting.sampleview import SamplesView
+from releasegate.reporting.views.case import CaseView
+from releasegate.reporting.views.charts import Chart, Effect, EProcess
+from releasegate.reporting.views.figures import FigureGroup
+from releasegate.reporting.views.first import FirstScreen
+from releasegate.reporting.views.frameworks import FrameworkView, TagView
+from releasegate.reporting.views.pair import Pair
+from releasegate.reporting.views.samples import SamplesView
 from releasegate.reporting.wording.words import Mark
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A name and its text; `code` if the text is to be copied, such as a digest."""
-
-    name: str
-    text: str
-    code: bool = False
 
 
 @dataclass(frozen=True)

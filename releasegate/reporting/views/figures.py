@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from releasegate.reporting.view import Pair
+    from releasegate.reporting.views.pair import Pair
 
 Standing = Literal["gated", "outside", ""]
 """Of a value beside the threat set: in it, outside, or there is none."""

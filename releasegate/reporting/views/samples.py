@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from releasegate.reporting.figureview import Standing
+from releasegate.reporting.views.figures import Standing
 
 
 @dataclass(frozen=True)
