@@ -221,7 +221,8 @@ def test_a_template_that_names_what_is_not_there_is_refused(made: Example) -> No
     with pytest.raises(DocumentError) as caught:
         render_report(view, DictLoader(files))
     assert str(caught.value) == (
-        "reports/report.html:1: does not render: 'releasegate.reporting.views.report.ReportView object' has no attribute 'nothing'"
+        "reports/report.html:1: does not render: 'releasegate.reporting.views.report.ReportView object' has no attribute "
+        "'nothing'"
     )
 
 
