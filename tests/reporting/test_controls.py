@@ -44,14 +44,14 @@ def test_the_whole_digest_is_copied_though_its_beginning_is_shown(page: Any) -> 
     assert len(full(page)) == len("sha256:") + 64
     assert page.locator(".facts .digest").first.bounding_box()["width"] < 120
     page.locator(".facts .copy").first.click()
-    page.wait_for_function("document.querySelector('#said')?.textContent.startsWith('Copied')")
+    page.locator("#said", has_text="Copied").wait_for(state="attached")
     assert page.evaluate("navigator.clipboard.readText()") == full(page)
 
 
 def test_where_there_is_no_clipboard_the_whole_digest_is_selected(page: Any) -> None:
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
     page.locator(".facts .copy").first.click()
-    page.wait_for_function("document.querySelector('#said').textContent.startsWith('Selected')")
+    page.locator("#said", has_text="Selected").wait_for(state="attached")
     assert page.evaluate("getSelection().toString()") == full(page)
     page.goto(page.file.as_uri())
 
