@@ -13,6 +13,7 @@ from releasegate.reporting.gathered.concern import concern_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.picking import Shown, pick
 from releasegate.reporting.outputs.purse import Purse
+from releasegate.reporting.samples.order import RUNS
 from releasegate.reporting.samples.showing import galleries
 from releasegate.reporting.samples.veiling import Veil
 from releasegate.reporting.views.samples import Exhibit, Gallery, ShotGroup
@@ -22,12 +23,6 @@ from releasegate.repository.sample_lines import read_samples
 
 SENSITIVE = ("", "personal", "harmful")
 """From the least to the most that is to be held back."""
-IN_RUNS = (
-    ("Differ between checkpoints", "Differ between the runs"),
-    (" on one checkpoint and not on another", " in one run and not in the other"),
-    (" on every checkpoint", " in both runs"),
-)
-"""What is said of checkpoints, and is said of runs where each run is a column."""
 T = TypeVar("T")
 
 
@@ -82,7 +77,7 @@ def _on_checkpoint(
         pictured={eval_id for eval_id, shown in found.items() if shown.pictured},
     )
     one, other = (
-        galleries(replace(both, cuts=own.cuts), of.plan, Veil(of.plan, of.decision), of.run.outputs, purse)
+        galleries(replace(both, cuts=own.cuts), of.plan, Veil(of.plan, of.decision), of.run.outputs, purse, RUNS)
         for of, own, purse in zip(runs, gathered, purses, strict=True)
     )
     beside = {gallery.anchor: gallery for gallery in other}
@@ -124,22 +119,8 @@ def _group(one: ShotGroup, theirs: Mapping[int, tuple[ShotGroup, Exhibit]]) -> S
     own = [exhibit for band in one.bands for exhibit in band.exhibits]
     other = next((theirs[exhibit.item][0] for exhibit in own if exhibit.item in theirs), one)
     exhibits = {e.item: _beside(e, theirs.get(e.item, (one, e))[1], names) for e in own}
-    bands = (
-        replace(
-            band,
-            title=_of_runs(band.title),
-            why=_of_runs(band.why),
-            exhibits=tuple(exhibits[e.item] for e in band.exhibits),
-        )
-        for band in one.bands
-    )
+    bands = (replace(band, exhibits=tuple(exhibits[e.item] for e in band.exhibits)) for band in one.bands)
     return replace(one, bands=tuple(bands), counted=_theirs(names, one.counted, other.counted))
-
-
-def _of_runs(text: str) -> str:
-    for of_checkpoints, of_runs in IN_RUNS:
-        text = text.replace(of_checkpoints, of_runs)
-    return text
 
 
 def _beside(one: Exhibit, other: Exhibit, names: Sequence[str]) -> Exhibit:

@@ -15,7 +15,7 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.rows import RANKS, Row, RowRank
 from releasegate.reporting.outputs.pictures import FULL, MOST_EACH, TOO_LARGE, Picture, is_image, picture
 from releasegate.reporting.outputs.purse import Purse
-from releasegate.reporting.samples.order import counted, evals_of, reason_of
+from releasegate.reporting.samples.order import CHECKPOINTS, Beside, counted, evals_of, reason_of
 from releasegate.reporting.samples.texts import labels_of, lines_of, values_of, word_of
 from releasegate.reporting.samples.veiling import Veil
 from releasegate.reporting.views.samples import Band, Exhibit, File, Gallery, Line, Look, Piece, ShotGroup
@@ -48,6 +48,7 @@ class _Group:
     concern: Concern
     checkpoints: list[str]
     rows: dict[RowRank, list[Row]]
+    beside: Beside
     painted: dict[tuple[int, str], Picture] = field(default_factory=dict)
 
     @property
@@ -64,18 +65,21 @@ class _Group:
                     yield (row.item, name), image
 
 
-def galleries(gathered: Gathered, plan: Plan, veil: Veil, outputs: Path, purse: Purse) -> tuple[Gallery, ...]:
+def galleries(
+    gathered: Gathered, plan: Plan, veil: Veil, outputs: Path, purse: Purse, beside: Beside = CHECKPOINTS
+) -> tuple[Gallery, ...]:
     """The pictures and texts of every eval whose samples are no sounds.
 
     Args:
         outputs: the folder of the run's outputs.
+        beside: what stands side by side in an exhibit.
     """
     sounding = {key[0] for key in gathered.heard}
     keys = [key for key in gathered.rows if key[0] in gathered.pictured or key[0] not in sounding]
     most = min(
         max(purse.exhibits // max(len(keys), 1), LEAST_ROWS), MOST_HASHED if plan.policy.hashes_samples else MOST_ROWS
     )
-    groups = [_group(key, gathered, plan, most) for key in keys]
+    groups = [_group(key, gathered, plan, most, beside) for key in keys]
     _paint(groups, outputs, purse)
     shown = (
         _gallery(plan.cards[eval_id], [g for g in groups if g.key[0] == eval_id], gathered, plan, veil, purse)
@@ -84,12 +88,13 @@ def galleries(gathered: Gathered, plan: Plan, veil: Veil, outputs: Path, purse: 
     return tuple(gallery for gallery in shown if gallery.groups)
 
 
-def _group(key: Key, gathered: Gathered, plan: Plan, most: int) -> _Group:
+def _group(key: Key, gathered: Gathered, plan: Plan, most: int, beside: Beside) -> _Group:
     card = plan.cards[key[0]]
     checkpoints = sorted(
         {k[1] for k in gathered.groups if (k[0], k[2]) == key}, key=lambda name: (name != SOURCE, name)
     )
-    group = _Group(key, card, concern_of(plan.policy, card, gathered.cuts), checkpoints, gathered.rows[key].shown(most))
+    rows = gathered.rows[key].shown(most)
+    group = _Group(key, card, concern_of(plan.policy, card, gathered.cuts), checkpoints, rows, beside)
     group.rows[3] = group.rows[3][: MOST_GOOD if group.concern.yes_or_no(group.metric) else MOST_VALUES]
     return group
 
@@ -134,10 +139,11 @@ def _place(group: _Group) -> tuple[int, int]:
 def _shown(group: _Group, gathered: Gathered, plan: Plan, purse: Purse) -> ShotGroup:
     picked, metric, concern = gathered.rows[group.key], group.metric, group.concern
     eval_id, metrics = group.key
+    beside = group.beside if len(group.checkpoints) > 1 else None
     bands = []
     for rank in RANKS:
         if group.rows[rank]:
-            title, why = reason_of(rank, metric, concern, several=len(group.checkpoints) > 1)
+            title, why = reason_of(rank, metric, concern, beside)
             shown, seen = len(group.rows[rank]), picked.count[rank]
             exhibits = tuple(_exhibit(row, group, plan, purse) for row in group.rows[rank])
             bands.append(Band(title, why, f"{seen}" if shown == seen else f"{shown} of {seen} shown", exhibits))
