@@ -17,8 +17,14 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from releasegate.records import Identifier, Record
 
-Purpose = Literal["waivers"]
-"""What a key may sign: the name of its list."""
+Purpose = Literal["waivers", "approvals", "revocations"]
+"""What an Ed25519 key may sign: the name of its list. Attestations have keys of their own kind."""
+
+_P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
+_P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+"""The field and the constant of NIST P-256 (SEC 2, section 2.4.2), whose curve is y^2 = x^3 - 3x + b."""
+_P256_HEADER = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+"""What stands before the two coordinates of an uncompressed P-256 point in a SubjectPublicKeyInfo (RFC 5480)."""
 
 PRIME = 2**255 - 19
 """The field of Curve25519 (RFC 8032, section 5.1)."""
@@ -67,6 +73,16 @@ def _key(text: str) -> str:
     return text
 
 
+def _p256(text: str) -> str:
+    """`text`, if it holds a point of P-256 as a SubjectPublicKeyInfo."""
+    data = _bytes_of(text, len(_P256_HEADER) + 64)
+    x, y = (int.from_bytes(part, "big") for part in (data[-64:-32], data[-32:]))
+    on_curve = x < _P256 and y < _P256 and (y * y - (x**3 - 3 * x + _P256_B)) % _P256 == 0
+    if not data.startswith(_P256_HEADER) or not on_curve:
+        raise ValueError("is no ECDSA P-256 key: base64 of its SubjectPublicKeyInfo (RFC 5480) belongs here")
+    return text
+
+
 def _signature(text: str) -> str:
     _bytes_of(text, 64)
     return text
@@ -82,13 +98,14 @@ Signature = Annotated[str, AfterValidator(_signature)]
 """The 64 bytes of an Ed25519 signature in base64. Their value is judged by `signing.verify`."""
 
 
-class PublicKey(Record):
-    """A key whose signatures count, and when."""
+P256Bytes = Annotated[str, AfterValidator(_p256)]
+"""A P-256 public key: its SubjectPublicKeyInfo (RFC 5480, point not compressed) in base64."""
+
+
+class Dated(Record):
+    """Something that counts on some days alone."""
 
     id: Identifier
-    key: PublicBytes
-    owner: Line
-    """Who holds the private half."""
     valid_from: Day
     valid_to: Day
     """The last day, included."""
@@ -104,35 +121,83 @@ class PublicKey(Record):
         return self.valid_from <= day.isoformat() <= self.valid_to
 
 
-Keys = Annotated[tuple[PublicKey, ...], Field(min_length=1)]
+class PublicKey(Dated):
+    """A key whose signatures count, and when."""
+
+    key: PublicBytes
+    owner: Line
+    """Who holds the private half."""
+
+
+class Approver(PublicKey):
+    """A key that may approve a release."""
+
+    roles: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=20)]
+    """In which roles."""
+
+
+class AttestationKey(Dated):
+    """A key that may sign attestations."""
+
+    key: P256Bytes
+    owner: Line
+    """Who holds the private half."""
+
+
+class KeylessIdentity(Dated):
+    """An identity that may sign attestations with a certificate of a moment, without a key of its own (Sigstore)."""
+
+    identity: Line
+    """As the certificate states it: an e-mail address, or the URL of a workflow at its ref."""
+    issuer: Line
+    """The OpenID Connect issuer that vouched for it."""
 
 
 class Trust(Record):
     """The keys that a policy trusts, by purpose."""
 
-    waivers: Keys | None = None
+    waivers: Annotated[tuple[PublicKey, ...], Field(min_length=1)] | None = None
     """Whose waivers count."""
+    approvals: Annotated[tuple[Approver, ...], Field(min_length=1)] | None = None
+    """Who may approve, in which roles."""
+    revocations: Annotated[tuple[PublicKey, ...], Field(min_length=1)] | None = None
+    """Whose list of what was revoked counts."""
+    attestations: Annotated[tuple[AttestationKey, ...], Field(min_length=1)] | None = None
+    """Whose attestations count."""
+    identities: Annotated[tuple[KeylessIdentity, ...], Field(min_length=1)] | None = None
+    """Whose attestations count that are signed without a key of their own."""
 
     def listed(self) -> Iterator[tuple[Purpose, PublicKey]]:
-        """Every key with its purpose."""
+        """Every Ed25519 key with its purpose."""
         for key in self.waivers or ():
             yield "waivers", key
+        for approver in self.approvals or ():
+            yield "approvals", approver
+        for key in self.revocations or ():
+            yield "revocations", key
 
     def key(self, purpose: Purpose, key_id: str) -> PublicKey | None:
         """The key that is named `key_id` and listed for `purpose`, if there is one."""
         return next((key for listed, key in self.listed() if (listed, key.id) == (purpose, key_id)), None)
 
+    def approver(self, key_id: str) -> Approver | None:
+        """The key that is named `key_id` and may approve, if there is one."""
+        return next((key for key in self.approvals or () if key.id == key_id), None)
+
     @model_validator(mode="after")
     def _lists_each_key_once(self) -> Self:
         seen: set[str] = set()
-        for _, key in self.listed():
-            if key.id in seen:
-                raise ValueError(f"two keys have the id {key.id}")
-            if key.key in seen:
+        keys = [(key.id, key.key) for _, key in self.listed()]
+        keys += [(key.id, key.key) for key in self.attestations or ()]
+        keys += [(one.id, f"{one.identity} of {one.issuer}") for one in self.identities or ()]
+        for name, key in keys:
+            if name in seen:
+                raise ValueError(f"two keys have the id {name}")
+            if key in seen:
                 raise ValueError(
-                    f"key {key.id} stands there already under another id: a key has one purpose and one owner"
+                    f"key {name} stands there already under another id: a key has one purpose and one owner"
                 )
-            seen |= {key.id, key.key}
+            seen |= {name, key}
         return self
 
 
