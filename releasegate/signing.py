@@ -17,6 +17,7 @@ from releasegate.records import Document
 from releasegate.trust import PublicKey, Purpose, Signature, Trust
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
@@ -44,6 +45,14 @@ def sign(document: Document, private: Ed25519PrivateKey) -> Signature:
 def public_bytes(private: Ed25519PrivateKey) -> str:
     """The public half of a key: its 32 bytes in base64."""
     return base64.b64encode(private.public_key().public_bytes_raw()).decode()
+
+
+def p256_public_bytes(private: EllipticCurvePrivateKey) -> str:
+    """The public half of a P-256 key: its SubjectPublicKeyInfo (RFC 5480) in base64."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode()
 
 
 def verify(

@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "strip": "Take capabilities out of a checkpoint, with a receipt.",
     "verify": "Check a stripped checkpoint against its receipt.",
     "ledger": "Start, show or verify the record of attempts.",
-    "keygen": "Make a key to sign waivers with.",
+    "keygen": "Make a key to sign with: waivers, approvals, revocations, attestations.",
     "waive": "Sign an exception for one finding of a run.",
     "attack": "Put sound files through attacks on watermarks.",
     "list": "List policies, evals, subjects and recipes.",

@@ -1,5 +1,7 @@
 """Private keys on disk, and the lines that make the public halves known.
 
+Ed25519 for what a person signs, ECDSA P-256 for attestations, as the verifiers of others expect.
+
 ::
 
     FOLDER/<name>.key       the private key: PKCS #8 in PEM, encrypted under a passphrase if there is one; mode 0600
@@ -13,15 +15,23 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from releasegate.errors import NotFound, TrustError, UsageError
 from releasegate.repository.nesting import refuse_file
 from releasegate.repository.writing import sync_folder
-from releasegate.trust import PublicKey
+from releasegate.trust import Approver, AttestationKey, PublicKey, Purpose
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+
+List = Purpose | Literal["attestations"]
+"""The list of a policy's `trust` that a key is for."""
+Listed = PublicKey | Approver | AttestationKey
+"""A public key, as a list holds it."""
 
 MAX_BYTES = 16 << 10
 
@@ -34,13 +44,16 @@ class KeyFiles:
     public: Path
 
 
-def write_key(folder: Path, private: Ed25519PrivateKey, public: PublicKey, passphrase: str | None) -> KeyFiles:
+def write_key(
+    folder: Path, private: PrivateKey, public: Listed, passphrase: str | None, list_: List = "waivers"
+) -> KeyFiles:
     """Where both halves lie now, each in a file that did not exist before.
 
     Args:
         folder: made, for its owner alone, if it does not exist.
         public: the public half, as a policy lists it.
         passphrase: what the private half is encrypted under; None: nothing.
+        list_: the list that the public half is for.
 
     Raises:
         UsageError: one of the files exists, or `folder` is a file; nothing was written.
@@ -55,7 +68,7 @@ def write_key(folder: Path, private: Ed25519PrivateKey, public: PublicKey, passp
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_new(files.private, _pem(private, passphrase), 0o600)
     try:
-        _write_new(files.public, snippet(public).encode(), 0o644)
+        _write_new(files.public, snippet(public, list_).encode(), 0o644)
     except OSError:
         files.private.unlink()
         raise
@@ -63,17 +76,17 @@ def write_key(folder: Path, private: Ed25519PrivateKey, public: PublicKey, passp
     return files
 
 
-def snippet(public: PublicKey) -> str:
-    """The lines that list a key in a policy, for waivers."""
+def snippet(public: Listed, list_: List = "waivers") -> str:
+    """The lines that list a key in a policy."""
     pairs = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in public.plain().items())
     return (
         "# The public half of a key. Paste this into the policy; if it has `trust:` already, add the last line there.\n"
-        f"trust:\n  waivers:\n    - {{{pairs}}}\n"
+        f"trust:\n  {list_}:\n    - {{{pairs}}}\n"
     )
 
 
 def read_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
-    """The private key in a file.
+    """The Ed25519 private key in a file.
 
     Args:
         passphrase: tried only if the key is encrypted.
@@ -82,8 +95,35 @@ def read_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
         NotFound: there is no such file.
         TrustError: it holds no such key, cannot be decrypted, or lies there unencrypted for others to read.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = _private_key(path, passphrase)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TrustError(str(path), "is not an Ed25519 key", "make one with `releasegate keygen`")
+    return key
+
+
+def read_attestation_key(path: Path, passphrase: str | None) -> EllipticCurvePrivateKey:
+    """The ECDSA P-256 private key in a file.
+
+    Args:
+        passphrase: tried only if the key is encrypted.
+
+    Raises:
+        NotFound: there is no such file.
+        TrustError: it holds no such key, cannot be decrypted, or lies there unencrypted for others to read.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+
+    key = _private_key(path, passphrase)
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        fix = "make one with `releasegate keygen NAME --for attestations`"
+        raise TrustError(str(path), "is not an ECDSA P-256 key, which attestations are signed with", fix)
+    return key
+
+
+def _private_key(path: Path, passphrase: str | None) -> object:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = _key_bytes(path)
@@ -98,8 +138,6 @@ def read_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
             "correct RELEASEGATE_KEY_PASSPHRASE" if encrypted else "name the .key file that `releasegate keygen` wrote"
         )
         raise TrustError(str(path), what, fix) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(str(path), "is not an Ed25519 key", "make one with `releasegate keygen`")
     if not encrypted and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise TrustError(str(path), "is unencrypted, and others may read it", f"run `chmod 600 {path}`")
     return key
@@ -112,7 +150,7 @@ def _key_bytes(path: Path) -> bytes:
         return file.read(MAX_BYTES)
 
 
-def _pem(private: Ed25519PrivateKey, passphrase: str | None) -> bytes:
+def _pem(private: PrivateKey, passphrase: str | None) -> bytes:
     from cryptography.hazmat.primitives import serialization as form
 
     lock = form.BestAvailableEncryption(passphrase.encode()) if passphrase else form.NoEncryption()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from releasegate.__main__ import run
-from releasegate.errors import Exit
+from releasegate.errors import Exit, TrustError
 from releasegate.repository import GateRepository
-from releasegate.repository.key_files import read_key
+from releasegate.repository.key_files import read_attestation_key, read_key
 from releasegate.repository.waivers import read_trust, read_waivers
-from releasegate.signing import public_bytes
+from releasegate.signing import p256_public_bytes, public_bytes
 from releasegate.trust import PublicKey, Trust
 from releasegate.waiver import Counts, standing
 from releasegate.yamltext import parse_yaml
@@ -116,6 +117,52 @@ def test_keygen_as_json_says_where_the_halves_lie(tmp_path: Path, capsys: pytest
     assert PublicKey.from_text(json.dumps(found["key"])).valid_to == str(NOW)
 
 
+@pytest.mark.parametrize("list_", ["waivers", "approvals", "revocations"])
+def test_a_key_is_listed_under_what_it_is_for(tmp_path: Path, list_: str) -> None:
+    roles = ["--role", "lead", "--role", "safety", "--role", "lead"] if list_ == "approvals" else []
+    assert run(["keygen", "alice", "--out", str(tmp_path), "--for", list_, *roles]) == 0
+    listed = parse_yaml((tmp_path / "alice.pub.yaml").read_text(), "p").data["trust"]
+    trust = Trust.from_text(json.dumps(listed))
+    (key,) = getattr(trust, list_)
+    assert key.key == public_bytes(read_key(tmp_path / "alice.key", None))
+    assert getattr(key, "roles", ()) == (("lead", "safety") if roles else ())
+
+
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_a_key_for_attestations_is_a_p256_key_that_openssl_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: str | None
+) -> None:
+    if passphrase:
+        monkeypatch.setenv(VARIABLE, passphrase)
+    assert run(["keygen", "ci", "--out", str(tmp_path), "--for", "attestations"]) == 0
+    text = (tmp_path / "ci.pub.yaml").read_text()
+    (key,) = Trust.from_text(json.dumps(parse_yaml(text, "p").data["trust"])).attestations or ()
+    private = read_attestation_key(tmp_path / "ci.key", passphrase)
+    assert key.key == p256_public_bytes(private)
+    shown = subprocess.run(
+        ["openssl", "pkey", "-in", tmp_path / "ci.key", "-passin", f"pass:{passphrase}", "-pubout", "-outform", "DER"],
+        check=True,
+        capture_output=True,
+    )
+    assert base64.b64encode(shown.stdout).decode() == key.key
+    assert (b"ENCRYPTED" in (tmp_path / "ci.key").read_bytes()) == (passphrase is not None)
+
+
+def test_a_key_of_one_kind_does_not_pass_for_another(tmp_path: Path) -> None:
+    for name, list_ in (("person", "waivers"), ("machine", "attestations")):
+        assert run(["keygen", name, "--out", str(tmp_path), "--for", list_]) == 0
+    with pytest.raises(TrustError, match="is not an ECDSA P-256 key"):
+        read_attestation_key(tmp_path / "person.key", None)
+    with pytest.raises(TrustError, match="is not an Ed25519 key"):
+        read_key(tmp_path / "machine.key", None)
+    other = ec.generate_private_key(ec.SECP384R1())
+    pem = other.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    (tmp_path / "other.key").write_bytes(pem)
+    (tmp_path / "other.key").chmod(0o600)
+    with pytest.raises(TrustError, match="is not an ECDSA P-256 key"):
+        read_attestation_key(tmp_path / "other.key", None)
+
+
 @pytest.mark.parametrize("taken", ["alice.key", "alice.pub.yaml"])
 def test_keygen_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str], taken: str) -> None:
     (tmp_path / taken).symlink_to(tmp_path / "nowhere")
@@ -131,6 +178,18 @@ def test_keygen_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (["../alice"], "NAME: is no name\n  fix: use lower-case letters, digits, `-`, `_` and `.`; at most 64\n"),
         (["Alice"], "NAME: is no name\n  fix: use lower-case letters, digits, `-`, `_` and `.`; at most 64\n"),
+        (
+            ["alice", "--for", "approvals"],
+            "--role: is missing: a key approves in the roles that the policy gives it\n  fix: name one\n",
+        ),
+        (
+            ["alice", "--role", "lead"],
+            "--role: is for approvals, and the key is for waivers\n  fix: leave it out\n",
+        ),
+        (
+            ["alice", "--for", "approvals", "--role", "Research Lead"],
+            "--role: is no name\n  fix: use lower-case letters, digits, `-`, `_` and `.`; at most 64\n",
+        ),
         (
             ["alice", "--owner", ""],
             "--owner: String should have at least 1 character\n  fix: correct it\n",
