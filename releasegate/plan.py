@@ -20,7 +20,7 @@ from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell
 from releasegate.ledger import Anchor, ItemId, Nonce
 from releasegate.manifest import Manifest, stripped_digest
-from releasegate.policy import Capability, Policy, Requirement
+from releasegate.policy import Capability, Policy, Prose, Requirement
 from releasegate.recipe import RecipeId
 from releasegate.records import Digest, Document, Identifier, Record, digest_of
 
@@ -107,6 +107,13 @@ class LedgerPosition(Anchor):
     """Whether it was compared with a place that somebody else remembers."""
 
 
+class Wording(Record):
+    """What a policy called a capability, and why it is judged."""
+
+    title: Prose
+    rationale: Prose
+
+
 class Plan(Document):
     """What is fixed before anything runs."""
 
@@ -116,6 +123,11 @@ class Plan(Document):
     alpha: float
     """Effective alpha of every requirement."""
     policy: Policy
+    """Its rules are fixed; its prose may be corrected while the run stands."""
+    policy_digest: Digest | None = None
+    """Of the policy's rules. None in plans of earlier releases, which fixed the prose too."""
+    wording: dict[Identifier, Wording] | None = None
+    """The words that decisions of this run are made in, where those of the policy's capabilities are others by now."""
     model: PlannedModel
     strips: tuple[PlannedStrip, ...]
     cards: dict[Identifier, EvalCard]
@@ -135,8 +147,43 @@ class Plan(Document):
 
     @property
     def fixed(self) -> str:
-        """Digest of the plan as it was before it was opened, without nonce, ledger and drawn items: `sha256:…`."""
-        return digest_of({k: v for k, v in self.plain().items() if k not in ("nonce", "ledger", "drawn")})
+        """Digest of the plan as it was before it was opened, without nonce, ledger and drawn items: `sha256:…`.
+
+        The policy is in it by the digest of its rules.
+        """
+        apart = ("nonce", "ledger", "drawn", "wording") + (("policy",) if self.policy_digest is not None else ())
+        return digest_of({k: v for k, v in self.plain().items() if k not in apart})
+
+    def policy_digest_of(self, policy: Policy) -> str:
+        """The digest by which a decision of this plan names a policy: of its rules, or of all of it in plans that fix all."""
+        return policy.digest() if self.policy_digest is None else policy.rules_digest()
+
+    @property
+    def decided_policy(self) -> Policy:
+        """The policy in the words in which this run is decided: the same evidence gives the same decision, digest and all."""
+        words = self.wording or {}
+        capabilities = (
+            c.model_copy(update={"title": words[c.id].title, "rationale": words[c.id].rationale})
+            if c.id in words
+            else c
+            for c in self.policy.capabilities
+        )
+        return self.policy.model_copy(update={"capabilities": tuple(capabilities)})
+
+    def reworded(self, policy: Policy) -> Plan:
+        """This plan with the prose of `policy`, which has the same rules; what it decides stays word for word the same.
+
+        Raises:
+            ValueError: it has other rules, or this plan fixes the prose too.
+        """
+        if policy == self.policy:
+            return self
+        if self.policy_digest is None:
+            raise ValueError("this plan fixes the prose of its policy")
+        decided = {c.id: Wording(title=c.title, rationale=c.rationale) for c in self.decided_policy.capabilities}
+        now = {c.id: Wording(title=c.title, rationale=c.rationale) for c in policy.capabilities}
+        wording = decided if decided != now else None
+        return self.model_copy(update={"policy": policy.ruled_as(self.policy), "wording": wording})
 
     def identity(self, measurement: Measurement) -> str:
         """Digest of a measurement under this plan's nonce: `sha256:…`.
@@ -220,6 +267,7 @@ def make_plan(
         attempt=attempt,
         alpha=policy.effective_alpha(attempt),
         policy=policy,
+        policy_digest=policy.rules_digest(),
         model=model,
         strips=strips,
         cards={eval_id: code.card for eval_id, code in sorted(evals.items())},
@@ -229,14 +277,16 @@ def make_plan(
 
 
 def differences(one: Plan, other: Plan) -> list[str]:
-    """What two plans do not have in common, in words; their nonces do not matter."""
+    """What two plans do not have in common, in words; their nonces do not matter, nor does prose, unless the first fixes it."""
+    if one.policy_digest is None:
+        other = other.model_copy(update={"policy_digest": None})
     if one.fixed == other.fixed:
         return []
     if one.rehearsal != other.rehearsal:
         return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
-    found = [
-        name for name in ("policy", "model", "strips", "attempt", "alpha") if getattr(one, name) != getattr(other, name)
-    ]
+    found = [] if one.policy_digest_of(one.policy) == one.policy_digest_of(other.policy) else ["policy"]
+    named = ("model", "strips", "attempt", "alpha")
+    found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:
         found.remove("strips")
     measured = {(m.eval, m.checkpoint, m.role): m for m in one.measurements}

@@ -11,7 +11,8 @@ from releasegate.documents import Located, parse_document
 from releasegate.intervals import effective_alpha
 from releasegate.manifest import RelativePath
 from releasegate.recipe import RecipeId
-from releasegate.records import Digest, Document, Identifier, Record
+from releasegate.records import Digest, Document, Identifier, Record, digest_of
+from releasegate.rules import rules_of, with_rules_of
 from releasegate.taxonomy import Tag
 from releasegate.trust import Trust
 
@@ -272,6 +273,20 @@ class Policy(Document):
         if len(set(roles)) < len(roles):
             raise ValueError(f"approvals ask for {next(r for r in roles if roles.count(r) > 1)} twice: give a count")
         return self
+
+    def rules_digest(self) -> str:
+        """`sha256:…` of what a decision depends on: all but prose, and what only those who receive a release read (`rules`)."""
+        return digest_of(rules_of(self.plain()))
+
+    def ruled_as(self, other: Policy) -> Policy:
+        """This policy, its rules written as in `other`, which has the same: in that order they are told and found.
+
+        Raises:
+            ValueError: `other` has other rules.
+        """
+        if self.rules_digest() != other.rules_digest():
+            raise ValueError("the two policies have different rules")
+        return Policy.from_plain(with_rules_of(self.plain(), other.plain()))
 
     @property
     def family(self) -> str:

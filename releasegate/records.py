@@ -46,6 +46,15 @@ class Record(BaseModel):
         return json.dumps(self.plain(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
+    def from_plain(cls, data: dict[str, Any]) -> Self:
+        """The record that JSON data holds, as `plain` gives it.
+
+        Raises:
+            pydantic.ValidationError: it holds something else.
+        """
+        return cls.model_validate_json(json.dumps(data))
+
+    @classmethod
     def from_text(cls, text: str | bytes) -> Self:
         """The record that `text` (JSON) holds.
 

@@ -73,7 +73,7 @@ def _read(path: Path) -> Policy | tuple[Decision, Policy | None]:
     """The policy, or the decision with the policy that made it, where that is at hand."""
     if path.is_dir():
         decision, plan = RunFolder(path).read_decision(), RunFolder(path).read_plan()
-        return decision, plan.policy if plan.policy.digest() == decision.policy_digest else None
+        return decision, plan.policy if plan.policy_digest_of(plan.policy) == decision.policy_digest else None
     if not path.is_file():
         raise NotFound(str(path), "no such file or folder", "name a run folder, a decision (.json) or a policy (.yaml)")
     if path.suffix in (".yaml", ".yml"):

@@ -20,7 +20,7 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
         yield "server: what answered is not tied to the digest of any weights, and may be another model tomorrow"
     for c in policy.capabilities:
         if c.unconditional:
-            yield f"{c.title}: unconditional, because: {c.rationale}"
+            yield unconditional(c.title, c.rationale)
     for eval_id, card in plan.cards.items():
         if card.items.kind == "public_pool":
             measurement = plan.find(eval_id, SOURCE)
@@ -28,6 +28,11 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
         if card.clusters is not None and card.clusters.population == "named":
             yield f"{eval_id}: {_clusters(plan, eval_id, card.clusters.key)}"
+
+
+def unconditional(title: str, rationale: str) -> str:
+    """What is said of a capability that is released whatever is measured."""
+    return f"{title}: unconditional, because: {rationale}"
 
 
 def _clusters(plan: Plan, eval_id: str, key: str) -> str:

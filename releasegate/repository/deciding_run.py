@@ -29,7 +29,8 @@ class _Grounds:
 
     def on(self, day: date) -> Decision:
         """The decision of a day."""
-        return decide(self.plan.policy, self.plan, self.evidence, self.receipt, day, self.waivers, self.trust)
+        policy = self.plan.decided_policy
+        return decide(policy, self.plan, self.evidence, self.receipt, day, self.waivers, self.trust)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class RunFolder:
 
         Raises:
             NotFound: there is no run here.
-            EvidenceUntrusted: plan.json is not a plan, or not one that was opened.
+            EvidenceUntrusted: plan.json is not a plan, not one that was opened, or its policy is not the one that it fixed.
         """
         plan = read_stored(Plan, self.plan_path, PLAN)
         if plan.nonce is None and not half_opened:
@@ -144,6 +144,12 @@ class RunFolder:
         if plan.nonce is not None and (plan.ledger is None) != plan.rehearsal:
             what = "has a place in a ledger" if plan.rehearsal else "has no place in a ledger, and is no rehearsal"
             raise EvidenceUntrusted(str(self.plan_path), what, "start a new run")
+        if plan.policy_digest is not None and plan.policy_digest != plan.policy.rules_digest():
+            raise EvidenceUntrusted(str(self.plan_path), "holds another policy than it was opened with", AGAIN)
+        if plan.wording is not None and (
+            plan.policy_digest is None or plan.wording.keys() != {c.id for c in plan.policy.capabilities}
+        ):
+            raise EvidenceUntrusted(str(self.plan_path), "words other capabilities than its policy has", AGAIN)
         return plan
 
     def receipt(self) -> Receipt | None:

@@ -18,6 +18,7 @@ from releasegate.__main__ import run
 from releasegate.decision import Decision
 from releasegate.decision.waiving import case_of
 from releasegate.gate import gate
+from releasegate.policy import Policy
 from releasegate.repository import RunFolder
 from releasegate.repository.receipts import receipt_path
 from tests.tiny_gates import finding
@@ -97,6 +98,11 @@ def loosen(plain: dict[str, Any]) -> None:
     plain["policy"]["capabilities"][0]["misuse"][0]["at_most"] = 0.95
 
 
+def loosen_with_digest(plain: dict[str, Any]) -> None:
+    loosen(plain)
+    plain["policy_digest"] = Policy.from_plain(plain["policy"]).rules_digest()
+
+
 def edit_receipt(made: Tiny) -> None:
     edit_json(receipt_path(made.run.stripped), lambda r: r["output"]["files"][0].update(sha256=digest("another")))
 
@@ -137,6 +143,11 @@ CHANGED: dict[str, tuple[Change, str, str]] = {
     "a line of the index": (edit_index, "/000000.jsonl: ", "/000000.jsonl: "),
     "a limit in the plan": (
         lambda made: edit_plan(made, loosen),
+        "plan.json: holds another policy than it was opened with",
+        "plan.json: holds another policy than it was opened with",
+    ),
+    "a limit in the plan, with its digest": (
+        lambda made: edit_plan(made, loosen_with_digest),
         "opened with another policy",
         "evidence/index.jsonl:1: ",
     ),

@@ -36,8 +36,9 @@ class Compared:
     @property
     def policy(self) -> Policy | None:
         """The policy that made the decision, if it is at hand."""
-        known = self.plan is not None and self.plan.policy.digest() == self.decision.policy_digest
-        return self.plan.policy if self.plan is not None and known else None
+        if self.plan is None or self.plan.policy_digest_of(self.plan.policy) != self.decision.policy_digest:
+            return None
+        return self.plan.policy
 
     @property
     def requirements(self) -> set[str] | None:
