@@ -50,7 +50,9 @@
     ├── TrustError                a key that cannot be used, or a waiver that may not be given
     ├── RecipeMismatch            a recipe that does not account for a checkpoint
     ├── StripError                a strip that could not be written
-    ├── VerifyError               a stripped checkpoint that is not what its receipt says
+    ├── VerifyError               a stripped checkpoint that is not what its receipt says, or a release that cannot be trusted
+    │   ├── FolderDiffers         a released folder that is not the one that was attested (carries every difference)
+    │   └── ReleaseRefused        a release whose attestation holds and says no: exit 1
     ├── HarnessError              a harness or subject of the repository that does not load (failed evidence)
     └── PartAbsent                a part of the model that a capability needs is provably gone
 """
@@ -291,7 +293,20 @@ class StripError(ReleaseGateError):
 
 
 class VerifyError(ReleaseGateError):
-    """A stripped checkpoint is not what its receipt says."""
+    """A stripped checkpoint is not what its receipt says, or a release cannot be trusted."""
+
+
+class FolderDiffers(VerifyError):
+    """A released folder is not the one that was attested; every difference is listed, in the order of the paths."""
+
+    def __init__(self, differences: Sequence[Problem]) -> None:
+        first = differences[0]
+        super().__init__(first.where, first.what, first.fix)
+        self.problems = tuple(differences)
+
+
+class ReleaseRefused(VerifyError):
+    """An attestation holds, and says that the weights do not go out: a sound no, exit code 1."""
 
 
 class HarnessError(ReleaseGateError):
