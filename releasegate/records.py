@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import Annotated, Any, Self
 
 import rfc8785
@@ -100,8 +101,8 @@ def refuse_duplicate_keys(text: str | bytes) -> None:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) != len(items):
-            names = [name for name, _ in items]
-            raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")
+            twice = next(name for name, count in Counter(name for name, _ in items).items() if count > 1)
+            raise ValueError(f"the key {twice!r} stands twice in one object")
         return found
 
     def constant(name: str) -> None:
