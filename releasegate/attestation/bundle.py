@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import rfc8785
-from pydantic import Field, JsonValue, model_validator
+from pydantic import JsonValue, model_validator
 
 from releasegate.attestation.envelope import (
     PAYLOAD_TYPE,
@@ -31,7 +31,8 @@ from releasegate.records import Record
 
 R = TypeVar("R", bound=Record)
 
-MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+MediaType = Literal["application/vnd.dev.sigstore.bundle.v0.3+json"]
+MEDIA_TYPE: MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 MAX_BYTES = 32 << 20
 """Of the file of attestations."""
 MAX_LINE = 8 << 20
@@ -71,7 +72,7 @@ class VerificationMaterial(Record):
 class Bundle(Record):
     """One signed statement."""
 
-    mediaType: Literal["application/vnd.dev.sigstore.bundle.v0.3+json"]  # noqa: N815 - as Sigstore spells it
+    mediaType: MediaType  # noqa: N815 - as Sigstore spells it
     verificationMaterial: VerificationMaterial  # noqa: N815
     dsseEnvelope: Envelope  # noqa: N815
 
@@ -166,7 +167,7 @@ class SignedStatement:
         if self.predicate_type != predicate_type:
             raise VerifyError(self.where, f"is not {noun}: its predicate is {self.predicate_type}", RESTORE)
         try:
-            data = rfc8785.dumps(self.statement.predicate)  # type: ignore[arg-type]
+            data = rfc8785.dumps(self.statement.predicate)
         except rfc8785.CanonicalizationError as error:
             raise VerifyError(self.where, f"is not {noun}: {error}", RESTORE) from None
         return read_json(kind, data, self.where, noun)

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from releasegate.records import Record
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PayloadType = Literal["application/vnd.in-toto+json"]
+PAYLOAD_TYPE: PayloadType = "application/vnd.in-toto+json"
 """Of an in-toto statement."""
 
 
@@ -75,5 +76,5 @@ class Envelope(Record):
     """A payload with its type, and the one signature over both."""
 
     payload: Base64
-    payloadType: Literal["application/vnd.in-toto+json"]  # noqa: N815 - as DSSE spells it
+    payloadType: PayloadType  # noqa: N815 - as DSSE spells it
     signatures: Annotated[tuple[EnvelopeSignature, ...], Field(min_length=1, max_length=1)]

@@ -29,12 +29,12 @@ class ResourceDescriptor(Growing):
 
     name: Annotated[str, StringConstraints(max_length=400)] | None = None
     uri: Uri | None = None
-    digest: DigestSet | None = None
+    digests: DigestSet | None = Field(default=None, alias="digest")
 
     @property
     def sha256(self) -> str | None:
         """`sha256:…`, if it has one."""
-        digits = (self.digest or {}).get("sha256")
+        digits = (self.digests or {}).get("sha256")
         return None if digits is None else f"sha256:{digits}"
 
 

@@ -17,7 +17,7 @@ RESTORE = "fetch the attestations again from where they were published"
 class Growing(Record):
     """A record of somebody else's format, whose specification says that fields one does not know are passed over."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", populate_by_name=False)
 
 
 def read_json(kind: type[R], data: bytes, where: str, noun: str) -> R:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from releasegate.decision import Estimate, Reason, Status, Verdict
+from releasegate.decision.record import Estimate, Reason, Status, Verdict
 from releasegate.evidence import Labels
 from releasegate.ledger import Anchor
 from releasegate.manifest import FileEntry, Manifest, RelativePath

@@ -35,14 +35,16 @@ class Subject(Growing):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     """The path of a file in the released folder; of the first subject `release`, the folder as a whole."""
-    digest: Annotated[dict[str, str], Field(min_length=1)]
+    digests: dict[str, str] = Field(alias="digest", min_length=1)
     """By the name of the algorithm, in hexadecimal digits."""
 
 
 class Statement(Growing):
     """Subjects, and a predicate that holds of them."""
 
-    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")] = "https://in-toto.io/Statement/v1"
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")] = (
+        "https://in-toto.io/Statement/v1"
+    )
     subject: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=MOST_SUBJECTS)]
     predicateType: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,400}$")]  # noqa: N815 - as in-toto spells it
     """A URI that says how `predicate` is to be read."""
@@ -106,7 +108,7 @@ def subjects_of(statement: Statement, where: str) -> Subjects:
 
 
 def _sha256(subject: Subject, where: str) -> str:
-    digits = subject.digest.get("sha256", "")
+    digits = subject.digests.get("sha256", "")
     if not _fits(_DIGITS, digits):
         raise VerifyError(where, f"has a subject without a sha256: {subject.name[:200]!a}", RESTORE)
     return f"sha256:{digits}"
