@@ -27,7 +27,7 @@ class RevokedDigest(Record):
     """A release, a model or an attestation that is not to be used any more."""
 
     what: Literal["release", "model", "attestation"]
-    digest: Digest
+    sha256: Digest
     """The release digest; the digest of the model's manifest; the sha256 of the attestation's line, without its line feed."""
     reason: Line
     day: Day
@@ -36,7 +36,7 @@ class RevokedDigest(Record):
     @property
     def named(self) -> str:
         """What it is, in words."""
-        return f"{self.what} {self.digest}"
+        return f"{self.what} {self.sha256}"
 
 
 class RevokedKey(Record):
@@ -143,6 +143,6 @@ def revoked(
         if isinstance(entry, RevokedKey):
             if entry.key in keys:
                 return entry
-        elif entry.digest in given[entry.what]:
+        elif entry.sha256 in given[entry.what]:
             return entry
     return None
