@@ -48,6 +48,7 @@
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
     ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
     ├── TrustError                a key that cannot be used, or a waiver that may not be given
+    ├── HubError                  a hub that refused, failed, or holds other than what was sent to it
     ├── RecipeMismatch            a recipe that does not account for a checkpoint
     ├── StripError                a strip that could not be written
     ├── VerifyError               a stripped checkpoint that is not what its receipt says, or a release that cannot be trusted
@@ -282,6 +283,10 @@ class LedgerError(ReleaseGateError):
 
 class TrustError(ReleaseGateError):
     """A key cannot be used, or a waiver may not be given."""
+
+
+class HubError(ReleaseGateError):
+    """A hub refused, failed, or holds other than what was sent to it."""
 
 
 class RecipeMismatch(ReleaseGateError):

@@ -1,0 +1,97 @@
+"""Keeping a repository private unless everything went well: whatever ends a push early, a signal too, ends here."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Literal, Self
+
+from releasegate.errors import HubError, ReleaseGateError
+from releasegate.publishing.hub.hub import Hub, NameTaken
+from releasegate.publishing.hub.name import HubRepository
+
+_TIMEOUT_S = 10.0
+"""Seconds a call may take while cleaning up: whoever runs the job may end it soon."""
+
+
+class KeptPrivate:
+    """A context in which a repository is filled and published; left by an error, the repository is private.
+
+    Nothing in it is deleted. A `HubError` goes on with what state the repository is in; for a signal that is told to
+    `watch`.
+    """
+
+    def __init__(self, hub: Hub, repository: HubRepository, watch: Callable[[str], None]) -> None:
+        self._hub, self._repository, self._watch = hub, repository, watch
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if error is None:
+            return False
+        if isinstance(error, NameTaken):
+            raise _with(error, "that repository is not ours, and was left as it is") from None
+        with _undisturbed():
+            state = self._secured()
+        if isinstance(error, ReleaseGateError):
+            raise _with(error, state) from None
+        self._watch(f"{self._repository}: stopped; {state}")
+        return False
+
+    def _secured(self) -> str:
+        """Makes the repository private, and says what it is then."""
+        hub, repository = self._hub, self._repository
+        before, hub.session.timeout = hub.session.timeout, min(_TIMEOUT_S, hub.session.timeout)
+        try:
+            return _private(hub, repository)
+        finally:
+            hub.session.timeout = before
+
+
+def _private(hub: Hub, repository: HubRepository) -> str:
+    problem = ""
+    try:
+        state = hub.state(repository)
+        if state is None:
+            return "the repository was not made, or the token may not see it"
+        if state.private:
+            return "the repository is private"
+    except HubError as unseen:
+        problem = f" ({unseen.problems[0].what})"
+    try:
+        hub.set_private(repository, private=True)
+        state = hub.state(repository)
+        if state is not None and state.private:
+            return "the repository was made private again"
+    except HubError as failed:
+        problem = f" ({failed.problems[0].what})"
+    return (
+        f"THE REPOSITORY MAY BE PUBLIC: it could not be made private{problem}; "
+        f"make it private by hand now, at {hub.address(repository)}/settings"
+    )
+
+
+def _with(error: ReleaseGateError, state: str) -> HubError:
+    problem = error.problems[0]
+    return HubError(problem.where, f"{problem.what}; {state}", problem.fix)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second signal, of somebody in a hurry, does not stop the cleaning up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,59 @@
+"""A hub of one's own, a small released folder, and nobody who waits between attempts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from releasegate.publishing.hub import Hub, Pushable, open_hub
+from tests.fake_hub import WRITER, FakeHub, fake_hub
+from tests.tiny_pushable import make_pushable
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeHub]:
+    with fake_hub() as served:
+        yield served
+
+
+@pytest.fixture
+def fake(server: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """An empty hub, reachable, whose faults nobody waits for."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    server.__init__(server.endpoint)  # type: ignore[misc]
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    waited: list[float] = []
+    monkeypatch.setattr("releasegate.publishing.hub.hub.time", _Patient(waited))
+    monkeypatch.setattr(_http, "time", _Patient(waited))
+    server.waited = waited  # type: ignore[attr-defined]
+    return server
+
+
+class _Patient:
+    """The module `time`, as far as waiting goes: it notes how long was asked for."""
+
+    def __init__(self, waited: list[float]) -> None:
+        self._waited = waited
+
+    def sleep(self, seconds: float) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        self._waited.append(seconds)
+
+
+@pytest.fixture
+def hub(fake: FakeHub) -> Iterator[Hub]:
+    with open_hub() as opened:
+        yield opened
+
+
+@pytest.fixture
+def pushable(tmp_path: Path) -> Pushable:
+    return make_pushable(tmp_path / "released")
