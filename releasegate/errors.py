@@ -54,6 +54,7 @@
     ├── VerifyError               a stripped checkpoint that is not what its receipt says, or a release that cannot be trusted
     │   ├── FolderDiffers         a released folder that is not the one that was attested (carries every difference)
     │   └── ReleaseRefused        a release whose attestation holds and says no: exit 1
+    ├── PublishError              a run, or a part of it, that may not be published as it is
     ├── HarnessError              a harness or subject of the repository that does not load (failed evidence)
     └── PartAbsent                a part of the model that a capability needs is provably gone
 """
@@ -312,6 +313,10 @@ class FolderDiffers(VerifyError):
 
 class ReleaseRefused(VerifyError):
     """An attestation holds, and says that the weights do not go out: a sound no, exit code 1."""
+
+
+class PublishError(ReleaseGateError):
+    """A run, or a part of it, may not be published as it is."""
 
 
 class HarnessError(ReleaseGateError):

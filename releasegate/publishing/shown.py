@@ -1,0 +1,60 @@
+"""What the public may read of a run: its decision and its report, without anything that samples hold.
+
+In the lab's report, samples of a capability that is withheld are veiled, and a click lifts the veil. What goes out holds
+none at all, whatever the policy lets the lab's report show: no text, picture or sound, and no reason of a failure, which may
+quote a prompt or name a file of the machine that ran it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from releasegate.decision import Decision
+from releasegate.garbage import uncollected
+from releasegate.plan import Plan
+from releasegate.reporting import gather, make_view, render_report, templates_of
+from releasegate.reporting.views.report import ReportView
+from releasegate.reporting.wording.discreet import without_reasons
+from releasegate.repository import GateRepository
+from releasegate.repository.deciding_run import Decided
+
+NONE_SHOWN = (
+    "No sample is shown outside the lab: no text, picture or sound. The numbers that they came to are all here, and the "
+    "attestations name the evidence by its digest."
+)
+DOES_NOT_LOAD = "its code did not load where it was measured"
+
+
+def shown_decision(decision: Decision) -> Decision:
+    """The decision without the reasons of failures. Where there are none, it is the decision itself."""
+    return without_reasons(decision)
+
+
+def shown_report(decided: Decided, repository: GateRepository) -> str:
+    """The report of a run as one HTML document, without a sample.
+
+    Args:
+        repository: whose templates it is made with.
+
+    Raises:
+        EvidenceUntrusted: the evidence is not what the index says it was.
+        DocumentError: a template of the gate repository does not render.
+    """
+    plan = _silent(decided.plan)
+    with uncollected():
+        gathered = gather(decided.run, plan, decided.decision, decided.evidence)
+        view = make_view(decided.decision, plan, decided.receipt, gathered, decided.run.outputs)
+        return render_report(_public(view), templates_of(repository))
+
+
+def _silent(plan: Plan) -> Plan:
+    """The plan of a policy that lets no report show a sample; what it fixes and names is the same."""
+    return plan.model_copy(update={"policy": plan.policy.model_copy(update={"samples": "unshown"})})
+
+
+def _public(view: ReportView) -> ReportView:
+    measurements = tuple(
+        replace(one, problem=DOES_NOT_LOAD) if one.problem else one for one in view.evidence.measurements
+    )
+    samples = replace(view.samples, notes=(NONE_SHOWN,) if view.samples.notes else ())
+    return replace(view, samples=samples, evidence=replace(view.evidence, measurements=measurements))
