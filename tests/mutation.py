@@ -45,10 +45,16 @@ class Mutation:
 
     def run(self, seconds: float) -> None:
         """Tries mutants for so long. Raises what a target should not raise, after printing the input."""
+        until = time.monotonic() + seconds
+        self.try_mutants(0)
+        while time.monotonic() < until:
+            self._try(self._mutant())
+
+    def try_mutants(self, number: int) -> None:
+        """Tries what is sound, and so many mutants. Raises what a target should not raise, after printing the input."""
         for sound in list(self.corpus):
             self._try(sound)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        for _ in range(number):
             self._try(self._mutant())
 
     def _try(self, content: bytes) -> None:
