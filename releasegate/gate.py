@@ -88,7 +88,7 @@ def gate(call: Call, progress: Progress) -> Decision:
             decision = decide_run(run, repository, call.today)
         close_attempt(run, plan, decision, ledger)
         run.write_decision(decision)
-        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs)
+        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, call.policy)
     return decision
 
 

@@ -160,7 +160,8 @@ def test_every_command_prints_json_if_asked(name: str) -> None:
     for full, command in called(name):
         (option,) = [p for p in command.params if "--format" in p.opts]
         assert isinstance(option.type, click.Choice), full
-        assert tuple(option.type.choices) == ("text", "json")
+        assert tuple(option.type.choices[:1]) == ("text",)
+        assert "json" in option.type.choices
         assert option.default == "text"
 
 

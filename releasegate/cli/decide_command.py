@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from releasegate.cli import options
-from releasegate.cli.asked import refuse_unlisted
-from releasegate.cli.console import output, print_json
+from releasegate.cli.asked import policy_file, refuse_unlisted, with_printed, written
+from releasegate.cli.console import output
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.evidence import Evidence
@@ -42,7 +42,7 @@ _Judged = tuple[Decision, Plan, Evidence | None]
 @options.ledger
 @options.repository
 @options.outputs
-@options.format_
+@options.report_format
 def command(
     run: Path,
     policy: Path | None,
@@ -79,12 +79,12 @@ def command(
             _decide(folder, repo, ledger, artefacts),
             {"decision": folder.decision_path},
         )
-    if outputs:
-        _write(outputs, folder, repo, decision, plan, evidence)
-    places |= {output.kind: output.path for output in outputs}
-    if format_ == "json":
-        print_json(decision.plain())
-    else:
+    asked = with_printed(outputs, format_)
+    if asked:
+        file = policy or policy_file(GateRepository.here(repo), plan)
+        _write(asked, folder, repo, (decision, plan, evidence), file)
+    places |= written(outputs)
+    if format_ == "text":
         from releasegate.cli.summary import print_summary
 
         print_summary(output(), decision, places)
@@ -103,15 +103,15 @@ def _write(
     outputs: tuple[Output, ...],
     folder: RunFolder,
     repo: Path,
-    decision: Decision,
-    plan: Plan,
-    evidence: Evidence | None,
+    judged: _Judged,
+    policy: Path | None,
 ) -> None:
     from releasegate.reporting import templates_of
     from releasegate.reporting.formats import Rendered, write_outputs
 
     templates = templates_of(GateRepository.here(repo) or GateRepository(starter()))
-    write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence))
+    decision, plan, evidence = judged
+    write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence, policy))
 
 
 def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> _Judged:

@@ -10,8 +10,8 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
-from releasegate.cli.asked import refuse_unlisted
-from releasegate.cli.console import Bars, output, print_json
+from releasegate.cli.asked import refuse_unlisted, with_printed, written
+from releasegate.cli.console import Bars, output
 from releasegate.cli.summary import print_summary
 from releasegate.gate import Call, gate
 from releasegate.ledger import Anchor
@@ -34,7 +34,7 @@ from releasegate.repository import GateRepository, RunFolder
 @options.artefact
 @click.option("--rehearse", is_flag=True, help="Measure rehearsal items; no attempt is spent, and nothing may go out.")
 @options.outputs
-@options.format_
+@options.report_format
 @options.quiet
 def command(
     policy: Path,
@@ -68,16 +68,15 @@ def command(
     if artefacts:  # a wrong name is refused before an attempt is spent
         refuse_unlisted(GateRepository.around(policy).read_policy(policy).record, artefacts)
     today = datetime.now(UTC).date()
-    call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=outputs)
+    asked = with_printed(outputs, format_)
+    call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=asked)
     decision = gate(call, Bars(quiet=quiet))
-    run = RunFolder(out)
-    if format_ == "json":
-        print_json(decision.plain())
-    else:
+    if format_ == "text":
+        run = RunFolder(out)
         places = {"report": run.report_path, "decision": run.decision_path}
         if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
-        places |= {output.kind: output.path for output in outputs}
+        places |= written(outputs)
         print_summary(output(), decision, places)
     return decision.exit_code_for(artefacts)
 

@@ -50,6 +50,16 @@ format_ = click.option(
     show_default=True,
     help="Of what goes to standard output.",
 )
+KINDS = ("html", "md", "json", "decision", "csv", "case", "junit", "sarif", "gitlab", "github")
+"""What a decided run can be written as: the names of `releasegate.reporting.formats.KINDS`, which no help waits for."""
+report_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", *KINDS]),
+    default="text",
+    show_default=True,
+    help="Of what goes to standard output: a summary, or any kind of --output.",
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on standard error.")
 repository = click.option(
     "--repo",
@@ -86,6 +96,6 @@ outputs = click.option(
     multiple=True,
     metavar="KIND=PATH",
     callback=lambda ctx, param, value: _outputs(value),
-    help="Also write the report as KIND (html, md, json, csv, case) to PATH; may be given several times.",
+    help=f"Also write the report as KIND ({', '.join(KINDS)}) to PATH; may be given several times.",
 )
 run = click.argument("run", type=FILE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from releasegate.cli import options
+from releasegate.cli.asked import policy_file, with_printed
 from releasegate.cli.console import print_json
 from releasegate.cli.reported import Reported, index_place, report_all
 from releasegate.errors import Exit, UsageError
@@ -26,7 +27,7 @@ from releasegate.repository import GateRepository, RunFolder, read_decided, star
 )
 @options.repository
 @options.outputs
-@options.format_
+@options.report_format
 def command(runs: tuple[Path, ...], index: Path | None, repo: Path, outputs: tuple[Output, ...], format_: str) -> int:
     """Render RUN/report.html of each run from its stored decision, with the templates of the gate repository.
 
@@ -40,19 +41,20 @@ def command(runs: tuple[Path, ...], index: Path | None, repo: Path, outputs: tup
     """
     repository, today = GateRepository.here(repo), datetime.now(UTC).date()
     place = index_place(runs, index)
-    if outputs and place is not None:
-        raise UsageError("--output", "is for one run, and there are several, or an index of them", "name one run alone")
+    if place is not None and (outputs or format_ not in ("text", "json")):
+        option = "--output" if outputs else f"--format {format_}"
+        raise UsageError(option, "is for one run, and there are several, or an index of them", "name one run alone")
     if place is not None:
         return _several(report_all(runs, place, repository, today), format_)
-    require_places(outputs, Taken(RunFolder(runs[0]), repository))
+    asked = with_printed(outputs, format_)
+    require_places(asked, Taken(RunFolder(runs[0]), repository))
     of = read_decided(RunFolder(runs[0]), repository, today)
     templates = repository or GateRepository(starter())
-    path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence, outputs)
-    if format_ == "json":
-        print_json({"report": str(path), "bytes": path.stat().st_size})
-    else:
-        for written in (path, *(output.path for output in outputs)):
-            click.echo(str(written))
+    file = policy_file(repository, of.plan)
+    path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence, asked, file)
+    if format_ == "text":
+        for made in (path, *(output.path for output in outputs)):
+            click.echo(str(made))
     return Exit.YES
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from releasegate.__main__ import run
@@ -20,6 +21,7 @@ from releasegate.discretion import hashed, is_hashed
 from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Failed, Measured
 from releasegate.gate import gate
+from releasegate.reporting.formats import KINDS
 from tests.telling import ANSWER, PROMPT, files_that_tell, telling, told
 from tests.tiny_repository import Silent, Tiny, make_repository
 
@@ -29,8 +31,14 @@ def looked_at(made: Tiny) -> None:
     folder = str(made.run.root)
     for form in ("text", "json"):
         run(["explain", folder, "drawing", "--format", form, "--samples", "100"])
-        run(["decide", folder, "--repo", str(made.root), "--format", form])
         run(["diff", folder, folder, "--format", form])
+    kinds = sorted(
+        KINDS.keys() - {"html", "csv", "case"}
+    )  # the page lies in the run, the others have tests of their own
+    outputs = [f"--output={kind}={made.root.parent / kind}.written" for kind in kinds]
+    run(["decide", folder, "--repo", str(made.root), *outputs])
+    for path in made.root.parent.glob("*.written"):
+        click.echo(path.read_bytes())
     run(["report", folder, "--repo", str(made.root)])
 
 

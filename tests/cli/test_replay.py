@@ -43,7 +43,7 @@ def test_another_limit_gives_another_verdict_and_exit_code(
     other: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(other, "margin: 0.20", "margin: 0.01")
-    assert replay(other, "--format", "json", "--out", str(tmp_path / "replay.json")) == 1
+    assert replay(other, "--format", "decision", "--out", str(tmp_path / "replay.json")) == 1
     stored = Decision.from_text((tmp_path / "replay.json").read_bytes())
     assert stored.plain() == json.loads(capsys.readouterr().out)
     assert (stored.verdict, stored.replay, stored.policy) == ("withhold", True, "other")

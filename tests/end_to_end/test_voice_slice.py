@@ -135,7 +135,7 @@ def test_a_server_that_marks_what_mini_voice_says_may_answer(voice: Slice) -> No
 def test_the_same_evidence_does_not_let_the_weights_out(voice: Slice) -> None:
     """Judged again as open weights: the mark of a wrapper does not count, and these weights do not mark."""
     policy = "policies/voice-synthesis-open-watermarked.yaml"
-    done = voice.releasegate("decide", "run", "--policy", policy, "--format", "json")
+    done = voice.releasegate("decide", "run", "--policy", policy, "--format", "decision")
     assert done.returncode == 1, done.stderr
     decision = Decision.from_text(done.stdout)
     assert decision.verdict == "withhold"

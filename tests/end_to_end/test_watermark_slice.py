@@ -190,7 +190,7 @@ def test_with_the_highpass_in_the_threat_set_perth_is_withheld_for_its_false_ala
 ) -> None:
     """Judged on the same evidence: a policy is no part of a measurement."""
     stricter = perth.cut_policy([*THREATS, HIGHPASS], "perth-highpass")
-    done = perth.releasegate("decide", "run", "--policy", stricter, "--format", "json")
+    done = perth.releasegate("decide", "run", "--policy", stricter, "--format", "decision")
     assert done.returncode == 1, done.stderr
     decision = Decision.from_text(done.stdout)
     assert decision.verdict == "withhold"

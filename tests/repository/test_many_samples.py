@@ -26,7 +26,7 @@ FAILURE = '{{"outcome":"failed","item":{0},"labels":{{"digit":"{1}"}},"metrics":
 WATCHED = """
 import resource, sys
 from releasegate.__main__ import main
-sys.argv = ["releasegate", "decide", sys.argv[1], "--format", "json"]
+sys.argv = ["releasegate", "decide", sys.argv[1], "--format", "decision"]
 try:
     main()
 finally:

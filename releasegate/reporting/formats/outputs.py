@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,15 @@ OPTION = "--output"
 
 @dataclass(frozen=True)
 class Output:
-    """One file that is to be written.
+    """One form of the report that is asked for.
 
     Attributes:
         kind: one of `KINDS`.
+        path: the file that is to be written; None: standard output.
     """
 
     kind: str
-    path: Path
+    path: Path | None
 
 
 def parse_outputs(texts: Iterable[str]) -> tuple[Output, ...]:
@@ -49,7 +51,7 @@ def _parse(text: str) -> Output:
 
 
 def write_outputs(outputs: Sequence[Output], rendered: Rendered) -> None:
-    """Nothing; each file is there, whole.
+    """Nothing; each file is there, whole, and what goes to standard output went there.
 
     Raises:
         EvidenceUntrusted: the evidence is not what the index says it was; no file is written.
@@ -57,4 +59,10 @@ def write_outputs(outputs: Sequence[Output], rendered: Rendered) -> None:
     """
     made = {kind: KINDS[kind](rendered) for kind in dict.fromkeys(output.kind for output in outputs)}
     for output in outputs:
-        write_whole(output.path, made[output.kind])
+        if output.path is not None:
+            write_whole(output.path, made[output.kind])
+    for output in outputs:
+        if output.path is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(made[output.kind])
+            sys.stdout.buffer.flush()

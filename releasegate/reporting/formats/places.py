@@ -41,14 +41,17 @@ def require_places(outputs: Sequence[Output], taken: Taken) -> None:
     """
     seen: dict[Path, Output] = {}
     for output in outputs:
-        _refuse_name(output.path)
-        place = output.path.resolve()
+        path = output.path
+        if path is None:
+            continue
+        _refuse_name(path)
+        place = path.resolve()
         if place in seen:
             what = f"is asked for twice, as {seen[place].kind} and as {output.kind}"
-            raise UsageError(str(output.path), what, "name a file for each")
+            raise UsageError(str(path), what, "name a file for each")
         seen[place] = output
-        _refuse_taken(output.path, place, taken)
-        _refuse_folder(output.path, place, taken.run)
+        _refuse_taken(path, place, taken)
+        _refuse_folder(path, place, taken.run)
 
 
 def _refuse_name(path: Path) -> None:

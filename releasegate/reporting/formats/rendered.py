@@ -1,9 +1,11 @@
-"""What every kind of output is rendered from."""
+"""What every kind of output is rendered from. What one kind alone needs is imported for it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import BaseLoader
 
@@ -11,10 +13,12 @@ from releasegate.decision import Decision
 from releasegate.evidence import Evidence
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
-from releasegate.reporting.gathered.gathering import Gathered, gather
-from releasegate.reporting.making import make_view
-from releasegate.reporting.views.report import ReportView
 from releasegate.repository import RunFolder
+
+if TYPE_CHECKING:
+    from releasegate.reporting.formats.policy_places import PolicyPlaces
+    from releasegate.reporting.gathered.gathering import Gathered
+    from releasegate.reporting.views.report import ReportView
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Rendered:
         receipt: of the stripped checkpoint, if there is one.
         templates: of pages.
         evidence: what was measured, where it was read already.
+        policy_file: where the policy lies, if it is at hand.
     """
 
     run: RunFolder
@@ -33,6 +38,7 @@ class Rendered:
     receipt: Receipt | None
     templates: BaseLoader
     evidence: Evidence | None = None
+    policy_file: Path | None = None
 
     @cached_property
     def gathered(self) -> Gathered:
@@ -41,6 +47,8 @@ class Rendered:
         Raises:
             EvidenceUntrusted: a shard is not what the index says it was.
         """
+        from releasegate.reporting.gathered.gathering import gather
+
         return gather(self.run, self.plan, self.decision, self.evidence)
 
     @cached_property
@@ -50,4 +58,13 @@ class Rendered:
         Raises:
             EvidenceUntrusted: a shard is not what the index says it was.
         """
+        from releasegate.reporting.making import make_view
+
         return make_view(self.decision, self.plan, self.receipt, self.gathered, self.run.outputs)
+
+    @cached_property
+    def places(self) -> PolicyPlaces:
+        """The lines of the policy that annotations name."""
+        from releasegate.reporting.formats.policy_places import policy_places
+
+        return policy_places(self.plan.policy, self.policy_file)
