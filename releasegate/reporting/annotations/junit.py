@@ -75,7 +75,8 @@ def _case(case: Case) -> TestCase:
     if case.outcome != "passed":
         kinds = {"failure": Failure, "error": Error, "skipped": Skipped}
         said = kinds[case.outcome](message=shown(case.text), type_=case.kind)
-        said.text = shown(case.detail) or None
+        if case.detail:
+            said.text = shown(case.detail)
         made.result = [said]
     elif case.detail:
         made.system_out = shown(case.detail)

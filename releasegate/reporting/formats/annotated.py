@@ -25,7 +25,7 @@ MOST_SLICES = 20
 MOST_TAGS = 20
 
 
-def annotations(rendered: Rendered) -> list[Annotation]:
+def annotated(rendered: Rendered) -> list[Annotation]:
     """One for the verdict, then one for each finding that does not hold or is waived, and each strip that is awaited."""
     decision, places = told(rendered.decision, rendered.plan.policy), rendered.places
     return [

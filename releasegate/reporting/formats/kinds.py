@@ -58,23 +58,23 @@ def _junit(rendered: Rendered) -> bytes:
 
 def _sarif(rendered: Rendered) -> bytes:
     from releasegate.reporting.annotations.sarif import sarif_log
-    from releasegate.reporting.formats.annotated import annotations, properties, rules
+    from releasegate.reporting.formats.annotated import annotated, properties, rules
 
-    return sarif_log(rules(rendered), _unsettling(annotations(rendered)), properties(rendered)).encode()
+    return sarif_log(rules(rendered), _unsettling(annotated(rendered)), properties(rendered)).encode()
 
 
 def _gitlab(rendered: Rendered) -> bytes:
     from releasegate.reporting.annotations.gitlab import code_quality
-    from releasegate.reporting.formats.annotated import annotations
+    from releasegate.reporting.formats.annotated import annotated
 
-    return code_quality(_unsettling(annotations(rendered))).encode()
+    return code_quality(_unsettling(annotated(rendered))).encode()
 
 
 def _github(rendered: Rendered) -> bytes:
     from releasegate.reporting.annotations.github import github_commands
-    from releasegate.reporting.formats.annotated import annotations
+    from releasegate.reporting.formats.annotated import annotated
 
-    return github_commands(annotations(rendered)).encode()
+    return github_commands(annotated(rendered)).encode()
 
 
 def _unsettling(found: list[Annotation]) -> list[Annotation]:

@@ -65,13 +65,13 @@ def policy_places(policy: Policy, file: Path | None) -> PolicyPlaces:
         return PolicyPlaces(shown)
     lines = {path: mark.line for path, mark in located.parsed.marks.items()}
     requirements, capabilities = {}, {}
-    for number, capability in enumerate(policy.capabilities):
+    for number, capability in enumerate(located.record.capabilities):
         capabilities[capability.id] = lines[("capabilities", number)]
         for _, path, requirement in capability.sections():
             requirements[requirement.id] = lines[("capabilities", number, *path)]
     return PolicyPlaces(shown, True, requirements, capabilities)
 
 
-def _rules(policy: Policy) -> Policy:
-    """Without what a replay replaces: whether samples are shown."""
-    return policy.model_copy(update={"samples": None})
+def _rules(policy: Policy) -> str:
+    """Of all but prose, and but for what a replay replaces: whether samples are shown."""
+    return policy.model_copy(update={"samples": None}).rules_digest()
