@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	  || { echo "releasegate needs Python 3.11 or later; fix: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "no venv module; fix: install it (Debian: apt-get install python3-venv)" >&2; exit 2; }
-	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audio,image,text,dev]'
+	HF_HUB_OFFLINE= $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audio,image,text,attest,dev]'
 	@touch $@
 
 demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger and a run folder of its own

@@ -316,7 +316,11 @@ class ReleaseRefused(VerifyError):
 
 
 class PublishError(ReleaseGateError):
-    """A run, or a part of it, may not be published as it is."""
+    """A run, or a part of it, may not be published as it is; of several reasons, each is a problem."""
+
+    def __init__(self, where: str, what: str, fix: str, more: Sequence[Problem] = ()) -> None:
+        super().__init__(where, what, fix)
+        self.problems = (*self.problems, *more)
 
 
 class HarnessError(ReleaseGateError):

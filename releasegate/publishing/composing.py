@@ -23,9 +23,11 @@ from releasegate.publishing.licence import Licence, licence_of
 from releasegate.publishing.outgoing import Outgoing, changed_files, hash_measured, outgoing
 from releasegate.publishing.quickstart import quick_start
 from releasegate.publishing.releasable import hindrance
+from releasegate.publishing.screening import screen_model, screen_texts
 from releasegate.publishing.shown import shown_decision, shown_report
 from releasegate.records import digest_of_bytes
 from releasegate.released import WHOLE, Released, ReleasedFile
+from releasegate.reporting.wording.discreet import told
 from releasegate.repository import GateRepository
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.writing import write_whole
@@ -50,7 +52,7 @@ class Composition:
         released: every file of the folder.
         places: where each of them lies now.
         replaced: files of the model in whose place another goes out: its card, if it has one.
-        withheld: files of the source that do not go out as they are; None where the source was not given.
+        source: every file of the source, where a stripped checkpoint goes out and the source was given.
     """
 
     checkpoint: str
@@ -58,7 +60,14 @@ class Composition:
     released: Released
     places: Mapping[str, Path]
     replaced: Mapping[str, FileEntry]
-    withheld: tuple[ReleasedFile, ...] | None
+    source: tuple[ReleasedFile, ...] | None
+
+    @property
+    def withheld(self) -> tuple[ReleasedFile, ...] | None:
+        """Files of the source that do not go out as they are; None where the source was not given."""
+        if self.checkpoint == SOURCE:
+            return ()
+        return None if self.source is None else tuple(changed_files(self.source, self.released.files))
 
     @property
     def size(self) -> int:
@@ -94,27 +103,20 @@ def compose(
     goes = outgoing(decided, model)
     names = [entry.path for entry in goes.manifest.files]
     _refuse_taken(goes, names)
+    screen_model(goes.folder)
     licence = licence_of(policy.publication, repository, goes.folder, names)
     files = hash_measured(goes.folder, goes.manifest, watch)
     said = dict(_said(decided, repository, policy, goes, licence, files))
+    screen_texts(said)
     written = _write(decided.run.root / WHOLE, said)
     kept = [file for file in files if file.path not in said]
     released = _released(goes.folder, (*kept, *(_file(name, data) for name, data in said.items())))
     places = {file.path: goes.folder / file.path for file in kept} | written
     replaced = {entry.path: entry for entry in goes.manifest.files if entry.path in said}
-    return Composition(
-        goes.checkpoint, goes.manifest, released, places, replaced, _withheld(decided, goes, model, files, watch)
-    )
-
-
-def _withheld(
-    decided: Decided, goes: Outgoing, model: Path | None, files: Sequence[ReleasedFile], watch: Watch | None
-) -> tuple[ReleasedFile, ...] | None:
-    if goes.checkpoint == SOURCE:
-        return ()
-    if model is None:
-        return None
-    return tuple(changed_files(hash_measured(model, decided.plan.model.manifest, watch), files))
+    source = None
+    if model is not None and goes.checkpoint != SOURCE:
+        source = hash_measured(model, decided.plan.model.manifest, watch)
+    return Composition(goes.checkpoint, goes.manifest, released, places, replaced, source)
 
 
 def _refuse_taken(goes: Outgoing, names: Sequence[str]) -> None:
@@ -137,11 +139,12 @@ def _said(
     files: Sequence[ReleasedFile],
 ) -> Iterator[tuple[str, bytes]]:
     """What is said of the model, by the path under which it goes out."""
-    decision, plan = shown_decision(decided.decision), decided.plan
+    plan, decision = decided.plan, shown_decision(decided.decision)
     receipt = decided.receipt if goes.checkpoint != SOURCE else None
     names = [file.path for file in files]
+    worded = told(decision, plan.policy)
     card = Carded(
-        decision, plan, policy, receipt, goes.checkpoint, licence, names, sum(f.size for f in files), _authors(goes)
+        worded, plan, policy, receipt, goes.checkpoint, licence, names, sum(f.size for f in files), _authors(goes)
     )
     yield CARD, model_card(card).encode()
     if licence.text is not None:
@@ -151,7 +154,7 @@ def _said(
     if receipt is not None:
         yield RECEIPT, receipt.text().encode()
     start, digest = quick_start(plan, names), goes.manifest.digest()
-    billed = Billed(decision, plan, policy, receipt, goes.checkpoint, digest, files, licence, start)
+    billed = Billed(worded, plan, policy, receipt, goes.checkpoint, digest, files, licence, start)
     yield BILL, bill_of_materials(billed).encode()
 
 

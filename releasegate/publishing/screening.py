@@ -1,0 +1,71 @@
+"""What no release may carry: credentials, leftovers of training, histories, and what runs code when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from releasegate.errors import Problem, PublishError
+from releasegate.inspection import Finding, inspect_checkpoint
+from releasegate.inspection.record import Kind
+from releasegate.inspection.secrets import spot
+
+REFUSED: frozenset[Kind] = frozenset(
+    (
+        "secret",
+        "pickle",
+        "pickle_refused",
+        "archive",
+        "history",
+        "optimizer",
+        "training_state",
+        "not_a_file",
+        "bad_name",
+    )
+)
+"""What a finding of the inspection keeps in."""
+ANEW = "take it out of the checkpoint, and gate it anew"
+HOME = "a path in somebody's home"
+
+
+def screen_model(folder: Path) -> None:
+    """Nothing, if nothing in a model's folder must stay in. No tensor is loaded.
+
+    Raises:
+        PublishError: everything that must.
+    """
+    found = [finding for finding in inspect_checkpoint(folder).findings if finding.kind in REFUSED]
+    _refuse([_problem(folder, finding) for finding in found])
+
+
+def _problem(folder: Path, finding: Finding) -> Problem:
+    where = f"{folder / finding.where}" + (f": {finding.names[0]}" if finding.names else "")
+    more = f", and {finding.count - 1} more" if finding.count > 1 else ""
+    fix = f"revoke it; {ANEW}" if finding.kind == "secret" else ANEW
+    return Problem(where, f"{finding.what}{more}: it may not go out", fix)
+
+
+def screen_texts(said: Mapping[str, bytes]) -> None:
+    """Nothing, if what is said of a model holds no credential, and its data no path of the machine that ran it.
+
+    Raises:
+        PublishError: everything that does.
+    """
+    _refuse(list(_spotted(said)))
+
+
+def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
+    for name, data in said.items():
+        text = data.decode("utf-8", "replace")
+        for found in spot(text, personal=name.endswith(".json")):
+            if found.sort == "secret" or found.what == HOME:
+                what = f"would hold {found.what}: {found.masked}"
+                yield Problem(
+                    f"{name}:{text.count(chr(10), 0, found.at) + 1}", what, "take it out of the policy or the eval"
+                )
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        first, *more = problems
+        raise PublishError(first.where, first.what, first.fix, more)
