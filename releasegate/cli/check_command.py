@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from releasegate.cli import options
-from releasegate.cli.console import print_json
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.cli.checked import FORMS, Checked, Found
+from releasegate.errors import DocumentError, NotFound, Problem, ReleaseGateError
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
 from releasegate.sensitivity import unsettled
@@ -17,7 +18,7 @@ from releasegate.sensitivity import unsettled
 @click.command("check")
 @click.argument("policies", type=options.FILE, nargs=-1)
 @options.repository
-@options.format_
+@options.check_format
 def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     """Check POLICIES (all of the repository, and all recipes, if none is named) against their evals and recipes.
 
@@ -27,31 +28,45 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     Example:
       releasegate check policies/mini-chameleon.yaml
     """
-    problems: list[Problem] = []
-    notes: list[str] = []
+    found: list[Found] = []
     files = list(policies)
     if not files:
         everything = GateRepository.around(repo)
         files = everything.policies()
-        problems += everything.recipe_files.read_all().problems
-        notes += [f"{name}: is ignored: recipes end in .yaml" for name in everything.recipe_files.ignored()]
+        found += _recipes(everything)
     if not files:
         raise NotFound(str(repo), "has no policies", "add one to policies/, or name a file")
+    places = []
     for file in files:
-        repository = GateRepository.around(file)
-        try:
-            policy = repository.read_policy(file).record
-            found = (*unused(policy), *unsettled(policy, repository.cards()))
-            notes += [f"{repository.shown(file)}: {note}" for note in found]
-        except DocumentError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
-    if format_ == "json":
-        listed = [{"where": p.where, "what": p.what, "fix": p.fix} for p in problems]
-        print_json({"checked": [str(f) for f in files], "problems": listed, "notes": notes})
-        return 2 if problems else 0
-    for note in notes:
+        place, more = _policy(file)
+        places.append(place)
+        found += [one for one in more if one not in found]
+    checked = Checked(files, places, found)
+    if format_ != "text":
+        click.echo(FORMS[format_](checked), nl=False)
+        return 2 if checked.problems else 0
+    for note in checked.notes:
         click.echo(f"note: {note}", err=True)
-    if problems:
-        raise DocumentError(problems)
+    if checked.problems:
+        raise DocumentError(checked.problems)
     click.echo(f"{len(files)} {'policy' if len(files) == 1 else 'policies'} checked, no problem found")
     return 0
+
+
+def _recipes(repository: GateRepository) -> Iterator[Found]:
+    yield from (Found(repository.root, problem) for problem in repository.recipe_files.read_all().problems)
+    for name in repository.recipe_files.ignored():
+        yield Found(repository.root, Problem(name, "is ignored: recipes end in .yaml", ""), note=True)
+
+
+def _policy(file: Path) -> tuple[tuple[Path, str], list[Found]]:
+    """How messages name a policy, behind its gate repository, and what was found on it; another one is checked all the same."""
+    root, shown = Path.cwd(), str(file)
+    try:
+        repository = GateRepository.around(file)
+        root, shown = repository.root, repository.shown(file)
+        policy = repository.read_policy(file).record
+        notes = (*unused(policy), *unsettled(policy, repository.cards()))
+    except ReleaseGateError as error:
+        return (root, shown), [Found(root, problem) for problem in error.problems]
+    return (root, shown), [Found(root, Problem(shown, note, ""), note=True) for note in notes]

@@ -60,6 +60,14 @@ report_format = click.option(
     show_default=True,
     help="Of what goes to standard output: a summary, or any kind of --output.",
 )
+check_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "junit", "sarif", "gitlab", "github"]),
+    default="text",
+    show_default=True,
+    help="Of what goes to standard output.",
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on standard error.")
 repository = click.option(
     "--repo",

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def top_of(folder: Path) -> Path | None:
+    """The nearest folder at or above `folder` that version control calls a repository, if there is one."""
+    real = folder.resolve()
+    return next((above for above in (real, *real.parents) if (above / ".git").exists()), None)
+
+
 def within_top(file: Path, gates: Path | None) -> str:
-    """The path of a file, with `/` between its parts.
+    """The path of a file, with `/` between its parts; its name alone where it lies outside.
 
     Args:
         gates: the root of its gate repository, which is the top where no version control is seen.
     """
     real = file.resolve()
-    start = gates.resolve() if gates is not None else real.parent
-    top = next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), gates and start)
-    if top is not None and real.is_relative_to(top):
-        return real.relative_to(top).as_posix()
-    return real.name
+    top = top_of(gates if gates is not None else real.parent) or (gates and gates.resolve())
+    return real.relative_to(top).as_posix() if top and real.is_relative_to(top) else real.name
