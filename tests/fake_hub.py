@@ -121,6 +121,8 @@ class FakeHub:
         self.acts: dict[str, Callable[[], None]] = {}
         self.calls: Counter[str] = Counter()
         self.log: list[tuple[str, str]] = []
+        self.bodies: list[tuple[str, Any]] = []
+        """(path, JSON) of the calls that send some."""
         self.public_by_default = False
         self.settings_lie = False
         self.echoes = False
@@ -159,6 +161,9 @@ class _Answered(Exception):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """Head and body leave together: apart, the second waits 40 ms for the first's acknowledgement."""
+    disable_nagle_algorithm = True
 
     @property
     def hub(self) -> FakeHub:
@@ -176,6 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
         self.body = self._chunks() if chunked else self.rfile.read(length)
+        if self.headers.get("Content-Type") == "application/json":
+            self.hub.bodies.append((url.path, json.loads(self.body)))
         with suppress(_Answered):
             self._route(parts)
 

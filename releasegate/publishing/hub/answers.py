@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +33,52 @@ class HubFile:
     """What git calls the content, or the pointer to it: a SHA-1 in hex."""
     sha256: str | None
     """`sha256:…` of the content where the hub keeps it beside git (LFS); None where it lies in git itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file was found to be when it was read to its end."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+    """`sha256:…`."""
+    text: bool
+    """Whether it is UTF-8 without a NUL: weights never are."""
+
+
+class Reading:
+    """A file that is being read, piece by piece.
+
+    >>> reading = Reading()
+    >>> reading.take("ü".encode()[:1]), reading.take("ü".encode()[1:])
+    (None, None)
+    >>> reading.content().size, reading.content().text
+    (2, True)
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._text = True
+
+    def take(self, piece: bytes) -> None:
+        """Nothing; the piece is part of the file."""
+        self.size += len(piece)
+        self._sha256.update(piece)
+        self._text = self._text and b"\0" not in piece and self._decodes(piece)
+
+    def content(self) -> Content:
+        """The file, if the last piece was its end."""
+        return Content(self.size, f"sha256:{self._sha256.hexdigest()}", self._text and self._decodes(b"", end=True))
+
+    def _decodes(self, piece: bytes, *, end: bool = False) -> bool:
+        try:
+            self._decoder.decode(piece, end)
+        except UnicodeDecodeError:
+            return False
+        return True
 
 
 STATUS = {

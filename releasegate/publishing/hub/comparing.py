@@ -32,13 +32,13 @@ def compare(hub: Hub, repository: HubRepository, release: Pushable, commit: str,
     files = {path: file for path, file in release.files.items() if not _is_the_hubs(release, path)}
     for path in files:
         if not holds(release, listed[path]):
-            found = listed[path].sha256 or f"git blob {listed[path].blob}"
-            raise _differs(repository, release, path, f"lists {shown(found)} and {listed[path].size:,} bytes")
+            named = listed[path].sha256 or f"git blob {listed[path].blob}"
+            raise _differs(repository, release, path, f"lists {shown(named)} and {listed[path].size:,} bytes")
     for path, file in files.items():
         watch(f"comparing {path} ({file.size:,} bytes)")
-        size, sha256 = hub.digest(repository, commit, path, file.size, lambda done: None)
-        if (size, sha256) != (file.size, file.sha256):
-            raise _differs(repository, release, path, f"hands out {sha256} and {size:,} bytes")
+        found = hub.content(repository, commit, path, file.size)
+        if (found.size, found.sha256) != (file.size, file.sha256):
+            raise _differs(repository, release, path, f"hands out {found.sha256} and {found.size:,} bytes")
 
 
 def _is_the_hubs(release: Pushable, path: str) -> bool:

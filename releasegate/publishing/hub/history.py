@@ -11,10 +11,12 @@ from releasegate.errors import HubError
 from releasegate.publishing.hub.answers import HubFile, shown
 from releasegate.publishing.hub.hub import Hub
 from releasegate.publishing.hub.name import HubRepository
-from releasegate.publishing.hub.pushable import GITATTRIBUTES, PAPERS, Pushable
+from releasegate.publishing.hub.pushable import ABOUT, GITATTRIBUTES, PAPERS, Pushable
 
 MOST_COMMITS = 2_000
 """Commits that are looked through: a repository of releases has a handful."""
+MOST_PAPER = 256 << 20
+"""Bytes of a report, at most."""
 
 _NEW = "push to a new repository: what was ever committed stays in the history, and would go public with it"
 
@@ -63,11 +65,17 @@ def _clear(hub: Hub, repository: HubRepository, release: Pushable, file: HubFile
     if withheld := _withheld_as(hub, repository, release, file, commit):
         what = f"its history holds {withheld!r} of the model before the strip ({shown(file.path)}; {where})"
         raise HubError(str(repository), what, _NEW)
-    folded = file.path.casefold()
-    known = (GITATTRIBUTES, *PAPERS, *(path for path in release.files if path.startswith("releasegate/")))
-    if folded not in {path.casefold() for path in known}:
+    if not _is_paper(hub, repository, release, file, commit):
         what = f"its history holds {shown(file.path)!r}, which is no file of this release ({where})"
         raise HubError(str(repository), what, _NEW)
+
+
+def _is_paper(hub: Hub, repository: HubRepository, release: Pushable, file: HubFile, commit: str) -> bool:
+    """Whether it is a text that an earlier push of the release may have worded otherwise, and no weights by its name."""
+    papers = (GITATTRIBUTES, *PAPERS, *(path for path in release.files if path.startswith(ABOUT)))
+    if file.path not in papers or file.size > MOST_PAPER:
+        return False
+    return hub.content(repository, commit, file.path, file.size).text
 
 
 def _is_released(release: Pushable, file: HubFile) -> bool:
@@ -86,7 +94,7 @@ def _withheld_as(hub: Hub, repository: HubRepository, release: Pushable, file: H
     sizes = {one.size for one in release.withheld}
     sha256 = file.sha256
     if sha256 is None and file.size in sizes:
-        _, sha256 = hub.digest(repository, commit, file.path, file.size, lambda done: None)
+        sha256 = hub.content(repository, commit, file.path, file.size).sha256
     return next((one.path for one in release.withheld if one.sha256 == sha256), None)
 
 

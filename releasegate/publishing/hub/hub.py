@@ -5,7 +5,6 @@ huggingface_hub is imported when a session is opened.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from releasegate.errors import HubError
-from releasegate.publishing.hub.answers import AGAIN, REMEDIES, Gating, HubFile, State, meaning, shown
+from releasegate.publishing.hub.answers import AGAIN, REMEDIES, Content, Gating, HubFile, Reading, State, meaning, shown
 from releasegate.publishing.hub.name import HubRepository
 from releasegate.publishing.hub.session import LONGEST_WAIT_S, Session, Unwilling, longest_wait, open_session
 
@@ -173,14 +172,11 @@ class Hub:
 
         return self._call(repository, "the files were committed", ask)
 
-    def digest(
-        self, repository: HubRepository, commit: str, path: str, most: int, watch: Callable[[int], None]
-    ) -> tuple[int, str]:
-        """The bytes of a file as the hub hands it out, and their digest: downloaded, and kept nowhere.
+    def content(self, repository: HubRepository, commit: str, path: str, most: int) -> Content:
+        """A file as the hub hands it out: downloaded, and kept nowhere.
 
         Args:
             most: bytes after which reading stops: what is larger is wrong anyway.
-            watch: is told how many bytes came.
         """
         from huggingface_hub import get_session
         from huggingface_hub.utils._headers import build_hf_headers
@@ -189,19 +185,17 @@ class Hub:
         url = f"{self.session.endpoint}/{repository.id}/resolve/{commit}/{quote(path)}"
         headers = {**build_hf_headers(token=self.session.token), "accept-encoding": "identity"}
 
-        def ask() -> tuple[int, str]:
-            size, digest = 0, hashlib.sha256()
+        def ask() -> Content:
+            reading = Reading()
             with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                 hf_raise_for_status(answer)
                 for piece in answer.iter_bytes(1 << 20):
-                    size += len(piece)
-                    digest.update(piece)
-                    watch(len(piece))
-                    if size > most:
+                    reading.take(piece)
+                    if reading.size > most:
                         break
-            return size, f"sha256:{digest.hexdigest()}"
+            return reading.content()
 
         return self._call(repository, f"{shown(path)} was downloaded for comparison", ask, again=True)
 
