@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -101,7 +102,7 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What goes wrong at a step, and how often: a status, `cut` (the connection), or `lost` (done, no answer)."""
+    """What goes wrong at a step, and how often: a status, `cut` (the connection), `lost` (done, no answer), `slow`."""
 
     how: int | str
     times: int = 10**6
@@ -125,6 +126,8 @@ class FakeHub:
         """(path, JSON) of the calls that send some."""
         self.public_by_default = False
         self.settings_lie = False
+        self.never_private = False
+        """Whether what is public stays so, whatever the settings say."""
         self.echoes = False
         """Whether its errors repeat the token."""
 
@@ -225,7 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ["POST", "lfs", "verify"]:
                 self._verify()
             case ["GET", org, name, "resolve", revision, *path]:
-                self._resolve(self._repository("resolve", org, name), revision, "/".join(path))
+                step = "download" if path == [".gitattributes"] else "resolve"
+                self._resolve(self._repository(step, org, name), revision, "/".join(path))
             case _:
                 self._answer({"error": f"no such call: {self.command} {self.path}"}, 404)
 
@@ -243,7 +247,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault.times -= 1
         if fault.how == "cut":
             self._cut()
-        if fault.how == "lost":
+        if fault.how == "slow":
+            time.sleep(0.3)
+        elif fault.how == "lost":
             self.lost = True
         elif isinstance(fault.how, int):
             said = f"not now, {self.headers.get('Authorization', '')}" if hub.echoes else "not now"
@@ -313,8 +319,9 @@ class _Handler(BaseHTTPRequestHandler):
             if "gated" in asked:
                 repository.gated = asked["gated"]
             if "visibility" in asked or "private" in asked:
-                repository.private = asked.get("visibility") == "private" or asked.get("private") is True
-                repository.published += not repository.private
+                private = asked.get("visibility") == "private" or asked.get("private") is True
+                repository.private = private and not self.hub.never_private
+                repository.published += not private
         self._answer({})
 
     def _refs(self, repository: Repository) -> None:

@@ -212,10 +212,8 @@ class Hub:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return ask()
-            except Unwilling:
-                raise self._refused(repository, step, f"it asks to wait longer than {LONGEST_WAIT_S} s") from None
             except (http_error, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-                cause = _first_cause(error, http_error)
+                cause = _first_cause(error, (http_error, Unwilling))
                 wait = _wait(cause, http_error, attempt)
                 if not again or attempt == _ATTEMPTS or wait is None:
                     raise self._failure(repository, step, cause, http_error) from None
@@ -232,11 +230,11 @@ class Hub:
                 problem = failure.problems[0]
                 return NameTaken(problem.where, problem.what, REMEDIES[409])
             return HubError(str(repository), failure.problems[0].what, REMEDIES.get(status, AGAIN))
+        if isinstance(error, Unwilling):
+            return self._refused(repository, step, f"it asks to wait longer than {LONGEST_WAIT_S} s")
         if isinstance(error, http_error):
             kind = type(error).__name__
-            broke = (
-                f"gave no answer within {self.session.timeout:.0f} s" if "Timeout" in kind else "broke the connection"
-            )
+            broke = f"gave no answer within {self.session.timeout:g} s" if "Timeout" in kind else "broke the connection"
             unreached = "could not be reached" if "Connect" in kind and "Timeout" not in kind else broke
             return HubError(str(repository), f"the hub {unreached} when {step}", AGAIN)
         if isinstance(error, OSError) and error.filename is not None:
@@ -279,11 +277,11 @@ def _commit(value: object, *, absent: bool = False) -> bool:
     return isinstance(value, str) and len(value) in (40, 64) and all(sign in "0123456789abcdef" for sign in value)
 
 
-def _first_cause(error: BaseException, http_error: type) -> BaseException:
+def _first_cause(error: BaseException, kinds: tuple[type, ...]) -> BaseException:
     """The failure of a call that the client wrapped in an error of its own, or the error itself."""
     at: BaseException | None = error
     while at is not None:
-        if isinstance(at, http_error):
+        if isinstance(at, kinds):
             return at
         at = at.__cause__
     return error

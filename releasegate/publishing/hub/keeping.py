@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from releasegate.errors import HubError, ReleaseGateError
+from releasegate.publishing.hub.answers import AGAIN, State
 from releasegate.publishing.hub.hub import Hub, NameTaken
 from releasegate.publishing.hub.name import HubRepository
 
@@ -55,26 +56,43 @@ class KeptPrivate:
 
 
 def _private(hub: Hub, repository: HubRepository) -> str:
-    problem = ""
     try:
         state = hub.state(repository)
         if state is None:
             return "the repository was not made, or the token may not see it"
         if state.private:
             return "the repository is private"
-    except HubError as unseen:
-        problem = f" ({unseen.problems[0].what})"
+    except HubError:
+        pass  # what cannot be seen is made private all the same
     try:
         hub.set_private(repository, private=True)
-        state = hub.state(repository)
-        if state is not None and state.private:
-            return "the repository was made private again"
-    except HubError as failed:
+        problem = ""
+    except HubError as failed:  # an answer that was lost says nothing: the state does
         problem = f" ({failed.problems[0].what})"
+    try:
+        still_private(hub, repository)
+        return "the repository was made private again"
+    except HubError as failed:
+        problem = problem or f" ({failed.problems[0].what})"
     return (
         f"THE REPOSITORY MAY BE PUBLIC: it could not be made private{problem}; "
         f"make it private by hand now, at {hub.address(repository)}/settings"
     )
+
+
+def still_private(hub: Hub, repository: HubRepository) -> State:
+    """The state of a repository that nobody else sees.
+
+    Raises:
+        HubError: it is gone, or public.
+    """
+    state = hub.state(repository)
+    if state is None:
+        raise HubError(str(repository), "the hub does not know it any more", AGAIN)
+    if not state.private:
+        what = "it is public, which it must not be yet"
+        raise HubError(str(repository), what, "look who else sets it up, and run the same command again")
+    return state
 
 
 def _with(error: ReleaseGateError, state: str) -> HubError:

@@ -10,7 +10,7 @@ from releasegate.publishing.hub.answers import Gating, State
 from releasegate.publishing.hub.comparing import compare
 from releasegate.publishing.hub.history import look_through, same_refs
 from releasegate.publishing.hub.hub import MAIN, Hub
-from releasegate.publishing.hub.keeping import KeptPrivate
+from releasegate.publishing.hub.keeping import KeptPrivate, still_private
 from releasegate.publishing.hub.name import HubRepository
 from releasegate.publishing.hub.pushable import GITATTRIBUTES, Pushable
 from releasegate.publishing.hub.sending import send
@@ -54,13 +54,13 @@ def push(release: Pushable, repository: HubRepository, hub: Hub, watch: Watch) -
         if state is None:
             watch(f"making {repository}, private")
             hub.create(repository)
-        state = _still_private(hub, repository)
+        state = still_private(hub, repository)
         watch(f"looking through the history of {repository}")
         refs = look_through(hub, repository, release, watch)
         commit, sent = send(hub, repository, release, state.head, watch)
         expected = {**refs, f"refs/heads/{MAIN}": commit}
         compare(hub, repository, release, commit, watch)
-        _at(_still_private(hub, repository), repository, commit)
+        _at(still_private(hub, repository), repository, commit)
         same_refs(hub, repository, expected)
         watch(f"making {repository} public")
         _publish(hub, repository, commit, expected, gating)
@@ -118,21 +118,6 @@ def _published(
     return Pushed(str(repository), state.head, hub.address(repository), 0)
 
 
-def _still_private(hub: Hub, repository: HubRepository) -> State:
-    """The state of a repository that nobody else sees.
-
-    Raises:
-        HubError: it is gone, or public.
-    """
-    state = hub.state(repository)
-    if state is None:
-        raise HubError(str(repository), "the hub does not know it any more", "run the same command again")
-    if not state.private:
-        what = "it is public before anything in it was verified"
-        raise HubError(str(repository), what, "look who else sets it up, and run the same command again")
-    return state
-
-
 def _at(state: State, repository: HubRepository, commit: str) -> None:
     """Nothing; the newest commit is the one that was compared."""
     if state.head != commit:
@@ -146,9 +131,9 @@ def _publish(hub: Hub, repository: HubRepository, commit: str, refs: dict[str, s
     Raises:
         HubError: the hub did not do what it was told, or somebody else changed the repository meanwhile.
     """
-    if _still_private(hub, repository).gated != gating:
+    if still_private(hub, repository).gated != gating:
         hub.set_gated(repository, gating)
-        if _still_private(hub, repository).gated != gating:
+        if still_private(hub, repository).gated != gating:
             what = "the hub took the call that sets who may download, and did nothing"
             raise HubError(str(repository), what, "set the access by hand, and run the same command again")
     hub.set_private(repository, private=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from releasegate.errors import HubError
 from releasegate.publishing.hub.answers import HubFile
 from releasegate.publishing.hub.hub import Hub
+from releasegate.publishing.hub.keeping import still_private
 from releasegate.publishing.hub.name import HubRepository
 from releasegate.publishing.hub.pushable import GITATTRIBUTES, Pushable, changed
 
@@ -26,8 +27,8 @@ def send(
     goes on where it stopped. What the head has already is not sent again.
 
     Raises:
-        HubError: the hub did not take a file, somebody else committed meanwhile, or a file is no longer what was
-            verified.
+        HubError: the hub did not take a file, somebody else committed meanwhile or made the repository public, or a
+            file is no longer what was verified.
     """
     from huggingface_hub import CommitOperationDelete
 
@@ -39,6 +40,7 @@ def send(
     for addition in additions:
         watch(f"sending {addition.path_in_repo} ({addition.upload_info.size:,} bytes)")
         hub.upload(repository, addition)
+    still_private(hub, repository)
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         *additions,
         *(CommitOperationDelete(path, is_folder=False) for path in extra),

@@ -38,7 +38,7 @@ def test_a_second_push_of_what_is_public_sends_nothing_and_compares_again(
     first = pushed(hub, pushable)
     fake.calls.clear()
     assert pushed(hub, pushable) == replace(first, sent=0)
-    assert fake.calls["resolve"] == len(FILES) + 2
+    assert fake.calls["resolve"] == len(FILES) + 1
     assert not fake.calls["settings"] + fake.calls["commit"] + fake.calls["put"] + fake.calls["create"]
 
 
