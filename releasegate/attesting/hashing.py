@@ -53,6 +53,11 @@ class Listing:
     files: dict[str, tuple[int, ...]]
     odd: tuple[Odd, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(identity[_SIZE] for identity in self.files.values())
+
 
 @dataclass(frozen=True)
 class Hashed:

@@ -79,10 +79,15 @@ def complete_sets(lines: Sequence[Line], source: str) -> tuple[AttestedRelease, 
         for line in lines
         if not isinstance(line.signer, Stranger) and line.signed.predicate_type in KINDS
     ]
-    found = sorted(_sets(known), key=lambda one: one.release.day, reverse=True)
+    found = sorted(_sets(known), key=_newness, reverse=True)
     if not found:
         raise VerifyError(source, _incomplete(lines, known), _REMEDY)
     return tuple(found)
+
+
+def _newness(one: AttestedRelease) -> tuple[str, list[int]]:
+    """By which the later of two sets comes first; a renewal with the same test result takes the one beside it."""
+    return one.release.day, [line.number for line in one.lines]
 
 
 _REMEDY = "use the policy that the release was made under, and the attestations that were published with it"
@@ -108,13 +113,17 @@ def _sets(known: Sequence[_Known]) -> Iterator[AttestedRelease]:
         results = [(one, one.signed.test_result()) for one in _of(beside, TEST_RESULT_TYPE)]
         for summed, summary in summaries:
             for tested, result in results:
-                if _agree(release, summary, result):
+                if summary.resourceUri == _uri(ours.subjects.release) and _agree(release, summary, result):
                     lines = (summed.signed, tested.signed, ours.signed)
                     yield AttestedRelease(ours.signer, ours.subjects, summary, result, release, lines)
 
 
 def _of(known: Iterable[_Known], kind: str) -> list[_Known]:
     return [one for one in known if one.signed.predicate_type == kind]
+
+
+def _uri(release: str) -> str:
+    return f"urn:releasegate:release:{release}"
 
 
 def _agree(release: ReleaseAttestation, summary: VerificationSummary, result: TestResult) -> bool:

@@ -40,10 +40,15 @@ class Bars:
             yield advance
 
     @contextmanager
-    def reading(self, folder: Path, title: str = "read") -> Iterator[Callable[[int], None]]:
-        """A step that counts the bytes of a folder."""
-        total = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
-        with self._bar(f"{title} {folder.name}", total, "bytes") as advance:
+    def reading(self, folder: Path, title: str = "read", size: int | None = None) -> Iterator[Callable[[int], None]]:
+        """A step that counts the bytes of a folder.
+
+        Args:
+            size: all of them, if that is known.
+        """
+        if size is None:
+            size = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+        with self._bar(f"{title} {folder.name}", size, "bytes") as advance:
             yield advance
 
     @contextmanager

@@ -1,36 +1,121 @@
-"""`releasegate verify`: a stripped checkpoint against its receipt, and whether it loads."""
+"""`releasegate verify`: a release against its attestations and a policy, or a stripped checkpoint against its receipt."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from releasegate.checkpoint import read_contents
-from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.errors import Exit, NotFound, VerifyError
-from releasegate.repository import read_receipt, receipt_path
-from releasegate.stripping import verify_strip
+from releasegate.errors import Exit, NotFound, ReleaseRefused, UsageError, VerifyError
 
 
 @click.command("verify")
-@click.argument("stripped", type=options.FILE)
-@click.option("--receipt", type=options.FILE, metavar="FILE", help="Default: the one that stands beside the folder.")
+@click.argument("folder", type=options.FILE)
+@click.option("--policy", type=options.FILE, metavar="FILE", help="Verify a release: by this policy.")
 @click.option(
-    "--source", type=options.FILE, metavar="CHECKPOINT", help="Also compare with the checkpoint it came from."
+    "--bundle",
+    type=options.FILE,
+    metavar="FILE",
+    help="Of a release: its attestations. Default: releasegate/attestations.jsonl in the folder.",
 )
-@click.option("--loads", is_flag=True, help="Also check that its library loads it, with nothing missing or left over.")
+@click.option(
+    "--revocations",
+    type=options.FILE,
+    metavar="FILE",
+    help="Of a release: the signed list of what was revoked. Default: revocations/<id>.json beside the policy.",
+)
+@click.option("--receipt", type=options.FILE, metavar="FILE", help="Of a strip. Default: the one beside the folder.")
+@click.option(
+    "--source", type=options.FILE, metavar="CHECKPOINT", help="Of a strip: also compare with what it came from."
+)
+@click.option("--loads", is_flag=True, help="Of a strip: also check that its library loads it, nothing missing or over.")
 @options.format_
 @options.quiet
-def command(stripped: Path, receipt: Path | None, source: Path | None, loads: bool, format_: str, quiet: bool) -> int:
-    """Check that STRIPPED is what its receipt says: every file, every tensor, and with --source every byte that stayed.
+def command(
+    folder: Path,
+    policy: Path | None,
+    bundle: Path | None,
+    revocations: Path | None,
+    receipt: Path | None,
+    source: Path | None,
+    loads: bool,
+    format_: str,
+    quiet: bool,
+) -> int:
+    """Check that FOLDER is what was attested, and may be used by the policy; or, without --policy, what its receipt says.
+
+    Of a release: every file, none extra, by whom it is attested, and that nothing was revoked. Nothing but the folder, its
+    attestations and the policy's file is needed. Of a strip: every file, every tensor, and with --source every byte that
+    stayed.
 
     \b
-    Example:
+    Examples:
+      releasegate verify mini-chameleon --policy policies/mini-chameleon.yaml
       releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
     """
+    of_release = {"--bundle": bundle, "--revocations": revocations}
+    of_strip = {"--receipt": receipt, "--source": source, "--loads": loads or None}
+    if policy is None:
+        _refuse_beside(of_release, "is about a release, which takes a policy", "add --policy FILE, or leave it out")
+        return _verify_strip(folder, receipt, source, format_, loads=loads, quiet=quiet)
+    _refuse_beside(of_strip, "is about a strip, and --policy about a release", "leave one of them out")
+    return _verify_release(folder, policy, bundle, revocations, format_, quiet=quiet)
+
+
+def _refuse_beside(given: Mapping[str, object], what: str, fix: str) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(option, what, fix)
+
+
+def _verify_release(
+    folder: Path, policy: Path, bundle: Path | None, listed: Path | None, format_: str, *, quiet: bool
+) -> int:
+    from releasegate.attesting.hashing import list_folder
+    from releasegate.attesting.verifying import verify_release
+    from releasegate.cli.verified import lines_of, plain
+    from releasegate.policy import parse_policy
+    from releasegate.released import BUNDLE
+    from releasegate.repository.reading import read_file
+    from releasegate.repository.revocations import read_revocations, revocations_beside
+
+    if not policy.is_file() and policy.exists():  # a pipe or a device would be read for ever
+        raise NotFound(str(policy), "is no plain file, where a policy is wanted", "name the policy's file")
+    judge = parse_policy(read_file(policy, "policy", "name the policy's file"), str(policy)).record
+    today = datetime.now(UTC).date()
+    named = judge.publication.revocations if judge.publication is not None else None
+    place = listed or (revocations_beside(policy, named) if named is not None else None)
+    revoked = read_revocations(place, judge, today) if place is not None else None
+    size = list_folder(folder).size
+    try:
+        with Bars(quiet=quiet).reading(folder, "verify", size) as watch:
+            verified = verify_release(folder, bundle or folder / BUNDLE, judge, today, revoked, watch)
+    except ReleaseRefused as error:
+        (problem,) = error.problems
+        if format_ == "json":
+            print_json({"valid": False, "where": problem.where, "what": problem.what, "fix": problem.fix})
+        click.echo(f"{problem.where}: {problem.what}\n  fix: {problem.fix}", err=True)
+        return Exit.NO
+    if format_ == "json":
+        print_json(plain(verified, judge, revoked))
+    else:
+        for line in lines_of(verified, judge, revoked):
+            click.echo(line)
+    return Exit.YES
+
+
+def _verify_strip(
+    stripped: Path, receipt: Path | None, source: Path | None, format_: str, *, loads: bool, quiet: bool
+) -> int:
+    from releasegate.checkpoint import read_contents
+    from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
+    from releasegate.repository import read_receipt, receipt_path
+    from releasegate.stripping import verify_strip
+
     if not stripped.is_dir():
         what = "is a file, where a folder is wanted" if stripped.exists() else "there is no such folder"
         raise NotFound(str(stripped), what, "name the folder of the stripped checkpoint")
