@@ -75,7 +75,7 @@ def compare(
         if attested.get(path) != found.get(path)
     ]
     allowed = {path for path in may_differ if path == CARD or path not in model}
-    wrong = [*(one for one in differing if one.path not in allowed), *hashed.odd]
+    wrong: list[Differing | Odd] = [*(one for one in differing if one.path not in allowed), *hashed.odd]
     return Comparison(
         agreed=tuple(path for path in attested if attested[path] == found.get(path)),
         may=tuple(one for one in differing if one.path in allowed),

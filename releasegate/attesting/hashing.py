@@ -118,9 +118,9 @@ def list_folder(folder: Path) -> Listing:
             odd.append(Odd(shown(inside), "is an empty folder"))
         for name, status in entries:
             path = f"{inside}{name}"
-            what = _odd(path, status.st_mode)
-            if what is not None:
-                odd.append(Odd(shown(path), what))
+            wrong = _odd(path, status.st_mode)
+            if wrong is not None:
+                odd.append(Odd(shown(path), wrong))
             elif stat.S_ISDIR(status.st_mode):
                 below.append(f"{path}/")
             else:

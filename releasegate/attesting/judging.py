@@ -95,7 +95,9 @@ def _documents(attested: AttestedRelease) -> Iterator[Approval]:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))[:200]
-            what = f"holds an approval that is none: approvals.{number}.{ascii(place)[1:-1]}: {ascii(first['msg'])[1:-1]}"
+            what = (
+                f"holds an approval that is none: approvals.{number}.{ascii(place)[1:-1]}: {ascii(first['msg'])[1:-1]}"
+            )
             raise VerifyError(attested.where, what, _RENEW) from None
 
 
@@ -127,11 +129,13 @@ def check_model(attested: AttestedRelease) -> None:
         VerifyError: a file of the model was not measured like that, or another file could be read as part of it.
     """
     release, files, where = attested.release, attested.subjects.files, attested.where
-    replaced = {one.path: one.released for one in release.replaced}
+    replaced: dict[str, str] = {one.path: one.released for one in release.replaced}
     for file in release.files:
         expected = replaced.get(file.path, file.sha256)
         if files.get(file.path) != expected:
-            what = f"says that {file.path} was measured as {expected}, and attests {files.get(file.path, 'no such file')}"
+            what = (
+                f"says that {file.path} was measured as {expected}, and attests {files.get(file.path, 'no such file')}"
+            )
             raise VerifyError(where, what, _REFUSE)
     model = {file.path for file in release.files}
     for path in files:
@@ -185,5 +189,3 @@ def _check_result(attested: AttestedRelease) -> None:
 def refusal(where: str, subjects: Subjects) -> ReleaseRefused:
     """The sound no about a release."""
     return ReleaseRefused(where, f"says that release {subjects.release} did not pass", _REFUSE)
-
-

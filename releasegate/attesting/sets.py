@@ -101,7 +101,9 @@ def _incomplete(lines: Sequence[Line], known: Sequence[_Known]) -> str:
         return f"has no attestation of a release by a signer that the policy's `trust` lists{by}"
     missing = [noun for kind, noun in KINDS.items() if kind not in {one.signed.predicate_type for one in known}]
     if missing:
-        return f"is incomplete: {' and '.join(missing)} by a listed signer {'is' if len(missing) == 1 else 'are'} missing"
+        return (
+            f"is incomplete: {' and '.join(missing)} by a listed signer {'is' if len(missing) == 1 else 'are'} missing"
+        )
     return "is incomplete: no verification summary, test result and predicate by one signer agree on files, day and digests"
 
 

@@ -90,7 +90,9 @@ def _identity_of(signed: SignedStatement, listed: tuple[KeylessIdentity, ...]) -
         if one.identity in identities and one.issuer == issuer:
             _check_keyless(signed, one)
             return one
-    return Stranger(f"{ascii(', '.join(identities) or 'nobody')[1:-1][:200]}, vouched for by {ascii(issuer)[1:-1][:200]}")
+    return Stranger(
+        f"{ascii(', '.join(identities) or 'nobody')[1:-1][:200]}, vouched for by {ascii(issuer)[1:-1][:200]}"
+    )
 
 
 def _claims(signed: SignedStatement) -> tuple[list[str], str]:

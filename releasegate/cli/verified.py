@@ -67,9 +67,7 @@ def plain(verified: Verified, policy: Policy, revocations: RevocationList | None
         "revocations": None
         if revocations is None
         else {"id": revocations.id, "number": revocations.number, "next_update": revocations.next_update},
-        "may_differ": [
-            {"path": one.path, "attested": one.attested, "found": one.found} for one in verified.may_differ
-        ],
+        "may_differ": [{"path": one.path, "attested": one.attested, "found": one.found} for one in verified.may_differ],
         "not_considered": [
             {"line": line.signed.number, "kind": line.signed.predicate_type, "signer": _signer(line)}
             for line in verified.others

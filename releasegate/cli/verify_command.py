@@ -32,7 +32,9 @@ from releasegate.errors import Exit, NotFound, ReleaseRefused, UsageError, Verif
 @click.option(
     "--source", type=options.FILE, metavar="CHECKPOINT", help="Of a strip: also compare with what it came from."
 )
-@click.option("--loads", is_flag=True, help="Of a strip: also check that its library loads it, nothing missing or over.")
+@click.option(
+    "--loads", is_flag=True, help="Of a strip: also check that its library loads it, nothing missing or over."
+)
 @options.format_
 @options.quiet
 def command(

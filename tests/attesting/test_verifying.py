@@ -62,9 +62,15 @@ def test_a_release_that_was_attested_holds(made: Release) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: (f / "model.safetensors").write_bytes(b"other"), r"release/model\.safetensors: is sha256:\w+, and sha256:\w+ was attested"),
+        (
+            lambda f: (f / "model.safetensors").write_bytes(b"other"),
+            r"release/model\.safetensors: is sha256:\w+, and sha256:\w+ was attested",
+        ),
         (lambda f: (f / "config.json").unlink(), r"release/config\.json: is missing: sha256:\w+ was attested"),
-        (lambda f: (f / "adapter_config.json").write_text("{}"), r"release/adapter_config\.json: is extra: sha256:\w+ was not attested"),
+        (
+            lambda f: (f / "adapter_config.json").write_text("{}"),
+            r"release/adapter_config\.json: is extra: sha256:\w+ was not attested",
+        ),
         (lambda f: (f / ".gitattributes").write_text(""), r"release/\.gitattributes: is extra: .*"),
         (lambda f: (f / "Config.json").write_text("{}"), r"release/Config\.json: is extra: .*"),
         (lambda f: (f / "link").symlink_to("config.json"), r"release/link: is a symlink: no release holds one"),
@@ -188,9 +194,7 @@ def test_two_listed_signers_do_not_make_one_attestation(made: Release) -> None:
 def test_a_renewal_stands_beside_the_first_and_carries_on_when_that_is_too_old(made: Release) -> None:
     publication = {"max_age_days": 30}
     aged = replace(made, policy=policy_of(publication=publication), today=date(2026, 3, 4))
-    assert why(aged) == (
-        "attestations.jsonl:3: is 31 days old; policy tiny accepts 30 (publication.max_age_days)"
-    )
+    assert why(aged) == ("attestations.jsonl:3: is 31 days old; policy tiny accepts 30 (publication.max_age_days)")
     later = predicates(released_of(made.folder), made.policy, "2026-03-02")
     about = subjects(released_of(made.folder))
     renewed = replace(aged, extra=tuple(signed_line(statement(about, kind, one)) for kind, one in later.items()))
@@ -203,7 +207,9 @@ def test_a_renewal_stands_beside_the_first_and_carries_on_when_that_is_too_old(m
 
 
 def test_an_attestation_from_the_future_is_refused(made: Release) -> None:
-    assert why(replace(made, today=date(2026, 1, 31))) == "attestations.jsonl:3: is of 2026-02-01, and today is 2026-01-31"
+    assert (
+        why(replace(made, today=date(2026, 1, 31))) == "attestations.jsonl:3: is of 2026-02-01, and today is 2026-01-31"
+    )
 
 
 def test_another_policy_or_other_rules_are_refused(made: Release) -> None:
@@ -225,7 +231,12 @@ def put(*path: str | int, to: object) -> Callable[[Plain], None]:
 
 
 PREDICATE = "predicate"
-DISAGREE = "attestations.jsonl: is incomplete: no verification summary, test result and predicate by one signer agree on files, day and digests"
+OURS = "attestations.jsonl:3: is not releasegate's predicate: "
+GRANTS = "attestations.jsonl:3: says release through open_weights, which is not what its artefacts grant to the weights"
+DISAGREE = (
+    "attestations.jsonl: is incomplete: no verification summary, test result and predicate by one signer "
+    "agree on files, day and digests"
+)
 
 
 @pytest.mark.parametrize(
@@ -240,19 +251,21 @@ DISAGREE = "attestations.jsonl: is incomplete: no verification summary, test res
         (TEST_RESULT_TYPE, put(PREDICATE, "configuration", to=[]), DISAGREE),
         (TEST_RESULT_TYPE, put(PREDICATE, "configuration", 1, "digest", "sha256", to="0" * 64), DISAGREE),
         (RELEASE_TYPE, put(PREDICATE, "evidence", to=sha("other")), DISAGREE),
-        (RELEASE_TYPE, put(PREDICATE, "verdict", to="withhold"), "attestations.jsonl:3: is not releasegate's predicate: predicate.verdict"),
-        (RELEASE_TYPE, put(PREDICATE, "channel", to="api"), "attestations.jsonl:3: is not releasegate's predicate: predicate.channel"),
-        (RELEASE_TYPE, put(PREDICATE, "extra", to=1), "attestations.jsonl:3: is not releasegate's predicate: predicate.extra"),
-        (RELEASE_TYPE, put(PREDICATE, "artefacts", 0, "granted", to="api"), "attestations.jsonl:3: says release through open_weights, which is not what its artefacts grant to the weights"),
-        (RELEASE_TYPE, put(PREDICATE, "artefacts", 0, "name", to="demo"), "attestations.jsonl:3: says release through open_weights, which is not what its artefacts grant to the weights"),
-        (RELEASE_TYPE, put(PREDICATE, "files", 0, "path", to="../config.json"), "attestations.jsonl:3: is not releasegate's predicate: predicate.files.0.path"),
+        (RELEASE_TYPE, put(PREDICATE, "verdict", to="withhold"), OURS + "verdict"),
+        (RELEASE_TYPE, put(PREDICATE, "channel", to="api"), OURS + "channel"),
+        (RELEASE_TYPE, put(PREDICATE, "extra", to=1), OURS + "extra"),
+        (RELEASE_TYPE, put(PREDICATE, "artefacts", 0, "granted", to="api"), GRANTS),
+        (RELEASE_TYPE, put(PREDICATE, "artefacts", 0, "name", to="demo"), GRANTS),
+        (RELEASE_TYPE, put(PREDICATE, "files", 0, "path", to="../config.json"), OURS + "files.0.path"),
     ],
 )  # fmt: skip
 def test_statements_that_do_not_say_what_a_release_needs_are_refused(
     made: Release, kind: str, change: Callable[[Plain], object], said: str
 ) -> None:
     told = why(made.saying(kind, change))
-    assert told.startswith(said.replace("predicate.predicate", "predicate").replace("predicate: predicate.", "predicate: "))
+    assert told.startswith(
+        said.replace("predicate.predicate", "predicate").replace("predicate: predicate.", "predicate: ")
+    )
 
 
 @pytest.mark.parametrize(
