@@ -53,7 +53,7 @@ class Book:
             case Used():
                 self._use(event, where)
             case Closed():
-                self._close(event, where)
+                self._close(event, line, where)
             case _:
                 assert_never(event)
 
@@ -93,7 +93,7 @@ class Book:
         used = {**attempt.used, event.eval: (*attempt.used.get(event.eval, ()), *event.items)}
         self._put(replace(attempt, used=used))
 
-    def _close(self, event: Closed, where: str) -> None:
+    def _close(self, event: Closed, line: int, where: str) -> None:
         """An attempt may be decided again, after a waiver or when its evidence is too old, but on the same evidence."""
         attempt = self._drawn(event.attempt, "closes", where)
         if event.plan != attempt.plan:
@@ -104,7 +104,7 @@ class Book:
         if attempt.closed is not None and event.evidence != attempt.closed.evidence:
             what = f"closes attempt {attempt.number} on other evidence than it was closed on before"
             raise LedgerError(where, what, "restore the evidence, or open a new attempt in another run folder")
-        self._put(replace(attempt, closed=event))
+        self._put(replace(attempt, closed=event, closed_at=line))
 
     def _opened(self, number: int, where: str) -> Attempt:
         if number > len(self.attempts):

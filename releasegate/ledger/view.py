@@ -37,6 +37,7 @@ class Attempt:
         drawn_at: the line that holds the nonce.
         used: the items of private pools that it drew, by eval.
         closed: how it was decided last; None where it was not.
+        closed_at: the line that says so.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Attempt:
     drawn_at: int | None = None
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed: Closed | None = None
+    closed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,14 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
     return _grounds(run, run.read_plan(), repository).on(today)
 
 
-def read_decided(run: RunFolder, repository: GateRepository | None, today: date) -> Decided:
+def read_decided(
+    run: RunFolder, repository: GateRepository | None, today: date, *, still: bool = False
+) -> Decided:
     """The stored decision with its grounds, if it is that of the day that the run was opened, or else that of today.
 
     Args:
         repository: where waivers lie; without one there are none.
+        still: whether it must be that of today: no waiver that it rests on ran out, and no evidence grew too old.
 
     Raises:
         NotFound: there is no run here, or no decision.
@@ -70,9 +73,9 @@ def read_decided(run: RunFolder, repository: GateRepository | None, today: date)
     """
     plan, decision = run.read_plan(), run.read_decision()  # no run, or no decision yet: said before anything is read
     grounds = _grounds(run, plan, repository)
-    days = {date.fromisoformat(plan.opened), today}
+    days = {today} if still else {date.fromisoformat(plan.opened), today}
     if all(grounds.on(day) != decision for day in sorted(days)):
-        what = "is not what the evidence, the policy and the waivers decide"
+        what = f"is not what the evidence, the policy and the waivers decide{' today' if still else ''}"
         raise EvidenceUntrusted(str(run.decision_path), what, "run `releasegate decide` again")
     return Decided(run, plan, decision, grounds.evidence, grounds.receipt)
 
