@@ -69,8 +69,7 @@ class KeylessSigner:
         return rfc8785.dumps(json.loads(made)) + b"\n"
 
 
-@contextmanager
-def keyless_signer(token_file: Path | None, policy: Policy, today: date) -> Iterator[KeylessSigner]:
+def keyless_signer(token_file: Path | None, policy: Policy, today: date) -> KeylessSigner:
     """Whoever this process runs as, if the policy lists them.
 
     Args:
@@ -92,9 +91,8 @@ def keyless_signer(token_file: Path | None, policy: Policy, today: date) -> Iter
     require_valid(identity, today, WHERE)
     with _told():
         context = SigningContext.from_trust_config(ClientTrustConfig.production())
-        manager = context.signer(token)
-        signer = manager.__enter__()
-    yield KeylessSigner(identity, signer)
+        with context.signer(token) as signer:
+            return KeylessSigner(identity, signer)
 
 
 def _token(file: Path | None) -> IdentityToken:

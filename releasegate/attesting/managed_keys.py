@@ -71,9 +71,7 @@ class ManagedKeySigner:
         return bundle_line(payload, signature, self.key.id)
 
 
-def managed_key_signer(
-    uri: str, key_id: str | None, pin: str | None, policy: Policy, today: date
-) -> ManagedKeySigner:
+def managed_key_signer(uri: str, key_id: str | None, pin: str | None, policy: Policy, today: date) -> ManagedKeySigner:
     """The signer whose private key is kept at `uri`.
 
     Args:

@@ -58,9 +58,7 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
     return _grounds(run, run.read_plan(), repository).on(today)
 
 
-def read_decided(
-    run: RunFolder, repository: GateRepository | None, today: date, *, still: bool = False
-) -> Decided:
+def read_decided(run: RunFolder, repository: GateRepository | None, today: date, *, still: bool = False) -> Decided:
     """The stored decision with its grounds, if it is that of the day that the run was opened, or else that of today.
 
     Args:
