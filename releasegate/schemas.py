@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.attacks.suite import Suite
+from releasegate.attestation import ReleaseAttestation
 from releasegate.evalcard import EvalCard
 from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest
@@ -30,6 +31,7 @@ SCHEMAS: Mapping[str, type[Document]] = {
 RENDERED: Mapping[str, type[Document]] = {
     "reports/report.schema.json": Report,
     "reports/case.schema.json": AssuranceCase,
+    "reports/attestation.schema.json": ReleaseAttestation,
 }
 """The same of what reports are written as: nobody writes these documents by hand."""
 

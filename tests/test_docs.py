@@ -19,6 +19,7 @@ import pytest
 
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import Suite, parse_suite
+from releasegate.attestation import ReleaseAttestation
 from releasegate.cardcheck import parse_card
 from releasegate.cli import COMMANDS, cli
 from releasegate.decision import Decision
@@ -52,6 +53,7 @@ PARSERS: Mapping[str, Callable[[str, str], object]] = {
 }
 STORED: Mapping[str, tuple[type[Record], ...]] = {
     "waivers.md#keys": (Trust,),
+    "attestation.md#the-predicate": (ReleaseAttestation,),
     "waivers.md#format": (Waiver,),
     "formats.md#policy": (Policy,),
     "formats.md#eval-card": (EvalCard,),

@@ -20,7 +20,6 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "Say what a checkpoint holds, without loading it.",
     "strip": "Take capabilities out of a checkpoint, with a receipt.",
     "verify": "Check a release against its attestations, or a strip against its receipt.",
-    "verify": "Check a stripped checkpoint against its receipt.",
     "attest": "Sign for every file of a release, and for what was decided on it.",
     "ledger": "Start, show or verify the record of attempts.",
     "keygen": "Make a key to sign with: waivers, approvals, revocations, attestations.",

@@ -63,15 +63,15 @@ class BundleFile:
             signer: the id of whoever signs now.
 
         Raises:
-            UsageError: the file holds attestations that would be lost.
-            VerifyError: it holds something else than attestations, or some about another release.
+            UsageError: the file holds something that would be lost.
+            VerifyError: it is to be appended to, and holds something else than attestations of this release.
         """
         if not self.path.exists():
             return ()
-        before = parse_bundle_lines(self._read(), str(self.path))
         if not self.append:
-            self._refuse_to_lose(before, signer)
+            self._refuse_to_lose(signer)
             return ()
+        before = parse_bundle_lines(self._read(), str(self.path))
         files = {file.path: file.sha256 for file in released.files}
         for line in before:
             about = subjects_of(line.statement, line.where)
@@ -99,8 +99,13 @@ class BundleFile:
                 parts.append(part)
         return b"".join(parts)
 
-    def _refuse_to_lose(self, before: Sequence[SignedStatement], signer: str) -> None:
+    def _refuse_to_lose(self, signer: str) -> None:
         """Nothing, if all of it was made in one call, which this one repeats."""
+        try:
+            before = parse_bundle_lines(self._read(), str(self.path))
+        except VerifyError:
+            what = "exists already, and holds something else than attestations"
+            raise UsageError(str(self.path), what, "choose another place with --out, or remove the file") from None
         others = sorted({line.hint or "somebody without a key" for line in before} - {signer})
         if len(before) > OF_A_CALL or (others and not all(line.hint is None for line in before)):
             what = f"holds {len(before)} attestations" + (f", of {', '.join(others)}" if others else "")
