@@ -94,10 +94,10 @@ class BundleFile:
 
     def _read(self) -> bytes:
         with open_regular(self.path) as file:
-            parts = []
-            while part := file.read(MAX_BYTES + 1 - sum(map(len, parts))):
-                parts.append(part)
-        return b"".join(parts)
+            data = b""
+            while part := file.read(MAX_BYTES + 1 - len(data)):
+                data += part
+        return data
 
     def _refuse_to_lose(self, signer: str) -> None:
         """Nothing, if all of it was made in one call, which this one repeats."""
