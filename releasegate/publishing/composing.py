@@ -102,7 +102,7 @@ def compose(
         raise PublishError(str(decided.run.root), hindered.sentence, fix)
     goes = outgoing(decided, model)
     names = [entry.path for entry in goes.manifest.files]
-    _refuse_taken(goes, names)
+    refuse_taken(goes)
     screen_model(goes.folder)
     licence = licence_of(policy.publication, repository, goes.folder, names)
     files = hash_measured(goes.folder, goes.manifest, watch)
@@ -119,9 +119,13 @@ def compose(
     return Composition(goes.checkpoint, goes.manifest, released, places, replaced, source)
 
 
-def _refuse_taken(goes: Outgoing, names: Sequence[str]) -> None:
-    """Nothing, if no file of the model stands where one of ours belongs; the card alone may."""
-    for name in names:
+def refuse_taken(goes: Outgoing) -> None:
+    """Nothing, if no file of the model stands where one of ours belongs; the card alone may.
+
+    Raises:
+        PublishError: one does.
+    """
+    for name in (entry.path for entry in goes.manifest.files):
         folded = name.casefold()
         first = folded.split("/")[0]
         if first == OWN or name == WHOLE or (folded == CARD.casefold() and name != CARD):
