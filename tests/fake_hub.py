@@ -124,6 +124,10 @@ class FakeHub:
         self.log: list[tuple[str, str]] = []
         self.bodies: list[tuple[str, Any]] = []
         """(path, JSON) of the calls that send some."""
+        self.waited: list[float] = []
+        """Seconds that a client with nobody's patience waited between attempts."""
+        self.says: dict[str, Any] = {}
+        """What is answered at a step in place of the truth."""
         self.public_by_default = False
         self.settings_lie = False
         self.never_private = False
@@ -144,15 +148,28 @@ class FakeHub:
         return made
 
 
+class Server(ThreadingHTTPServer):
+    """Serves `hub`; a request goes on with the hub that it came to when a test puts another in its place."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.hub = self.emptied()
+
+    def emptied(self) -> FakeHub:
+        """A hub without repositories, served from now on."""
+        self.hub = FakeHub(f"http://127.0.0.1:{self.server_address[1]}")
+        return self.hub
+
+
 @contextmanager
-def fake_hub() -> Iterator[FakeHub]:
+def fake_hub() -> Iterator[Server]:
     """A hub on a port of its own, as long as the context lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.hub = FakeHub(f"http://127.0.0.1:{server.server_address[1]}")  # type: ignore[attr-defined]
+    server = Server()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
-        yield server.hub  # type: ignore[attr-defined]
+        yield server
     finally:
         server.shutdown()
         server.server_close()
@@ -168,15 +185,13 @@ class _Handler(BaseHTTPRequestHandler):
     """Head and body leave together: apart, the second waits 40 ms for the first's acknowledgement."""
     disable_nagle_algorithm = True
 
-    @property
-    def hub(self) -> FakeHub:
-        return self.server.hub  # type: ignore[attr-defined,no-any-return]
+    server: Server
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the tests read `log`."""
 
     def _serve(self) -> None:
-        self.lost = False
+        self.lost, self.hub = False, self.server.hub
         url = urlsplit(self.path)
         self.query = parse_qs(url.query)
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
@@ -241,6 +256,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub.calls[step] += 1
         if act := hub.acts.pop(step, None):
             act()
+        if step in hub.says:
+            self._answer(hub.says[step])
         fault = hub.faults.get(step)
         if fault is None or hub.calls[step] <= fault.after or fault.times < 1:
             return

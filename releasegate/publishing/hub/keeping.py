@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -14,6 +15,8 @@ from releasegate.publishing.hub.answers import AGAIN, State
 from releasegate.publishing.hub.hub import Hub, NameTaken
 from releasegate.publishing.hub.name import HubRepository
 
+SETTLING_S = (0.0, 1.0, 3.0)
+"""Seconds before each time it is made private, where a call that publishes it was cut off: that one may come in late."""
 _TIMEOUT_S = 10.0
 """Seconds a call may take while cleaning up: whoever runs the job may end it soon."""
 
@@ -27,6 +30,7 @@ class KeptPrivate:
 
     def __init__(self, hub: Hub, repository: HubRepository, watch: Callable[[str], None]) -> None:
         self._hub, self._repository, self._watch = hub, repository, watch
+        self._asked_public = False
 
     def __enter__(self) -> Self:
         return self
@@ -45,39 +49,55 @@ class KeptPrivate:
         self._watch(f"{self._repository}: stopped; {state}")
         return False
 
+    def asks_public(self) -> None:
+        """Nothing; from now on a call that was cut off may still make the repository public, whatever its state says."""
+        self._asked_public = True
+
     def _secured(self) -> str:
         """Makes the repository private, and says what it is then."""
         hub, repository = self._hub, self._repository
         before, hub.session.timeout = hub.session.timeout, min(_TIMEOUT_S, hub.session.timeout)
         try:
-            return _private(hub, repository)
+            return _private(hub, repository, asked_public=self._asked_public)
         finally:
             hub.session.timeout = before
 
 
-def _private(hub: Hub, repository: HubRepository) -> str:
+def _private(hub: Hub, repository: HubRepository, *, asked_public: bool) -> str:
+    private = False
     try:
         state = hub.state(repository)
         if state is None:
             return "the repository was not made, or the token may not see it"
-        if state.private:
-            return "the repository is private"
+        private = state.private
     except HubError:
         pass  # what cannot be seen is made private all the same
-    try:
-        hub.set_private(repository, private=True)
-        problem = ""
-    except HubError as failed:  # an answer that was lost says nothing: the state does
-        problem = f" ({failed.problems[0].what})"
-    try:
-        still_private(hub, repository)
-        return "the repository was made private again"
-    except HubError as failed:
-        problem = problem or f" ({failed.problems[0].what})"
+    if private and not asked_public:
+        return "the repository is private"
+    problem = ""
+    for pause in SETTLING_S if asked_public else (0,):
+        time.sleep(pause)
+        problem = _made_private(hub, repository)
+    if not problem:
+        return "the repository is private" if private else "the repository was made private again"
     return (
-        f"THE REPOSITORY MAY BE PUBLIC: it could not be made private{problem}; "
+        f"THE REPOSITORY MAY BE PUBLIC: it could not be made private ({problem}); "
         f"make it private by hand now, at {hub.address(repository)}/settings"
     )
+
+
+def _made_private(hub: Hub, repository: HubRepository) -> str:
+    """What is wrong after the hub was told to make the repository private; nothing where it is."""
+    said = ""
+    try:
+        hub.set_private(repository, private=True)
+    except HubError as failed:  # an answer that was lost says nothing: the state does
+        said = failed.problems[0].what
+    try:
+        still_private(hub, repository)
+    except HubError as failed:
+        return said or failed.problems[0].what
+    return ""
 
 
 def still_private(hub: Hub, repository: HubRepository) -> State:

@@ -47,10 +47,10 @@ def push(release: Pushable, repository: HubRepository, hub: Hub, watch: Watch) -
             which, and what state the repository is in.
     """
     gating = _gating(release)
-    state = hub.state(repository)
+    state = _first_state(hub, repository)
     if state is not None and not state.private:
         return _published(release, repository, hub, state, gating, watch)
-    with KeptPrivate(hub, repository, watch):
+    with KeptPrivate(hub, repository, watch) as kept:
         if state is None:
             watch(f"making {repository}, private")
             hub.create(repository)
@@ -63,8 +63,24 @@ def push(release: Pushable, repository: HubRepository, hub: Hub, watch: Watch) -
         _at(still_private(hub, repository), repository, commit)
         same_refs(hub, repository, expected)
         watch(f"making {repository} public")
-        _publish(hub, repository, commit, expected, gating)
+        _gate(hub, repository, gating)
+        kept.asks_public()
+        hub.set_private(repository, private=False)
+        _check_public(hub, repository, commit, expected, gating)
     return Pushed(str(repository), commit, hub.address(repository), sent)
+
+
+def _first_state(hub: Hub, repository: HubRepository) -> State | None:
+    """The repository before anything is done to it; None where there is none.
+
+    Raises:
+        HubError: the hub does not say.
+    """
+    try:
+        return hub.state(repository)
+    except HubError as unseen:
+        problem = unseen.problems[0]
+        raise HubError(problem.where, f"{problem.what}; nothing was sent to it", problem.fix) from None
 
 
 def _gating(release: Pushable) -> Gating:
@@ -125,18 +141,26 @@ def _at(state: State, repository: HubRepository, commit: str) -> None:
         raise HubError(str(repository), what, "look who else writes to it, and run the same command again")
 
 
-def _publish(hub: Hub, repository: HubRepository, commit: str, refs: dict[str, str], gating: Gating) -> None:
+def _gate(hub: Hub, repository: HubRepository, gating: Gating) -> None:
+    """Nothing; who downloads must ask first, or need not, before anybody can.
+
+    Raises:
+        HubError: the hub did not do what it was told.
+    """
+    if still_private(hub, repository).gated == gating:
+        return
+    hub.set_gated(repository, gating)
+    if still_private(hub, repository).gated != gating:
+        what = "the hub took the call that sets who may download, and did nothing"
+        raise HubError(str(repository), what, "set the access by hand, and run the same command again")
+
+
+def _check_public(hub: Hub, repository: HubRepository, commit: str, refs: dict[str, str], gating: Gating) -> None:
     """Nothing; everybody sees the repository, as it was compared.
 
     Raises:
         HubError: the hub did not do what it was told, or somebody else changed the repository meanwhile.
     """
-    if still_private(hub, repository).gated != gating:
-        hub.set_gated(repository, gating)
-        if still_private(hub, repository).gated != gating:
-            what = "the hub took the call that sets who may download, and did nothing"
-            raise HubError(str(repository), what, "set the access by hand, and run the same command again")
-    hub.set_private(repository, private=False)
     state = hub.state(repository)
     if state is None or state.private or state.gated != gating:
         what = "the hub took the call that makes it public, and did something else"

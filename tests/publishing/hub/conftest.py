@@ -9,32 +9,32 @@ from pathlib import Path
 import pytest
 
 from releasegate.publishing.hub import Hub, Pushable, open_hub
-from tests.fake_hub import WRITER, FakeHub, fake_hub
+from tests.fake_hub import WRITER, FakeHub, Server, fake_hub
 from tests.tiny_pushable import make_pushable
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[FakeHub]:
+def server() -> Iterator[Server]:
     with fake_hub() as served:
         yield served
 
 
 @pytest.fixture
-def fake(server: FakeHub, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+def fake(server: Server, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """An empty hub, reachable, whose faults nobody waits for."""
     from huggingface_hub import constants
     from huggingface_hub.utils import _http
 
-    server.__init__(server.endpoint)  # type: ignore[misc]
+    empty = server.emptied()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", WRITER)
-    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-    waited: list[float] = []
+    monkeypatch.setenv("HF_ENDPOINT", empty.endpoint)
+    waited = empty.waited
     monkeypatch.setattr("releasegate.publishing.hub.hub.time", _Patient(waited))
+    monkeypatch.setattr("releasegate.publishing.hub.keeping.SETTLING_S", (0, 0))
     monkeypatch.setattr(_http, "time", _Patient(waited))
-    server.waited = waited  # type: ignore[attr-defined]
-    return server
+    return empty
 
 
 class _Patient:

@@ -206,7 +206,7 @@ def test_a_hub_that_is_busy_for_a_moment_is_waited_for(fake: FakeHub, hub: Hub, 
         fake.fail(step, 429, times=1, headers={"retry-after": "7"})
     push(pushable, REPOSITORY, hub, lambda line: None)
     assert not there(fake).private
-    assert set(fake.waited) == {7, 8}  # type: ignore[attr-defined]
+    assert set(fake.waited) == {7, 8}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -228,6 +228,18 @@ def test_a_signal_at_any_step_leaves_the_repository_private(
         signal.signal(signal.SIGTERM, before)
     assert lines[-1].startswith("hub:lab/tiny: stopped; the repository ")
     assert all(repository.private for repository in fake.repositories.values())
+
+
+def test_a_call_that_publishes_late_is_undone(
+    fake: FakeHub, hub: Hub, pushable: Pushable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("releasegate.publishing.hub.keeping.SETTLING_S", (0, 0.4))
+    fake.fail("settings", "slow", times=1)
+    fake.on("settings", lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        push(pushable, REPOSITORY, hub, lambda line: None)
+    assert there(fake).published == 1
+    assert there(fake).private
 
 
 def test_no_credential_comes_back_in_an_error_or_a_log(
