@@ -55,6 +55,7 @@
     │   ├── FolderDiffers         a released folder that is not the one that was attested (carries every difference)
     │   └── ReleaseRefused        a release whose attestation holds and says no: exit 1
     ├── PublishError              a run, or a part of it, that may not be published as it is
+    │   └── UnfitFiles            files that hold what no release may carry (carries every one)
     ├── HarnessError              a harness or subject of the repository that does not load (failed evidence)
     └── PartAbsent                a part of the model that a capability needs is provably gone
 """
@@ -316,11 +317,15 @@ class ReleaseRefused(VerifyError):
 
 
 class PublishError(ReleaseGateError):
-    """A run, or a part of it, may not be published as it is; of several reasons, each is a problem."""
+    """A run, or a part of it, may not be published as it is."""
 
-    def __init__(self, where: str, what: str, fix: str, more: Sequence[Problem] = ()) -> None:
-        super().__init__(where, what, fix)
-        self.problems = (*self.problems, *more)
+
+class UnfitFiles(PublishError):
+    """Files hold what no release may carry; each is a problem of its own."""
+
+    def __init__(self, first: Problem, *more: Problem) -> None:
+        super().__init__(first.where, first.what, first.fix)
+        self.problems = (first, *more)
 
 
 class HarnessError(ReleaseGateError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from releasegate.errors import Problem, PublishError
+from releasegate.errors import Problem, UnfitFiles
 from releasegate.inspection import Finding, inspect_checkpoint
 from releasegate.inspection.record import Kind
 from releasegate.inspection.secrets import spot
@@ -32,7 +32,7 @@ def screen_model(folder: Path) -> None:
     """Nothing, if nothing in a model's folder must stay in. No tensor is loaded.
 
     Raises:
-        PublishError: everything that must.
+        UnfitFiles: everything that must.
     """
     found = [finding for finding in inspect_checkpoint(folder).findings if finding.kind in REFUSED]
     _refuse([_problem(folder, finding) for finding in found])
@@ -49,7 +49,7 @@ def screen_texts(said: Mapping[str, bytes]) -> None:
     """Nothing, if what is said of a model holds no credential, and its data no path of the machine that ran it.
 
     Raises:
-        PublishError: everything that does.
+        UnfitFiles: everything that does.
     """
     _refuse(list(_spotted(said)))
 
@@ -67,5 +67,4 @@ def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
 
 def _refuse(problems: list[Problem]) -> None:
     if problems:
-        first, *more = problems
-        raise PublishError(first.where, first.what, first.fix, more)
+        raise UnfitFiles(*problems)
