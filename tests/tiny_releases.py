@@ -199,11 +199,20 @@ class Release:
         return replace(self, statements=tuple(changed))
 
 
-def make_release(root: Path, of: Policy | None = None, files: Mapping[str, bytes] = FILES, day: str = MADE) -> Release:
-    """A release in `root` that holds."""
+def make_release(
+    root: Path,
+    of: Policy | None = None,
+    files: Mapping[str, bytes] = FILES,
+    day: str = MADE,
+    *,
+    model: tuple[str, ...] = MODEL,
+) -> Release:
+    """A release in `root` that holds: these files and those that lie in `root/release` already."""
     judged = of or policy_of()
     folder = write_folder(root / "release", files)
     released = released_of(folder)
     about = subjects(released)
-    said = tuple(statement(about, kind, predicate) for kind, predicate in predicates(released, judged, day).items())
+    said = tuple(
+        statement(about, kind, predicate) for kind, predicate in predicates(released, judged, day, model=model).items()
+    )
     return Release(folder, judged, said)
