@@ -2,14 +2,14 @@
 
 Every bound is Clopper-Pearson (C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in
 the case of the binomial", Biometrika 26, 1934), one-sided: each of the two ends errs with probability at most `alpha`.
+
+scipy is imported when a bound is worked out: who verifies a release works out none.
 """
 
 from __future__ import annotations
 
 import math
 from typing import Literal, NamedTuple
-
-from scipy.special import bdtr, bdtrc, betaincinv
 
 Side = Literal["at_most", "at_least"]
 MOST_ITEMS = 10_000_000
@@ -40,6 +40,8 @@ def clopper_pearson(hits: int, n: int, alpha: float) -> Bounds:
     """
     if n < 1 or not 0 <= hits <= n or not 0 < alpha < 0.5:
         raise ValueError(f"no bound for {hits} of {n} at {alpha}")
+    from scipy.special import betaincinv
+
     low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, alpha))
     high = 1.0 if hits == n else float(1.0 - betaincinv(n - hits, hits + 1, alpha))
     return Bounds(low, high)
@@ -142,6 +144,8 @@ def power(n: int, limit: float, side: Side, alpha: float, truth: float) -> float
     wrong = most_hits(n, limit, side, alpha)
     if wrong is None:
         return 0.0
+    from scipy.special import bdtr, bdtrc
+
     return float(bdtr(wrong, n, truth) if side == "at_most" else bdtrc(n - wrong - 1, n, truth))
 
 
