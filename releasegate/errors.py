@@ -46,6 +46,7 @@
     ├── NotScorable               a clip on which a measure of quality is not defined
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
+    ├── GitError                  a name of a commit that says nothing or too much, or a commit that cannot be taken
     ├── LedgerError               a ledger that is missing, held, changed, or does not fit what was asked
     ├── TrustError                a key that cannot be used, or a waiver that may not be given
     ├── HubError                  a hub that refused, failed, or holds other than what was sent to it
@@ -277,6 +278,10 @@ class RunError(ReleaseGateError):
 
 class EvidenceUntrusted(RunError):
     """Stored evidence was changed, doubled, or does not belong to the plan."""
+
+
+class GitError(ReleaseGateError):
+    """Git is missing, a name stands for no commit or for several, or what a commit holds cannot be taken."""
 
 
 class LedgerError(ReleaseGateError):

@@ -1,6 +1,6 @@
 """The whole story, in the order in which it happens.
 
-policy -> plan -> evidence -> decision -> report
+policy -> plan -> evidence -> decision -> report            open, measure, close: each is a command of its own, too
                                  |
                                  +-> stripped checkpoint -> evidence again -> decision again
 """
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from releasegate.checkpoint import Checkpoint, open_checkpoint
+from releasegate.checkpoint import Checkpoint
 from releasegate.decision import Decision
-from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.evaluation import Bench, Progress, Target, measure, require_answers, require_material, torch_device
 from releasegate.ledger import Anchor
 from releasegate.opening import Attempt, open_or_resume
@@ -22,8 +21,9 @@ from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
 from releasegate.reporting.formats import Output, Taken, require_places
-from releasegate.repository import GateRepository, RunFolder, close_attempt, decide_run, family_ledger
-from releasegate.stripping import plan_strip, verify_strip, write_strip
+from releasegate.repository import GateRepository, RunFolder, close_run, decide_run, family_ledger
+from releasegate.stripped import open_source, open_stripped
+from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
 
 
@@ -43,6 +43,8 @@ class Call:
         anchor: a place in the ledger that somebody else remembers.
         rehearsal: measure rehearsal items, and spend nothing.
         outputs: what is written of the report, beside the page in the run folder.
+        told_at: the policy's file as reports name it; absent: `policy`.
+        judged_by: the commit that the gate repository was taken from, for the log.
     """
 
     policy: Path
@@ -56,6 +58,8 @@ class Call:
     anchor: Anchor | None = None
     rehearsal: bool = False
     outputs: tuple[Output, ...] = ()
+    told_at: Path | None = None
+    judged_by: str | None = None
 
 
 def gate(call: Call, progress: Progress) -> Decision:
@@ -78,17 +82,10 @@ def gate(call: Call, progress: Progress) -> Decision:
     )
     with run.locked():
         plan = open_or_resume(run, attempt)
-        bench = Bench(run, plan, repository, call.device, progress)
-        measure(bench, Target(SOURCE, checkpoint))
-        decision = decide_run(run, repository, call.today)
-        if decision.awaiting_strip:
-            strip_for(bench, checkpoint, decision)
-        if run.stripped.exists():
-            measure_stripped(bench, checkpoint)
-            decision = decide_run(run, repository, call.today)
-        close_attempt(run, plan, decision, ledger)
-        run.write_decision(decision)
-        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, call.policy)
+        run.note_judge(call.judged_by)
+        decision = measure_run(Bench(run, plan, repository, call.device, progress), checkpoint, call.today)
+        close_run(run, plan, decision, ledger)
+        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, call.told_at or call.policy)
     return decision
 
 
@@ -99,11 +96,23 @@ def open_model(path: Path, policy: Policy, progress: Progress) -> Checkpoint:
         RunError: its layout is not the policy's.
     """
     with progress.reading(path) as watch:
-        checkpoint = open_checkpoint(path, watch, runs=policy.model.runs)
-    if checkpoint.layout not in policy.model.layouts:
-        what = f"has layout {checkpoint.layout}, and policy {policy.id} is about {', '.join(policy.model.layouts)}"
-        raise RunError(str(path), what, "choose the policy of that layout")
-    return checkpoint
+        return open_source(path, policy, watch)
+
+
+def measure_run(bench: Bench, checkpoint: Checkpoint, today: date) -> Decision:
+    """What the evidence comes to, once all of it is there; the stripped checkpoint, if any, lies in the run folder.
+
+    Everything between opening an attempt and closing it: it needs no ledger, and stores no decision.
+    """
+    run = bench.run
+    measure(bench, Target(SOURCE, checkpoint))
+    decision = decide_run(run, bench.repository, today)
+    if decision.awaiting_strip:
+        strip_for(bench, checkpoint, decision)
+    if not run.stripped.exists():
+        return decision
+    measure_stripped(bench, checkpoint)
+    return decide_run(run, bench.repository, today)
 
 
 def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
@@ -119,17 +128,7 @@ def strip_for(bench: Bench, checkpoint: Checkpoint, decision: Decision) -> None:
 
 def measure_stripped(bench: Bench, checkpoint: Checkpoint) -> None:
     """Nothing; the stripped checkpoint is measured, with what its recipes lend an attacker."""
-    receipt = bench.run.receipt()
-    planned = next((s for s in bench.plan.strips if receipt and s.model == receipt.planned), None)
-    if receipt is None or planned is None:
-        raise EvidenceUntrusted(str(bench.run.stripped), "is not a strip of the plan", "remove it, and resume")
-    if receipt.rehearsal and not bench.plan.rehearsal:
-        raise EvidenceUntrusted(str(bench.run.stripped), "was made in a rehearsal", "remove it, and resume")
-    recipes = [bench.repository.recipe(ref.id) for ref in planned.recipes]
-    stripped = open_checkpoint(bench.run.stripped, like=receipt.output)
-    verify_strip(stripped, receipt, checkpoint)
-    if not plan_strip(checkpoint, recipes).made(receipt):
-        what = "has a receipt of something else than its recipes do"
-        raise EvidenceUntrusted(str(bench.run.stripped), what, "remove it, and resume")
-    lending = Lending(checkpoint, receipt.lent.tensors, receipt.lent.files)
-    measure(bench, Target(planned.name, stripped, lending, receipt.takes_out))
+    stripped = open_stripped(bench.run, bench.plan, bench.repository, checkpoint)
+    lent = stripped.receipt.lent
+    lending = Lending(checkpoint, lent.tensors, lent.files)
+    measure(bench, Target(stripped.planned.name, stripped.checkpoint, lending, stripped.receipt.takes_out))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +13,25 @@ import click
 from releasegate.cli import options
 from releasegate.cli.asked import policy_file, refuse_unlisted, with_printed, written
 from releasegate.cli.console import output
+from releasegate.cli.judged import Judged, judged, require_ledger
 from releasegate.decision import Decision, decide
 from releasegate.errors import RunError, UsageError
 from releasegate.evidence import Evidence
+from releasegate.ledger import Anchor
 from releasegate.plan import Plan
 from releasegate.policy import Policy
 from releasegate.repository import (
     GateRepository,
     LedgerFile,
     RunFolder,
-    close_attempt,
+    close_run,
     decide_run,
     ledger_path,
+    require_opened,
     starter,
 )
+from releasegate.repository.deciding_run import require_same_policy
+from releasegate.repository.run_entries import refuse_foreign
 from releasegate.repository.writing import write_whole
 
 if TYPE_CHECKING:
@@ -39,7 +46,15 @@ _Judged = tuple[Decision, Plan, Evidence | None]
 @click.option("--policy", type=options.FILE, metavar="FILE", help="Replay the evidence under another policy.")
 @click.option("--out", type=options.FILE, metavar="FILE", help="Of a replay: also write the decision to this file.")
 @options.artefact
+@click.option(
+    "--model",
+    type=options.FILE,
+    metavar="CHECKPOINT",
+    help="The source checkpoint: prove RUN/stripped to be a strip of it, byte by byte.",
+)
+@options.judge_from
 @options.ledger
+@options.ledger_head
 @options.repository
 @options.outputs
 @options.report_format
@@ -48,7 +63,10 @@ def command(
     policy: Path | None,
     out: Path | None,
     artefacts: tuple[str, ...],
+    model: Path | None,
+    judge_from: str | None,
     ledger: Path | None,
+    ledger_head: Anchor | None,
     repo: Path,
     outputs: tuple[Output, ...],
     format_: str,
@@ -56,7 +74,10 @@ def command(
     """Decide on the evidence of RUN, store the decision there, and exit with the verdict.
 
     The ledger of the gate repository, if there is one at hand, must know the attempt; once everything was measured, it
-    says how the attempt ended.
+    says how the attempt ended. The plan must be the one that the ledger knows, and no code of the run is run: it may come
+    from a machine that nobody trusts.
+
+    With --judge-from, the policy of the plan must be the one in that commit, and waivers and keys come from there.
 
     With --policy, the stored evidence is judged by another policy instead. Such a replay is marked, and RUN keeps the
     decision that it has: those limits were chosen after looking.
@@ -67,28 +88,41 @@ def command(
       releasegate decide runs/mini-chameleon --policy policies/stricter.yaml --out replay.json
     """
     folder = RunFolder(run)
-    if policy is not None and ledger is not None:
-        raise UsageError("--ledger", "a replay is no attempt", "leave it out")
-    _require_places(outputs, folder, repo, tuple(path for path in (policy, out, ledger) if path is not None))
     if policy is not None:
-        (decision, plan, evidence), places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
+        _refuse_beside_replay({"--ledger": ledger, "--judge-from": judge_from, "--model": model})
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
-    else:
-        (decision, plan, evidence), places = (
-            _decide(folder, repo, ledger, artefacts),
-            {"decision": folder.decision_path},
-        )
     asked = with_printed(outputs, format_)
-    if asked:
-        file = policy or policy_file(GateRepository.here(repo), plan)
-        _write(asked, folder, repo, (decision, plan, evidence), file)
+    with judged(repo, judge_from) as judge:
+        _require_places(outputs, folder, judge.named, tuple(path for path in (policy, out, ledger) if path is not None))
+        if policy is not None:
+            found, places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
+        else:
+            counted = _Counted(ledger, ledger_head)
+            found, places = _decide(folder, judge, counted, model, artefacts), {"decision": folder.decision_path}
+        decision, plan, _ = found
+        if asked:
+            _write(asked, folder, judge.named, found, policy or policy_file(GateRepository.here(repo), plan))
     places |= written(outputs)
     if format_ == "text":
         from releasegate.cli.summary import print_summary
 
         print_summary(output(), decision, places)
     return decision.exit_code_for(artefacts)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Where attempts are counted, as far as it was said, and a place in it that somebody else remembers."""
+
+    ledger: Path | None
+    anchor: Anchor | None
+
+
+def _refuse_beside_replay(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(name, "a replay is no attempt", "leave it out")
 
 
 def _require_places(outputs: tuple[Output, ...], folder: RunFolder, repo: Path, files: tuple[Path, ...]) -> None:
@@ -114,27 +148,60 @@ def _write(
     write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence, policy))
 
 
-def _decide(folder: RunFolder, repo: Path, named: Path | None, artefacts: tuple[str, ...]) -> _Judged:
+def _decide(
+    folder: RunFolder, judge: Judged, counted: _Counted, model: Path | None, artefacts: tuple[str, ...]
+) -> _Judged:
+    refuse_foreign(folder.root, closed=judge.commit is not None)
     plan = folder.read_plan()  # no run here: say so before anything is locked
     refuse_unlisted(plan.policy, artefacts)
-    repository = GateRepository.here(repo)
-    ledger = None if plan.rehearsal else _ledger(plan, repository, named)
+    repository = GateRepository.here(judge.named)
+    require_ledger(judge, counted.ledger, counts=not plan.rehearsal)
+    ledger = None if plan.rehearsal else _ledger(plan, repository, counted)
     with folder.locked():
+        if judge.commit is not None:
+            require_same_policy(GateRepository.around(judge.named), plan)
+            folder.note_judge(judge.commit)
+        _require_strip(folder, plan, judge, model)
         decision = decide_run(folder, repository, datetime.now(UTC).date())
-        if ledger is not None:
-            close_attempt(folder, plan, decision, ledger)
-        folder.write_decision(decision)
+        close_run(folder, plan, decision, ledger)
     return decision, plan, None
 
 
-def _ledger(plan: Plan, repository: GateRepository | None, named: Path | None) -> LedgerFile | None:
-    """The ledger that the attempt was opened in, if it is at hand: deciding again needs nothing but the run."""
+def _ledger(plan: Plan, repository: GateRepository | None, counted: _Counted) -> LedgerFile | None:
+    """The ledger that the attempt was opened in, if it is at hand: deciding again needs nothing but the run.
+
+    Raises:
+        LedgerError: it does not know the attempt as the plan tells of it.
+    """
     usual = ledger_path(repository.root, plan.policy.family) if repository is not None else None
-    place = named or usual
-    if place is None or (named is None and not place.exists()):
+    place = counted.ledger or usual
+    if place is None or (counted.ledger is None and not place.exists()):
         click.echo("no ledger at hand: this decision is not entered there (--ledger)", err=True)
         return None
-    return LedgerFile(place)
+    ledger = LedgerFile(place)
+    require_opened(plan, ledger, counted.anchor)
+    return ledger
+
+
+def _require_strip(folder: RunFolder, plan: Plan, judge: Judged, model: Path | None) -> None:
+    """Nothing, if the stripped checkpoint of the run, if there is one, is a strip of the source, or nobody asked.
+
+    Raises:
+        UsageError: a commit judges, and the source is not at hand.
+        VerifyError: it is none.
+    """
+    if not folder.stripped.exists():
+        return
+    if model is None:
+        if judge.commit is not None:
+            what = "the run comes with a stripped checkpoint, and nothing shows what it was made from"
+            raise UsageError("--judge-from", what, "name the source with --model")
+        return
+    from releasegate.stripped import open_source, open_stripped, require_source
+
+    source = open_source(model, plan.policy)
+    require_source(model, plan, source)
+    open_stripped(folder, plan, GateRepository.around(judge.named), source)
 
 
 def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> _Judged:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.errors import RunError
-from releasegate.evaluation import Bench, Target, measure
-from releasegate.gate import measure_stripped, open_model
-from releasegate.plan import SOURCE
+from releasegate.cli.judged import judged
+from releasegate.evaluation import Bench
+from releasegate.gate import measure_run, open_model
 from releasegate.repository import GateRepository, RunFolder
+from releasegate.stripped import require_source
 
 
 @click.command("eval")
 @options.run
 @options.model
 @options.device
+@options.judge_from
 @options.repository
 @options.format_
 @options.quiet
-def command(run: Path, model: Path, device: str, repo: Path, format_: str, quiet: bool) -> int:
-    """Measure what the plan of RUN lists and what is missing: on CHECKPOINT, and on RUN/stripped if it is there.
+def command(run: Path, model: Path, device: str, judge_from: str | None, repo: Path, format_: str, quiet: bool) -> int:
+    """Measure what the plan of RUN lists and what is missing, on CHECKPOINT; strip it if the evidence asks for it, and
+    measure what is left.
+
+    That is everything between `plan --open` and `decide`. It needs no ledger and no secret, and stores no verdict.
 
     \b
     Example:
@@ -31,22 +36,19 @@ def command(run: Path, model: Path, device: str, repo: Path, format_: str, quiet
     """
     folder = RunFolder(run)
     plan = folder.read_plan()
-    bars = Bars(quiet=quiet)
-    with folder.locked():
+    with judged(repo, judge_from) as judge, folder.locked():
         folder.evidence.mend_index()
-        checkpoint = open_model(model, plan.policy, bars)
-        if checkpoint.digest != plan.source:
-            raise RunError(str(model), "is not the model that the attempt was opened for", "name that one")
-        bench = Bench(folder, plan, GateRepository.around(repo), device, bars)
-        measure(bench, Target(SOURCE, checkpoint))
-        if folder.stripped.exists():
-            measure_stripped(bench, checkpoint)
+        bench = Bench(folder, plan, GateRepository.around(judge.named), device, Bars(quiet=quiet))
+        checkpoint = open_model(model, plan.policy, bench.progress)
+        require_source(model, plan, checkpoint)
+        folder.note_judge(judge.commit)
+        decision = measure_run(bench, checkpoint, datetime.now(UTC).date())
     done = list(folder.evidence.done().values())
     result = {
         "shards": len(done),
         "measured": sum(d.measured for d in done),
         "failed": sum(d.failed for d in done),
-        "evidence": folder.evidence.read(plan).digest,
+        "evidence": decision.evidence,
     }
     if format_ == "json":
         print_json(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.asked import refuse_unlisted, with_printed, written
 from releasegate.cli.console import Bars, output
+from releasegate.cli.judged import judged, require_ledger
 from releasegate.cli.summary import print_summary
 from releasegate.gate import Call, gate
 from releasegate.ledger import Anchor
@@ -28,6 +30,7 @@ from releasegate.repository import GateRepository, RunFolder
 )
 @options.device
 @options.dtype
+@options.judge_from
 @options.ledger
 @options.ledger_head
 @options.anchor
@@ -42,6 +45,7 @@ def command(
     out: Path,
     device: str,
     dtype: str,
+    judge_from: str | None,
     ledger: Path | None,
     ledger_head: Anchor | None,
     anchor_run: Path | None,
@@ -55,7 +59,8 @@ def command(
 
     Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict. Opening
     RUN spends an attempt in the ledger, which `releasegate ledger init` starts. --rehearse does the same on other items,
-    at the alpha of the next attempt, and spends none.
+    at the alpha of the next attempt, and spends none. With --judge-from, POLICY is a path from the top of the Git
+    repository, and an attempt needs --ledger.
 
     \b
     Example:
@@ -65,12 +70,15 @@ def command(
           --model examples/mini_chameleon/checkpoint --out runs/mini-chameleon
     """
     anchor = one_anchor(ledger_head, anchor_run)
-    if artefacts:  # a wrong name is refused before an attempt is spent
-        refuse_unlisted(GateRepository.around(policy).read_policy(policy).record, artefacts)
     today = datetime.now(UTC).date()
     asked = with_printed(outputs, format_)
     call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=asked)
-    decision = gate(call, Bars(quiet=quiet))
+    with judged(policy, judge_from) as judge:
+        require_ledger(judge, ledger, counts=not rehearse)
+        if artefacts:  # a wrong name is refused before an attempt is spent
+            refuse_unlisted(GateRepository.around(judge.named).read_policy(judge.named).record, artefacts)
+        call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)
+        decision = gate(call, Bars(quiet=quiet))
     if format_ == "text":
         run = RunFolder(out)
         places = {"report": run.report_path, "decision": run.decision_path}

@@ -76,6 +76,11 @@ repository = click.option(
     show_default="the folder you stand in",
     help="A folder of the gate repository.",
 )
+judge_from = click.option(
+    "--judge-from",
+    metavar="GITREF",
+    help="Take policies, evals, recipes, waivers and templates from this commit, not from the working tree.",
+)
 ledger = click.option(
     "--ledger",
     type=FILE,

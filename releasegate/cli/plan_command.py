@@ -14,6 +14,7 @@ from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.budget import budget, duration, in_words, time_in_words
 from releasegate.cli.console import Bars, output, print_json
+from releasegate.cli.judged import Judged, judged, require_ledger
 from releasegate.decision.capacity import Capacity, capacity
 from releasegate.errors import RunError
 from releasegate.gate import open_model
@@ -30,6 +31,7 @@ from releasegate.repository import GateRepository, LedgerFile, RunFolder, family
 @options.model
 @options.dtype
 @click.option("--open", "run", type=options.FILE, metavar="RUN", help="Open an attempt in this run folder.")
+@options.judge_from
 @options.ledger
 @options.ledger_head
 @options.anchor
@@ -40,6 +42,7 @@ def command(
     model: Path,
     dtype: str,
     run: Path | None,
+    judge_from: str | None,
     ledger: Path | None,
     ledger_head: Anchor | None,
     anchor_run: Path | None,
@@ -48,33 +51,19 @@ def command(
 ) -> int:
     """Show what a gate of CHECKPOINT under POLICY would measure, and how much each requirement can bear.
 
-    Without --open it spends nothing. With it, the nonce is drawn and the plan lies in RUN.
+    Without --open it spends nothing. With it, the nonce is drawn and the plan lies in RUN; then nothing else is left to
+    do that needs the ledger but `decide`.
 
     \b
     Example:
       releasegate plan policies/mini-chameleon.yaml --model examples/mini_chameleon/checkpoint
     """
-    repository = GateRepository.around(policy)
-    record = repository.read_policy(policy).record
     anchor = one_anchor(ledger_head, anchor_run)
-    usual = ledger_path(repository.root, record.family)
-    uncounted = run is None and ledger is None and anchor is None and not usual.exists()
-    counted = LedgerFile(usual) if uncounted else family_ledger(repository, record, ledger)
-    if run is not None:
-        RunFolder(run).require_place(model)
-    checkpoint = open_model(model, record, Bars(quiet=quiet))
-    today = datetime.now(UTC).date().isoformat()
-    attempt = Attempt(repository, record, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
-    if run is None:
-        plan = first_plan(attempt) if uncounted else next_plan(attempt)
-    else:
-        folder = RunFolder(run)
-        with folder.locked():
-            if folder.plan_path.exists():
-                raise RunError(str(run), "holds a run already", "resume it, or choose another folder")
-            plan = open_or_resume(folder, attempt)
-    known = () if uncounted else counted.read(record.family, anchor).attempts
-    spent = known[: plan.attempt if run is not None else plan.attempt - 1]  # others may open more meanwhile
+    with judged(policy, judge_from) as judge:
+        require_ledger(judge, ledger, counts=run is not None)
+        plan, known = _planned(judge, model, dtype, run, ledger, anchor, Bars(quiet=quiet))
+    uncounted = known is None
+    spent = (known or ())[: plan.attempt if run is not None else plan.attempt - 1]  # others may open more meanwhile
     if format_ == "json":
         more = {"duration": duration(plan).plain(), "budget": budget(plan, spent).plain()}
         print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)], **more})
@@ -83,6 +72,35 @@ def command(
     if run is not None:
         click.echo(f"opened in {run}; go on with: releasegate eval {run} --model …")
     return 0
+
+
+def _planned(
+    judge: Judged, model: Path, dtype: str, run: Path | None, ledger: Path | None, anchor: Anchor | None, bars: Bars
+) -> tuple[Plan, tuple[AttemptSpent, ...] | None]:
+    """The plan, opened if a run folder is named; and the attempts that the ledger knows, or None if there is none."""
+    repository = GateRepository.around(judge.named)
+    policy = repository.read_policy(judge.named).record
+    usual = ledger_path(repository.root, policy.family)
+    uncounted = run is None and ledger is None and anchor is None and not usual.exists()
+    counted = LedgerFile(usual) if uncounted else family_ledger(repository, policy, ledger)
+    if run is not None:
+        RunFolder(run).require_place(model)
+    checkpoint = open_model(model, policy, bars)
+    today = datetime.now(UTC).date().isoformat()
+    attempt = Attempt(repository, policy, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
+    if uncounted:
+        return first_plan(attempt), None
+    plan = next_plan(attempt) if run is None else _opened(RunFolder(run), attempt, judge)
+    return plan, counted.read(policy.family, anchor).attempts
+
+
+def _opened(folder: RunFolder, attempt: Attempt, judge: Judged) -> Plan:
+    with folder.locked():
+        if folder.plan_path.exists():
+            raise RunError(str(folder.root), "holds a run already", "resume it, or choose another folder")
+        plan = open_or_resume(folder, attempt)
+        folder.note_judge(judge.commit)
+    return plan
 
 
 def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, uncounted: bool) -> None:

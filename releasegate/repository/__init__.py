@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from releasegate.repository.attempts import close_attempt, family_ledger, known_attempt
+    from releasegate.repository.attempts import close_attempt, close_run, family_ledger, known_attempt, require_opened
     from releasegate.repository.bundled import scaffold, starter
     from releasegate.repository.deciding_run import Decided, decide_run, read_decided
     from releasegate.repository.gate_repository import EvalFolder, GateRepository
@@ -22,6 +22,7 @@ __all__ = [
     "LedgerFile",
     "RunFolder",
     "close_attempt",
+    "close_run",
     "decide_run",
     "family_ledger",
     "known_attempt",
@@ -29,12 +30,13 @@ __all__ = [
     "read_decided",
     "read_receipt",
     "receipt_path",
+    "require_opened",
     "scaffold",
     "starter",
 ]
 
 _MODULES = {
-    "attempts": ("close_attempt", "family_ledger", "known_attempt"),
+    "attempts": ("close_attempt", "close_run", "family_ledger", "known_attempt", "require_opened"),
     "deciding_run": ("Decided", "decide_run", "read_decided"),
     "gate_repository": ("EvalFolder", "GateRepository"),
     "ledger_file": ("LedgerFile", "ledger_path"),

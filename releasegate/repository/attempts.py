@@ -6,7 +6,7 @@ from pathlib import Path
 
 from releasegate.decision import Decision
 from releasegate.errors import LedgerError
-from releasegate.ledger import Attempt, Closed, LedgerView
+from releasegate.ledger import Anchor, Attempt, Closed, LedgerView
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.repository.gate_repository import GateRepository
@@ -50,6 +50,35 @@ def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
     if plan.ledger is None or (plan.ledger.count, plan.ledger.head) != (place.count, place.head):
         raise LedgerError(view.source, "holds the attempt in another place than plan.json", "restore both")
     return known
+
+
+def require_opened(plan: Plan, ledger: LedgerFile, anchor: Anchor | None) -> None:
+    """Nothing, if the ledger knows the attempt as the plan of a run tells of it.
+
+    That the ledger was compared with a remembered place when the attempt was opened is for the plan alone to say. Before
+    the attempt is closed, a plan that says so is believed only where such a place is given again.
+
+    Args:
+        anchor: a place in the ledger that somebody else remembers.
+
+    Raises:
+        LedgerError: it does not know it, or knows it otherwise; or the plan says of it what nothing shows.
+    """
+    known = known_attempt(ledger.read(plan.policy.family, anchor), plan)
+    if known.closed is None and anchor is None and plan.ledger is not None and plan.ledger.anchored:
+        what = "was compared with a place that somebody remembers, as plan.json says, and nothing shows that"
+        raise LedgerError(str(ledger.path), what, "give that place again: --ledger-head COUNT:HASH")
+
+
+def close_run(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile | None) -> None:
+    """Nothing; the ledger, if it is at hand, says how the attempt was decided, and the run folder holds the decision.
+
+    Raises:
+        LedgerError: as for `close_attempt`.
+    """
+    if ledger is not None:
+        close_attempt(run, plan, decision, ledger)
+    run.write_decision(decision)
 
 
 def close_attempt(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile) -> None:

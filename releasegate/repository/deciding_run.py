@@ -58,6 +58,22 @@ def decide_run(run: RunFolder, repository: GateRepository | None, today: date) -
     return _grounds(run, run.read_plan(), repository).on(today)
 
 
+def require_same_policy(repository: GateRepository, plan: Plan) -> None:
+    """Nothing, if the policy of a plan is, word for word, the one that the repository holds under its id.
+
+    What the ledger remembers of a plan leaves out what no verdict rests on, such as titles, and who may sign.
+
+    Raises:
+        NotFound: it holds none.
+        EvidenceUntrusted: it holds another one.
+    """
+    path = repository.root / "policies" / f"{plan.policy.id}.yaml"
+    if repository.read_policy(path).record != plan.policy:
+        what = "is not the policy that the run was opened under"
+        fix = "judge from the commit that it was opened from, which run.log names"
+        raise EvidenceUntrusted(repository.shown(path), what, fix)
+
+
 def read_decided(run: RunFolder, repository: GateRepository | None, today: date, *, still: bool = False) -> Decided:
     """The stored decision with its grounds, if it is that of the day that the run was opened, or else that of today.
 

@@ -35,6 +35,10 @@ from releasegate.sensitivity import text_in
 from releasegate.shardlines import ShardLines
 
 AGAIN = "restore it, or measure in a new run folder"
+MAX_INDEX = 256 << 20
+"""Bytes of the index: lines of two million shards."""
+MAX_LINE = 16 << 20
+"""Bytes of a sample's line; what is left of a longer one is no sample."""
 BLOCK = 2**19
 """Bytes of a shard that are read together, up to the end of a line."""
 
@@ -96,6 +100,8 @@ class EvidenceStore:
         """
         if not self._index.exists():
             return []
+        if self._index.stat().st_size > MAX_INDEX:
+            raise EvidenceUntrusted(str(self._index), f"is larger than {MAX_INDEX >> 20} MiB", AGAIN)
         raw = self._index.read_bytes()
         if raw and not raw.endswith(b"\n"):
             raise EvidenceUntrusted(
@@ -209,7 +215,7 @@ class EvidenceStore:
         items = range(shard * measurement.shard, (shard + 1) * measurement.shard)
         number = 1
         with path.open("rb") as file:
-            while block := file.read(BLOCK) + file.readline():
+            while block := file.read(BLOCK) + file.readline(MAX_LINE):
                 seen.update(block)
                 rows = lines.read(block)
                 if rows is not None and _taken_together(rows, items, card, collector):

@@ -8,15 +8,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from releasegate.checkpoint import read_manifest
+from releasegate.checkpoint.files import list_files
 from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
 from releasegate.plan import Plan
@@ -163,7 +166,9 @@ class RunFolder:
         if not self.stripped.exists():
             return None
         receipt = read_receipt(receipt_path(self.stripped))
-        if read_manifest(self.stripped, like=receipt.output).digest() != receipt.output_digest:
+        sizes = {name: (self.stripped / name).stat().st_size for name in list_files(self.stripped)}
+        listed = sizes == {entry.path: entry.size for entry in receipt.output.files}  # before anything is hashed
+        if not listed or read_manifest(self.stripped, like=receipt.output).digest() != receipt.output_digest:
             raise EvidenceUntrusted(str(self.stripped), "is not what its receipt says", "remove it, and resume the run")
         return receipt
 
@@ -173,9 +178,29 @@ class RunFolder:
             receipt_path(self.stripped).unlink(missing_ok=True)
 
     def log(self, text: str) -> None:
-        """Nothing; run.log ends with `text`."""
-        with (self.root / "run.log").open("a", encoding="utf-8") as file:
-            file.write(text.rstrip("\n") + "\n")
+        """Nothing; run.log ends with `text`.
+
+        Raises:
+            EvidenceUntrusted: something else than a file lies there.
+        """
+        path = self.root / "run.log"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            with os.fdopen(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
+                plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+                if plain:
+                    file.write(text.rstrip("\n") + "\n")
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+                raise
+            plain = False
+        if not plain:
+            raise EvidenceUntrusted(str(path), "is no regular file", "remove it, and run the same command again")
+
+    def note_judge(self, commit: str | None) -> None:
+        """Nothing; run.log says which commit the gate repository was taken from, if it was taken from one."""
+        if commit is not None:
+            self.log(f"judged by commit {commit}")
 
     def write_output(self, data: bytes, extension: str) -> str:
         """The name under which `data` lies in `outputs/`."""

@@ -14,6 +14,10 @@ from releasegate.records import Document
 D = TypeVar("D", bound=Document)
 
 
+MAX_BYTES = 256 << 20
+"""Of a document: a plan of thousands of measurements, or the receipt of a hundred thousand tensors, is well below."""
+
+
 @dataclass(frozen=True)
 class Wording:
     """What is said where a document cannot be read.
@@ -41,7 +45,11 @@ def read_stored(kind: type[D], path: Path, say: Wording) -> D:
     if not path.is_file():  # a pipe or a device would be read for ever
         raise NotFound(str(path), *say.missing)
     try:
-        return kind.from_text(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1) if path.stat().st_size <= MAX_BYTES else None
+        if data is None or len(data) > MAX_BYTES:
+            raise say.error(str(path), f"is larger than {MAX_BYTES >> 20} MiB", say.restore)
+        return kind.from_text(data)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFound(str(path), *say.missing) from None
     except ValidationError as error:
