@@ -71,7 +71,9 @@ def _bug(error: BaseException) -> Exit:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    from releasegate.secrets import credentials, hide  # not for --help
+
+    click.echo(hide(text, credentials(os.environ)), err=True)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

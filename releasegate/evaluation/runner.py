@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -14,6 +15,7 @@ from releasegate.evaluation.harness import Harness
 from releasegate.evaluation.silence import silenced
 from releasegate.evaluation.tools import OutputDigests, Tools
 from releasegate.evidence import OUTPUT_NAME, Failed, Item, Measured, Reading
+from releasegate.secrets import credentials, hide
 
 LONGEST_TEXT = 2000
 """Characters of a detail or an error that are kept."""
@@ -75,8 +77,9 @@ def run_shard(
 
 
 def failed(item: Item, error: str) -> Failed:
-    """The failure of an item."""
-    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=_kept(error))
+    """The failure of an item; no credential stands in its reason."""
+    reason = hide(error, credentials(os.environ))
+    return Failed(item=item.number, labels=dict(item.labels), metrics=item.metrics, error=_kept(reason))
 
 
 def checked(

@@ -15,9 +15,9 @@ from releasegate.errors import CheckpointError, JsonMalformed
 from releasegate.inspection.code import key_findings, tag_findings, template_findings
 from releasegate.inspection.reading import SHOWN, problem, unreadable
 from releasegate.inspection.record import FileKind, Finding, Kind, Level
-from releasegate.inspection.secrets import NAME_KEYS, SECRET_KEYS, Sort, mask, spot
 from releasegate.inspection.stored import Held
 from releasegate.inspection.walking import leaves
+from releasegate.secrets import NAME_KEYS, SECRET_KEYS, Sort, mask, spot
 
 CHUNK = 1 << 20
 OVERLAP = 4096

@@ -30,6 +30,7 @@ from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_ne
 from releasegate.repository.receipts import read_receipt, receipt_path
 from releasegate.repository.stored import Wording, read_stored
 from releasegate.repository.writing import write_whole
+from releasegate.secrets import credentials, hide
 
 WRITTEN = "what releasegate wrote"
 AGAIN = "restore it, or start a new run"
@@ -178,7 +179,7 @@ class RunFolder:
             receipt_path(self.stripped).unlink(missing_ok=True)
 
     def log(self, text: str) -> None:
-        """Nothing; run.log ends with `text`.
+        """Nothing; run.log ends with `text`, in which no credential stands.
 
         Raises:
             EvidenceUntrusted: something else than a file lies there.
@@ -189,7 +190,7 @@ class RunFolder:
             with os.fdopen(os.open(path, flags, 0o644), "a", encoding="utf-8") as file:
                 plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 if plain:
-                    file.write(text.rstrip("\n") + "\n")
+                    file.write(hide(text, credentials(os.environ)).rstrip("\n") + "\n")
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
                 raise

@@ -1,9 +1,9 @@
-"""Secrets and personal data in texts: what they look like, and how they are shown, which is never in full."""
+"""Secrets and personal data in texts: what they look like, and how they are shown, which is never in full. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,6 +100,14 @@ _PLACEHOLDERS = re.compile(
     re.IGNORECASE,
 )
 
+HIDDEN = "[hidden]"
+"""What stands in a log or a message where a credential stood."""
+SHORTEST = 6
+"""Characters of a value that is hidden; what is shorter stands in too many words."""
+_SECRET_NAMES = re.compile(
+    r"(?i)(?:token|secret|passw(?:or)?d|passphrase|credentials?|api_?key|access_?key|private_?key|auth)(?:_|$)"
+)
+
 SECRET_KEYS = re.compile(
     r"(?:.*_)?(?:password|passwd|passphrase|api_?key|secret(?:_?key|_?access_?key)?|access_?token|auth_?token|hf_?token|hub_token"
     r"|push_to_hub_token|use_auth_token|client_?secret|private_?key|authorization|credentials?|wandb_key)",
@@ -129,6 +137,33 @@ def spot(text: str, *, personal: bool = True) -> Iterator[Spotted]:
             if "@" in whole and pattern.what == "an e-mail address" and _PLACEHOLDERS.search(whole):
                 continue
             yield Spotted(pattern.sort, pattern.what, mask(whole, pattern.what), found.start())
+
+
+def credentials(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values in an environment whose names say that they are secret, the longest first.
+
+    >>> credentials({"HF_TOKEN": "hf_abcdefgh", "HOME": "/home/ada", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG"})
+    ('wJalrXUtnFEMI/K7MDENG', 'hf_abcdefgh')
+    """
+    found = {value.strip() for name, value in environment.items() if _SECRET_NAMES.search(name)}
+    return tuple(sorted((value for value in found if len(value) >= SHORTEST), key=lambda value: (-len(value), value)))
+
+
+def hide(text: str, values: Iterable[str] = ()) -> str:
+    """`text` without credentials: neither these values nor anything that looks like one.
+
+    Args:
+        values: what `credentials` found, the longest first.
+
+    >>> hide("401 for https://ada:hunter2@hub.example/x with Bearer 0123456789abcdefghij", ["hunter2"])
+    '401 for [hidden]hub.example/x with [hidden]'
+    """
+    for pattern in _PATTERNS:
+        if pattern.sort == "secret" and any(mark in text for mark in pattern.marks):
+            text = pattern.expression.sub(HIDDEN, text)
+    for value in values:
+        text = text.replace(value, HIDDEN)
+    return text
 
 
 def mask(whole: str, what: str) -> str:

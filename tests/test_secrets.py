@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from releasegate.inspection.secrets import spot
+from releasegate.secrets import spot
 
 FOUND = {
     "hf_" + "aB3" * 12: "an access token of Hugging Face",
