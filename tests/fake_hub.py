@@ -130,6 +130,8 @@ class FakeHub:
         """What is answered at a step in place of the truth."""
         self.public_by_default = False
         self.settings_lie = False
+        self.circles = False
+        """Whether the second page of a history leads to itself."""
         self.never_private = False
         """Whether what is public stays so, whatever the settings say."""
         self.echoes = False
@@ -359,6 +361,7 @@ class _Handler(BaseHTTPRequestHandler):
             for one in repository.history(str(commit))
         ]
         start = int(self.query.get("p", ["0"])[0])
+        start *= not self.hub.circles
         more = f"{self.hub.endpoint}{urlsplit(self.path).path}?p={start + 2}"
         link = {"Link": f'<{more}>; rel="next"'} if len(listed) > start + 2 else {}
         self._answer(listed[start : start + 2], headers=link)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from releasegate.errors import HubError
 from releasegate.publishing.hub.answers import AGAIN, REMEDIES, Content, Gating, HubFile, Reading, State, meaning, shown
 from releasegate.publishing.hub.name import HubRepository
-from releasegate.publishing.hub.session import LONGEST_WAIT_S, Session, Unwilling, longest_wait, open_session
+from releasegate.publishing.hub.session import Session, Unwilling, longest_wait, open_session
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -113,16 +113,16 @@ class Hub:
 
         return self._call(repository, "its branches were listed", ask, again=True)
 
-    def commits(self, repository: HubRepository, commit: str) -> Iterator[str]:
+    def commits(self, repository: HubRepository, commit: str) -> tuple[str, ...]:
         """A commit and every one before it, the newest first."""
 
-        def ask() -> list[str]:
-            found = [one.commit_id for one in self._api.list_repo_commits(repository.id, revision=commit)]
+        def ask() -> tuple[str, ...]:
+            found = tuple(one.commit_id for one in self._api.list_repo_commits(repository.id, revision=commit))
             if commit not in found or not all(_commit(one) for one in found):
                 raise ValueError("a history without its own head")
             return found
 
-        yield from self._call(repository, "its history was listed", ask)
+        return self._call(repository, "its history was listed", ask)
 
     def tree(self, repository: HubRepository, commit: str) -> tuple[HubFile, ...]:
         """Every file at a commit, sorted by path."""
@@ -231,7 +231,7 @@ class Hub:
                 return NameTaken(problem.where, problem.what, REMEDIES[409])
             return HubError(str(repository), failure.problems[0].what, REMEDIES.get(status, AGAIN))
         if isinstance(error, Unwilling):
-            return self._refused(repository, step, f"it asks to wait longer than {LONGEST_WAIT_S} s")
+            return self._refused(repository, step, str(error))
         if isinstance(error, http_error):
             kind = type(error).__name__
             broke = f"gave no answer within {self.session.timeout:g} s" if "Timeout" in kind else "broke the connection"

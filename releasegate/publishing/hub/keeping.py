@@ -57,6 +57,7 @@ class KeptPrivate:
         """Makes the repository private, and says what it is then."""
         hub, repository = self._hub, self._repository
         before, hub.session.timeout = hub.session.timeout, min(_TIMEOUT_S, hub.session.timeout)
+        hub.session.calls = 0
         try:
             return _private(hub, repository, asked_public=self._asked_public)
         finally:

@@ -17,11 +17,13 @@ TIMEOUT_S = 120.0
 """Seconds without a byte after which a call is given up; a large commit takes a hub about one minute."""
 LONGEST_WAIT_S = 330
 """Seconds that a hub may ask to wait between calls: the Hugging Face hub counts calls over five minutes."""
+MOST_CALLS = 50_000
+"""Calls of one push: a list whose pages lead in a circle ends there."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Unwilling(RuntimeError):
-    """The hub asks for a longer wait than anybody should sit through."""
+    """The hub asks for more patience than anybody should have; the first argument says what for."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Session:
     endpoint: str
     token: str = field(repr=False)
     timeout: float = TIMEOUT_S
+    calls: int = 0
 
 
 def checked_endpoint(text: str) -> str:
@@ -96,6 +99,9 @@ def _limited(session: Session) -> Iterator[None]:
     from huggingface_hub.utils import _http
 
     def limit(request: Any) -> None:
+        session.calls += 1
+        if session.calls > MOST_CALLS:
+            raise Unwilling(f"it takes more than {MOST_CALLS:,} calls")
         request.extensions = {
             **request.extensions,
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), session.timeout),
@@ -103,7 +109,7 @@ def _limited(session: Session) -> Iterator[None]:
 
     def weigh(response: Any) -> None:
         if response.status_code in (429, 503) and longest_wait(response.headers) > LONGEST_WAIT_S:
-            raise Unwilling
+            raise Unwilling(f"it asks to wait longer than {LONGEST_WAIT_S} s")
 
     def client() -> Any:
         made = _http.default_client_factory()

@@ -145,6 +145,20 @@ def test_a_history_without_end_is_not_followed(
     assert "its history has more than 5 commits" in refused(hub, pushable)
 
 
+def test_pages_that_lead_in_a_circle_are_left(
+    fake: FakeHub, hub: Hub, pushable: Pushable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("releasegate.publishing.hub.session.MOST_CALLS", 30)
+    there = fake.make("lab/tiny")
+    for number in range(3):
+        there.put("README.md", b"# %d\n" % number)
+    fake.circles = True
+    said = refused(hub, pushable)
+    assert said.startswith(
+        "the hub refused when its history was listed: it takes more than 30 calls; the repository is p"
+    )
+
+
 def test_what_an_earlier_push_of_the_release_left_is_no_obstacle(fake: FakeHub, hub: Hub, pushable: Pushable) -> None:
     there = fake.make("lab/tiny")
     there.put("old.safetensors", STRIPPED, lfs=True)
