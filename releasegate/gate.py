@@ -22,6 +22,7 @@ from releasegate.policy import Policy
 from releasegate.reporting import write_report
 from releasegate.reporting.formats import Output, Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, close_run, decide_run, family_ledger
+from releasegate.repository.approvals import approvals_of
 from releasegate.stripped import open_source, open_stripped
 from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
@@ -85,7 +86,9 @@ def gate(call: Call, progress: Progress) -> Decision:
         run.note_judge(call.judged_by)
         decision = measure_run(Bench(run, plan, repository, call.device, progress), checkpoint, call.today)
         close_run(run, plan, decision, ledger)
-        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, call.told_at or call.policy)
+        wanted = approvals_of(run, plan, repository, decision, call.today)
+        told_at = call.told_at or call.policy
+        write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, told_at, wanted)
     return decision
 
 

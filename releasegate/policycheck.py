@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from releasegate.approvalcheck import approval_problems, unused_keys
 from releasegate.documents import Located, place
 from releasegate.errors import Problem, nearest
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
@@ -60,7 +61,7 @@ def unused(policy: Policy) -> list[str]:
             found.append(f"{c.id}: otherwise: strip comes to withhold, as no checkpoint carries it")
         if c.unconditional and (c.misuse or c.safeguards):
             found.append(f"{c.id}: misuse and safeguards do not matter while it is unconditional")
-    return found
+    return [*found, *unused_keys(policy)]
 
 
 def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Problem]:
@@ -82,6 +83,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             yield from _requirement(located, requirement, section, here, beside)
     yield from model_problems(located)
     yield from release_problems(located)
+    yield from approval_problems(located)
     if policy.model.subject in beside.served:
         yield from served_problems(located)
     stripping = [c for c in policy.capabilities if c.otherwise == "strip"]

@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, str] = {
     "ledger": "Start, show or verify the record of attempts.",
     "keygen": "Make a key to sign with: waivers, approvals, revocations, attestations.",
     "waive": "Sign an exception for one finding of a run.",
+    "approve": "Approve what a run decided, in a role that its policy asks for.",
+    "revoke": "Revoke releases, models, attestations or keys: issue a signed list.",
     "attack": "Put sound files through attacks on watermarks.",
     "list": "List policies, evals, subjects and recipes.",
     "init": "Start a gate repository: policies, evals, reports.",
@@ -73,6 +75,6 @@ def cli() -> None:
       0  yes: release, release_stripped, valid, done
       1  a sound no: withhold, restrict
       2  could not run, or what was given cannot be trusted
-      3  incomplete
+      3  incomplete, or awaiting approval
       130, 143  interrupted, terminated
     """

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from releasegate.approval import Wanted
 from releasegate.cli import options
 from releasegate.cli.asked import policy_file, refuse_unlisted, with_printed, written
+from releasegate.cli.awaited import exit_with
 from releasegate.cli.console import output
 from releasegate.cli.judged import Judged, judged, require_ledger
 from releasegate.decision import Decision, decide
@@ -30,6 +32,7 @@ from releasegate.repository import (
     require_opened,
     starter,
 )
+from releasegate.repository.approvals import approvals_of
 from releasegate.repository.deciding_run import require_same_policy
 from releasegate.repository.run_entries import refuse_foreign
 from releasegate.repository.writing import write_whole
@@ -101,14 +104,17 @@ def command(
             counted = _Counted(ledger, ledger_head)
             found, places = _decide(folder, judge, counted, model, artefacts), {"decision": folder.decision_path}
         decision, plan, _ = found
+        today = datetime.now(UTC).date()
+        wanted = approvals_of(folder, plan, GateRepository.here(judge.named), decision, today)
         if asked:
-            _write(asked, folder, judge.named, found, policy or policy_file(GateRepository.here(repo), plan))
+            file = policy or policy_file(GateRepository.here(repo), plan)
+            _write(asked, folder, judge.named, found, file, wanted)
     places |= written(outputs)
     if format_ == "text":
         from releasegate.cli.summary import print_summary
 
-        print_summary(output(), decision, places)
-    return decision.exit_code_for(artefacts)
+        print_summary(output(), decision, places, wanted)
+    return exit_with(decision, artefacts, wanted)
 
 
 @dataclass(frozen=True)
@@ -139,13 +145,14 @@ def _write(
     repo: Path,
     judged: _Judged,
     policy: Path | None,
+    wanted: tuple[Wanted, ...],
 ) -> None:
     from releasegate.reporting import templates_of
     from releasegate.reporting.formats import Rendered, write_outputs
 
     templates = templates_of(GateRepository.here(repo) or GateRepository(starter()))
     decision, plan, evidence = judged
-    write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence, policy))
+    write_outputs(outputs, Rendered(folder, decision, plan, folder.receipt(), templates, evidence, policy, wanted))
 
 
 def _decide(

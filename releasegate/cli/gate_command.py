@@ -12,6 +12,7 @@ import click
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.asked import refuse_unlisted, with_printed, written
+from releasegate.cli.awaited import awaited, exit_with
 from releasegate.cli.console import Bars, output
 from releasegate.cli.judged import judged, require_ledger
 from releasegate.cli.summary import print_summary
@@ -79,14 +80,15 @@ def command(
             refuse_unlisted(GateRepository.around(judge.named).read_policy(judge.named).record, artefacts)
         call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)
         decision = gate(call, Bars(quiet=quiet))
-    if format_ == "text":
         run = RunFolder(out)
+        wanted = awaited(run, GateRepository.around(judge.named), decision, today)
+    if format_ == "text":
         places = {"report": run.report_path, "decision": run.decision_path}
         if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
         places |= written(outputs)
-        print_summary(output(), decision, places)
-    return decision.exit_code_for(artefacts)
+        print_summary(output(), decision, places, wanted)
+    return exit_with(decision, artefacts, wanted)
 
 
 def _nonce() -> str:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from releasegate.cli.awaited import awaited
 from releasegate.errors import DocumentError, Problem, ReleaseGateError, TrustError, UsageError
 from releasegate.reporting import templates_of, write_report
 from releasegate.reporting.index.links import shown_path
@@ -170,7 +171,9 @@ def _once(runs: Sequence[Path], index: Path) -> Iterator[Path]:
 def _report(run: Path, folder: Path, repository: GateRepository | None, today: date) -> tuple[RunLine, ReportedRun]:
     of = read_decided(RunFolder(run), repository, today)
     plan, decision = of.plan, of.decision
-    path = write_report(of.run, repository or GateRepository(starter()), decision, plan, of.receipt, of.evidence)
+    wanted = awaited(of.run, repository, decision, today)
+    templates = repository or GateRepository(starter())
+    path = write_report(of.run, templates, decision, plan, of.receipt, of.evidence, approvals=wanted)
     line = run_line(path.resolve(), folder, plan, decision)
     return line, ReportedRun(shown_path(run), decision.verdict, shown_path(path), path.stat().st_size)
 

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from releasegate.approval import Wanted
+from releasegate.cli.awaited import awaited_lines
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
 from releasegate.rounding import decimal, limit_text
@@ -26,11 +28,14 @@ STYLES = {
 SIDES = {"at_most": "≤", "at_least": "≥", "margin": "worse by ≤"}
 
 
-def print_summary(console: Console, decision: Decision, places: dict[str, Path]) -> None:
+def print_summary(
+    console: Console, decision: Decision, places: dict[str, Path], wanted: tuple[Wanted, ...] = ()
+) -> None:
     """Nothing; verdict, capabilities, requirements, and where things lie are on the console.
 
     Args:
         places: what lies where, such as `{"report": Path("runs/x/report.html")}`.
+        wanted: every role that is asked to approve, with what there is of it.
     """
     marks = [" (rehearsal: counts for nothing, never exported)"] if decision.rehearsal else []
     marks += [" (replay: never attested or exported)"] if decision.replay else []
@@ -67,6 +72,8 @@ def print_summary(console: Console, decision: Decision, places: dict[str, Path])
         console.print(escape(line))
     for line in decision.idle_waivers:
         console.print(f"waiver that does not count: {escape(line)}")
+    for line in awaited_lines(wanted):
+        console.print(escape(line))
     if decision.ledger is not None:
         console.print(f"ledger at opening: {escape(str(decision.ledger))}", style="dim", soft_wrap=True)
     for line in decision.leans_on:

@@ -278,6 +278,11 @@ class Decision(Document):
         return (*(f for c in self.capabilities for f in c.findings), *self.stripped_findings)
 
     @property
+    def lets_out(self) -> bool:
+        """Whether it lets an artefact out as it was asked for, stripped or not: what approvals are about."""
+        return any(EXIT_CODES[a.verdict] == 0 for a in self.artefacts)
+
+    @property
     def exit_code(self) -> int:
         """0 yes, 1 a sound no, 3 incomplete."""
         return EXIT_CODES[self.verdict]

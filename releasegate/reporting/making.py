@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from releasegate.approval import Wanted
 from releasegate.decision import CapabilityDecision, Decision, Finding
 from releasegate.decision.owners import after_by_capability, findings_by_capability
 from releasegate.plan import Plan
@@ -27,18 +28,26 @@ from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortene
 from releasegate.reporting.wording.words import CAPABILITY, route
 
 
-def make_view(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, outputs: Path) -> ReportView:
+def make_view(
+    decision: Decision,
+    plan: Plan,
+    receipt: Receipt | None,
+    gathered: Gathered,
+    outputs: Path,
+    approvals: tuple[Wanted, ...] = (),
+) -> ReportView:
     """Everything that a report shows.
 
     Args:
         outputs: the folder of the run's outputs.
+        approvals: every role that is asked for one, with what there is of it.
     """
     evidence = evidence_view(decision, plan, receipt, gathered)
     decision = told(decision, plan.policy)
     after = after_by_capability(decision, plan.policy)
     elsewhere = tuple(f for owner, f in findings_by_capability(decision, plan.policy) if owner is None)
     return ReportView(
-        first=first_screen(decision, plan, after, evidence.measurements),
+        first=first_screen(decision, plan, after, evidence.measurements, approvals),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.worst_first),
         figures=figure_groups(gathered, plan, decision, outputs),
         samples=samples_view(gathered, plan, decision, outputs),

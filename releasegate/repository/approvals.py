@@ -128,6 +128,19 @@ def approvals_wanted(
     return wanted(counts, read_approvals(run), trust, matter_of(plan, decision), today)
 
 
+def approvals_of(
+    run: RunFolder, plan: Plan, repository: GateRepository | None, decision: Decision, today: date
+) -> tuple[Wanted, ...]:
+    """Every role that is asked for; empty where none is, and of a rehearsal or a replay, which publish nothing.
+
+    Raises:
+        DocumentError: an approval of the run, or the policy in the repository, cannot be read.
+    """
+    if decision.rehearsal or decision.replay:
+        return ()
+    return approvals_wanted(run, plan, policy_today(repository, plan.policy), decision, today)
+
+
 def awaiting(run: RunFolder, repository_policy: Policy | None, decision: Decision, today: date) -> tuple[Wanted, ...]:
     """The roles in which an approval is missing still; empty where nothing is waited for.
 

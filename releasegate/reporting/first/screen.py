@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from releasegate.approval import Wanted
 from releasegate.decision import ArtefactDecision, CapabilityDecision, Decision, Finding
 from releasegate.plan import Plan
 from releasegate.reporting.findings.reasons import reason
+from releasegate.reporting.first.approving import approvals, waiting
 from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
@@ -30,12 +32,14 @@ def first_screen(
     plan: Plan,
     after: Mapping[str, tuple[Finding, ...]],
     measurements: tuple[MeasurementView, ...],
+    approvals_wanted: tuple[Wanted, ...] = (),
 ) -> FirstScreen:
     """The answer in one screen.
 
     Args:
         after: by capability, the findings on the stripped checkpoint that belong to it.
         measurements: what was planned, and what became of it.
+        approvals_wanted: every role that is asked to approve, with what there is of it.
     """
     shown, folded = _capabilities(decision, plan, after)
     change = changes(decision)
@@ -43,8 +47,8 @@ def first_screen(
         title=decision.policy if decision.replay else shortened(plan.policy.title, MOST_TITLE),
         mark=VERDICT[decision.verdict],
         summary=shortened(_summary(decision), MOST_PROSE),
-        notices=tuple(notices(decision)),
-        facts=tuple(_facts(decision, plan)),
+        notices=(*notices(decision), *waiting(decision, approvals_wanted)),
+        facts=tuple(_facts(decision, plan, approvals_wanted)),
         artefacts=tuple(_artefact(a) for a in decision.artefacts) if len(decision.artefacts) > 1 else (),
         capabilities=shown,
         released=folded,
@@ -113,7 +117,7 @@ def _artefact(a: ArtefactDecision) -> ArtefactLine:
     )
 
 
-def _facts(decision: Decision, plan: Plan) -> Iterable[Fact]:
+def _facts(decision: Decision, plan: Plan, approvals_wanted: tuple[Wanted, ...]) -> Iterable[Fact]:
     """What was judged, by what, when and by whom. Several artefacts have a channel each, which stands beside them."""
     layout = f"layout {plan.model.layout}"
     name = plan.policy.model.name
@@ -124,10 +128,5 @@ def _facts(decision: Decision, plan: Plan) -> Iterable[Fact]:
         note = f"asked for: {CHANNEL[asked]}" if asked != decision.channel else ""
         yield Fact("channel", CHANNEL[decision.channel], note=note)
     yield Fact("opened", str(plan.opened), note=f"attempt {decision.attempt}, alpha {number(decision.alpha)}")
-    yield approvals()
+    yield approvals(plan, approvals_wanted)
     yield Fact("evidence", plural(len(plan.measurements), "measurement"), decision.evidence)
-
-
-def approvals() -> Fact:
-    """Who has to agree before anything goes out."""
-    return Fact("approvals", "none asked for")

@@ -29,7 +29,11 @@ def _markdown(rendered: Rendered) -> bytes:
 def _json(rendered: Rendered) -> bytes:
     from releasegate.reporting.formats.reported import report
 
-    return report(rendered.decision, rendered.plan, rendered.receipt, rendered.gathered).text().encode()
+    return (
+        report(rendered.decision, rendered.plan, rendered.receipt, rendered.gathered, rendered.approvals)
+        .text()
+        .encode()
+    )
 
 
 def _csv(rendered: Rendered) -> bytes:

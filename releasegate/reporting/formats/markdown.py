@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from releasegate.approval import Wanted
 from releasegate.decision import Decision, Finding
 from releasegate.decision.owners import after_by_capability, findings_by_capability
 from releasegate.decision.record import SliceFinding
@@ -16,6 +17,8 @@ from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.resting import evidence_view
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.first.approving import approvals as approved
+from releasegate.reporting.first.approving import waiting
 from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.changing import changes
 from releasegate.reporting.first.leaning import leant_on
@@ -25,7 +28,7 @@ from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.formats.rendered import Rendered
 from releasegate.reporting.views.first import Change
 from releasegate.reporting.wording.discreet import told
-from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, number, plural
+from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TEXT, MOST_TITLE, number, plural
 from releasegate.reporting.wording.words import ARTEFACT, CAPABILITY, CHANNEL, REASON, STATUS, VERDICT, checkpoint
 
 MOST = 60_000
@@ -44,7 +47,7 @@ def markdown(rendered: Rendered) -> str:
     findings = [f for _, f in findings_by_capability(decision, plan.policy)]
     measured = evidence_view(decision, plan, rendered.receipt, rendered.gathered).measurements
     parts = [
-        *_head(decision, plan),
+        *_head(decision, plan, rendered.approvals),
         *_capabilities(decision, plan),
         *_listed("Not measured, or failed", tuple(wanting(decision, measured))),
         *_listed("Outside the threat sets", tuple(outside(decision))),
@@ -59,12 +62,12 @@ def markdown(rendered: Rendered) -> str:
     return text
 
 
-def _head(decision: Decision, plan: Plan) -> Iterator[str]:
+def _head(decision: Decision, plan: Plan, approvals: tuple[Wanted, ...]) -> Iterator[str]:
     name = plan.policy.model.name
     said = name is None or plan.policy.title.lower().startswith(name.lower())
     of = f", {_within(name, MOST_TITLE, _NAME)}" if name and not said else ""
     yield f"## {VERDICT[decision.verdict].word}: {_within(plan.policy.title, MOST_TITLE, _NAME)}{of}"
-    yield from (f"> {plain(notice)}" for notice in notices(decision))
+    yield from (f"> {plain(notice)}" for notice in (*notices(decision), *waiting(decision, approvals)))
     yield _within(decision.summary, MOST_PROSE, _SUMMARY)
     if len(decision.artefacts) > 1:
         yield _table(
@@ -78,8 +81,15 @@ def _head(decision: Decision, plan: Plan) -> Iterator[str]:
     granted = "nothing is published" if decision.channel == "none" else f"channel: {CHANNEL[decision.channel]}"
     channel = [granted] if len(decision.artefacts) == 1 else []
     kind = "rehearsal of attempt" if decision.rehearsal else "attempt"
+    agreed = [f"approvals: {_within(approved(plan, approvals).text, MOST_TEXT, _NAME)}"] if approvals else []
     yield " · ".join(
-        [*channel, f"opened {plan.opened}", f"{kind} {decision.attempt}", f"effective alpha {number(decision.alpha)}"]
+        [
+            *channel,
+            *agreed,
+            f"opened {plan.opened}",
+            f"{kind} {decision.attempt}",
+            f"effective alpha {number(decision.alpha)}",
+        ]
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import BaseLoader
 
+from releasegate.approval import Wanted
 from releasegate.decision import Decision
 from releasegate.evidence import Evidence
 from releasegate.plan import Plan
@@ -30,6 +31,7 @@ class Rendered:
         templates: of pages.
         evidence: what was measured, where it was read already.
         policy_file: where the policy lies, if it is at hand.
+        approvals: every role that is asked for one, with what there is of it.
     """
 
     run: RunFolder
@@ -39,6 +41,7 @@ class Rendered:
     templates: BaseLoader
     evidence: Evidence | None = None
     policy_file: Path | None = None
+    approvals: tuple[Wanted, ...] = ()
 
     @cached_property
     def gathered(self) -> Gathered:
@@ -60,7 +63,7 @@ class Rendered:
         """
         from releasegate.reporting.making import make_view
 
-        return make_view(self.decision, self.plan, self.receipt, self.gathered, self.run.outputs)
+        return make_view(self.decision, self.plan, self.receipt, self.gathered, self.run.outputs, self.approvals)
 
     @cached_property
     def places(self) -> PolicyPlaces:

@@ -75,6 +75,27 @@ class ReportedMeasure(Record):
     """Items that it rests on."""
 
 
+class ReportedApprover(Record):
+    """Somebody whose approval counts."""
+
+    owner: str
+    key: Identifier
+    day: str
+    """On which it was signed."""
+
+
+class ReportedApproval(Record):
+    """A role in which approvals are asked for."""
+
+    role: Identifier
+    count: Count
+    """How many are asked for."""
+    missing: Count
+    given: tuple[ReportedApprover, ...]
+    idle: tuple[str, ...]
+    """Approvals that do not count, and why."""
+
+
 class ReportedMeasurement(Record):
     """One planned measurement."""
 
@@ -110,6 +131,8 @@ class Report(Document):
     evidence: Digest
     decision: Digest
     """Of decision.json."""
+    approvals: tuple[ReportedApproval, ...] | None = None
+    """Present where some are asked for. They stand outside the decision: as they were when the report was rendered."""
     artefacts: tuple[ArtefactDecision, ...]
     capabilities: tuple[ReportedCapability, ...]
     elsewhere: tuple[Finding, ...] = ()

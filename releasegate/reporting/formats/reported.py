@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from releasegate.approval import Wanted
 from releasegate.decision import Decision
 from releasegate.decision.owners import findings_by_capability
 from releasegate.plan import Measurement, Plan
@@ -13,6 +14,8 @@ from releasegate.reporting.findings.measures import places
 from releasegate.reporting.findings.resting import counts
 from releasegate.reporting.formats.report import (
     Report,
+    ReportedApproval,
+    ReportedApprover,
     ReportedCapability,
     ReportedMeasure,
     ReportedMeasurement,
@@ -24,7 +27,9 @@ from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.wording.discreet import told
 
 
-def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered) -> Report:
+def report(
+    decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Gathered, approvals: tuple[Wanted, ...] = ()
+) -> Report:
     """The report of a run. Pure."""
     shown = told(decision, plan.policy)
     findings = list(findings_by_capability(shown, plan.policy))
@@ -51,6 +56,7 @@ def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Ga
         plan=shown.plan,
         evidence=shown.evidence,
         decision=decision.digest(),
+        approvals=tuple(map(_approval, approvals)) or None,
         artefacts=shown.artefacts,
         capabilities=tuple(
             ReportedCapability(
@@ -74,6 +80,13 @@ def report(decision: Decision, plan: Plan, receipt: Receipt | None, gathered: Ga
         metrics=dict(_metrics(plan)),
         measures=tuple(_measures(gathered, plan)),
         measurements=tuple(_measurement(m, gathered) for m in plan.measurements),
+    )
+
+
+def _approval(wanted: Wanted) -> ReportedApproval:
+    given = (ReportedApprover(owner=one.key.owner, key=one.key.id, day=one.approval.day) for one in wanted.given)
+    return ReportedApproval(
+        role=wanted.role, count=wanted.count, missing=wanted.missing, given=tuple(given), idle=wanted.idle
     )
 
 
