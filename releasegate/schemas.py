@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from releasegate.approval import Approval
 from releasegate.attacks.suite import Suite
 from releasegate.attestation import ReleaseAttestation
 from releasegate.evalcard import EvalCard
@@ -18,6 +19,7 @@ from releasegate.records import Document
 from releasegate.reporting.case import AssuranceCase
 from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
+from releasegate.revocation import RevocationList
 
 SCHEMAS: Mapping[str, type[Document]] = {
     "policies/policy.schema.json": Policy,
@@ -29,11 +31,13 @@ SCHEMAS: Mapping[str, type[Document]] = {
 """The place of each in a gate repository, and the document that it describes."""
 
 RENDERED: Mapping[str, type[Document]] = {
+    "policies/approval.schema.json": Approval,
+    "policies/revocations.schema.json": RevocationList,
     "reports/report.schema.json": Report,
     "reports/case.schema.json": AssuranceCase,
     "reports/attestation.schema.json": ReleaseAttestation,
 }
-"""The same of what reports are written as: nobody writes these documents by hand."""
+"""The same of what commands write: nobody writes these documents by hand."""
 
 
 def schema_text(document: type[Document]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
+from releasegate.approval import Approval
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import Suite, parse_suite
 from releasegate.attestation import ReleaseAttestation
@@ -38,6 +39,7 @@ from releasegate.records import Record
 from releasegate.reporting.case import AssuranceCase
 from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
+from releasegate.revocation import RevocationList
 from releasegate.trust import Trust
 from releasegate.waiver import Waiver
 
@@ -55,6 +57,8 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "waivers.md#keys": (Trust,),
     "attestation.md#the-predicate": (ReleaseAttestation,),
     "waivers.md#format": (Waiver,),
+    "approvals.md#format": (Approval,),
+    "revocations.md#format": (RevocationList,),
     "formats.md#policy": (Policy,),
     "formats.md#eval-card": (EvalCard,),
     "formats.md#suite": (Suite,),
