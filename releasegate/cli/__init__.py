@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "strip": "Take capabilities out of a checkpoint, with a receipt.",
     "verify": "Check a release against its attestations, or a strip against its receipt.",
     "attest": "Sign for every file of a release, and for what was decided on it.",
+    "export": "Write the folder that goes public; with --push, upload it.",
     "ledger": "Start, show or verify the record of attempts.",
     "keygen": "Make a key to sign with: waivers, approvals, revocations, attestations.",
     "waive": "Sign an exception for one finding of a run.",
