@@ -103,7 +103,7 @@ def export(call: Call, progress: Progress) -> Exported | Hindrance:
             return hindered
         places = _places(decided, call.model)
         require_place(call.place, (call.run.root, *((call.model,) if call.model else ())))
-        with progress.reading(call.run.root / WHOLE, "copy") as watch, copied(places, call.place, watch) as partial:
+        with progress.reading(_bulk(decided, call), "copy") as watch, copied(places, call.place, watch) as partial:
             with progress.reading(partial, "verify") as told:
                 verified = verify(partial, call.run.root / ATTESTATIONS, call, policy, told)
             _require_same(verified, decided)
@@ -178,6 +178,11 @@ def _places(decided: Decided, model: Path | None) -> Mapping[str, Path]:
     if BUNDLE in rendered:
         raise EvidenceUntrusted(str(said / BUNDLE), "is nothing that releasegate wrote there", f"{ATTEST} again")
     return dict(sorted({**measured, **rendered, BUNDLE: bundle}.items()))
+
+
+def _bulk(decided: Decided, call: Call) -> Path:
+    """The folder of most of the bytes."""
+    return outgoing(decided, call.model).folder
 
 
 def _require_same(verified: Verified, decided: Decided) -> None:
