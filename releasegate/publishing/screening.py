@@ -8,7 +8,7 @@ from pathlib import Path
 from releasegate.errors import Problem, UnfitFiles
 from releasegate.inspection import Finding, inspect_checkpoint
 from releasegate.inspection.record import Kind
-from releasegate.inspection.secrets import spot
+from releasegate.secrets import spot
 
 REFUSED: frozenset[Kind] = frozenset(
     (
