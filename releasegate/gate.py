@@ -7,60 +7,23 @@ policy -> plan -> evidence -> decision -> report            open, measure, close
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from releasegate.call import Call
 from releasegate.checkpoint import Checkpoint
 from releasegate.decision import Decision
 from releasegate.evaluation import Bench, Progress, Target, measure, require_answers, require_material, torch_device
-from releasegate.ledger import Anchor
 from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
-from releasegate.reporting.formats import Output, Taken, require_places
+from releasegate.reporting.formats import Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, close_run, decide_run, family_ledger
 from releasegate.repository.approvals import approvals_of
 from releasegate.stripped import open_source, open_stripped
 from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a gate is asked to do.
-
-    Attributes:
-        policy: the policy's file, inside its gate repository.
-        model: the source checkpoint.
-        run: the run folder; an existing one is resumed.
-        device: where the model runs, such as `cpu` or `cuda`.
-        dtype: of its weights in memory.
-        today: the day.
-        draw_nonce: 32 random bytes as hexadecimal digits; called once, when the attempt opens.
-        ledger: where attempts are counted; absent: the repository's.
-        anchor: a place in the ledger that somebody else remembers.
-        rehearsal: measure rehearsal items, and spend nothing.
-        outputs: what is written of the report, beside the page in the run folder.
-        told_at: the policy's file as reports name it; absent: `policy`.
-        judged_by: the commit that the gate repository was taken from, for the log.
-    """
-
-    policy: Path
-    model: Path
-    run: Path
-    device: str
-    dtype: str
-    today: date
-    draw_nonce: Callable[[], str]
-    ledger: Path | None = None
-    anchor: Anchor | None = None
-    rehearsal: bool = False
-    outputs: tuple[Output, ...] = ()
-    told_at: Path | None = None
-    judged_by: str | None = None
 
 
 def gate(call: Call, progress: Progress) -> Decision:

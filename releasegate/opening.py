@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from releasegate.checkpoint import Checkpoint, read_chat_template
-from releasegate.checkpoint.layouts import ADAPTER
-from releasegate.errors import LedgerError, RunError
+from releasegate.checkpoint.planned import planned_model
+from releasegate.errors import LedgerError
 from releasegate.evaluation import drawn_items, eval_code
 from releasegate.ledger import Anchor, LedgerView, first_line, parse_ledger
-from releasegate.plan import LedgerPosition, Plan, PlannedModel, differences, make_plan
+from releasegate.plan import LedgerPosition, Plan, make_plan
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, known_attempt
 from releasegate.repository.ledger_file import HeldLedger
@@ -87,16 +87,6 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
     return plan
 
 
-def planned_model(checkpoint: Checkpoint) -> PlannedModel:
-    """The checkpoint as a plan names it; an adapter over it has a digest of its own, and so has the base below."""
-    manifest = checkpoint.manifest
-    if not checkpoint.layout.endswith("-lora"):
-        return PlannedModel(layout=checkpoint.layout, manifest=manifest)
-    folder = ADAPTER[0].partition("/")[0]
-    base, adapter = manifest.without(folder).digest(), manifest.within(folder).digest()
-    return PlannedModel(layout=checkpoint.layout, manifest=manifest, base=base, adapter=adapter)
-
-
 def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
     """The plan of a new attempt, its nonce just drawn; or the one that lies in the run folder, if it is still the same.
 
@@ -119,10 +109,8 @@ def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
 def _resume(run: RunFolder, attempt: Attempt) -> Plan:
     stored = run.read_plan(half_opened=True)
     view = attempt.ledger.read(attempt.policy.family, attempt.anchor)
-    changed = differences(stored, new_plan(attempt, view, stored.opened, stored.attempt))
-    if changed:
-        what = f"holds an attempt that was opened with another {', '.join(changed)}"
-        raise RunError(str(run.root), what, "restore what changed, or open a new attempt in another run folder")
+    run.refuse_other_plan(stored, new_plan(attempt, view, stored.opened, stored.attempt))
+    stored = run.reword(stored, attempt.policy)
     run.evidence.mend_index()
     if stored.rehearsal:
         return stored

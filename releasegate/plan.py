@@ -151,8 +151,16 @@ class Plan(Document):
 
         The policy is in it by the digest of its rules.
         """
-        apart = ("nonce", "ledger", "drawn", "wording") + (("policy",) if self.policy_digest is not None else ())
-        return digest_of({k: v for k, v in self.plain().items() if k not in apart})
+        return self._digest_without("nonce", "ledger", "drawn")
+
+    @property
+    def measured_under(self) -> str:
+        """Digest by which shards name the plan: as `fixed`, and with nonce, ledger and drawn items: `sha256:…`."""
+        return self._digest_without()
+
+    def _digest_without(self, *apart: str) -> str:
+        worded = ("policy", "wording") if self.policy_digest is not None else ("wording",)
+        return digest_of({k: v for k, v in self.plain().items() if k not in (*apart, *worded)})
 
     def policy_digest_of(self, policy: Policy) -> str:
         """The digest by which a decision of this plan names a policy: of its rules, or of all of it in plans that fix all."""

@@ -115,6 +115,7 @@ def test_help_imports_click_and_nothing_else() -> None:
         ("check", "policies/tiny.yaml"),
         ("list",),
         ("decide", "run"),
+        ("gate", "policies/tiny.yaml", "--model", "checkpoint", "--out", "run", "--quiet"),
         ("report", "run"),
         ("verify", "run/stripped", "--source", "checkpoint", "-q"),
         ("inspect", "checkpoint", "--duplicates", "-q"),
@@ -125,7 +126,7 @@ def test_steps_that_run_no_model_import_no_torch(finished: Path, arguments: tupl
     code, modules = imported_by(*arguments, cwd=finished)
     assert code == 0
     assert not {"torch", "transformers", "sklearn", "scipy.stats"} & modules
-    if arguments[0] in ("check", "list", "decide"):
+    if arguments[0] in ("check", "list", "decide", "gate"):
         assert not {"pandas", "altair", "jinja2"} & modules
 
 
@@ -180,6 +181,7 @@ def test_every_option_is_explained(name: str) -> None:
         ("check", "policies/tiny.yaml"),
         ("list",),
         ("decide", "run"),
+        ("gate", "policies/tiny.yaml", "--model", "checkpoint", "--out", "run", "--quiet"),
         ("report", "run"),
         ("verify", "run/stripped", "-q"),
         ("inspect", "checkpoint", "--tensors", "-q"),

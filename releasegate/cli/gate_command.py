@@ -6,21 +6,26 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from releasegate.call import Call
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.asked import refuse_unlisted, with_printed, written
 from releasegate.cli.awaited import awaited, exit_with
 from releasegate.cli.console import Bars, output
 from releasegate.cli.judged import judged, require_ledger
-from releasegate.cli.summary import print_summary
-from releasegate.gate import Call, gate
-from releasegate.ledger import Anchor
+from releasegate.decision import Decision
+from releasegate.decision.wording import worded
+from releasegate.finished import finished
 from releasegate.plan import SOURCE
-from releasegate.reporting.formats import Output
 from releasegate.repository import GateRepository, RunFolder
+
+if TYPE_CHECKING:
+    from releasegate.ledger import Anchor
+    from releasegate.reporting.formats import Output
 
 
 @click.command("gate")
@@ -79,16 +84,28 @@ def command(
         if artefacts:  # a wrong name is refused before an attempt is spent
             refuse_unlisted(GateRepository.around(judge.named).read_policy(judge.named).record, artefacts)
         call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)
-        decision = gate(call, Bars(quiet=quiet))
+        decision = _decision(call, Bars(quiet=quiet))
         run = RunFolder(out)
         wanted = awaited(run, GateRepository.around(judge.named), decision, today)
     if format_ == "text":
+        from releasegate.cli.summary import print_summary
+
         places = {"report": run.report_path, "decision": run.decision_path}
         if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
         places |= written(outputs)
-        print_summary(output(), decision, places, wanted)
+        print_summary(output(), worded(decision, run.read_plan().policy), places, wanted)
     return exit_with(decision, artefacts, wanted)
+
+
+def _decision(call: Call, bars: Bars) -> Decision:
+    """Of a finished run as it stands; else of the whole story, for which what measures is imported."""
+    decision = finished(call, bars)
+    if decision is None:
+        from releasegate.gate import gate
+
+        decision = gate(call, bars)
+    return decision
 
 
 def _nonce() -> str:

@@ -19,7 +19,7 @@ from releasegate.evaluation.allocator import keep_freed_memory
 from releasegate.evaluation.harness import Harness, load_harness
 from releasegate.evaluation.items import cells_of, planned_items
 from releasegate.evaluation.opening import open_subject
-from releasegate.evaluation.planning import problem_of, subject_code
+from releasegate.evaluation.planning import problem_of
 from releasegate.evaluation.runner import failed, run_shard
 from releasegate.evaluation.scratch import temporary_in_memory
 from releasegate.evaluation.sofar import SoFar
@@ -27,6 +27,7 @@ from releasegate.evaluation.tools import OutputDigests, Tools
 from releasegate.evidence import Failed, Item, Measured, Started
 from releasegate.plan import Measurement, Plan
 from releasegate.repository import EvalFolder, GateRepository, RunFolder
+from releasegate.repository.subject_code import subject_code
 from releasegate.sensitivity import is_discreet
 from releasegate.subjects import Lending
 

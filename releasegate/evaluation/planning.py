@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
-from typing import Literal
 
-from releasegate import __version__
 from releasegate.errors import HarnessError, NotFound, ReleaseGateError
 from releasegate.evaluation.harness import guarded, load_harness, load_subject
 from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
@@ -17,6 +13,7 @@ from releasegate.evidence import Cell
 from releasegate.plan import EvalCode, Measurement, Role, SubjectRef, items_of
 from releasegate.policy import Policy
 from releasegate.repository import EvalFolder, GateRepository
+from releasegate.repository.subject_code import known_subject, subject_code
 from releasegate.sensitivity import is_discreet
 from releasegate.subjects import SUBJECTS
 
@@ -78,19 +75,6 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
             guarded(file, "cannot say what it needs", call, expected=ReleaseGateError, discreet=discreet)
 
 
-def subject_code(repository: GateRepository, name: str) -> str | None:
-    """What the subject's code is now, as a measurement names it; None if there is none.
-
-    Of releasegate's own that is its version with those of the libraries that run it: others may give other samples. Python's
-    is among them, since evals take texts from its library.
-    """
-    if name in SUBJECTS:
-        libraries = f"torch {version('torch')}, transformers {version('transformers')}, Python {python_version()}"
-        return f"releasegate {__version__}, {libraries}"
-    file = repository.subject_file(name)
-    return None if file is None else repository.code_digest(file.parent)
-
-
 def problem_of(repository: GateRepository, error: HarnessError) -> str:
     """Where and what, without a path of this machine."""
     first = error.problems[0]
@@ -109,10 +93,7 @@ def _subject(repository: GateRepository, name: str, dtype: str, *, declared: boo
     """
     code = subject_code(repository, name)
     if name in SUBJECTS:
-        kind = SUBJECTS[name]
-        deterministic = declared if kind.deterministic is None else kind.deterministic
-        served: Literal[True] | None = True if kind.served else None
-        return SubjectRef(id=name, code=str(code), dtype=dtype, deterministic=deterministic, served=served), None
+        return known_subject(name, str(code), dtype, declared=declared), None
     file = repository.subject_file(name)
     if file is None or code is None:
         raise NotFound(name, "no such subject", f"use one of {', '.join(SUBJECTS)}, or add evals/{name}/subject.py")

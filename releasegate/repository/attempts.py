@@ -91,18 +91,13 @@ def close_attempt(run: RunFolder, plan: Plan, decision: Decision, ledger: Ledger
         return
     with ledger.locked(plan.policy.family) as held:
         known = known_attempt(held.view, plan)
-        closing = Closed(
-            attempt=known.number,
-            plan=plan.fixed,
-            evidence=decision.evidence,
-            decision=decision.digest(),
-            verdict=decision.verdict,
-        )
-        if _is_complete(run, plan, decision):
+        closing = closing_of(known, plan, decision)
+        if is_complete(run, plan, decision):
             held.close(closing)
 
 
-def _is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
+def is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
+    """Whether everything that the plan lists was measured, as far as the decision needs it."""
     measured = {SOURCE} | ({decision.strip.name} if decision.strip else set())
     settled = {(s.eval, s.checkpoint) for s in decision.settled}
     done = run.evidence.done()
@@ -111,4 +106,15 @@ def _is_complete(run: RunFolder, plan: Plan, decision: Decision) -> bool:
         for m in plan.measurements
         if m.checkpoint in measured and (m.role != "gate" or (m.eval, m.checkpoint) not in settled)
         for shard in range(m.shards)
+    )
+
+
+def closing_of(known: Attempt, plan: Plan, decision: Decision) -> Closed:
+    """What the ledger says of an attempt that ended with `decision`."""
+    return Closed(
+        attempt=known.number,
+        plan=plan.fixed,
+        evidence=decision.evidence,
+        decision=decision.digest(),
+        verdict=decision.verdict,
     )

@@ -68,7 +68,7 @@ def require_same_policy(repository: GateRepository, plan: Plan) -> None:
         EvidenceUntrusted: it holds another one.
     """
     path = repository.root / "policies" / f"{plan.policy.id}.yaml"
-    if repository.read_policy(path).record != plan.policy:
+    if repository.read_policy(path).record != plan.policy or plan.wording is not None:
         what = "is not the policy that the run was opened under"
         fix = "judge from the commit that it was opened from, which run.log names"
         raise EvidenceUntrusted(repository.shown(path), what, fix)
@@ -91,6 +91,20 @@ def read_decided(run: RunFolder, repository: GateRepository | None, today: date,
     if all(grounds.on(day) != decision for day in sorted(days)):
         what = f"is not what the evidence, the policy and the waivers decide{' today' if still else ''}"
         raise EvidenceUntrusted(str(run.decision_path), what, "run `releasegate decide` again")
+    return Decided(run, plan, decision, grounds.evidence, grounds.receipt)
+
+
+def decided_today(run: RunFolder, repository: GateRepository | None, today: date) -> Decided | None:
+    """The stored decision with its grounds, if it is that of today; None if the grounds decide otherwise by now.
+
+    Raises:
+        NotFound: as for `read_decided`.
+        EvidenceUntrusted: what is stored was changed, doubled or does not belong to the plan.
+    """
+    plan, decision = run.read_plan(), run.read_decision()
+    grounds = _grounds(run, plan, repository)
+    if grounds.on(today) != decision:
+        return None
     return Decided(run, plan, decision, grounds.evidence, grounds.receipt)
 
 

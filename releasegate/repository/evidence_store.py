@@ -59,7 +59,7 @@ class EvidenceStore:
 
     def start_shard(self, plan: Plan, measurement: str, shard: int) -> None:
         """Nothing; the index says that the shard is about to be measured under `plan`."""
-        self._append(Started(plan=plan.digest(), measurement=measurement, shard=shard))
+        self._append(Started(plan=plan.measured_under, measurement=measurement, shard=shard))
 
     def finish_shard(self, measurement: str, shard: int, model: str, samples: Sequence[Measured | Failed]) -> Done:
         """The `done` line; the shard is on disk, sorted by item, and the index says so."""
@@ -231,7 +231,7 @@ class EvidenceStore:
             )
 
     def _refuse_other_plan(self, plan: Plan, index: Sequence[Started | Done]) -> None:
-        opened = plan.digest()
+        opened = plan.measured_under
         for number, line in enumerate(index, 1):
             if isinstance(line, Started) and line.plan != opened:
                 what = "was measured under another plan than plan.json"

@@ -22,7 +22,7 @@ from releasegate.checkpoint import read_manifest
 from releasegate.checkpoint.files import list_files
 from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted, RunError
-from releasegate.plan import Plan
+from releasegate.plan import Plan, differences
 from releasegate.policy import Policy
 from releasegate.receipt import Receipt
 from releasegate.repository.evidence_store import EvidenceStore
@@ -155,6 +155,23 @@ class RunFolder:
         ):
             raise EvidenceUntrusted(str(self.plan_path), "words other capabilities than its policy has", AGAIN)
         return plan
+
+    def refuse_other_plan(self, stored: Plan, now: Plan) -> None:
+        """Nothing, if the plan that would be made now is the stored one, but for what its opening gave it, and prose.
+
+        Raises:
+            RunError: it is another one.
+        """
+        if changed := differences(stored, now):
+            what = f"holds an attempt that was opened with another {', '.join(changed)}"
+            raise RunError(str(self.root), what, "restore what changed, or open a new attempt in another run folder")
+
+    def reword(self, plan: Plan, policy: Policy) -> Plan:
+        """The stored plan with the prose of `policy`, which has the same rules; plan.json holds it."""
+        reworded = plan.reworded(policy)
+        if reworded is not plan:
+            self.write_plan(reworded)
+        return reworded
 
     def receipt(self) -> Receipt | None:
         """The receipt of the run's stripped checkpoint, whose files are those that it lists; None before there is one.

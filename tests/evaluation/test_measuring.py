@@ -11,10 +11,11 @@ import pytest
 from releasegate.checkpoint import open_checkpoint
 from releasegate.decision import decide
 from releasegate.errors import NotFound, RunError, UsageError
-from releasegate.evaluation import Bench, Target, measure, planning
+from releasegate.evaluation import Bench, Target, measure
 from releasegate.evaluation.measuring import BROKEN_OFF, torch_device
 from releasegate.evidence import Evidence, Failed, Measured
 from releasegate.plan import SOURCE, Plan
+from releasegate.repository import subject_code
 from releasegate.repository.evidence_store import EvidenceStore
 from tests.tiny_repository import NONCE, OPENED, Silent, Tiny, index_lines, make_repository
 
@@ -323,9 +324,9 @@ def test_an_unknown_device_is_an_error_of_the_call(name: str) -> None:
 def test_a_subject_of_releasegate_is_another_one_under_another_python_whose_library_evals_read(
     made: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = planning.subject_code(made.repository, "mtp-lm")
-    monkeypatch.setattr(planning, "python_version", lambda: "3.99.0")
-    after = planning.subject_code(made.repository, "mtp-lm")
+    before = subject_code.subject_code(made.repository, "mtp-lm")
+    monkeypatch.setattr(subject_code, "python_version", lambda: "3.99.0")
+    after = subject_code.subject_code(made.repository, "mtp-lm")
     assert before is not None
     assert after is not None
     assert before.rpartition(", Python ")[0] == after.removesuffix(", Python 3.99.0")

@@ -59,7 +59,7 @@ def _write(run: RunFolder, plan: Plan) -> None:
     index = []
     images = [run.write_output(_png(i), "png") for i in range(64)]
     for m in plan.measurements:
-        identity, opened, model = plan.identity(m), plan.digest(), plan.source
+        identity, opened, model = plan.identity(m), plan.measured_under, plan.source
         lines = _lines(m, images)
         for shard in range(m.shards):
             text = [line for _, line in zip(range(m.shard), lines, strict=False)]

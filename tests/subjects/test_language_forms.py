@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from releasegate.checkpoint import open_checkpoint, read_chat_template
 from releasegate.checkpoint.load import load_causal_model
+from releasegate.checkpoint.planned import planned_model
 from releasegate.errors import CheckpointError, ForeignFile, GgufError, LayoutUnknown, StripError
-from releasegate.opening import planned_model
 from releasegate.records import digest_of_bytes
 from releasegate.stripping import plan_strip
 from releasegate.subjects import Decoding, Message

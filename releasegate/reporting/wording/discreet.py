@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from releasegate.decision import Decision, Finding
-from releasegate.decision.leaning import unconditional
+from releasegate.decision.wording import worded
 from releasegate.policy import Policy
 
 
@@ -16,8 +16,8 @@ def told(decision: Decision, policy: Policy) -> Decision:
 
     Numbers, statuses and counts stay. Its digest is another one: that of the stored decision is asked of that.
     """
-    worded = _worded(decision, policy)
-    return worded if policy.shows_samples else without_reasons(worded)
+    decision = worded(decision, policy)
+    return decision if policy.shows_samples else without_reasons(decision)
 
 
 def without_reasons(decision: Decision) -> Decision:
@@ -25,17 +25,6 @@ def without_reasons(decision: Decision) -> Decision:
     shorter = {f.sentence: _without_reason(f) for f in decision.findings if f.errors}
     longest_first = dict(sorted(shorter.items(), key=lambda entry: -len(entry[0])))  # one may begin another
     return Decision.model_validate(_replaced(decision.model_dump(by_alias=True), longest_first))
-
-
-def _worded(decision: Decision, policy: Policy) -> Decision:
-    words = {c.id: {"title": c.title, "rationale": c.rationale} for c in policy.capabilities}
-    named = tuple(c.model_copy(update=words.get(c.id, {})) for c in decision.capabilities)
-    if named == decision.capabilities:
-        return decision
-    before_after = zip(decision.capabilities, named, strict=True)
-    leaning = {unconditional(a.title, a.rationale): unconditional(b.title, b.rationale) for a, b in before_after}
-    leans_on = tuple(leaning.get(text, text) for text in decision.leans_on)
-    return decision.model_copy(update={"capabilities": named, "leans_on": leans_on})
 
 
 def _without_reason(finding: Finding) -> str:
