@@ -136,6 +136,12 @@ def a_key(made: Tiny) -> None:
     made.policy.write_text(f"{trust}valid_from: 2026-01-01, valid_to: 2026-12-31}}]}}\n" + made.policy.read_text())
 
 
+def an_approver(made: Tiny) -> None:
+    trust = "trust: {approvals: [{id: k, key: 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=, owner: A, roles: [lead], "
+    days = "valid_from: 2026-01-01, valid_to: 2026-12-31}]}\n"
+    made.policy.write_text(f"approvals: [{{role: lead}}]\n{trust}{days}" + made.policy.read_text())
+
+
 def first(made: Tiny, key: str, value: str) -> None:
     made.policy.write_text(f"{key}: {value}\n" + made.policy.read_text())
 
@@ -172,7 +178,7 @@ CHANGES: dict[str, tuple[Callable[[Tiny], object], str]] = {
     "whose waivers count": (a_key, "another policy"),
     "what samples keep": (lambda made: first(made, "samples", "unshown"), "another policy"),
     "the family": (lambda made: first(made, "ledger", "{family: tiny}"), "another policy"),
-    "who must approve": (lambda made: first(made, "approvals", "[{role: lead}]"), "another policy"),
+    "who must approve": (an_approver, "another policy"),
     "a weight": (weights, "another model"),
     "the model's configuration": (
         lambda made: made.change(made.checkpoint / "config.json", '"naming": 0.95', '"naming": 0.96'),
