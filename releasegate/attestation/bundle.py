@@ -237,7 +237,7 @@ def bundle_line(payload: bytes, signature: bytes, key_id: str) -> bytes:
         payloadType=PAYLOAD_TYPE,
         signatures=(EnvelopeSignature(sig=_encoded(signature), keyid=key_id),),
     )
-    material = VerificationMaterial(publicKey=KeyHint(hint=key_id))
+    material = VerificationMaterial(publicKey=KeyHint(hint=key_id), tlogEntries=())
     plain: Mapping[str, JsonValue] = Bundle(
         mediaType=MEDIA_TYPE, verificationMaterial=material, dsseEnvelope=envelope
     ).plain()

@@ -138,10 +138,10 @@ def resource_uri(release: str) -> str:
 def _summary(matter: Matter) -> VerificationSummary:
     decision = matter.decision
     return VerificationSummary(
-        verifier=Verifier(id=verifier_id(matter.signer), version={"releasegate": matter.version}),
+        verifier=Verifier(id=verifier_id(matter.signer)),
         timeVerified=f"{matter.day.isoformat()}T00:00:00Z",
         resourceUri=resource_uri(matter.released.digest()),
-        policy=_resource("policy", decision.policy_digest, policy_uri(decision.policy)),
+        policy=_resource(None, decision.policy_digest, policy_uri(decision.policy)),
         verificationResult="PASSED",
         verifiedLevels=(UNEVALUATED, f"RELEASEGATE_{matter.weights.verdict.upper()}"),
         slsaVersion=SLSA_VERSION,
@@ -170,7 +170,7 @@ def _named(findings: Iterable[Finding], *, met: bool) -> Iterator[str]:
             yield f"{finding.requirement} on {finding.checkpoint}"
 
 
-def _resource(name: str, digest: str, uri: str | None = None) -> ResourceDescriptor:
+def _resource(name: str | None, digest: str, uri: str | None = None) -> ResourceDescriptor:
     return ResourceDescriptor(name=name, uri=uri, digest={"sha256": digest.removeprefix("sha256:")})
 
 

@@ -42,8 +42,6 @@ class Verifier(Growing):
     """Who verified."""
 
     id: Uri
-    version: dict[str, str] | None = None
-    """Of each component that took part."""
 
 
 class VerificationSummary(Growing):

@@ -21,7 +21,6 @@ from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import EvidenceUntrusted, Exit, LedgerError, TrustError
 from releasegate.ledger import Anchor
 from releasegate.manifest import Manifest
-from releasegate.plan import Plan
 from releasegate.policy import Policy
 from releasegate.publishing.bundle_file import BundleFile
 from releasegate.publishing.composing import Composition, compose
@@ -96,7 +95,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
         hindered = hindrance(decided.decision)
         if hindered is not None:
             return hindered
-        policy = _policy_today(call, decided.plan)
+        policy = _policy_today(call, decided)
         approvals = approvals_wanted(call.run, decided.plan, policy, decided.decision, call.today)
         awaited = awaiting_sentence(missing(approvals))
         if awaited is not None:
@@ -108,19 +107,16 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
         return _write(call, _matter(call, decided, composed, closed, signed, signer.id), signer, composed.size)
 
 
-def _policy_today(call: Call, plan: Plan) -> Policy:
+def _policy_today(call: Call, decided: Decided) -> Policy:
     """The policy as it is today: its rules are those of the run, its lists of trust may be others."""
-    policy = policy_today(call.repository, plan.policy)
-    where = f"policies/{plan.policy.id}.yaml"
+    policy = policy_today(call.repository, decided.plan.policy)
+    where = f"policies/{decided.plan.policy.id}.yaml"
     if policy is None:
         what = "there is no such policy today, so nobody is trusted to sign"
         raise TrustError(where, what, "restore it, or name its gate repository with --repo")
-    if policy.rules_digest() != plan.policy.rules_digest():
+    if policy.rules_digest() != decided.decision.policy_digest:
         what = "has other rules than the run was judged by, so nobody could verify the attestation with it"
         raise TrustError(where, what, "gate the model by the policy as it is, or restore it")
-    if call.today.isoformat() < plan.opened:
-        what = f"was opened on {plan.opened}, and today is {call.today}"
-        raise TrustError(str(call.run.root), what, "set the clock of this machine")
     return policy
 
 
