@@ -120,8 +120,8 @@ def signer(key: str, private: EllipticCurvePrivateKey) -> Callable[[Policy], Sig
     return lambda policy: FileKeySigner(AttestationKey(**listed(key, private)), private)
 
 
-def make_desk(root: Path) -> Desk:
-    """The repository and the run, made by a real gate on a tiny model."""
+def make_desk(root: Path, published: str = PUBLISHED) -> Desk:
+    """The repository and the run, made by a real gate on a tiny model, with a ledger that somebody else remembers."""
     from releasegate.gate import gate
     from tests.tiny_repository import OPENED, Silent, make_repository
 
@@ -129,9 +129,10 @@ def make_desk(root: Path) -> Desk:
     (root / "policies" / "LICENSE").write_text("Do what you like.\n")
     alice = {**listed_to_waive(ALICE).plain(), "roles": ["lead"]}
     entries = {"ALICE": alice, "LAB": listed(), "EXAMINER": listed("examiner", EXAMINER)}
-    text = PUBLISHED
+    text = published
     for name, entry in entries.items():
         text = text.replace(name, json.dumps(entry))
     made.policy.write_text(made.policy.read_text() + text)
-    assert gate(made.call(today=OPENED), Silent()).verdict == "release_stripped"
+    anchor = made.ledger.read("tiny").anchor
+    assert gate(made.call(today=OPENED, anchor=anchor), Silent()).verdict == "release_stripped"
     return Desk(root).approve()
