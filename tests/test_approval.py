@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,3 +173,8 @@ def test_every_change_of_a_signed_approval_voids_it() -> None:
         }.get(name, digest_of("x") if str(value).startswith("sha256:") else "cyd")
         changed = Approval.model_validate({**made, name: other})
         assert missing(changed) == {"lead": 1}, name
+
+
+def test_an_approval_of_v1_is_signed_as_it_was() -> None:
+    golden = Path(__file__).parent / "golden" / "v1" / "approval.json"
+    assert Approval.from_text(golden.read_bytes()) == approval("bob", "lead")

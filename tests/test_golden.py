@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from releasegate.approval import Approval
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
 from releasegate.cardcheck import parse_card
@@ -26,6 +27,7 @@ from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
 from releasegate.records import Document
 from releasegate.repository import LedgerFile, RunFolder, decide_run, known_attempt
+from releasegate.revocation import RevocationList
 from releasegate.stripping import verify_strip
 from releasegate.waiver import Waiver
 
@@ -40,6 +42,8 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "attacks.json": AttackRecord.from_text,
     "policytest.yaml": lambda text: parse_policy_test(text, "policytest.yaml").record,
     "waiver.json": Waiver.from_text,
+    "approval.json": Approval.from_text,
+    "revocations.json": RevocationList.from_text,
     "run/plan.json": Plan.from_text,
     "run/decision.json": Decision.from_text,
     "run/stripped.receipt.json": Receipt.from_text,

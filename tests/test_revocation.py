@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,3 +118,8 @@ def test_a_list_that_is_none_is_refused(changes: dict[str, Any], message: str) -
     plain["revoked"] = tuple({"reason": "Broken.", "day": "2026-02-01", **entry} for entry in plain["revoked"])
     with pytest.raises(ValidationError, match=message):
         RevocationList.model_validate(plain)
+
+
+def test_a_list_of_v1_is_signed_as_it_was() -> None:
+    golden = Path(__file__).parent / "golden" / "v1" / "revocations.json"
+    assert RevocationList.from_text(golden.read_bytes()) == FULL

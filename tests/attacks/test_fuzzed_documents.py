@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from releasegate.approval import Approval
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
 from releasegate.cardcheck import parse_card
@@ -26,7 +27,10 @@ from releasegate.policytest import parse_policy_test
 from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
 from releasegate.records import Document
+from releasegate.repository import approvals, revocations
+from releasegate.repository.signed_files import Form, read_signed
 from releasegate.repository.stored import Wording, read_stored
+from releasegate.revocation import RevocationList
 from releasegate.waiver import Waiver
 from tests.mutation import Mutation
 
@@ -50,6 +54,17 @@ def stored(kind: type[Document]) -> Parser:
     return read
 
 
+def signed(kind: type[Document], form: Form) -> Parser:
+    """Reading what somebody signed, from a file of strangers."""
+
+    def read(content: bytes, folder: Path) -> object:
+        path = folder / "document.json"
+        path.write_bytes(content)
+        return read_signed(kind, path, str(path), form)
+
+    return read
+
+
 def line_of(path: Path, number: int = 0) -> bytes:
     return path.read_bytes().splitlines()[number]
 
@@ -66,6 +81,8 @@ DOCUMENTS: Mapping[str, tuple[Parser, bytes]] = {
     "policy test": (lambda c, _: parse_policy_test(c, "x"), (V1 / "policytest.yaml").read_bytes()),
     "attacked sounds": (stored(AttackRecord), (V1 / "attacks.json").read_bytes()),
     "waiver": (stored(Waiver), (V1 / "waiver.json").read_bytes()),
+    "approval": (signed(Approval, approvals.FORM), (V1 / "approval.json").read_bytes()),
+    "revocation list": (signed(RevocationList, revocations.FORM), (V1 / "revocations.json").read_bytes()),
     "plan": (stored(Plan), (V1 / "run" / "plan.json").read_bytes()),
     "decision": (stored(Decision), (V1 / "run" / "decision.json").read_bytes()),
     "receipt": (stored(Receipt), (V1 / "run" / "stripped.receipt.json").read_bytes()),

@@ -256,6 +256,7 @@ def test_a_decision_that_does_not_follow_from_the_evidence_is_not_approved(
     assert "is not what the evidence, the policy and the waivers decide" in refused(desk, capsys, "ann", "lead")
 
 
+@pytest.mark.usefixtures("quick_report")
 def test_what_lets_nothing_out_waits_for_nobody(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     made = make_repository(desk.root / "other").able(naming=0.3)
     policy = desk.made.policy.read_text()
@@ -268,6 +269,7 @@ def test_what_lets_nothing_out_waits_for_nobody(desk: Desk, capsys: pytest.Captu
     assert "says withhold: nothing that it decides waits for approval" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("quick_report")
 def test_a_rehearsal_is_not_approved_and_waits_for_nobody(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.made.rehearsable()
     assert run(desk.made.gate("--rehearse", out="rehearsal")) == 0

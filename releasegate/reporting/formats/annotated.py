@@ -11,6 +11,7 @@ from releasegate.decision.owners import findings_by_capability
 from releasegate.policy import Policy
 from releasegate.reporting.annotations.annotation import Annotation, Level, Rule, shown
 from releasegate.reporting.findings.distances import worst_first
+from releasegate.reporting.first.approving import waiting
 from releasegate.reporting.first.notices import notices
 from releasegate.reporting.formats.policy_places import UNKNOWN, PolicyPlaces
 from releasegate.reporting.formats.rendered import Rendered
@@ -29,7 +30,7 @@ def annotated(rendered: Rendered) -> list[Annotation]:
     """One for the verdict, then one for each finding that does not hold or is waived, and each strip that is awaited."""
     decision, places = told(rendered.decision, rendered.plan.policy), rendered.places
     return [
-        _verdict(decision, places),
+        _verdict(decision, places, waiting(decision, rendered.approvals)),
         *(_awaited(decision, name, places) for name in decision.awaiting_strip),
         *_findings(decision, rendered.plan.policy, places),
     ]
@@ -66,6 +67,7 @@ def properties(rendered: Rendered) -> dict[str, Any]:
         "evidence": decision.evidence,
         "model": decision.model,
         "decision": rendered.decision.digest(),
+        "awaitingApproval": [one.text for one in rendered.approvals if one.missing],
         "awaitingStrip": list(decision.awaiting_strip),
         "linesKnown": rendered.places.known,
     }
@@ -83,9 +85,9 @@ def _requirement_rules(policy: Policy, places: PolicyPlaces) -> Iterator[tuple[s
             yield r.id, Rule(r.id, title, text, places.requirement(r.id), facts)
 
 
-def _verdict(decision: Decision, places: PolicyPlaces) -> Annotation:
-    said = [*notices(decision), sentence(decision.summary), *([] if places.known else [UNKNOWN])]
-    level: Level = "error" if decision.exit_code else "note"
+def _verdict(decision: Decision, places: PolicyPlaces, waits: list[str]) -> Annotation:
+    said = [*notices(decision), *waits, sentence(decision.summary), *([] if places.known else [UNKNOWN])]
+    level: Level = "error" if decision.exit_code or waits else "note"
     title = f"{VERDICT[decision.verdict].word}: {decision.policy}"
     return Annotation(VERDICT_RULE, level, places.top, title, " ".join(said), (decision.policy,))
 
