@@ -39,6 +39,26 @@ def test_the_action_is_one() -> None:
     assert problems("github-actions", TOP / "action.yml") == []
 
 
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_is_one(file: Path) -> None:
+    assert problems("github-workflows", file) == []
+
+
+@pytest.mark.parametrize("file", GITLAB, ids=lambda file: file.name)
+def test_a_file_for_gitlab_is_one(file: Path) -> None:
+    assert problems("gitlab-ci", file) == []
+
+
+def test_the_examples_of_the_page_are_valid(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```YAML\n(.*?)^```$", (TOP / "docs" / "ci.md").read_text(), re.MULTILINE | re.DOTALL)
+    found = {}
+    for block in blocks:
+        kind = "github-workflows" if "steps:" in block else "gitlab-ci" if "extends:" in block else "pre-commit"
+        (tmp_path / f"{kind}.yml").write_text(("on: push\n" if kind == "github-workflows" else "") + block)
+        found[kind] = [] if kind == "pre-commit" else problems(kind, tmp_path / f"{kind}.yml")
+    assert found == {"github-workflows": [], "gitlab-ci": [], "pre-commit": []}
+
+
 def steps(file: Path) -> list[dict[str, Any]]:
     """Every step of a workflow or an action."""
     data = read(file)
