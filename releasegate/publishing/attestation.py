@@ -102,7 +102,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
             return Hindrance(Exit.INCOMPLETE, awaited)
         signer = signer_for(policy)
         closed = _closed(call, decided)
-        composed = compose(decided, call.repository, policy, call.model, watch)
+        composed = compose(decided, call.repository, policy, call.model, watch, approvals)
         signed = [given.approval.plain() for role in approvals for given in role.given]
         return _write(call, _matter(call, decided, composed, closed, signed, signer.id), signer, composed.size)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from releasegate.approval import Wanted
 from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import PublishError
@@ -81,6 +82,7 @@ def compose(
     policy: Policy,
     model: Path | None = None,
     watch: Watch | None = None,
+    approvals: tuple[Wanted, ...] = (),
 ) -> Composition:
     """What goes out. RUN/release/ holds what is said of the model, made anew from the run.
 
@@ -89,6 +91,7 @@ def compose(
         policy: as it is now: what it says of the publication may have changed since the run.
         model: the source checkpoint, which is needed where it goes out whole.
         watch: is told the number of bytes of the model that were read.
+        approvals: every role that was asked to approve, which the report names.
 
     Raises:
         PublishError: the verdict lets nothing out, or a file of the model or of what is said of it may not go out.
@@ -106,7 +109,7 @@ def compose(
     screen_model(goes.folder)
     licence = licence_of(policy.publication, repository, goes.folder, names)
     files = hash_measured(goes.folder, goes.manifest, watch)
-    said = dict(_said(decided, repository, policy, goes, licence, files))
+    said = dict(_said(decided, repository, policy, goes, licence, files, approvals))
     screen_texts(said)
     written = _write(decided.run.root / WHOLE, said)
     kept = [file for file in files if file.path not in said]
@@ -141,6 +144,7 @@ def _said(
     goes: Outgoing,
     licence: Licence,
     files: Sequence[ReleasedFile],
+    approvals: tuple[Wanted, ...],
 ) -> Iterator[tuple[str, bytes]]:
     """What is said of the model, by the path under which it goes out."""
     plan, decision = decided.plan, shown_decision(decided.decision)
@@ -153,7 +157,7 @@ def _said(
     yield CARD, model_card(card).encode()
     if licence.text is not None:
         yield licence.path, licence.text
-    yield REPORT, shown_report(decided, repository).encode()
+    yield REPORT, shown_report(decided, repository, approvals).encode()
     yield DECISION, decision.text().encode()
     if receipt is not None:
         yield RECEIPT, receipt.text().encode()

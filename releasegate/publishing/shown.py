@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from releasegate.approval import Wanted
 from releasegate.decision import Decision
 from releasegate.garbage import uncollected
 from releasegate.plan import Plan
@@ -30,11 +31,12 @@ def shown_decision(decision: Decision) -> Decision:
     return without_reasons(decision)
 
 
-def shown_report(decided: Decided, repository: GateRepository) -> str:
+def shown_report(decided: Decided, repository: GateRepository, approvals: tuple[Wanted, ...] = ()) -> str:
     """The report of a run as one HTML document, without a sample.
 
     Args:
         repository: whose templates it is made with.
+        approvals: every role that was asked to approve.
 
     Raises:
         EvidenceUntrusted: the evidence is not what the index says it was.
@@ -43,7 +45,7 @@ def shown_report(decided: Decided, repository: GateRepository) -> str:
     plan = _silent(decided.plan)
     with uncollected():
         gathered = gather(decided.run, plan, decided.decision, decided.evidence)
-        view = make_view(decided.decision, plan, decided.receipt, gathered, decided.run.outputs)
+        view = make_view(decided.decision, plan, decided.receipt, gathered, decided.run.outputs, approvals)
         return render_report(_public(view), templates_of(repository))
 
 
