@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +62,14 @@ def command(
       releasegate export runs/mini-chameleon public/mini-chameleon --push hub:lab/mini-chameleon
     """
     bars = Bars(quiet=quiet)
-    call = Call(RunFolder(run), dest, GateRepository.around(repo), datetime.now(UTC).date(), model)
+    call = Call(RunFolder(run), dest, GateRepository.around(repo), today(), model)
     pushed_before = target is not None and dest.is_dir() and any(dest.iterdir())
     found = again(call, bars) if pushed_before else export(call, bars)
     if isinstance(found, Hindrance):
-        click.echo(f"{run}: not exported: {found.sentence}", err=True)
+        if format_ == "json":
+            print_json({"exported": False, "why": found.sentence})
+        else:
+            click.echo(f"not exported: {found.sentence}", err=True)
         return found.exit
     if target is None:
         _say(found, None, format_)
@@ -74,6 +77,11 @@ def command(
     pushed = _push(found, target, bars.note)
     _say(found, pushed, format_)
     return 0
+
+
+def today() -> date:
+    """The day, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def _push(found: Exported, target: HubRepository, watch: Callable[[str], None]) -> Pushed:
@@ -108,6 +116,7 @@ def _say(found: Exported, pushed: Pushed | None, format_: str) -> None:
 def _plain(found: Exported, pushed: Pushed | None) -> dict[str, Any]:
     released, release = found.released, found.verified.attested.release
     return {
+        "exported": True,
         "folder": str(found.place),
         "release": released.digest(),
         "verdict": release.verdict,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from releasegate.approval import awaiting_sentence
 from releasegate.attesting.verifying import Verified, verify_release
 from releasegate.checkpoint.files import list_files
 from releasegate.checkpoint.parallel import Watch
-from releasegate.errors import EvidenceUntrusted, Exit, NotFound, PublishError, TrustError
+from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound, PublishError, TrustError
 from releasegate.policy import Policy
 from releasegate.publishing.folder import copied, require_place
 from releasegate.publishing.hub import Pushable
@@ -104,7 +104,7 @@ def export(call: Call, progress: Progress) -> Exported | Hindrance:
         places = _places(decided, call.model)
         require_place(call.place, (call.run.root, *((call.model,) if call.model else ())))
         with progress.reading(_bulk(decided, call), "copy") as watch, copied(places, call.place, watch) as partial:
-            with progress.reading(partial, "verify") as told:
+            with progress.reading(partial, "verify") as told, _placed(partial, places):
                 verified = verify(partial, call.run.root / ATTESTATIONS, call, policy, told)
             _require_same(verified, decided)
     return Exported(call.place, decided, policy, verified)
@@ -137,6 +137,20 @@ def verify(folder: Path, bundle: Path, call: Call, policy: Policy, watch: Watch)
         VerifyError: it does not hold.
     """
     return verify_release(folder, bundle, policy, call.today, _revocations(call, policy), watch)
+
+
+@contextmanager
+def _placed(partial: Path, places: Mapping[str, Path]) -> Iterator[None]:
+    """Nothing; what differs in the copy is told of the file that was copied: the copy is gone when somebody reads it."""
+    try:
+        yield
+    except FolderDiffers as error:
+        found = []
+        for problem in error.problems:
+            path = problem.where.removeprefix(f"{partial}/")
+            found.append(replace(problem, where=str(places.get(path, path)), fix=f"{ATTEST} again"))
+        error.problems = tuple(found)
+        raise
 
 
 def _revocations(call: Call, policy: Policy) -> RevocationList | None:

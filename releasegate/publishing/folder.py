@@ -11,6 +11,8 @@ from pathlib import Path
 
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import UsageError
+from releasegate.repository import GateRepository
+from releasegate.repository.bundled import PARTS
 from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_nested
 from releasegate.repository.writing import sync_folder
 from releasegate.stripping.writing.copying import copy_range
@@ -34,10 +36,20 @@ def require_place(place: Path, away_from: tuple[Path, ...]) -> None:
     for folder in away_from:
         refuse_nested(place, folder, UsageError)
     refuse_in_run(place, UsageError)
+    _refuse_in_repository(place)
     if not place.absolute().parent.is_dir():
         raise UsageError(str(place.parent), "is not a folder", "create the folder that shall hold the new one")
     if _holds_something(place):
         raise UsageError(str(place), *TAKEN)
+
+
+def _refuse_in_repository(place: Path) -> None:
+    """A file beside a harness changes what it measures."""
+    repository, real = GateRepository.here(place.absolute().parent), place.resolve()
+    parts = () if repository is None else (repository.root / name for name in PARTS)
+    for part in parts:
+        if real.is_relative_to(part):
+            raise UsageError(str(place), f"lies in {part}, which a gate repository reads", "choose another place")
 
 
 @contextmanager
