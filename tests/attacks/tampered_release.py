@@ -196,8 +196,8 @@ def make_scene(root: Path) -> Scene:
     assert scene.call(*made.gate()).code == 3, "it waits for an approval"
     scene.must("approve", made.run.root, "--role", "lead", "--key", scene.key("ann"))
     scene.must("attest", made.run.root, "--key", scene.key("lab"), "-q")
-    scene.must("export", made.run.root, scene.folder, "-q")
     scene.must("revoke", "lab-models", "--key", scene.key("rex"), "--next-update", day(20))
+    scene.must("export", made.run.root, scene.folder, "-q")
     return scene
 
 

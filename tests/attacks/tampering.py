@@ -1,6 +1,6 @@
 """What was tried on a release and everything around it, and what comes of each: the rows of `docs/tampering.md`.
 
-    python -m tests.attacks.tampering > docs/tampering.md
+python -m tests.attacks.tampering > docs/tampering.md
 """
 
 from __future__ import annotations
@@ -379,7 +379,12 @@ def page() -> str:
         "",
     ]
     for part in dict.fromkeys(row.part for row in ROWS):
-        text += [f"## {part[0].upper()}{part[1:]}", "", "| what is done | command | exit code | message |", "|---|---|---|---|"]
+        text += [
+            f"## {part[0].upper()}{part[1:]}",
+            "",
+            "| what is done | command | exit code | message |",
+            "|---|---|---|---|",
+        ]
         for row in ROWS:
             if row.part == part:
                 said = row.said.replace("|", "\\|")
