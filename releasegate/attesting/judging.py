@@ -14,6 +14,7 @@ from releasegate.attesting.signers import described, outside_its_days
 from releasegate.decision import worst
 from releasegate.errors import ReleaseRefused, VerifyError
 from releasegate.policy import CHANNELS, Policy
+from releasegate.records import digest_of_bytes
 from releasegate.released import Released, ReleasedFile
 from releasegate.revocation import RevocationList, fault, revoked
 
@@ -40,6 +41,7 @@ def judge(
     _check_signer(attested, today)
     _check_policy(attested, policy)
     _check_day(attested, policy, today)
+    _check_weights(attested)
     given = _approvals(attested, policy, today)
     check_model(attested)
     _check_not_revoked(attested, given, policy, today, revocations)
@@ -73,6 +75,14 @@ def _check_day(attested: AttestedRelease, policy: Policy, today: date) -> None:
     if most is not None and made + timedelta(days=most) < today:
         what = f"is {(today - made).days} days old; policy {policy.id} accepts {most} (publication.max_age_days)"
         raise VerifyError(attested.where, what, _RENEW)
+
+
+def _check_weights(attested: AttestedRelease) -> None:
+    release = attested.release
+    weights = next((one for one in release.artefacts if one.name == "weights"), None)
+    if weights is None or (weights.granted, weights.verdict) != (release.channel, release.verdict):
+        what = f"says {release.verdict} through {release.channel}, which is not what its artefacts grant to the weights"
+        raise VerifyError(attested.where, what, _REFUSE)
 
 
 def _approvals(attested: AttestedRelease, policy: Policy, today: date) -> tuple[Given, ...]:
@@ -168,7 +178,10 @@ def _check_not_revoked(
         revocations,
         release=attested.subjects.release,
         models=(attested.release.model.released, attested.release.model.source),
-        attestations=tuple(line.digest for line in attested.lines),
+        attestations=[
+            *(line.digest for line in attested.lines),
+            *(digest_of_bytes(line.line) for line in attested.lines),
+        ],
         keys=(attested.signer.id, *(one.key.id for one in given)),
     )
     if entry is not None:
@@ -177,13 +190,8 @@ def _check_not_revoked(
 
 
 def _check_result(attested: AttestedRelease) -> None:
-    release, summary = attested.release, attested.summary
-    if summary.verificationResult != "PASSED" or attested.result.result == "FAILED":
+    if attested.summary.verificationResult != "PASSED" or attested.result.result == "FAILED":
         raise refusal(attested.lines[0].where, attested.subjects)
-    weights = next((one for one in release.artefacts if one.name == "weights"), None)
-    if weights is None or (weights.granted, weights.verdict) != (release.channel, release.verdict):
-        what = f"says {release.verdict} through {release.channel}, which is not what its artefacts grant to the weights"
-        raise VerifyError(attested.where, what, _REFUSE)
 
 
 def refusal(where: str, subjects: Subjects) -> ReleaseRefused:

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,11 @@ class Scene:
         """The first file of weights in the folder."""
         return min(self.folder.glob("*.safetensors"))
 
+    def listed(self, name: str) -> str:
+        """What the policy says of a key, or would."""
+        line = (self.root / "keys" / f"{name}.pub.yaml").read_text().splitlines()[-1]
+        return line.replace(day(0), day(-60))
+
     @property
     def stripped(self) -> Path:
         """The first file of weights in the run."""
@@ -186,10 +191,7 @@ def make_scene(root: Path) -> Scene:
         scene.must("keygen", name, "--out", root / "keys", "--for", *purpose)
     trust = ["trust:\n"]
     for name in ("lab", "ann", "rex"):
-        entry = next(
-            line for line in (root / "keys" / f"{name}.pub.yaml").read_text().splitlines() if line.startswith("    - ")
-        )
-        trust.append(f"  {KEYS[name][0]}:\n{entry}\n")
+        trust.append(f"  {KEYS[name][0]}:\n{scene.listed(name)}\n")
     made.policy.write_text(made.policy.read_text() + "".join(trust) + RULES)
     (made.root / "policies" / "licenses").mkdir()
     (made.root / "policies" / "licenses" / "tiny.txt").write_text("Do what you like.\n")
@@ -205,8 +207,3 @@ def copy_of(scene: Scene, root: Path) -> Scene:
     """A copy that can be tampered with."""
     shutil.copytree(scene.root, root)
     return Scene(root)
-
-
-def today() -> date:
-    """The day, in UTC."""
-    return datetime.now(UTC).date()

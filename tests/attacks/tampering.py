@@ -5,8 +5,10 @@ python -m tests.attacks.tampering > docs/tampering.md
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasegate.ledger import begin
+from releasegate.records import digest_of_bytes
 from tests.attacks.tampered_release import Plain, Scene, day
-from tests.tiny_releases import FILES, statement
+from tests.tiny_releases import statement
 
 Tamper = Callable[[Scene], object]
 
@@ -224,13 +226,13 @@ BUNDLE_ROWS = [
     Row("attestations", "they are deleted", lambda s: s.bundle.unlink(), "verify", 2, f"{ATTESTATIONS}: there are no such attestations"),
     Row("attestations", "they are emptied", lambda s: s.bundle.write_bytes(b""), "verify", 2, f"{ATTESTATIONS}: is empty"),
     Row("attestations", "the last line is cut off", lambda s: s.bundle.write_bytes(s.bundle.read_bytes()[:-9]), "verify", 2, f"{ATTESTATIONS}: is cut off: its last line has no line feed"),
-    Row("attestations", "one byte of what was signed is changed", repayload, "verify", 2, f"{ATTESTATIONS}:1: …"),
+    Row("attestations", "one byte of what was signed is changed", repayload, "verify", 2, f"{ATTESTATIONS}:1: is not an in-toto statement: …"),
     Row("attestations", "what was signed is changed as a whole, the signature kept", lines(lambda b: b[0]["dsseEnvelope"].update(payload=b[1]["dsseEnvelope"]["payload"])), "verify", 2, CHANGED),
     Row("attestations", "another key signs under the name of one that is listed", pasted, "verify", 2, CHANGED),
     Row("attestations", "a key signs that the policy does not list", lambda s: s.attest(s.statements(), "examiner"), "verify", 2, NOBODY),
     Row("attestations", "the predicate is taken out", lambda s: s.attest(s.statements()[:2]), "verify", 2, f"{ATTESTATIONS}: is incomplete: our predicate by a listed signer is missing"),
-    Row("attestations", "a second signature is added", lines(lambda b: b[0]["dsseEnvelope"]["signatures"].append(b[1]["dsseEnvelope"]["signatures"][0])), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: dsseEnvelope.signatures: …"),
-    Row("attestations", "the type of the payload is changed", lines(lambda b: b[0]["dsseEnvelope"].update(payloadType="text/plain")), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: dsseEnvelope.payloadType: …"),
+    Row("attestations", "a second signature is added", lines(lambda b: b[0]["dsseEnvelope"]["signatures"].append(b[1]["dsseEnvelope"]["signatures"][0])), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: dsseEnvelope.signatures: Tuple should have at most 1 item after validation, not 2"),
+    Row("attestations", "the type of the payload is changed", lines(lambda b: b[0]["dsseEnvelope"].update(payloadType="text/plain")), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: dsseEnvelope.payloadType: Input should be 'application/vnd.in-toto+json'"),
     Row("attestations", "a key stands twice in a line", lambda s: s.bundle.write_text(s.bundle.read_text().replace('{"dsse', '{"mediaType":"x","dsse', 1)), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: the key 'mediaType' stands twice in one object"),
     Row("attestations", "a line nests 100,000 deep", lambda s: s.bundle.write_text("[" * 100_000 + "\n"), "verify", 2, f"{ATTESTATIONS}:1: is not a Sigstore bundle v0.3 with a DSSE envelope: nested too deeply"),
     Row("attestations", "they are 33 MiB of nothing", lambda s: s.bundle.write_bytes(b" " * (33 << 20)), "verify", 2, f"{ATTESTATIONS}: is larger than 32 MiB"),
@@ -243,11 +245,11 @@ BUNDLE_ROWS = [
     Row("attestations", "the summary names another resource", lambda s: s.say(set_in("resourceUri", to="urn:x"), 0), "verify", 2, DISAGREE),
     Row("attestations", "the predicate names other evidence than the test result", lambda s: s.say(set_in("evidence", to="sha256:" + "0" * 64), 2), "verify", 2, DISAGREE),
     Row("attestations", "the right key signs that it did not pass", lambda s: s.say(set_in("verificationResult", to="FAILED"), 0), "verify", 1, f"{ATTESTATIONS}:1: says that release sha256:… did not pass"),
-    Row("attestations", "the right key signs for a withheld model", lambda s: s.say(set_in("verdict", to="withhold"), 2), "verify", 2, f"{ATTESTATIONS}:3: is not releasegate's predicate: verdict: …"),
+    Row("attestations", "the right key signs for a withheld model", lambda s: s.say(set_in("verdict", to="withhold"), 2), "verify", 2, f"{ATTESTATIONS}:3: is not releasegate's predicate: verdict: Input should be 'release' or 'release_stripped'"),
     Row("attestations", "the weights were granted a narrower channel", lambda s: s.say(set_in("artefacts", 0, "granted", to="api"), 2), "verify", 2, f"{ATTESTATIONS}:3: says release_stripped through open_weights, which is not what its artefacts grant to the weights"),
-    Row("attestations", "the measured files are listed otherwise", lambda s: s.say(set_in("files", 0, "sha256", to="sha256:" + "0" * 64), 2), "verify", 2, f"{ATTESTATIONS}:3: is not releasegate's predicate: …model.released is not the digest of files"),
-    Row("attestations", "they are of tomorrow", dated(1), "verify", 2, f"{ATTESTATIONS}:3: is …"),
-    Row("attestations", "they are older than the policy accepts", dated(-31), "verify", 2, f"{ATTESTATIONS}:3: is …"),
+    Row("attestations", "the measured files are listed otherwise", lambda s: s.say(set_in("files", 0, "sha256", to="sha256:" + "0" * 64), 2), "verify", 2, f"{ATTESTATIONS}:3: is not releasegate's predicate: model.released is not the digest of files"),
+    Row("attestations", "they are of tomorrow", dated(1), "verify", 2, f"{ATTESTATIONS}:3: is of …, and today is …"),
+    Row("attestations", "they are older than the policy accepts", dated(-31), "verify", 2, f"{ATTESTATIONS}:3: is 31 days old; policy tiny accepts 30 (publication.max_age_days)"),
     Row("attestations", "a stranger's line is added to the folder's own alone", with_examiner, "verify --bundle", 2, f"{ATTESTATIONS}:4: is by key examiner, whom the policy does not list, and not among those that were given"),
     Row("attestations", "an examiner's line is added", examined, "verify --bundle", 0, "not considered: line 4, https://example.com/v1 by key examiner, whom the policy does not list"),
 ]  # fmt: skip
@@ -258,13 +260,23 @@ BUNDLE_ROWS = [
 
 def unlisted(scene: Scene) -> None:
     """The policy lists the examiner in the lab's place."""
-    lab = (scene.root / "keys" / "lab.pub.yaml").read_text().splitlines()[-1]
-    scene.repolicy(lab, (scene.root / "keys" / "examiner.pub.yaml").read_text().splitlines()[-1])
+    scene.repolicy(scene.listed("lab"), scene.listed("examiner"))
 
 
 def expired(scene: Scene) -> None:
-    lab = (scene.root / "keys" / "lab.pub.yaml").read_text().splitlines()[-1]
-    scene.repolicy(lab, lab.replace(day(0), day(-9)).replace(day(365), day(-1)))
+    scene.repolicy(scene.listed("lab"), scene.listed("lab").replace(day(365), day(-1)))
+
+
+def unsigned(scene: Scene) -> None:
+    plain = json.loads(scene.list.read_text())
+    del plain["signature"]
+    scene.list.write_text(json.dumps(plain))
+
+
+def payloads(scene: Scene) -> list[bytes]:
+    """What was signed, line by line."""
+    bundles = [json.loads(line) for line in scene.bundle.read_bytes().splitlines()]
+    return [base64.b64decode(one["dsseEnvelope"]["payload"]) for one in bundles]
 
 
 LIST = "repo/policies/revocations/lab-models.json"
@@ -277,16 +289,18 @@ POLICY = [
     Row("policy", "weights may differ", lambda s: s.repolicy("[README.md,", "[model.safetensors, README.md,"), "verify", 2, "repo/policies/tiny.yaml:…: publication.may_differ.0: 'model.safetensors' may be weights, code or configuration, which never differ; …"),
     Row("policy", "a key stands twice", lambda s: s.repolicy("id: tiny\n", "id: tiny\nid: tiny\n"), "verify", 2, 'repo/policies/tiny.yaml:…: duplicate key "id", first on line …'),
     Row("policy", "its title is corrected", lambda s: s.repolicy("A tiny model", "A very tiny model"), "verify", 0, "ok: policy tiny, sha256:…"),
-    Row("revocation list", "it is withheld", lambda s: s.list.unlink(), "verify", 2, f"{LIST}: no such revocation list"),
-    Row("revocation list", "the last one is shown for ever", lambda s: s.relist(issued=day(-20), next_update=day(-1)), "verify", 2, f"{LIST}: does not count: it …"),
-    Row("revocation list", "it is of tomorrow", lambda s: s.relist(issued=day(1)), "verify", 2, f"{LIST}: does not count: it …"),
+    Row("revocation list", "it is withheld", lambda s: s.list.unlink(), "verify", 2, f"{LIST}: no such file, where a revocation list is wanted"),
+    Row("revocation list", "the last one is shown for ever", lambda s: s.relist(issued=day(-20), next_update=day(-1)), "verify", 2, f"{LIST}: does not count: it is stale: its next issue was due by …, and today is …"),
+    Row("revocation list", "it is of tomorrow", lambda s: s.relist(issued=day(1)), "verify", 2, f"{LIST}: does not count: it was issued on …, and today is …"),
     Row("revocation list", "that of somebody else is shown", lambda s: s.relist(id="other"), "verify", 2, f"{LIST}: does not count: it is the list other, and the policy names lab-models"),
     Row("revocation list", "an entry is taken out of the text", lambda s: (s.revoke(what="key", key="eve"), s.list.write_text(s.list.read_text().replace('"eve"', '"e-v-e"'))), "verify", 2, f"{LIST}: does not count: it was changed after it was signed, or not signed with key rex"),
     Row("revocation list", "somebody signs it who may approve", lambda s: s.relist("ann", key="ann"), "verify", 2, f"{LIST}: does not count: it is signed with key ann, which is not trusted for revocations"),
-    Row("revocation list", "its signature is taken out", lambda s: s.list.write_text(s.list.read_text().replace('"signature"', '"Signature"')), "verify", 2, f"{LIST}:…"),
-    Row("revocation list", "the release is on it", lambda s: s.revoke(what="release", digest="sha256:" + s.statements()[0]["subject"][0]["digest"]["sha256"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: release sha256:…, on …: Recalled."),
-    Row("revocation list", "the model is on it", lambda s: s.revoke(what="model", digest=s.statements()[2]["predicate"]["model"]["released"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
-    Row("revocation list", "what the model was stripped from is on it", lambda s: s.revoke(what="model", digest=s.statements()[2]["predicate"]["model"]["source"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
+    Row("revocation list", "its signature is taken out", unsigned, "verify", 2, f"{LIST}: does not count: it is not signed"),
+    Row("revocation list", "the release is on it", lambda s: s.revoke(what="release", sha256="sha256:" + s.statements()[0]["subject"][0]["digest"]["sha256"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: release sha256:…, on …: Recalled."),
+    Row("revocation list", "the model is on it", lambda s: s.revoke(what="model", sha256=s.statements()[2]["predicate"]["model"]["released"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
+    Row("revocation list", "what the model was stripped from is on it", lambda s: s.revoke(what="model", sha256=s.statements()[2]["predicate"]["model"]["source"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
+    Row("revocation list", "an attestation is on it, by the digest of what was signed", lambda s: s.revoke(what="attestation", sha256=digest_of_bytes(payloads(s)[1])), "verify", 2, f"{ATTESTATIONS}:3: is revoked: attestation sha256:…, on …: Recalled."),
+    Row("revocation list", "an attestation is on it, by the digest of its line", lambda s: s.revoke(what="attestation", sha256=digest_of_bytes(s.bundle.read_bytes().splitlines()[0])), "verify", 2, f"{ATTESTATIONS}:3: is revoked: attestation sha256:…, on …: Recalled."),
     Row("revocation list", "the key of the attestations is on it", lambda s: s.revoke(what="key", key="lab"), "verify", 2, f"{ATTESTATIONS}:3: is revoked: key lab, on …: Recalled."),
     Row("revocation list", "the key of whoever approved is on it", lambda s: s.revoke(what="key", key="ann"), "verify", 2, f"{ATTESTATIONS}:3: is revoked: key ann, on …: Recalled."),
 ]  # fmt: skip
@@ -316,6 +330,14 @@ def shard(scene: Scene) -> Path:
     return min((scene.made.run.root / "evidence").glob("*/*.jsonl"))
 
 
+def resampled(scene: Scene) -> None:
+    """Every sample of a shard comes out the other way."""
+    text = shard(scene).read_text()
+    swap = {"0.0": "1.0", "1.0": "0.0"}
+    shard(scene).write_text(re.sub(r"(?<=:)[01]\.0(?=\})", lambda found: swap[found[0]], text))
+    assert shard(scene).read_text() != text
+
+
 def unapproved(scene: Scene) -> None:
     for path in scene.approvals():
         path.unlink()
@@ -324,6 +346,19 @@ def unapproved(scene: Scene) -> None:
 def moved(scene: Scene) -> None:
     """The approval of another decision."""
     scene.reapprove(decision="sha256:" + "0" * 64)
+
+
+def foreign(scene: Scene) -> None:
+    """The attestations of the run are of a folder with another report."""
+    replayed(scene)
+    shutil.copy(scene.bundle, scene.made.run.root / "attestations.jsonl")
+
+
+def by_eve(scene: Scene) -> None:
+    """Somebody whom the policy does not list approves in place of who did."""
+    scene.reapprove("eve", key="eve", owner="eve")
+    (path,) = scene.approvals()
+    path.rename(path.with_name("lead-eve.json"))
 
 
 def cut_ledger(scene: Scene) -> None:
@@ -337,29 +372,29 @@ def fresh_ledger(scene: Scene) -> None:
 
 
 RUN = [
-    Row("run", "a sample is changed", lambda s: edit(shard, "1.0", "0.0")(s), "attest", 2, "repo/run/evidence/…"),
-    Row("run", "a sample is deleted", lambda s: shard(s).write_text("".join(shard(s).read_text().splitlines(keepends=True)[1:])), "attest", 2, "repo/run/evidence/…"),
-    Row("run", "the verdict is edited", edit(run_file("decision.json"), '"verdict": "release_stripped"', '"verdict": "release"'), "attest", 2, "repo/run/decision.json: …"),
-    Row("run", "a number of the decision is edited", edit(run_file("decision.json"), '"attempt": 1', '"attempt": 2'), "attest", 2, "repo/run/decision.json: …"),
-    Row("run", "a limit of the plan is edited", edit(run_file("plan.json"), "0.2", "0.9"), "attest", 2, "repo/run/plan.json: …"),
-    Row("run", "the stripped weights are changed", lambda s: flip(s.stripped), "attest", 2, "repo/run/stripped/…"),
-    Row("run", "a file is added to the stripped checkpoint", lambda s: (s.made.run.root / "stripped" / "more.json").write_text("{}"), "attest", 2, "repo/run/stripped…"),
-    Row("run", "the receipt is edited", edit(run_file("stripped.receipt.json"), '"weights_absent"', '"dear_to_restore"'), "attest", 2, "repo/run/…"),
-    Row("run", "the released folder is made of other weights", lambda s: flip(s.stripped), "export", 2, "repo/run/stripped/…"),
-    Row("run", "its attestations are of another release", lambda s: flip(s.made.run.root / "attestations.jsonl", 300), "export", 2, "repo/run/attestations.jsonl:1: …"),
+    Row("run", "a sample is changed", resampled, "attest", 2, "repo/run/evidence/…: is not what the index says it was"),
+    Row("run", "a sample is deleted", lambda s: shard(s).write_text("".join(shard(s).read_text().splitlines(keepends=True)[1:])), "attest", 2, "repo/run/evidence/…: is not what the index says it was"),
+    Row("run", "the verdict is edited", edit(run_file("decision.json"), '"verdict": "release_stripped"', '"verdict": "release"'), "attest", 2, "repo/run/decision.json: is not what the evidence, the policy and the waivers decide today"),
+    Row("run", "a number of the decision is edited", edit(run_file("decision.json"), '"attempt": 1', '"attempt": 2'), "attest", 2, "repo/run/decision.json: is not what the evidence, the policy and the waivers decide today"),
+    Row("run", "a limit of the plan is edited", edit(run_file("plan.json"), "0.2", "0.9"), "attest", 2, "repo/run/plan.json: holds another policy than it was opened with"),
+    Row("run", "the stripped weights are changed", lambda s: flip(s.stripped), "attest", 2, "repo/run/stripped: is not what its receipt says"),
+    Row("run", "a file is added to the stripped checkpoint", lambda s: (s.made.run.root / "stripped" / "more.json").write_text("{}"), "attest", 2, "repo/run/stripped: is not what its receipt says"),
+    Row("run", "the receipt is edited", edit(run_file("stripped.receipt.json"), '"weights_absent"', '"dear_to_restore"'), "attest", 2, "repo/run/stripped.receipt.json: is not a receipt: Value error, a strip by itself does not show what it costs to restore what it took away"),
+    Row("run", "the released folder is made of other weights", lambda s: flip(s.stripped), "export", 2, "repo/run/stripped: is not what its receipt says"),
+    Row("run", "its attestations are of another release", foreign, "export", 2, f".again.….partial/releasegate/report.html: {OTHER}"),
     Row("approvals", "it is deleted", unapproved, "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "it is deleted after the attestation", unapproved, "export", 3, "repo/run: not exported: awaiting approval: lead"),
     Row("approvals", "that of another decision is put there", moved, "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "another key signs it under the approver's name", lambda s: s.reapprove("eve"), "attest", 3, "not attested: awaiting approval: lead"),
-    Row("approvals", "somebody approves whom the policy does not list", lambda s: s.reapprove("eve", key="eve", owner="eve"), "attest", 3, "not attested: awaiting approval: lead"),
+    Row("approvals", "somebody approves whom the policy does not list", by_eve, "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "it is dated before the attempt", lambda s: s.reapprove(day=day(-1)), "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "they are left out of the attestation, which the right key signs", lambda s: s.say(set_in("approvals", to=[]), 2), "verify", 2, f"{ATTESTATIONS}:3: awaiting approval: lead"),
     Row("approvals", "what was approved is changed in the attestation", lambda s: s.say(set_in("approvals", 0, "verdict", to="release"), 2), "verify", 2, f"{ATTESTATIONS}:3: awaiting approval: lead; approval by ann as lead does not count: it says verdict release, and its decision says release_stripped"),
-    Row("ledger", "the line that closed the attempt is deleted", cut_ledger, "attest", 2, "repo/policies/ledger/tiny…"),
-    Row("ledger", "a line is edited", edit(lambda s: s.made.ledger.path, '"release_stripped"', '"release"'), "attest", 2, "repo/policies/ledger/tiny…"),
-    Row("ledger", "a new one takes its place", fresh_ledger, "attest", 2, "repo/…"),
-    Row("ledger", "it is deleted", lambda s: s.made.ledger.path.unlink(), "attest", 2, "repo/policies/ledger/tiny…"),
-    Row("keys", "a key signs that the policy does not list", lambda s: None, "attest (another key)", 2, "keys/examiner.key: …"),
+    Row("ledger", "the line that closed the attempt is deleted", cut_ledger, "attest", 2, "repo/policies/ledger/tiny.jsonl: does not say that attempt 1 was closed"),
+    Row("ledger", "a line is edited", edit(lambda s: s.made.ledger.path, '"release_stripped"', '"release"'), "attest", 2, "repo/policies/ledger/tiny.jsonl:4: was changed: its hash does not fit its content"),
+    Row("ledger", "a new one takes its place", fresh_ledger, "attest", 2, "repo/policies/ledger/tiny.jsonl: no attempt was opened with plan sha256:…"),
+    Row("ledger", "it is deleted", lambda s: s.made.ledger.path.unlink(), "attest", 2, "policies/ledger/tiny.jsonl: there is no ledger of family tiny, so nobody counts its attempts"),
+    Row("keys", "a key signs that the policy does not list", lambda s: None, "attest (another key)", 2, "keys/examiner.key: is not trusted for attestations by policy tiny"),
     Row("keys", "a key signs that is for approvals", lambda s: None, "attest (an approver's key)", 2, "keys/ann.key: …"),
     Row("keys", "others may read the key", lambda s: s.key("lab").chmod(0o644), "attest", 2, "keys/lab.key: is unencrypted, and others may read it"),
     Row("keys", "the file of the key is cut off", lambda s: s.key("lab").write_bytes(s.key("lab").read_bytes()[:60]), "attest", 2, "keys/lab.key: is not a private key in PEM"),
