@@ -85,7 +85,7 @@ def _decided(folder: RunFolder, repository: GateRepository, today: date) -> Deci
         raise TrustError(
             str(folder.plan_path), "is a rehearsal, of which nothing goes out", "approve a run that counts"
         )
-    of = read_decided(folder, repository, today)
+    of = read_decided(folder, repository, today, still=True)
     if not of.decision.lets_out:
         what = f"says {of.decision.verdict}: nothing that it decides waits for approval"
         raise TrustError(where, what, "approve a run whose verdict is release or release_stripped")

@@ -18,6 +18,7 @@ from releasegate.reporting.comparing.runs import compare_decisions
 from releasegate.reporting.index.links import shown_path
 from releasegate.reporting.page import render
 from releasegate.repository import GateRepository, RunFolder, read_decided, starter
+from releasegate.repository.approvals import approvals_of
 from releasegate.repository.writing import write_whole
 
 Given = Policy | tuple[Decision, Policy | None]
@@ -57,6 +58,7 @@ def _compared(path: Path, name: str, given: Given, repository: GateRepository | 
     """A run whose decision is what its evidence decides, or the decision of a file as it is."""
     if path.is_dir():
         of = read_decided(RunFolder(path), repository, today)
-        return Compared(name, of.decision, of)
+        wanted = approvals_of(of.run, of.plan, repository, of.decision, today)
+        return Compared(name, of.decision, of, approvals=wanted)
     assert not isinstance(given, Policy)
     return Compared(name, given[0], None)

@@ -146,6 +146,15 @@ def test_other_forms_of_the_report_name_who_is_missing(
     assert (safety["role"], safety["count"], safety["missing"]) == ("safety", 1, 1)
 
 
+def test_a_difference_tells_the_approvals_of_both(decided: Desk, desk: Desk) -> None:
+    assert desk.approve("bob", "lead") == 0
+    page = desk.root / "diff.html"
+    given = [str(decided.run.root), str(desk.run.root), "--html", str(page), "--repo", str(desk.made.root)]
+    assert run(["diff", *given]) == 0
+    assert "awaiting lead (0 of 2), safety" in page.read_text()
+    assert "awaiting lead (1 of 2), safety" in page.read_text()
+
+
 def test_what_is_signed_is_shown_before_it_is(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert desk.listed() == 3
     out = capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from releasegate.approval import Wanted
 from releasegate.decision import Decision
 from releasegate.evalcard import EvalCard
 from releasegate.plan import Plan
@@ -21,12 +22,14 @@ class Compared:
         decision: as it may be told.
         run: with its plan and evidence; None for a decision in a file.
         gathered: what was measured in it, where both are runs.
+        approvals: every role that is asked to approve it, with what there is of it.
     """
 
     name: str
     decision: Decision
     run: Decided | None
     gathered: Gathered | None = None
+    approvals: tuple[Wanted, ...] = ()
 
     @property
     def plan(self) -> Plan | None:

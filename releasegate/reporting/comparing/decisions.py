@@ -37,6 +37,7 @@ from releasegate.reporting.findings.distances import worst_first
 from releasegate.reporting.findings.finding import metric_title
 from releasegate.reporting.findings.measures import label_words
 from releasegate.reporting.findings.standing import standing
+from releasegate.reporting.first.approving import approvals
 from releasegate.reporting.first.notices import notices
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, plural, sentence, shortened
 from releasegate.reporting.wording.words import (
@@ -149,6 +150,12 @@ def _facts(before: Compared, after: Compared) -> Iterator[Fact]:
     yield fact("attempt", str(one.attempt), str(other.attempt))
     yield fact("effective alpha", f"{one.alpha:.4g}", f"{other.alpha:.4g}")
     yield fact("evidence", one.evidence, other.evidence, code=True)
+    if before.approvals or after.approvals:
+        yield fact("approvals", *(_approved(side) for side in (before, after)))
+
+
+def _approved(side: Compared) -> str:
+    return "not in the file" if side.plan is None else approvals(side.plan, side.approvals).text
 
 
 def _model(side: Compared) -> str:
