@@ -61,6 +61,10 @@ def command(
       releasegate export runs/mini-chameleon public/mini-chameleon
       releasegate export runs/mini-chameleon public/mini-chameleon --push hub:lab/mini-chameleon
     """
+    if target is not None:
+        from releasegate.publishing.hub import require_hub
+
+        require_hub()
     bars = Bars(quiet=quiet)
     call = Call(RunFolder(run), dest, GateRepository.around(repo), today(), model)
     pushed_before = target is not None and dest.is_dir() and any(dest.iterdir())

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from releasegate.publishing.hub.name import HubRepository, parse_hub_repository
     from releasegate.publishing.hub.pushable import Pushable
     from releasegate.publishing.hub.pushing import Pushed, push
+    from releasegate.publishing.hub.session import require_hub
 
-__all__ = ["Hub", "HubRepository", "Pushable", "Pushed", "open_hub", "parse_hub_repository", "push"]
+__all__ = ["Hub", "HubRepository", "Pushable", "Pushed", "open_hub", "parse_hub_repository", "push", "require_hub"]
 
 _MODULES = {
     "hub": ("Hub", "open_hub"),
     "name": ("HubRepository", "parse_hub_repository"),
     "pushable": ("Pushable",),
     "pushing": ("Pushed", "push"),
+    "session": ("require_hub",),
 }
 
 

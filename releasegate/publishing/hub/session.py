@@ -62,14 +62,25 @@ def checked_endpoint(text: str) -> str:
 def open_session(endpoint: str | None = None) -> Iterator[Session]:
     """A session with the hub at `endpoint`, by default that of HF_ENDPOINT or the Hugging Face hub.
 
-    The token is that of HF_TOKEN, or the one that `hf auth login` stored. While the session lasts, every call of
-    huggingface_hub has a time limit, and the library neither logs nor warns: its lines hold signed addresses.
+    While it lasts, every call of huggingface_hub has a time limit, and the library neither logs nor warns: its lines hold
+    signed addresses.
+
+    Raises:
+        As `require_hub`.
+    """
+    session = require_hub(endpoint)
+    with _limited(session), _quiet():
+        yield session
+
+
+def require_hub(endpoint: str | None = None) -> Session:
+    """The address and the token, which is that of HF_TOKEN or the one that `hf auth login` stored. Nothing is called.
 
     Raises:
         HubError: the environment forbids the network, or there is no token.
         UsageError: the address is not one that a token may be sent to.
     """
-    from huggingface_hub import constants, get_token
+    from huggingface_hub import constants, errors, get_token
 
     address = checked_endpoint(endpoint or os.environ.get("HF_ENDPOINT") or constants.ENDPOINT)
     if constants.is_offline_mode():
@@ -78,7 +89,13 @@ def open_session(endpoint: str | None = None) -> Iterator[Session]:
             "forbids every call to a hub, so that nothing can be pushed",
             "unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE, and run the same command again",
         )
-    token = get_token()
+    try:
+        token = get_token()
+    except getattr(errors, "OIDCError", LookupError):
+        what = "names a trusted publisher, and the hub gave no token for it"
+        raise HubError(
+            "HF_OIDC_RESOURCE", what, "give the job an identity token, or unset it and set HF_TOKEN"
+        ) from None
     if not token:
         raise HubError(
             "HF_TOKEN",
@@ -87,9 +104,7 @@ def open_session(endpoint: str | None = None) -> Iterator[Session]:
         )
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise HubError("HF_TOKEN", "is no token of a hub", "set it to the token alone, without spaces or line ends")
-    session = Session(address, token)
-    with _limited(session), _quiet():
-        yield session
+    return Session(address, token)
 
 
 @contextmanager

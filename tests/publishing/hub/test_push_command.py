@@ -110,3 +110,17 @@ def test_a_wrong_name_writes_no_folder(
     assert "must name a repository of a hub as hub:org/name" in capsys.readouterr().err
     assert not (tmp_path / "public").exists()
     assert not fake.log
+
+
+def test_without_a_token_no_folder_is_written_in_vain(
+    shared: Desk,
+    fake: FakeHub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    assert push(shared, tmp_path / "public") == Exit.CANNOT
+    assert "HF_TOKEN: there is no token for the hub" in capsys.readouterr().err
+    assert not (tmp_path / "public").exists()
