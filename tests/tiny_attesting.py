@@ -22,10 +22,12 @@ from releasegate.repository import GateRepository, RunFolder
 from releasegate.repository.approvals import matter_of
 from releasegate.signing import sign
 from releasegate.trust import AttestationKey
-from tests.tiny_releases import EXAMINER, LAB, listed
+from tests.tiny_releases import EXAMINER, LAB, listed, signing_key
 from tests.tiny_waivers import ALICE
 from tests.tiny_waivers import listed as listed_to_waive
 
+ALWAYS = signing_key(13)
+"""Counts whenever tests run: for those that have no clock of their own."""
 TODAY = date(2026, 2, 1)
 PUBLISHED = """\
 publication: {license: mit, license_file: policies/LICENSE}
@@ -36,6 +38,7 @@ trust:
   attestations:
     - LAB
     - EXAMINER
+    - ALWAYS
 """
 
 
@@ -127,12 +130,14 @@ def make_desk(root: Path, published: str = PUBLISHED) -> Desk:
 
     made = make_repository(root)
     (root / "policies" / "LICENSE").write_text("Do what you like.\n")
-    alice = {**listed_to_waive(ALICE).plain(), "roles": ["lead"]}
-    entries = {"ALICE": alice, "LAB": listed(), "EXAMINER": listed("examiner", EXAMINER)}
+    alice = {**listed_to_waive(ALICE).plain(), "valid_to": "2099-12-31", "roles": ["lead"]}
+    always = listed("always", ALWAYS, valid_to="2099-12-31")
+    entries = {"ALICE": alice, "LAB": listed(), "EXAMINER": listed("examiner", EXAMINER), "ALWAYS": always}
     text = published
     for name, entry in entries.items():
         text = text.replace(name, json.dumps(entry))
-    made.policy.write_text(made.policy.read_text() + text)
+    rules = made.policy.read_text().replace("channel: open_weights}", "channel: open_weights, max_age_days: 3650}")
+    made.policy.write_text(rules + text)
     anchor = made.ledger.read("tiny").anchor
     assert gate(made.call(today=OPENED, anchor=anchor), Silent()).verdict == "release_stripped"
     return Desk(root).approve()

@@ -15,6 +15,7 @@ import pytest
 from releasegate.approval import Approval
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
+from releasegate.attestation import SUMMARY_TYPE, TEST_RESULT_TYPE, SignedStatement, parse_bundle_lines, subjects_of
 from releasegate.cardcheck import parse_card
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
@@ -27,12 +28,14 @@ from releasegate.policytest import parse_policy_test
 from releasegate.receipt import Receipt
 from releasegate.recipe import Recipe
 from releasegate.records import Document
+from releasegate.released import Released, ReleasedFile
 from releasegate.repository import approvals, revocations
 from releasegate.repository.signed_files import Form, read_signed
 from releasegate.repository.stored import Wording, read_stored
 from releasegate.revocation import RevocationList
 from releasegate.waiver import Waiver
 from tests.mutation import Mutation
+from tests.tiny_releases import MODEL, policy_of, predicates, sha, signed_line, statement, subjects
 
 V1 = Path(__file__).parents[1] / "golden" / "v1"
 MUTANTS = 40
@@ -73,6 +76,22 @@ def a_shard() -> Path:
     return sorted((V1 / "run" / "evidence").glob("*/*.jsonl"))[0]
 
 
+def attestations(content: bytes, folder: Path) -> object:
+    """Reading every line as what it says it is."""
+    read = {SUMMARY_TYPE: SignedStatement.summary, TEST_RESULT_TYPE: SignedStatement.test_result}
+    lines = parse_bundle_lines(content, "x")
+    about = [subjects_of(one.statement, one.where) for one in lines]
+    return about, [read.get(one.predicate_type, SignedStatement.release)(one) for one in lines]
+
+
+def a_bundle() -> bytes:
+    """The three attestations of a small release; the key does not matter, as no signature is checked."""
+    files = [ReleasedFile(path=path, size=1, sha256=sha(path)) for path in ("README.md", *MODEL)]
+    released = Released(files=tuple(files))
+    said = predicates(released, policy_of()).items()
+    return b"".join(signed_line(statement(subjects(released), kind, predicate)) for kind, predicate in said)
+
+
 DOCUMENTS: Mapping[str, tuple[Parser, bytes]] = {
     "policy": (lambda c, _: parse_policy(c, "x"), (V1 / "policy.yaml").read_bytes()),
     "eval card": (lambda c, _: parse_card(c, "x"), (V1 / "eval.yaml").read_bytes()),
@@ -88,6 +107,7 @@ DOCUMENTS: Mapping[str, tuple[Parser, bytes]] = {
     "receipt": (stored(Receipt), (V1 / "run" / "stripped.receipt.json").read_bytes()),
     "ledger": (lambda c, _: parse_ledger(c, "x"), (V1 / "run.ledger.jsonl").read_bytes()),
     "anchor": (lambda c, _: parse_anchor(c.decode(errors="replace"), "x"), b"3:" + b"a1" * 32),
+    "attestations": (attestations, a_bundle()),
     "sample": (lambda c, _: parse_sample(c, "x"), line_of(a_shard())),
     "index line": (lambda c, _: parse_index_line(c, "x"), line_of(V1 / "run" / "evidence" / "index.jsonl")),
 }

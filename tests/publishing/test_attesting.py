@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+import releasegate
 from releasegate.__main__ import run as call
 from releasegate.attestation import SUMMARY_TYPE, SignedStatement, parse_bundle_lines, subjects_of
 from releasegate.attesting.signing import file_key_signer
@@ -127,13 +130,11 @@ def test_a_verdict_that_lets_nothing_out_is_not_attested(
     assert isinstance(found, Hindrance)
     assert found.exit == Exit.NO
     assert found.sentence.startswith("the verdict on the weights is withhold: ")
-    key, repository = key_file(tmp_path, 11), str(desk.root)
-    assert call(["decide", str(desk.run.root), "--repo", repository]) == 3  # the evidence is old by now
-    asked = ["attest", str(desk.run.root), "--key", str(key), "--repo", repository, "--quiet"]
-    capsys.readouterr()
-    assert call(asked) == 3
-    assert "not attested: the verdict on the weights is incomplete" in capsys.readouterr().err
-    assert call([*asked, "--format", "json"]) == 3
+    key = str(key_file(tmp_path, 13))
+    asked = ["attest", str(desk.run.root), "--key", key, "--repo", str(desk.root), "--quiet"]
+    assert call(asked) == 1
+    assert "not attested: the verdict on the weights is withhold" in capsys.readouterr().err
+    assert call([*asked, "--format", "json"]) == 1
     assert json.loads(capsys.readouterr().out)["attested"] is False
     assert not desk.bundle.exists()
 
@@ -308,6 +309,23 @@ def test_attestations_overwrite_nothing_but_themselves(desk: Desk, tmp_path: Pat
         BundleFile.of(desk.run, tmp_path / "none.jsonl", append=True)
     desk.attested(out=tmp_path / "new" / "here.jsonl")
     assert parse_bundle_lines((tmp_path / "new" / "here.jsonl").read_bytes())[0].predicate_type == SUMMARY_TYPE
+
+
+def test_the_command_attests_without_torch_and_says_what_it_did(desk: Desk, tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom releasegate.__main__ import run\nfrom releasegate.publishing import composing\n"
+        "composing.shown_report = lambda *of: '<!DOCTYPE html>'\ncode = run(sys.argv[1:])\n"
+        "sys.exit(9 if {'torch', 'transformers', 'sigstore', 'securesystemslib'} & set(sys.modules) else code)"
+    )
+    asked = ["attest", str(desk.run.root), "--key", str(key_file(tmp_path, 13)), "--repo", str(desk.root), "--quiet"]
+    done = subprocess.run([sys.executable, "-c", script, *asked], text=True, capture_output=True, check=False)
+    (summary, _, release) = lines(desk)
+    assert done.returncode == 0, done.stderr
+    digest = subjects_of(summary.statement, "x").release
+    assert done.stdout.splitlines()[1] == f"release digest: {digest}"
+    assert "3 attestations by always of 11 files" in done.stdout
+    assert "not named: the files of the source" in done.stderr
+    assert release.release().releasegate == releasegate.__version__
 
 
 @pytest.mark.parametrize(
