@@ -28,7 +28,7 @@ class RevokedDigest(Record):
 
     what: Literal["release", "model", "attestation"]
     sha256: Digest
-    """The release digest; the digest of the model's manifest; the sha256 of the attestation's line, without its line feed."""
+    """The release digest; the digest of the model's manifest; the sha256 of what the attestation signs, its payload."""
     reason: Line
     day: Day
     """The day on which it came onto the list."""
@@ -135,7 +135,7 @@ def revoked(
     Args:
         release: the release digest.
         models: digests of manifests: of the model that goes out, and of the one that it was stripped from.
-        attestations: the sha256 of each line.
+        attestations: the sha256 of each payload.
         keys: ids of the keys whose signatures are leant on.
     """
     given = {"release": (release,), "model": models, "attestation": attestations}

@@ -41,7 +41,7 @@ OPTIONS = {"release": "--release", "model": "--model", "attestation": "--attesta
     "attestations",
     multiple=True,
     metavar="DIGEST",
-    help="Revoke an attestation: the sha256 of its line.",
+    help="Revoke an attestation: the sha256 of its payload.",
 )
 @click.option("--key-id", "keys", multiple=True, metavar="ID", help="Revoke a key: nothing that it signed counts.")
 @click.option("--reason", metavar="TEXT", help="Why; of everything that this call revokes.")
