@@ -5,6 +5,7 @@
     ReleaseGateError              exit 2: could not run, or what was given cannot be trusted
     ├── UsageError                the call itself is wrong
     ├── DocumentError             a policy, card or recipe is not what it must be (carries every problem)
+    ├── LockError                 a file that is not as it was locked, or a lock that is none
     ├── NotFound                  a file, policy, eval, recipe or subject that does not exist
     ├── CheckpointError           a checkpoint folder that cannot be read or trusted
     │   ├── NotPlainFile          a symlink, pipe, device or folder where a file must be
@@ -114,6 +115,17 @@ class DocumentError(ReleaseGateError):
         first = problems[0]
         super().__init__(first.where, first.what, first.fix)
         self.problems = tuple(problems)
+
+
+class LockError(ReleaseGateError):
+    """Files are not as they were locked, or a lock is none; each is listed."""
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> LockError:
+        """The error of several files."""
+        found = cls(problems[0].where, problems[0].what, problems[0].fix)
+        found.problems = tuple(problems)
+        return found
 
 
 class NotFound(ReleaseGateError):

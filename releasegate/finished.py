@@ -24,6 +24,7 @@ from releasegate.repository import Decided, GateRepository, LedgerFile, RunFolde
 from releasegate.repository.approvals import approvals_of
 from releasegate.repository.attempts import closing_of, is_complete
 from releasegate.repository.deciding_run import decided_today
+from releasegate.repository.lock_file import require_locked
 from releasegate.repository.run_entries import refuse_foreign
 from releasegate.repository.subject_code import known_subject, subject_code
 from releasegate.subjects import SUBJECTS
@@ -49,6 +50,7 @@ def finished(call: Call, progress: Reading) -> Decision | None:
     if not run.plan_path.exists() or not run.decision_path.exists():
         return None
     repository = GateRepository.around(call.policy)
+    require_locked(repository)
     policy = repository.read_policy(call.policy).record
     ledger = family_ledger(repository, policy, call.ledger)
     run.require_place(call.model)

@@ -21,6 +21,7 @@ from releasegate.reporting import write_report
 from releasegate.reporting.formats import Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, close_run, decide_run, family_ledger
 from releasegate.repository.approvals import approvals_of
+from releasegate.repository.lock_file import require_locked
 from releasegate.stripped import open_source, open_stripped
 from releasegate.stripping import plan_strip, write_strip
 from releasegate.subjects import Lending
@@ -29,6 +30,7 @@ from releasegate.subjects import Lending
 def gate(call: Call, progress: Progress) -> Decision:
     """The decision; plan, evidence, decision, report and the stripped checkpoint, if any, lie in the run folder."""
     repository = GateRepository.around(call.policy)
+    require_locked(repository)
     policy = repository.read_policy(call.policy).record
     ledger = family_ledger(repository, policy, call.ledger)
     torch_device(call.device)  # refused before an attempt is opened

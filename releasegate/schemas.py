@@ -12,6 +12,7 @@ from releasegate.approval import Approval
 from releasegate.attacks.suite import Suite
 from releasegate.attestation import ReleaseAttestation
 from releasegate.evalcard import EvalCard
+from releasegate.lock import Lock
 from releasegate.policy import Policy
 from releasegate.policytest import PolicyTest
 from releasegate.recipe import Recipe
@@ -32,6 +33,7 @@ SCHEMAS: Mapping[str, type[Document]] = {
 
 RENDERED: Mapping[str, type[Document]] = {
     "policies/approval.schema.json": Approval,
+    "policies/lock.schema.json": Lock,
     "policies/revocations.schema.json": RevocationList,
     "reports/report.schema.json": Report,
     "reports/case.schema.json": AssuranceCase,

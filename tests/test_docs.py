@@ -30,6 +30,7 @@ from releasegate.evidence import Done, Failed, Measured, Started
 from releasegate.inspection import Inspection
 from releasegate.ledger import Closed, NonceDrawn, Opened, Used
 from releasegate.ledger.lines import Init, Link
+from releasegate.lock import Lock
 from releasegate.plan import Plan
 from releasegate.policy import Policy, parse_policy
 from releasegate.policytest import PolicyTest, StatedCell, parse_policy_test
@@ -64,6 +65,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#suite": (Suite,),
     "formats.md#attacked-sounds": (AttackRecord,),
     "formats.md#recipe": (Recipe,),
+    "formats.md#lock": (Lock,),
     "formats.md#plan": (Plan,),
     "formats.md#evidence": (Started, Done, Measured, Failed),
     "formats.md#decision": (Decision,),

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Check a release against its attestations, or a strip against its receipt.",
     "attest": "Sign for every file of a release, and for what was decided on it.",
     "export": "Write the folder that goes public; with --push, upload it.",
+    "lock": "Pin what judges: policies, evals, recipes, templates.",
     "ledger": "Start, show or verify the record of attempts.",
     "keygen": "Make a key to sign with: waivers, approvals, revocations, attestations.",
     "waive": "Sign an exception for one finding of a run.",

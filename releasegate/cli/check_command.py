@@ -9,9 +9,10 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.checked import FORMS, Checked, Found
-from releasegate.errors import DocumentError, NotFound, Problem, ReleaseGateError
+from releasegate.errors import DocumentError, LockError, NotFound, Problem, ReleaseGateError
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
+from releasegate.repository.lock_file import require_locked
 from releasegate.sensitivity import unsettled
 
 
@@ -22,7 +23,8 @@ from releasegate.sensitivity import unsettled
 def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     """Check POLICIES (all of the repository, and all recipes, if none is named) against their evals and recipes.
 
-    Every problem is listed with its file, line and column, and what to do about it.
+    Every problem is listed with its file, line and column, and what to do about it. So is every file that is not as it
+    was locked, where there is a lock.
 
     \b
     Example:
@@ -41,6 +43,8 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         place, more = _policy(file)
         places.append(place)
         found += [one for one in more if one not in found]
+    for root in dict.fromkeys(root for root, _ in places):
+        found += _lock(GateRepository(root))
     checked = Checked(files, places, found)
     if format_ != "text":
         click.echo(FORMS[format_](checked), nl=False)
@@ -57,6 +61,14 @@ def _recipes(repository: GateRepository) -> Iterator[Found]:
     yield from (Found(repository.root, problem) for problem in repository.recipe_files.read_all().problems)
     for name in repository.recipe_files.ignored():
         yield Found(repository.root, Problem(name, "is ignored: recipes end in .yaml", ""), note=True)
+
+
+def _lock(repository: GateRepository) -> Iterator[Found]:
+    """What differs from the lock of the repository, if there is one."""
+    try:
+        require_locked(repository)
+    except LockError as error:
+        yield from (Found(repository.root, problem) for problem in error.problems)
 
 
 def _policy(file: Path) -> tuple[tuple[Path, str], list[Found]]:

@@ -13,6 +13,7 @@ from releasegate.cli.judged import judged
 from releasegate.evaluation import Bench
 from releasegate.gate import measure_run, open_model
 from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository.lock_file import require_locked
 from releasegate.stripped import require_source
 
 
@@ -37,8 +38,10 @@ def command(run: Path, model: Path, device: str, judge_from: str | None, repo: P
     folder = RunFolder(run)
     plan = folder.read_plan()
     with judged(repo, judge_from) as judge, folder.locked():
+        repository = GateRepository.around(judge.named)
+        require_locked(repository)
         folder.evidence.mend_index()
-        bench = Bench(folder, plan, GateRepository.around(judge.named), device, Bars(quiet=quiet))
+        bench = Bench(folder, plan, repository, device, Bars(quiet=quiet))
         checkpoint = open_model(model, plan.policy, bench.progress)
         require_source(model, plan, checkpoint)
         folder.note_judge(judge.commit)

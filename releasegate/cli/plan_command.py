@@ -24,6 +24,7 @@ from releasegate.opening import Attempt, first_plan, next_plan, open_or_resume
 from releasegate.plan import Plan
 from releasegate.policy import Requirement
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, family_ledger, ledger_path
+from releasegate.repository.lock_file import require_locked
 
 
 @click.command("plan")
@@ -79,6 +80,7 @@ def _planned(
 ) -> tuple[Plan, tuple[AttemptSpent, ...] | None]:
     """The plan, opened if a run folder is named; and the attempts that the ledger knows, or None if there is none."""
     repository = GateRepository.around(judge.named)
+    require_locked(repository)
     policy = repository.read_policy(judge.named).record
     usual = ledger_path(repository.root, policy.family)
     uncounted = run is None and ledger is None and anchor is None and not usual.exists()
