@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,10 @@ from tests.git_repository import clone
 from tests.tiny_repository import Tiny, make_repository
 
 
+def offline(*given: object) -> None:
+    raise AssertionError("nobody is to be asked")
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A clone of a gate repository, its ledger outside, and a run that was opened and measured by that commit."""
@@ -32,6 +38,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         ledger = ["--ledger", str(top / "ledger.jsonl")]
         model = ["--model", "checkpoint", "--judge-from", "main", "-q"]
         assert run(["plan", "policies/tiny.yaml", "--open", "run", *ledger, *model]) == 0
+        for name in ("connect", "connect_ex", "sendto"):  # whoever asks the network would be told
+            patch.setattr(socket.socket, name, offline, raising=False)
         assert run(["eval", "run", *model]) == 0
     return made
 
@@ -78,8 +86,34 @@ def test_a_run_that_is_carried_from_job_to_job_is_decided_and_closed(measured: T
     assert len(set(lines)) == 1
 
 
-def test_measuring_needs_no_ledger_and_stores_no_verdict(original: Tiny) -> None:
+@pytest.mark.slow
+def test_a_run_is_measured_where_there_is_no_network(original: Tiny, tmp_path: Path) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody leave the network")
+    shutil.copytree(original.root, tmp_path / "repo")
+    made = Tiny(tmp_path / "repo")
+    shutil.rmtree(made.run.root / "evidence")
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "releasegate",
+        "eval",
+        "run",
+        "--model",
+        "checkpoint",
+        "--judge-from",
+        "main",
+    ]
+    done = subprocess.run([*alone, *command], cwd=made.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "350 measured, 0 failed, in 14 shards\n"
+
+
+def test_measuring_needs_no_ledger_and_no_network_and_stores_no_verdict(original: Tiny) -> None:
     assert not original.ledger.path.exists()
+    assert {done.failed for done in original.run.evidence.done().values()} == {0}
     assert original.run.stripped.is_dir()
     assert not original.run.decision_path.exists()
 
@@ -92,7 +126,11 @@ def trust_another(plan: dict[str, Any]) -> None:
     plan["policy"]["publication"] = {"license": "mit"}
 
 
-@pytest.mark.parametrize("change", [retitle, trust_another])
+def reword(plan: dict[str, Any]) -> None:
+    plan["wording"] = {name: {"title": "Another", "rationale": "Another."} for name in ("drawing", "naming")}
+
+
+@pytest.mark.parametrize("change", [retitle, trust_another, reword])
 def test_a_plan_with_other_keys_than_the_commit_is_refused(
     measured: Tiny, capsys: pytest.CaptureFixture[str], change: Callable[[dict[str, Any]], object]
 ) -> None:
@@ -112,10 +150,10 @@ def test_an_anchor_that_only_the_plan_tells_of_is_not_believed(
     measured: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The index is rewritten to fit, as a job that owns the whole folder would."""
-    before = measured.run.read_plan().digest()
+    before = measured.run.read_plan().measured_under
     edit(measured.run.plan_path, lambda plan: plan["ledger"].update(anchored=True))
     index = measured.run.root / "evidence" / "index.jsonl"
-    index.write_text(index.read_text().replace(before, measured.run.read_plan().digest()))
+    index.write_text(index.read_text().replace(before, measured.run.read_plan().measured_under))
     assert "as plan.json says, and nothing shows that" in refusal(capsys, deciding())
     first = LedgerFile(Path("../ledger.jsonl")).read("tiny")
     place = first.anchor_of(first.attempts[0])
