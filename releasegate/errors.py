@@ -323,10 +323,9 @@ class VerifyError(ReleaseGateError):
 class FolderDiffers(VerifyError):
     """A released folder is not the one that was attested; every difference is listed, in the order of the paths."""
 
-    def __init__(self, differences: Sequence[Problem]) -> None:
-        first = differences[0]
+    def __init__(self, first: Problem, *more: Problem) -> None:
         super().__init__(first.where, first.what, first.fix)
-        self.problems = tuple(differences)
+        self.problems = (first, *more)
 
 
 class ReleaseRefused(VerifyError):

@@ -199,7 +199,7 @@ def _agreeing(
         size = sum(file.size for file in hashed.files if file.path in set(compared.agreed))
         others = tuple(line for line in lines if line.signed not in attested.lines)
         return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed)
-    raise FolderDiffers(wrong[0])
+    raise FolderDiffers(*wrong[0])
 
 
 def _compared(folder: Path, hashed: Hashed, attested: AttestedRelease, policy: Policy) -> Comparison:

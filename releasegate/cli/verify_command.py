@@ -55,7 +55,7 @@ def command(
     stayed.
 
     \b
-    Examples:
+    Example:
       releasegate verify mini-chameleon --policy policies/mini-chameleon.yaml
       releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
     """
