@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test check lint types layers docs slow bench watermark voice speech texts language schemas reports train clean
+.PHONY: demo test check lint types layers docs audit slow bench watermark voice speech texts language schemas reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,7 +30,7 @@ demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger
 test: $(VENV)/.installed  ## the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-check: lint types layers docs test  ## what a change must pass
+check: lint types layers docs audit test  ## what a change must pass
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -44,6 +44,9 @@ layers: $(VENV)/.installed
 
 docs: $(VENV)/.installed  ## the documentation as a site: open runs/site/index.html
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs -d runs/site/.doctrees -b html . runs/site
+
+audit: $(VENV)/.installed  ## workflows, and what is installed; what cannot be audited is said, and with AUDIT=required it fails
+	HF_HUB_OFFLINE= VENV=$(VENV) AUDIT=$(AUDIT) bash .ci/audit
 
 slow: $(VENV)/.installed  ## simulations and long property tests
 	$(BIN)/python -m pytest -q -m slow

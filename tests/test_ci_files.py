@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,63 @@ def test_the_examples_of_the_page_are_valid(tmp_path: Path) -> None:
         (tmp_path / f"{kind}.yml").write_text(("on: push\n" if kind == "github-workflows" else "") + block)
         found[kind] = [] if kind == "pre-commit" else problems(kind, tmp_path / f"{kind}.yml")
     assert found == {"github-workflows": [], "gitlab-ci": [], "pre-commit": []}
+
+
+PINNED = re.compile(r"(?:\./|[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d)")
+
+
+@pytest.mark.parametrize("file", sorted((TOP / ".github" / "workflows").glob("*.yml")), ids=lambda file: file.name)
+def test_an_action_of_somebody_else_is_pinned_by_its_commit(file: Path) -> None:
+    used = re.findall(r"^\s*(?:- )?uses: (.+)$", file.read_text(), re.MULTILINE)
+    assert used
+    assert [one for one in used if not PINNED.match(one)] == []
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_job_has_the_rights_that_it_names_and_no_other(file: Path) -> None:
+    data = read(file)
+    assert data["permissions"] == {}
+    for job in data["jobs"].values():
+        assert set(job["permissions"]) <= {"contents", "id-token", "security-events", "pull-requests"}
+        for step in job["steps"]:
+            if str(step.get("uses", "")).startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] in (False, "false")
+
+
+def audited(folder: Path, answer: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The audit with tools that answer so, and no node."""
+    (folder / "bin").mkdir()
+    for name, script in {
+        "zizmor": "exit 0",
+        "pip-audit": f"cat <<'END'\n{answer}\nEND",
+        "python": f'exec {sys.executable} "$@"',
+    }.items():
+        (folder / "bin" / name).write_text(f"#!/bin/bash\n{script}\n")
+        (folder / "bin" / name).chmod(0o755)
+    for name in ("bash", "dirname", "mktemp", "rm", "grep", "cat"):
+        (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+    return subprocess.run(
+        [str(shutil.which("bash")), str(TOP / ".ci" / "audit")],
+        env={"PATH": str(folder / "bin"), "VENV": str(folder), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("required", "code"), [("", 0), ("required", 3)])
+def test_a_service_that_knows_nothing_is_said_to_be_none(tmp_path: Path, required: str, code: int) -> None:
+    done = audited(tmp_path, '{"dependencies": []}', AUDIT=required)
+    assert done.returncode == code
+    assert "NOT AUDITED: installed packages by pip-audit" in done.stderr
+    assert "NOT AUDITED: workflows by actionlint" in done.stderr
+
+
+def test_a_known_vulnerability_fails_the_audit(tmp_path: Path) -> None:
+    listed = {"name": "jinja2", "version": "2.10", "vulns": [{"id": "PYSEC-2019-217", "fix_versions": ["2.10.1"]}]}
+    done = audited(tmp_path, json.dumps({"dependencies": [listed]}))
+    assert done.returncode == 1
+    assert "jinja2 2.10: PYSEC-2019-217, fixed in 2.10.1" in done.stdout
 
 
 def steps(file: Path) -> list[dict[str, Any]]:
