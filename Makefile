@@ -54,6 +54,8 @@ slow: $(VENV)/.installed  ## simulations and long property tests
 bench: $(VENV)/.installed  ## speed and memory; reports beside Inspect's viewer with INSPECT=…/bin/inspect; the last three need `make speech` and ffmpeg, `make texts` and the extra `peers`
 	$(BIN)/python benchmarks/bench_gate.py
 	$(BIN)/python benchmarks/bench_cli.py
+	$(BIN)/python benchmarks/bench_pipeline.py
+	$(BIN)/python benchmarks/bench_verify.py
 	$(BIN)/python benchmarks/bench_strip.py
 	$(BIN)/python benchmarks/bench_report.py
 	$(BIN)/python benchmarks/bench_watermark.py

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from releasegate.discretion import is_hashed, says_nothing
 from releasegate.evalcard import EvalCard
-from releasegate.evidence import Failed, Measured
 from releasegate.figures import TimelineFigure
 from releasegate.policy import Policy
+
+if TYPE_CHECKING:
+    from releasegate.evidence import Failed, Measured  # with numpy, which who only checks a policy does without
 
 
 def is_discreet(card: EvalCard, policy: Policy) -> bool:
@@ -18,7 +21,7 @@ def is_discreet(card: EvalCard, policy: Policy) -> bool:
 
 def text_in(sample: Measured | Failed) -> str | None:
     """What a sample holds that is neither a number nor a digest, in words that do not quote it; None if there is nothing."""
-    if isinstance(sample, Failed):
+    if sample.outcome == "failed":
         return None if says_nothing(sample.error) else "a text as the reason of a failure"
     text = next((name for name, value in sample.detail.items() if not is_hashed(value)), None)
     output = next(iter(sample.outputs), None)

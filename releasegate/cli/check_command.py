@@ -12,6 +12,7 @@ from releasegate.cli.checked import FORMS, Checked, Found
 from releasegate.errors import DocumentError, LockError, NotFound, Problem, ReleaseGateError
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
+from releasegate.repository.gate_repository import Beside
 from releasegate.repository.lock_file import require_locked
 from releasegate.sensitivity import unsettled
 
@@ -38,9 +39,10 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         found += _recipes(everything)
     if not files:
         raise NotFound(str(repo), "has no policies", "add one to policies/, or name a file")
-    places = []
+    places: list[tuple[Path, str]] = []
+    known: dict[Path, Beside] = {}
     for file in files:
-        place, more = _policy(file)
+        place, more = _policy(file, known)
         places.append(place)
         found += [one for one in more if one not in found]
     for root in dict.fromkeys(root for root, _ in places):
@@ -71,14 +73,19 @@ def _lock(repository: GateRepository) -> Iterator[Found]:
         yield from (Found(repository.root, problem) for problem in error.problems)
 
 
-def _policy(file: Path) -> tuple[tuple[Path, str], list[Found]]:
-    """How messages name a policy, behind its gate repository, and what was found on it; another one is checked all the same."""
+def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], list[Found]]:
+    """How messages name a policy, behind its gate repository, and what was found on it; another one is checked all the same.
+
+    Args:
+        known: what lies beside the policies of a repository, by its folder: read once for all of them.
+    """
     root, shown = Path.cwd(), str(file)
     try:
         repository = GateRepository.around(file)
         root, shown = repository.root, repository.shown(file)
-        policy = repository.read_policy(file).record
-        notes = (*unused(policy), *unsettled(policy, repository.cards()))
+        beside = known.setdefault(root, Beside(repository))
+        policy = repository.read_policy(file, beside).record
+        notes = (*unused(policy), *unsettled(policy, beside.cards))
     except ReleaseGateError as error:
         return (root, shown), [Found(root, problem) for problem in error.problems]
     return (root, shown), [Found(root, Problem(shown, note, ""), note=True) for note in notes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from releasegate.errors import DocumentError, NotFound
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
 from releasegate.repository.reading import read_file
-from releasegate.repository.recipe_files import RecipeFiles
+from releasegate.repository.recipe_files import RecipeFiles, Recipes
 from releasegate.subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -75,8 +76,11 @@ class GateRepository:
         """Every policy file, sorted."""
         return sorted((self.root / "policies").glob("*.yaml"))
 
-    def read_policy(self, path: Path) -> Located[Policy]:
+    def read_policy(self, path: Path, beside: Beside | None = None) -> Located[Policy]:
         """The policy in a file, checked against the evals and recipes of the repository.
+
+        Args:
+            beside: those of this repository, where several policies are read.
 
         Raises:
             NotFound: there is no such file.
@@ -87,14 +91,15 @@ class GateRepository:
         from releasegate.taxonomies import read_taxonomies
 
         located = parse_policy(read_file(path, "policy", "name a file in policies/"), self.shown(path))
-        recipes = self.recipe_files.read_all()
+        beside = beside or Beside(self)
+        recipes = beside.recipes
         named = {str(c.recipe) for c in located.record.capabilities}
         broken = [problem for name in sorted(named & recipes.broken.keys()) for problem in recipes.broken[name]]
         if broken:
             raise DocumentError(broken)
         tagged = any(c.tags for c in located.record.capabilities)
         frameworks = read_taxonomies() if tagged else {}
-        found = problems(located, Surroundings(self.cards(), recipes.read, self.subjects(), _SERVED, frameworks))
+        found = problems(located, Surroundings(beside.cards, recipes.read, beside.subjects, _SERVED, frameworks))
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")
@@ -180,3 +185,25 @@ class GateRepository:
     def template_folders(self) -> list[Path]:
         """Where report templates are looked for, nearest first."""
         return [self.root / "reports"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a gate repository holds beside its policies: each part is read when it is first asked for, and once."""
+
+    repository: GateRepository
+
+    @cached_property
+    def cards(self) -> dict[str, EvalCard]:
+        """As `GateRepository.cards`."""
+        return self.repository.cards()
+
+    @cached_property
+    def recipes(self) -> Recipes:
+        """Every recipe, and what is wrong with those that cannot be read."""
+        return self.repository.recipe_files.read_all()
+
+    @cached_property
+    def subjects(self) -> dict[str, frozenset[str] | None]:
+        """As `GateRepository.subjects`."""
+        return self.repository.subjects()
