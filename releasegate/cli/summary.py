@@ -72,7 +72,7 @@ def print_summary(
         console.print(escape(line))
     for line in decision.idle_waivers:
         console.print(f"waiver that does not count: {escape(line)}")
-    for line in awaited_lines(wanted):
+    for line in awaited_lines(wanted) if decision.lets_out else ():
         console.print(escape(line))
     if decision.ledger is not None:
         console.print(f"ledger at opening: {escape(str(decision.ledger))}", style="dim", soft_wrap=True)

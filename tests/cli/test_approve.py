@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from releasegate.__main__ import run
+from releasegate.approval import Wanted
+from releasegate.cli.awaited import exit_with
 from releasegate.repository import GateRepository, RunFolder
 from releasegate.yamltext import parse_yaml
+from tests.tiny_gates import WEAK, Gate, capability, policy, share
 from tests.tiny_repository import Tiny, make_repository
 
 NOW = datetime.now(UTC).date()
@@ -271,7 +274,8 @@ def test_what_lets_nothing_out_waits_for_nobody(desk: Desk, capsys: pytest.Captu
     policy = desk.made.policy.read_text()
     made.policy.write_text(policy.replace("otherwise: strip", "otherwise: withhold"))
     assert run(made.gate()) == 1
-    assert "awaiting" not in capsys.readouterr().err
+    out = capsys.readouterr()
+    assert "awaiting" not in out.out + out.err
     other = Desk(desk.root)
     arguments = ["--role", "lead", "--key", other.key("ann"), "--repo", str(made.root)]
     assert run(["approve", str(made.run.root), *arguments]) == 2
@@ -306,6 +310,18 @@ def test_without_the_policy_in_the_repository_no_key_counts(desk: Desk, capsys: 
     assert "is not in the gate repository" in refused(desk, capsys, "bob", "lead")
     assert GateRepository.here(desk.root) is None
     assert run(["decide", str(desk.run.root), "--repo", str(desk.root)]) == 3
+
+
+def test_of_several_artefacts_those_asked_for_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    both = policy(capability("drawing", misuse=[WEAK]), artefacts={"weights": "open_weights", "paper": "open_weights"})
+    decision = Gate(both, {("drawing", "source"): share(90)}).decide()
+    assert {a.name: a.verdict for a in decision.artefacts} == {"weights": "withhold", "paper": "release"}
+    waits = [Wanted("lead", 1)]
+    assert exit_with(decision, ["weights"], waits) == exit_with(decision, [], waits) == 1
+    assert exit_with(decision, ["paper"], []) == 0
+    assert capsys.readouterr().err == ""
+    assert exit_with(decision, ["paper"], waits) == 3
+    assert capsys.readouterr().err == "awaiting approval: lead\n"
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def _facts(before: Compared, after: Compared) -> Iterator[Fact]:
 
 
 def _approved(side: Compared) -> str:
-    return "not in the file" if side.plan is None else approvals(side.plan, side.approvals).text
+    return "not in the file" if side.plan is None else approvals(side.decision, side.plan, side.approvals).text
 
 
 def _model(side: Compared) -> str:

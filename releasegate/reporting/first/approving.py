@@ -11,7 +11,7 @@ from releasegate.reporting.views.first import Fact
 from releasegate.reporting.wording.numbers import MOST_TEXT, MOST_TITLE, shortened
 
 
-def approvals(plan: Plan, wanted: Sequence[Wanted]) -> Fact:
+def approvals(decision: Decision, plan: Plan, wanted: Sequence[Wanted]) -> Fact:
     """Who has to agree before anything goes out, and who has.
 
     Args:
@@ -19,16 +19,22 @@ def approvals(plan: Plan, wanted: Sequence[Wanted]) -> Fact:
     """
     given = [f"{one.role}: {who.key.owner}, {who.approval.day}" for one in wanted for who in one.given]
     sentence = awaiting_sentence(wanted)
-    if sentence is not None:
+    if wanted and sentence is None:
+        return Fact("approvals", shortened("; ".join(given), MOST_TEXT))
+    if sentence is not None and decision.lets_out:
         text = sentence.replace("awaiting approval:", "awaiting")
         return Fact("approvals", shortened(text, MOST_TITLE), note=shortened("; ".join(given), MOST_TEXT))
-    if wanted:
-        return Fact("approvals", shortened("; ".join(given), MOST_TEXT))
-    asked = [f"{spec.role} ({spec.count})" for spec in plan.policy.approvals or ()]
-    if asked:
-        note = "of a rehearsal, none is given" if plan.rehearsal else "not looked for here"
-        return Fact("approvals", shortened(f"asked for: {', '.join(asked)}", MOST_TITLE), note=note)
-    return Fact("approvals", "none asked for")
+    asked = [one.role for one in wanted or plan.policy.approvals or ()]
+    if not asked:
+        return Fact("approvals", "none asked for")
+    return Fact("approvals", shortened(f"asked for: {', '.join(asked)}", MOST_TITLE), note=_unlooked(decision, wanted))
+
+
+def _unlooked(decision: Decision, wanted: Sequence[Wanted]) -> str:
+    """Why nothing is said of those that are there."""
+    if decision.rehearsal or decision.replay:
+        return f"of a {'rehearsal' if decision.rehearsal else 'replay'}, none is given"
+    return "nothing waits for them, as nothing goes out" if wanted else "not looked for here"
 
 
 def waiting(decision: Decision, wanted: Sequence[Wanted]) -> list[str]:

@@ -128,5 +128,5 @@ def _facts(decision: Decision, plan: Plan, approvals_wanted: tuple[Wanted, ...])
         note = f"asked for: {CHANNEL[asked]}" if asked != decision.channel else ""
         yield Fact("channel", CHANNEL[decision.channel], note=note)
     yield Fact("opened", str(plan.opened), note=f"attempt {decision.attempt}, alpha {number(decision.alpha)}")
-    yield approvals(plan, approvals_wanted)
+    yield approvals(decision, plan, approvals_wanted)
     yield Fact("evidence", plural(len(plan.measurements), "measurement"), decision.evidence)

@@ -81,7 +81,7 @@ def _head(decision: Decision, plan: Plan, approvals: tuple[Wanted, ...]) -> Iter
     granted = "nothing is published" if decision.channel == "none" else f"channel: {CHANNEL[decision.channel]}"
     channel = [granted] if len(decision.artefacts) == 1 else []
     kind = "rehearsal of attempt" if decision.rehearsal else "attempt"
-    agreed = [f"approvals: {_within(approved(plan, approvals).text, MOST_TEXT, _NAME)}"] if approvals else []
+    agreed = [f"approvals: {_within(approved(decision, plan, approvals).text, MOST_TEXT, _NAME)}"] if approvals else []
     yield " · ".join(
         [
             *channel,
