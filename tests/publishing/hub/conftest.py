@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,14 @@ import pytest
 from releasegate.publishing.hub import Hub, Pushable, open_hub
 from tests.fake_hub import WRITER, FakeHub, Server, fake_hub
 from tests.tiny_pushable import make_pushable
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_once() -> Iterator[None]:
+    """Each client reads every certificate of the world, for a hub that has none."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="session")

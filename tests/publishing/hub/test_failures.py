@@ -209,8 +209,17 @@ def test_a_hub_that_is_busy_for_a_moment_is_waited_for(fake: FakeHub, hub: Hub, 
     assert set(fake.waited) == {7, 8}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("step", ["create", "put", "commit", "resolve", "settings"])
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (signal.SIGTERM, "create"),
+        (signal.SIGTERM, "put"),
+        (signal.SIGINT, "commit"),
+        (signal.SIGINT, "resolve"),
+        (signal.SIGTERM, "settings"),
+        (signal.SIGINT, "settings"),
+    ],
+)
 def test_a_signal_at_any_step_leaves_the_repository_private(
     number: signal.Signals, step: str, fake: FakeHub, hub: Hub, pushable: Pushable
 ) -> None:
