@@ -14,7 +14,6 @@ from releasegate.attesting.signers import described, outside_its_days
 from releasegate.decision import worst
 from releasegate.errors import ReleaseRefused, VerifyError
 from releasegate.policy import CHANNELS, Policy
-from releasegate.records import digest_of_bytes
 from releasegate.released import Released, ReleasedFile
 from releasegate.revocation import RevocationList, fault, revoked
 
@@ -178,10 +177,7 @@ def _check_not_revoked(
         revocations,
         release=attested.subjects.release,
         models=(attested.release.model.released, attested.release.model.source),
-        attestations=[
-            *(line.digest for line in attested.lines),
-            *(digest_of_bytes(line.line) for line in attested.lines),
-        ],
+        attestations=tuple(line.digest for line in attested.lines),
         keys=(attested.signer.id, *(one.key.id for one in given)),
     )
     if entry is not None:

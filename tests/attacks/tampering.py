@@ -299,8 +299,7 @@ POLICY = [
     Row("revocation list", "the release is on it", lambda s: s.revoke(what="release", sha256="sha256:" + s.statements()[0]["subject"][0]["digest"]["sha256"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: release sha256:…, on …: Recalled."),
     Row("revocation list", "the model is on it", lambda s: s.revoke(what="model", sha256=s.statements()[2]["predicate"]["model"]["released"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
     Row("revocation list", "what the model was stripped from is on it", lambda s: s.revoke(what="model", sha256=s.statements()[2]["predicate"]["model"]["source"]), "verify", 2, f"{ATTESTATIONS}:3: is revoked: model sha256:…, on …: Recalled."),
-    Row("revocation list", "an attestation is on it, by the digest of what was signed", lambda s: s.revoke(what="attestation", sha256=digest_of_bytes(payloads(s)[1])), "verify", 2, f"{ATTESTATIONS}:3: is revoked: attestation sha256:…, on …: Recalled."),
-    Row("revocation list", "an attestation is on it, by the digest of its line", lambda s: s.revoke(what="attestation", sha256=digest_of_bytes(s.bundle.read_bytes().splitlines()[0])), "verify", 2, f"{ATTESTATIONS}:3: is revoked: attestation sha256:…, on …: Recalled."),
+    Row("revocation list", "an attestation is on it", lambda s: s.revoke(what="attestation", sha256=digest_of_bytes(payloads(s)[1])), "verify", 2, f"{ATTESTATIONS}:3: is revoked: attestation sha256:…, on …: Recalled."),
     Row("revocation list", "the key of the attestations is on it", lambda s: s.revoke(what="key", key="lab"), "verify", 2, f"{ATTESTATIONS}:3: is revoked: key lab, on …: Recalled."),
     Row("revocation list", "the key of whoever approved is on it", lambda s: s.revoke(what="key", key="ann"), "verify", 2, f"{ATTESTATIONS}:3: is revoked: key ann, on …: Recalled."),
 ]  # fmt: skip
@@ -336,6 +335,29 @@ def resampled(scene: Scene) -> None:
     swap = {"0.0": "1.0", "1.0": "0.0"}
     shard(scene).write_text(re.sub(r"(?<=:)[01]\.0(?=\})", lambda found: swap[found[0]], text))
     assert shard(scene).read_text() != text
+
+
+def locked(path: str, text: str = "\n# more\n") -> Tamper:
+    """Locks what judges, and then adds to a file of it, or makes it."""
+
+    def do(scene: Scene) -> None:
+        scene.must("lock")
+        with (scene.made.root / path).open("a") as file:
+            file.write(text)
+
+    return do
+
+
+def locked_twice(scene: Scene) -> None:
+    scene.must("lock")
+    lock = scene.made.root / "policies" / "releasegate.lock"
+    lock.write_text(lock.read_text().replace("{", '{"schema": "releasegate/lock/v1",', 1))
+
+
+def relocked(scene: Scene) -> None:
+    scene.must("lock")
+    lock = scene.made.root / "policies" / "releasegate.lock"
+    lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{64 * '0'}", lock.read_text(), count=1))
 
 
 def unapproved(scene: Scene) -> None:
@@ -381,7 +403,17 @@ RUN = [
     Row("run", "a file is added to the stripped checkpoint", lambda s: (s.made.run.root / "stripped" / "more.json").write_text("{}"), "attest", 2, "repo/run/stripped: is not what its receipt says"),
     Row("run", "the receipt is edited", edit(run_file("stripped.receipt.json"), '"weights_absent"', '"dear_to_restore"'), "attest", 2, "repo/run/stripped.receipt.json: is not a receipt: Value error, a strip by itself does not show what it costs to restore what it took away"),
     Row("run", "the released folder is made of other weights", lambda s: flip(s.stripped), "export", 2, "repo/run/stripped: is not what its receipt says"),
-    Row("run", "its attestations are of another release", foreign, "export", 2, f".again.….partial/releasegate/report.html: {OTHER}"),
+    Row("run", "its attestations are of another release", foreign, "export", 2, f"repo/run/release/releasegate/report.html: {OTHER}"),
+    Row("run", "a sample is changed before it is decided again", resampled, "decide", 2, "repo/run/evidence/…: is not what the index says it was"),
+    Row("run", "a sample is changed before the same gate is called again", resampled, "gate", 2, "repo/run/evidence/…: is not what the index says it was"),
+    Row("lock", "a harness is changed", locked("evals/drawing/harness.py"), "gate", 2, "evals/drawing/harness.py: is a harness that is locked as sha256:…, and is sha256:… now"),
+    Row("lock", "a module is put beside a harness", locked("evals/drawing/extra.py"), "gate", 2, "evals/drawing/extra.py: is a harness that is not locked: sha256:…"),
+    Row("lock", "a plug-in is changed", locked("evals/tiny/subject.py"), "gate", 2, "evals/tiny/subject.py: is a subject that is locked as sha256:…, and is sha256:… now"),
+    Row("lock", "a card is changed", locked("evals/drawing/eval.yaml"), "gate", 2, "evals/drawing/eval.yaml: is a card that is locked as sha256:…, and is sha256:… now"),
+    Row("lock", "a recipe is changed", locked("policies/recipes/chameleon-hf/image_generation.yaml"), "gate", 2, "policies/recipes/chameleon-hf/image_generation.yaml: is a recipe that is locked as sha256:…, and is sha256:… now"),
+    Row("lock", "the policy is changed", locked("policies/tiny.yaml"), "gate", 2, "policies/tiny.yaml: is a policy that is locked as sha256:…, and is sha256:… now (its rules are the same)"),
+    Row("lock", "the lock is edited", relocked, "gate", 2, "…: is a … that is locked as sha256:…, and is sha256:… now"),
+    Row("lock", "a key stands twice in the lock", locked_twice, "gate", 2, "repo/policies/releasegate.lock: is not a lock: the key 'schema' stands twice in one object"),
     Row("approvals", "it is deleted", unapproved, "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "it is deleted after the attestation", unapproved, "export", 3, "repo/run: not exported: awaiting approval: lead"),
     Row("approvals", "that of another decision is put there", moved, "attest", 3, "not attested: awaiting approval: lead"),
