@@ -123,7 +123,7 @@ def signer(key: str, private: EllipticCurvePrivateKey) -> Callable[[Policy], Sig
     return lambda policy: FileKeySigner(AttestationKey(**listed(key, private)), private)
 
 
-def make_desk(root: Path, published: str = PUBLISHED) -> Desk:
+def make_desk(root: Path, published: str = PUBLISHED, max_age_days: int = 90) -> Desk:
     """The repository and the run, made by a real gate on a tiny model, with a ledger that somebody else remembers."""
     from releasegate.gate import gate
     from tests.tiny_repository import OPENED, Silent, make_repository
@@ -136,7 +136,9 @@ def make_desk(root: Path, published: str = PUBLISHED) -> Desk:
     text = published
     for name, entry in entries.items():
         text = text.replace(name, json.dumps(entry))
-    rules = made.policy.read_text().replace("channel: open_weights}", "channel: open_weights, max_age_days: 3650}")
+    rules = made.policy.read_text().replace(
+        "channel: open_weights}", f"channel: open_weights, max_age_days: {max_age_days}}}"
+    )
     made.policy.write_text(rules + text)
     anchor = made.ledger.read("tiny").anchor
     assert gate(made.call(today=OPENED, anchor=anchor), Silent()).verdict == "release_stripped"

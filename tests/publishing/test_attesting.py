@@ -30,7 +30,7 @@ LATER = date(2026, 2, 9)
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """A run that may be attested; tests work on copies."""
-    return make_desk(tmp_path_factory.mktemp("attest") / "repo")
+    return make_desk(tmp_path_factory.mktemp("attest") / "repo", max_age_days=3650)
 
 
 @pytest.fixture(autouse=True)
