@@ -6,7 +6,7 @@ decided run -> may it go out? -> who signs -> ledger and approvals -> the folder
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from releasegate.approval import awaiting_sentence
 from releasegate.attestation import SignedStatement, parse_bundle_lines
 from releasegate.attestation.making import Matter, statements_of
 from releasegate.attestation.release import MeasuredFile, ReplacedFile
+from releasegate.attesting.signers import Stranger, signer_of
 from releasegate.attesting.signing import Signer
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import EvidenceUntrusted, Exit, LedgerError, TrustError
@@ -102,9 +103,14 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
             return Hindrance(Exit.INCOMPLETE, awaited)
         signer = signer_for(policy)
         closed = _closed(call, decided)
+        decided = replace(decided, plan=decided.plan.reworded(policy))  # no word of the run's own copy goes out
         composed = compose(decided, call.repository, policy, call.model, watch, approvals)
         signed = [given.approval.plain() for role in approvals for given in role.given]
-        return _write(call, _matter(call, decided, composed, closed, signed, signer.id), signer, composed.size)
+        matter = _matter(call, decided, composed, closed, signed, signer.id)
+        before = call.file.kept(matter.released, signer.id)
+        added = _signed(call, matter, signer, policy)
+        call.file.write(before, added)
+        return _attested(matter, before, added, composed.size)
 
 
 def _policy_today(call: Call, decided: Decided) -> Policy:
@@ -170,21 +176,30 @@ def _replaced(composed: Composition) -> Iterator[ReplacedFile]:
         yield ReplacedFile.model_validate({"path": path, "measured": entry.sha256, "released": out.sha256})
 
 
-def _write(call: Call, matter: Matter, signer: Signer, size: int) -> Attested:
+def _signed(call: Call, matter: Matter, signer: Signer, policy: Policy) -> tuple[SignedStatement, ...]:
+    """The three statements, signed, and verified as whoever gets them would: nothing else is written."""
+    where = str(call.file.path)
     try:
         payloads = [statement.payload() for statement in statements_of(matter)]
     except ValueError as error:
         raise EvidenceUntrusted(str(call.run.root), f"does not fit together: {error}", "gate the model anew") from None
-    before = call.file.kept(matter.released, signer.id)
-    lines = b"".join(signer.bundle(payload) for payload in payloads)
-    added = parse_bundle_lines(lines, str(call.file.path))
-    if [one.payload for one in added] != payloads:
-        raise TrustError(str(call.file.path), "was signed over something else", "sign again")
-    call.file.write(before, lines)
+    signed = parse_bundle_lines(b"".join(signer.bundle(payload) for payload in payloads), where)
+    if [one.payload for one in signed] != payloads:
+        raise TrustError(where, "was signed over something else than was asked", "sign again")
+    for one in signed:
+        found = signer_of(one, policy.trust)
+        if isinstance(found, Stranger) or found.id != signer.id:
+            raise TrustError(where, f"was not signed by {signer.id}", "sign with a key that the policy lists")
+    return signed
+
+
+def _attested(
+    matter: Matter, before: tuple[SignedStatement, ...], added: tuple[SignedStatement, ...], size: int
+) -> Attested:
     stripped = matter.weights.verdict == "release_stripped"
     return Attested(
         release=matter.released.digest(),
-        signer=signer.id,
+        signer=matter.signer,
         added=added,
         kept=len(before),
         files=len(matter.released.files),

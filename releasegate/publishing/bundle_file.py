@@ -80,13 +80,13 @@ class BundleFile:
                 raise VerifyError(line.where, what, "attest it in a file of its own, with --out")
         return before
 
-    def write(self, before: Sequence[SignedStatement], lines: bytes) -> None:
-        """Nothing; the file holds the attestations of before, byte for byte, and the new ones.
+    def write(self, before: Sequence[SignedStatement], added: Sequence[SignedStatement]) -> None:
+        """Nothing; the file holds the attestations of before, byte for byte, and those that were added.
 
         Raises:
             UsageError: they would be too many.
         """
-        data = b"".join(line.line + b"\n" for line in before) + lines
+        data = b"".join(line.line + b"\n" for line in (*before, *added))
         if data.count(b"\n") > MAX_LINES or len(data) > MAX_BYTES:
             raise UsageError(str(self.path), "would hold too many attestations", "attest in a file of its own: --out")
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -244,6 +244,23 @@ def test_what_waits_for_an_approval_is_attested_only_after_it(desk: Desk) -> Non
     assert not desk.bundle.exists()
 
 
+def test_no_word_of_the_policy_goes_out_but_those_of_the_repository(desk: Desk) -> None:
+    desk.change(desk.run.plan_path, '"title": "A tiny model"', '"title": "A tiny model that works beautifully"')
+    desk.change(desk.policy, "title: A tiny model", "title: A model that is tiny")
+    desk.attested()
+    card = (desk.run.root / "release" / "README.md").read_text()
+    assert "beautifully" not in card
+    assert "A model that is tiny" in card
+
+
+def test_whoever_signs_with_another_key_than_they_say_is_not_believed(desk: Desk) -> None:
+    with pytest.raises(ReleaseGateError, match="is not signed with key lab"):
+        desk.attest("lab", EXAMINER)
+    with pytest.raises(ReleaseGateError, match="was not signed by nobody"):
+        desk.attest("nobody")
+    assert not desk.bundle.exists()
+
+
 @pytest.mark.parametrize(
     ("today", "private", "why"),
     [
