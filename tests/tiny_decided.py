@@ -24,7 +24,8 @@ publication:
   may_differ: [README.md, .gitattributes]
 """
 LICENCE = "Do what you want.\n"
-PROMPT, FAILURE = "draw the canary 417-992", "no such file: /home/ada/lab7/canary.wav, token hf_" + "q" * 34
+PROMPT, SPOKEN = "draw the canary 417-992", "/home/ada/lab7/canary.wav"
+FAILURE = f"no such file: {SPOKEN}, token hf_" + "q" * 34
 """What only the lab may see: a text of a sample, and the reason of a failure."""
 
 

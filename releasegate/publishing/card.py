@@ -25,6 +25,7 @@ from releasegate.reporting.first.beyond import outside
 from releasegate.reporting.first.leaning import leant_on
 from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, sentence, size
+from releasegate.reporting.wording.visible import visible
 from releasegate.reporting.wording.words import CHANNEL, STATUS
 
 MOST_LINES = 60
@@ -208,7 +209,8 @@ def _verify(of: Carded) -> Iterator[str]:
 
 def _authors(of: Carded) -> Iterator[str]:
     """The checkpoint's own card, without its metadata; last, so that nothing in it hides or follows as ours."""
-    text = _FRONT.sub("", of.authors or "", count=1).strip()
+    lines = (of.authors or "").replace("\r\n", "\n").replace("\r", "\n")
+    text = visible(_FRONT.sub("", lines, count=1)).strip()
     if text:
         yield "## From its authors"
         yield (
@@ -218,7 +220,7 @@ def _authors(of: Carded) -> Iterator[str]:
         yield text
 
 
-_FRONT = re.compile(r"\A\ufeff?\s*---[ \t]*\r?\n.*?\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT = re.compile(r"\A\ufeff?\s*---[ \t]*\n.*?\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
 def _listed(title: str, lines: Iterable[str]) -> Iterator[str]:

@@ -110,7 +110,7 @@ def compose(
     licence = licence_of(policy.publication, repository, goes.folder, names)
     files = hash_measured(goes.folder, goes.manifest, watch)
     said = dict(_said(decided, repository, policy, goes, licence, files, approvals))
-    screen_texts(said)
+    screen_texts(said, os.environ)
     written = _write(decided.run.root / WHOLE, said)
     kept = [file for file in files if file.path not in said]
     released = _released(goes.folder, (*kept, *(_file(name, data) for name, data in said.items())))

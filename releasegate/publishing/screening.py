@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from releasegate.errors import Problem, UnfitFiles
 from releasegate.inspection import Finding, inspect_checkpoint
 from releasegate.inspection.record import Kind
-from releasegate.secrets import spot
+from releasegate.secrets import credentials, spot
 
 REFUSED: frozenset[Kind] = frozenset(
     (
@@ -45,13 +45,16 @@ def _problem(folder: Path, finding: Finding) -> Problem:
     return Problem(where, f"{finding.what}{more}: it may not go out", fix)
 
 
-def screen_texts(said: Mapping[str, bytes]) -> None:
+def screen_texts(said: Mapping[str, bytes], environment: Mapping[str, str]) -> None:
     """Nothing, if what is said of a model holds no credential, and its data no path of the machine that ran it.
+
+    Args:
+        environment: of this process: what it calls a secret is one, whatever it looks like.
 
     Raises:
         UnfitFiles: everything that does.
     """
-    _refuse(list(_spotted(said)))
+    _refuse([*_spotted(said), *_known(said, credentials(environment))])
 
 
 def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
@@ -63,6 +66,16 @@ def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
                 yield Problem(
                     f"{name}:{text.count(chr(10), 0, found.at) + 1}", what, "take it out of the policy or the eval"
                 )
+
+
+def _known(said: Mapping[str, bytes], values: Sequence[str]) -> Iterator[Problem]:
+    for name, data in said.items():
+        text = data.decode("utf-8", "replace")
+        for value in values:
+            if value in text:
+                line = text.count("\n", 0, text.index(value)) + 1
+                what = "would hold a credential of the environment"
+                yield Problem(f"{name}:{line}", what, "revoke it, and take it out of the policy or the eval")
 
 
 def _refuse(problems: list[Problem]) -> None:

@@ -149,6 +149,7 @@ def test_a_licence_that_hubs_do_not_list_has_its_name_beside_other(stated: str, 
         "# Theirs\n\nIt draws.\n---\nverdict: fine\n---\n",
         "<!-- \n# Theirs\n\nIt draws.",
         "```\n# Theirs\n\nIt draws.",
+        "---\r\nlicense: mit\r\n---\r\n# Theirs\r\n\r\n\u202eIt draws.\r\n\r\n" * 30,
     ],
 )
 def test_the_authors_own_words_come_last_and_without_their_metadata(authors: str) -> None:
@@ -158,6 +159,7 @@ def test_the_authors_own_words_come_last_and_without_their_metadata(authors: str
     assert mark
     assert "It draws." in theirs
     assert "nothing of it was checked" in theirs
+    assert "\u202e" not in theirs
     assert ours.strip() == ModelCard(model_card(carded())).text.strip()
 
 

@@ -20,7 +20,7 @@ from releasegate.publishing.outgoing import Outgoing
 from releasegate.publishing.releasable import hindrance
 from releasegate.publishing.screening import screen_model, screen_texts
 from tests.tiny_checkpoints import tiny
-from tests.tiny_decided import FAILURE, LICENCE, PROMPT, composed, copy_of, decided
+from tests.tiny_decided import LICENCE, PROMPT, SPOKEN, composed, copy_of, decided
 from tests.tiny_gates import WEAK, Gate, capability, policy, share
 from tests.tiny_repository import Tiny
 
@@ -100,10 +100,10 @@ def test_nothing_that_goes_out_holds_a_sample_a_reason_of_a_failure_or_the_machi
     out: Composition, stripped_run: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = decided(stripped_run)
-    assert any(FAILURE in error for f in lab.decision.findings for error in f.errors)
+    assert any(SPOKEN in error for f in lab.decision.findings for error in f.errors)
     shards = "".join(path.read_text() for path in (stripped_run.run.root / "evidence").rglob("*.jsonl"))
     assert PROMPT in shards
-    theirs = ["ada/lab7", "hf_qqq", "canary", str(stripped_run.root), str(stripped_run.root.resolve())]
+    theirs = [SPOKEN, "hf_qqq", "canary", str(stripped_run.root), str(stripped_run.root.resolve())]
     theirs += [socket.gethostname(), str(Path.home()), os.environ.get("HOSTNAME", "")]
     theirs += [getpass.getuser()] if getpass.getuser() != "root" else []  # a word of many texts
     said = {name: text_of(out, name) for name in SAID}
@@ -206,9 +206,12 @@ def test_a_model_that_carries_what_no_release_may_is_refused_with_the_place(case
 
 def test_a_credential_in_what_is_said_of_a_model_is_refused_with_its_line() -> None:
     said = {"README.md": b"# A\n\nBearer " + b"k" * 40, "releasegate/decision.json": b'{"a": "/home/ada/x"}'}
+    said["LICENSE"] = b"by\nplain-looking-password"
     with pytest.raises(PublishError) as refused:
-        screen_texts(said)
-    assert [problem.where for problem in refused.value.problems] == ["README.md:3", "releasegate/decision.json:1"]
+        screen_texts(said, {"HUB_PASSWORD": "plain-looking-password", "LANG": "by"})
+    places = [problem.where for problem in refused.value.problems]
+    assert places == ["README.md:3", "releasegate/decision.json:1", "LICENSE:2"]
+    assert "plain-looking" not in str(refused.value)
 
 
 PUBLIC = {"channel": "open_weights"}

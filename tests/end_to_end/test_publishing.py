@@ -1,0 +1,84 @@
+"""From a gate of the embedded model to a folder that anybody can verify and load: the commands of the page, word for word."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+MODEL = "examples/mini_chameleon/checkpoint"
+HIDDEN = ("releasegate", "pandas", "scipy", "altair", "cyclonedx")
+"""Packages that the card does not ask for: the quick start runs without them."""
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+WITHOUT = f"""\
+import sys
+for name in {HIDDEN!r}:
+    sys.modules[name] = None
+exec(compile(open(sys.argv[1]).read(), "quick start", "exec"))
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gate repository as `init` makes it, with the embedded model."""
+    folder = tmp_path_factory.mktemp("publishing") / "gates"
+    assert releasegate(folder.parent, "init", "gates").returncode == 0
+    assert releasegate(folder, "ledger", "init", "mini-chameleon").returncode == 0
+    shutil.copytree(TOP / MODEL, folder / MODEL)
+    (folder / "public").mkdir()
+    return folder
+
+
+def releasegate(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = f"{TOP}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HOME": str(cwd), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-W", "error", "-m", "releasegate", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def commands() -> list[list[str]]:
+    """The arguments of each command of the page's first block."""
+    block = re.search(r"^```sh\n(.*?)^```$", (TOP / "docs" / "publishing.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block
+    return [shlex.split(line)[1:] for line in block[1].splitlines()]
+
+
+@pytest.mark.slow
+def test_the_six_commands_lead_from_a_gate_to_a_folder_that_loads_by_its_own_quick_start(desk: Path) -> None:
+    (desk / "releasegate-keys").mkdir()
+    keygen, *between, push = [[word.replace("~", str(desk)) for word in command] for command in commands()]
+    assert [command[0] for command in between] == ["gate", "attest", "export", "verify"]
+    assert releasegate(desk, *keygen).returncode == 0
+    policy = desk / "policies" / "mini-chameleon.yaml"
+    policy.write_text(policy.read_text() + (desk / "releasegate-keys" / "release.pub.yaml").read_text())
+    for command in between:
+        done = releasegate(desk, *command)
+        assert done.returncode == 0, (command, done.stderr)
+    pushed = releasegate(desk, *push)
+    assert pushed.returncode == 2  # no network here, and no anchored ledger
+    assert "Traceback" not in pushed.stderr
+    loads(desk / "public" / "mini-chameleon", desk)
+
+
+def loads(folder: Path, beside: Path) -> None:
+    """Nothing, if the quick start of the folder's card runs in a process of its own, and names a digit."""
+    code = re.search(r"^```python\n(.*?)^```$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert code
+    (beside / "quick.py").write_text(code[1])
+    (beside / "without.py").write_text(WITHOUT)
+    command = [sys.executable, "-I", str(beside / "without.py"), str(beside / "quick.py")]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(beside), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    before = sorted(path for path in folder.rglob("*"))
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] in DIGITS, done.stdout
+    assert sorted(path for path in folder.rglob("*")) == before
