@@ -40,4 +40,4 @@ def test_the_story_of_the_tutorials_ends_in_a_folder_that_anyone_can_verify(tmp_
                 check=False,
             )
             assert done.returncode == 0, f"{page}:\n{block}\n{done.stdout}\n{done.stderr}"
-    assert (tmp_path / "public" / "mini-chameleon" / "README.md").is_file()
+    assert (tmp_path / "mini-chameleon-public" / "README.md").is_file()
