@@ -270,12 +270,13 @@ class Runner:
         event: its name, such as `push` or `pull_request`, and what `github` says beside it.
         env: what every step sees, such as PATH.
         secrets: those that jobs with the environment `secret_for` may read; others read none.
+        replaced: scripts by the name of the step that they stand in for, such as one that needs a network.
         actions: further actions by their name without `@…`: a folder with an action.yml, or a function.
     """
 
     folder: Path
     origin: Path | None = None
-    event: Mapping[str, str] = field(default_factory=lambda: {"event_name": "push"})
+    event: Mapping[str, Any] = field(default_factory=lambda: {"event_name": "push"})
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     secret_for: str | None = None
@@ -283,6 +284,7 @@ class Runner:
     artifacts: dict[str, Path] = field(default_factory=dict)
     jobs: dict[str, Ran] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     # Workflows.
 
@@ -337,7 +339,7 @@ class Runner:
         temp = self.folder / name / "temp"
         temp.mkdir(parents=True)
         contexts["runner"]["temp"] = str(temp)
-        event = {f"GITHUB_{key.upper()}": str(value) for key, value in self.event.items() if key != "token"}
+        event = {f"GITHUB_{key.upper()}": str(value) for key, value in self.event.items() if isinstance(value, str)}
         return {**self.env, **event, "CI": "true", "GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(temp)}
 
     # Steps.
@@ -390,12 +392,12 @@ class Runner:
         if shell != "bash":
             raise Unsupported(f"the shell {shell}")
         temp = Path(env["RUNNER_TEMP"])
-        script, token = filled(step["run"], {**contexts, "env": {**env, **own}}), secrets.token_hex(4)
+        script, token = self.replaced.get(step.get("name", ""), step["run"]), secrets.token_hex(4)
         files = {name: temp / f"{name.lower()}-{token}" for name in ("OUTPUT", "ENV", "STEP_SUMMARY", "PATH")}
         for file in files.values():
             file.touch()
         path = temp / f"script-{token}.sh"
-        path.write_text(script)
+        path.write_text(filled(script, {**contexts, "env": {**env, **own}}))
         folder = workspace / filled(step.get("working-directory", defaults.get("working-directory", ".")), contexts)
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(path)],

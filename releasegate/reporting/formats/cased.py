@@ -54,7 +54,8 @@ def _verdicts(rendered: Rendered, decision: Decision, places: PolicyPlaces) -> S
         "replay": str(decision.replay).lower(),
     }
     notes = [*notices(decision), *([] if places.known else [UNKNOWN])]
-    return Suite(VERDICT_SUITE, [*_artefacts(decision, notes, places), *_awaited(decision, places)], facts)
+    cases = [*_artefacts(decision, notes, places), *_awaited(decision, places), *_approvals(rendered, places)]
+    return Suite(VERDICT_SUITE, cases, facts)
 
 
 def _artefacts(decision: Decision, notes: list[str], places: PolicyPlaces) -> Iterator[Case]:
@@ -73,6 +74,20 @@ def _awaited(decision: Decision, places: PolicyPlaces) -> Iterator[Case]:
         yield Case(
             f"strip of {name}", f"{decision.policy}.verdict", "error", places.capability(name), "awaiting_strip", text
         )
+
+
+def _approvals(rendered: Rendered, places: PolicyPlaces) -> Iterator[Case]:
+    """A role each, while a verdict lets something out: an error while somebody's signature is missing."""
+    if not rendered.decision.lets_out:
+        return
+    for one in rendered.approvals:
+        name, group = f"approval: {one.role}", f"{rendered.decision.policy}.verdict"
+        if one.missing:
+            text = f"{one.missing} of {one.count} missing. Nothing goes out before."
+            detail = "\n".join(one.idle)
+            yield Case(name, group, "error", places.top, "awaiting_approval", text, detail)
+        else:
+            yield Case(name, group, "passed", places.top)
 
 
 def _case(decision: Decision, owner: str | None, f: Finding, places: PolicyPlaces) -> Case:
