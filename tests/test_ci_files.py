@@ -24,7 +24,7 @@ WORKFLOWS = sorted(
         *(TOP / "examples").glob("*/workflows/*.yml"),
     ]
 )
-GITLAB = sorted([*(TOP / "templates").glob("*.yml"), *(TOP / "examples").glob("*/.gitlab-ci.yml")])
+GITLAB = sorted([*(TOP / ".ci" / "gitlab").glob("*.yml"), *(TOP / "examples").glob("*/.gitlab-ci.yml")])
 
 
 def problems(schema: str, file: Path) -> list[str]:

@@ -17,10 +17,10 @@ from tests.gitlab_jobs import Pipeline
 from tests.tiny_repository import Tiny
 
 TOP = Path(__file__).parents[1]
-TEMPLATE = TOP / "templates" / "releasegate.yml"
+TEMPLATE = TOP / ".ci" / "gitlab" / "releasegate.yml"
 PROJECT = """\
 include:
-  - {project: lab/releasegate, ref: v0.1.0, file: /templates/releasegate.yml}
+  - {project: lab/releasegate, ref: v0.1.0, file: /.ci/gitlab/releasegate.yml}
 gate:
   extends: .releasegate
   variables:
@@ -56,7 +56,7 @@ def start(tmp_path: Path) -> Start:
             subprocess.run([*git, *arguments], check=True)
         path = f"{called(tmp_path / 'bin', gate)}{os.pathsep}{os.environ['PATH']}"
         env = {"PATH": path, "PYTHONPATH": str(TOP), "HOME": str(tmp_path)}
-        pipeline = Pipeline(tmp_path / "jobs", project, more, env, {"/templates/releasegate.yml": TEMPLATE})
+        pipeline = Pipeline(tmp_path / "jobs", project, more, env, {"/.ci/gitlab/releasegate.yml": TEMPLATE})
         pipeline.run()
         return pipeline
 
