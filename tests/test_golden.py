@@ -17,6 +17,8 @@ import pytest
 from releasegate.approval import Approval
 from releasegate.attacks.record import AttackRecord
 from releasegate.attacks.suite import parse_suite
+from releasegate.attestation import parse_bundle_lines, subjects_of
+from releasegate.attesting.signers import signer_of
 from releasegate.cardcheck import parse_card
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
@@ -30,6 +32,7 @@ from releasegate.repository import LedgerFile, RunFolder, decide_run, known_atte
 from releasegate.revocation import RevocationList
 from releasegate.stripping import verify_strip
 from releasegate.waiver import Waiver
+from tests.tiny_releases import policy_of
 
 V1 = Path(__file__).parent / "golden" / "v1"
 OPENED = date(2026, 1, 1)
@@ -42,6 +45,7 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "attacks.json": AttackRecord.from_text,
     "policytest.yaml": lambda text: parse_policy_test(text, "policytest.yaml").record,
     "waiver.json": Waiver.from_text,
+    "attestations.jsonl": lambda text: parse_bundle_lines(text)[2].release(),
     "approval.json": Approval.from_text,
     "revocations.json": RevocationList.from_text,
     "run/plan.json": Plan.from_text,
@@ -49,6 +53,14 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "run/stripped.receipt.json": Receipt.from_text,
 }
 DIGESTS: dict[str, str] = json.loads((V1 / "digests.json").read_text())
+
+
+def test_attestations_of_v1_are_signed_still_over_the_same_release() -> None:
+    lines = parse_bundle_lines((V1 / "attestations.jsonl").read_bytes())
+    trust = policy_of().trust
+    assert [getattr(signer_of(line, trust), "id", None) for line in lines] == ["lab"] * 3
+    assert len({subjects_of(line.statement, line.where).release for line in lines}) == 1
+    assert (lines[0].summary().verificationResult, lines[1].test_result().result) == ("PASSED", "WARNED")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

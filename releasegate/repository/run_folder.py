@@ -4,6 +4,7 @@
 
     RUN/plan.json  evidence/index.jsonl  evidence/<measurement>/<shard>.jsonl  outputs/<sha256>.<ext>
         stripped/  stripped.receipt.json  decision.json  report.html  run.log
+        approvals/<role>-<key>.json  release/  attestations.jsonl
 """
 
 from __future__ import annotations
