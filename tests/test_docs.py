@@ -97,7 +97,7 @@ def commands(page: Path) -> list[str]:
 def calls(page: Path) -> list[list[str]]:
     """The arguments of each call of releasegate on a page, its variables filled in."""
     lines = [line.replace("$LEDGER_ANCHOR", f"1:{'0' * 64}") for line in commands(page)]
-    return [shlex.split(line)[1:] for line in lines if line.startswith("releasegate ")]
+    return [shlex.split(line.partition(" || ")[0])[1:] for line in lines if line.startswith("releasegate ")]
 
 
 def sections(page: Path) -> dict[str, str]:
