@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 import time
 from datetime import date
@@ -10,10 +12,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from releasegate.attestation import TEST_RESULT_TYPE, parse_bundle_lines
 from releasegate.attesting.keyless import MAX_TOKEN, keyless_signer
 from releasegate.errors import NotFound, ReleaseGateError, TrustError
-from tests.tiny_releases import TODAY, policy_of
+from tests.tiny_releases import LAB, TODAY, policy_of, statement
 
 pytest.importorskip("sigstore")
 jwt = pytest.importorskip("jwt")
@@ -98,10 +103,39 @@ def test_what_is_no_token_is_refused_and_not_told(tmp_path: Path, held: bytes) -
         keyless_signer(tmp_path / "nothing", POLICY, TODAY)
 
 
-def test_what_sigstore_signs_becomes_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from sigstore import models, sign
+def sigstore_bundle(envelope: Any, certificate: bytes) -> str:
+    """What sigstore makes of an envelope, by its own record of the format."""
+    from sigstore_models.bundle.v1 import Bundle
 
-    asked: list[bytes] = []
+    entry = {
+        "logIndex": "1",
+        "logId": {"keyId": "AAAA"},
+        "kindVersion": {"kind": "dsse", "version": "0.0.1"},
+        "integratedTime": "1769900000",
+        "inclusionProof": {
+            "logIndex": "1",
+            "rootHash": "AAAA",
+            "treeSize": "2",
+            "hashes": ["AAAA"],
+            "checkpoint": {"envelope": "rekor"},
+        },
+        "canonicalizedBody": "AAAA",
+    }
+    material = {
+        "certificate": {"rawBytes": base64.b64encode(certificate).decode()},
+        "tlogEntries": [entry],
+        "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": "AAAA"}]},
+    }
+    plain = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": material,
+        "dsseEnvelope": json.loads(envelope.to_json()),
+    }
+    return Bundle.from_json(json.dumps(plain)).to_json()
+
+
+def test_what_sigstore_signs_becomes_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from sigstore import dsse, models, sign
 
     class Fake:
         def __enter__(self) -> Fake:
@@ -111,15 +145,18 @@ def test_what_sigstore_signs_becomes_a_line(monkeypatch: pytest.MonkeyPatch, tmp
             return None
 
         def sign_dsse(self, statement: Any) -> Any:
-            asked.append(statement._contents)
-            return SimpleNamespace(to_json=lambda: '{\n "b": 1,\n "a": 2\n}')
+            made = sigstore_bundle(dsse._sign(LAB, statement), b"a certificate")
+            return SimpleNamespace(to_json=lambda: made)
 
     context = SimpleNamespace(signer=lambda token: Fake())
     monkeypatch.setattr(models.ClientTrustConfig, "production", lambda: None)
     monkeypatch.setattr(sign.SigningContext, "from_trust_config", lambda config: context)
     signer = keyless_signer(token(tmp_path), POLICY, TODAY)
-    said = b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"a","digest":{"sha256":"00"}}],"predicateType":"x"}'
-    assert (signer.id, signer.bundle(said), asked) == ("ci", b'{"a":2,"b":1}\n', [said])
+    about = [{"name": "release", "digest": {"sha256": "ab" * 32}}]
+    said = json.dumps(statement(about, TEST_RESULT_TYPE, {"result": "PASSED"})).encode()
+    (one,) = parse_bundle_lines(signer.bundle(said))
+    assert (signer.id, one.payload, one.hint, one.certificate) == ("ci", said, None, b"a certificate")
+    LAB.public_key().verify(one.signature, one.pae, ECDSA(SHA256()))
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
