@@ -415,7 +415,7 @@ RUN = [
     Row("lock", "the lock is edited", relocked, "gate", 2, "…: is a … that is locked as sha256:…, and is sha256:… now"),
     Row("lock", "a key stands twice in the lock", locked_twice, "gate", 2, "repo/policies/releasegate.lock: is not a lock: the key 'schema' stands twice in one object"),
     Row("approvals", "it is deleted", unapproved, "attest", 3, "not attested: awaiting approval: lead"),
-    Row("approvals", "it is deleted after the attestation", unapproved, "export", 3, "repo/run: not exported: awaiting approval: lead"),
+    Row("approvals", "it is deleted after the attestation", unapproved, "export", 3, "not exported: awaiting approval: lead"),
     Row("approvals", "that of another decision is put there", moved, "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "another key signs it under the approver's name", lambda s: s.reapprove("eve"), "attest", 3, "not attested: awaiting approval: lead"),
     Row("approvals", "somebody approves whom the policy does not list", by_eve, "attest", 3, "not attested: awaiting approval: lead"),
