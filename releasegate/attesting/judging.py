@@ -178,7 +178,7 @@ def _check_not_revoked(
         release=attested.subjects.release,
         models=(attested.release.model.released, attested.release.model.source),
         attestations=tuple(line.digest for line in attested.lines),
-        keys=(attested.signer.id, *(one.key.id for one in given)),
+        keys=(attested.signer.id, *(one.key.id for one in given), *(one.key for one in attested.release.waivers)),
     )
     if entry is not None:
         what = f"is revoked: {entry.named}, on {entry.day}: {entry.reason}"
