@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,5 +55,13 @@ def clone(root: Path) -> Clone:
     """A new repository around the folder `root`."""
     made = Clone(root)
     root.mkdir(parents=True, exist_ok=True)
-    made.git("init", "--quiet", "--initial-branch=main")
+    made.git("init", "--quiet", "--initial-branch=main", "--template=")
     return made
+
+
+def without_other_recipes(root: Path) -> None:
+    """Nothing; of the recipes in a gate repository the one that its policy names is left: fewer files to commit and copy."""
+    recipes = root / "policies" / "recipes"
+    for path in recipes.iterdir():
+        if path.name != "chameleon-hf" and path.is_dir():
+            shutil.rmtree(path)

@@ -18,7 +18,7 @@ from releasegate.__main__ import run
 from releasegate.checkpoint import read_manifest
 from releasegate.ledger import Anchor
 from releasegate.repository import LedgerFile, receipt_path
-from tests.git_repository import clone
+from tests.git_repository import clone, without_other_recipes
 from tests.tiny_repository import Tiny, make_repository
 
 
@@ -31,7 +31,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A clone of a gate repository, its ledger outside, and a run that was opened and measured by that commit."""
     top = tmp_path_factory.mktemp("hostile")
     made = make_repository(top / "repo")
-    clone(made.root).commit()
+    without_other_recipes(made.root)
+    git = clone(made.root)
+    git.commit()
+    git.git("gc", "--quiet")  # a few files to copy in place of a hundred
     shutil.move(made.ledger.path, top / "ledger.jsonl")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made.root)

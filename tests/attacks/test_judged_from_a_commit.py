@@ -15,7 +15,7 @@ from releasegate.__main__ import run
 from releasegate.errors import GitError, UsageError
 from releasegate.repository import GateRepository
 from releasegate.repository.judging import judge_from
-from tests.git_repository import Clone, clone
+from tests.git_repository import Clone, clone, without_other_recipes
 from tests.tiny_repository import Tiny, make_repository
 
 POLICY = Path("policies/tiny.yaml")
@@ -25,7 +25,7 @@ POLICY = Path("policies/tiny.yaml")
 def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone whose protected branch holds a gate repository, and that commit."""
     made = make_repository(tmp_path_factory.mktemp("judged") / "repo")
-    shutil.rmtree(made.root / "policies" / "recipes" / "janus-hf", ignore_errors=True)
+    without_other_recipes(made.root)
     git = clone(made.root)
     commit = git.commit()
     git.git("update-ref", "refs/remotes/origin/main", commit)

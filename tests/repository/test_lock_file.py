@@ -17,6 +17,7 @@ from releasegate.lock import Lock
 from releasegate.repository import starter
 from releasegate.repository.lock_file import NAME, lock_now, read_lock, require_locked, unlocked, write_lock
 from releasegate.schemas import schema_text
+from tests.git_repository import without_other_recipes
 from tests.tiny_repository import Tiny, make_repository
 
 
@@ -24,6 +25,7 @@ from tests.tiny_repository import Tiny, make_repository
 def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A gate repository with a template of its own, and a lock."""
     made = make_repository(tmp_path_factory.mktemp("locked") / "repo")
+    without_other_recipes(made.root)
     (made.root / "reports").mkdir()
     (made.root / "reports" / "report.css").write_text("body {}")
     (made.root / "evals" / "naming" / "judge.safetensors").write_bytes(b"weights")
