@@ -53,8 +53,9 @@ _Judged = tuple[Decision, Plan, Evidence | None]
     "--model",
     type=options.FILE,
     metavar="CHECKPOINT",
-    help="The source checkpoint: prove RUN/stripped to be a strip of it, byte by byte.",
+    help="The source checkpoint: the run must be of it, and RUN/stripped a strip of it, byte by byte.",
 )
+@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Refuse a run of any attempt but this one.")
 @options.judge_from
 @options.ledger
 @options.ledger_head
@@ -67,6 +68,7 @@ def command(
     out: Path | None,
     artefacts: tuple[str, ...],
     model: Path | None,
+    attempt: int | None,
     judge_from: str | None,
     ledger: Path | None,
     ledger_head: Anchor | None,
@@ -92,7 +94,7 @@ def command(
     """
     folder = RunFolder(run)
     if policy is not None:
-        _refuse_beside_replay({"--ledger": ledger, "--judge-from": judge_from, "--model": model})
+        _refuse_beside_replay({"--ledger": ledger, "--judge-from": judge_from, "--model": model, "--attempt": attempt})
     elif out is not None:
         raise UsageError("--out", "a decision is stored in its run", "leave it out, or name a --policy to replay")
     asked = with_printed(outputs, format_)
@@ -101,7 +103,7 @@ def command(
         if policy is not None:
             found, places = _replay(folder, policy, out, artefacts), {"decision": out} if out else {}
         else:
-            counted = _Counted(ledger, ledger_head)
+            counted = _Counted(ledger, ledger_head, attempt)
             found, places = _decide(folder, judge, counted, model, artefacts), {"decision": folder.decision_path}
         decision, plan, _ = found
         today = datetime.now(UTC).date()
@@ -119,10 +121,11 @@ def command(
 
 @dataclass(frozen=True)
 class _Counted:
-    """Where attempts are counted, as far as it was said, and a place in it that somebody else remembers."""
+    """Where attempts are counted, as far as it was said; a place in it that somebody else remembers; and which one it is."""
 
     ledger: Path | None
     anchor: Anchor | None
+    attempt: int | None
 
 
 def _refuse_beside_replay(given: Mapping[str, object]) -> None:
@@ -160,6 +163,9 @@ def _decide(
 ) -> _Judged:
     refuse_foreign(folder.root, closed=judge.commit is not None)
     plan = folder.read_plan()  # no run here: say so before anything is locked
+    if counted.attempt is not None and (plan.rehearsal or plan.attempt != counted.attempt):
+        held = "a rehearsal" if plan.rehearsal else f"attempt {plan.attempt}"
+        raise RunError(str(folder.root), f"holds {held}, not attempt {counted.attempt}", "name the run that was opened")
     refuse_unlisted(plan.policy, artefacts)
     repository = GateRepository.here(judge.named)
     require_ledger(judge, counted.ledger, counts=not plan.rehearsal)
@@ -168,7 +174,7 @@ def _decide(
         if judge.commit is not None:
             require_same_policy(GateRepository.around(judge.named), plan)
             folder.note_judge(judge.commit)
-        _require_strip(folder, plan, judge, model)
+        _require_model(folder, plan, judge, model)
         decision = decide_run(folder, repository, datetime.now(UTC).date())
         close_run(folder, plan, decision, ledger)
     return decision, plan, None
@@ -190,17 +196,16 @@ def _ledger(plan: Plan, repository: GateRepository | None, counted: _Counted) ->
     return ledger
 
 
-def _require_strip(folder: RunFolder, plan: Plan, judge: Judged, model: Path | None) -> None:
-    """Nothing, if the stripped checkpoint of the run, if there is one, is a strip of the source, or nobody asked.
+def _require_model(folder: RunFolder, plan: Plan, judge: Judged, model: Path | None) -> None:
+    """Nothing, if the run is of the source checkpoint `model`, and its stripped one, if there is one, a strip of that.
 
     Raises:
-        UsageError: a commit judges, and the source is not at hand.
-        VerifyError: it is none.
+        UsageError: a commit judges, there is a stripped checkpoint, and the source is not at hand.
+        RunError: the source is another one.
+        VerifyError: the stripped checkpoint is no strip of it.
     """
-    if not folder.stripped.exists():
-        return
     if model is None:
-        if judge.commit is not None:
+        if judge.commit is not None and folder.stripped.exists():
             what = "the run comes with a stripped checkpoint, and nothing shows what it was made from"
             raise UsageError("--judge-from", what, "name the source with --model")
         return
@@ -208,7 +213,8 @@ def _require_strip(folder: RunFolder, plan: Plan, judge: Judged, model: Path | N
 
     source = open_source(model, plan.policy)
     require_source(model, plan, source)
-    open_stripped(folder, plan, GateRepository.around(judge.named), source)
+    if folder.stripped.exists():
+        open_stripped(folder, plan, GateRepository.around(judge.named), source)
 
 
 def _replay(folder: RunFolder, file: Path, out: Path | None, artefacts: tuple[str, ...]) -> _Judged:

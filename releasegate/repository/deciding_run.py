@@ -11,6 +11,7 @@ from releasegate.evidence import Evidence
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
 from releasegate.repository.gate_repository import GateRepository
+from releasegate.repository.run_entries import refuse_foreign
 from releasegate.repository.run_folder import RunFolder
 from releasegate.repository.waivers import read_trust, read_waivers
 from releasegate.trust import Trust
@@ -109,6 +110,7 @@ def decided_today(run: RunFolder, repository: GateRepository | None, today: date
 
 
 def _grounds(run: RunFolder, plan: Plan, repository: GateRepository | None) -> _Grounds:
+    refuse_foreign(run.root)
     run.refuse_outputs(plan.policy)
     waivers = read_waivers(repository) if repository is not None else ()
     trust = read_trust(repository, plan.policy) if repository is not None and waivers else None

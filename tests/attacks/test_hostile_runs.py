@@ -173,6 +173,13 @@ def test_the_source_is_wanted_where_there_is_a_stripped_checkpoint(
     assert "is not the model that the attempt was opened for" in refusal(capsys, deciding())
 
 
+def test_a_run_of_before_does_not_stand_for_the_attempt_that_was_opened(
+    measured: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "run: holds attempt 1, not attempt 2" in refusal(capsys, deciding("--attempt", "2"))
+    assert run(deciding("--attempt", "1")) == 0
+
+
 def test_another_model_in_the_place_of_the_stripped_one_is_refused(
     measured: Tiny, capsys: pytest.CaptureFixture[str]
 ) -> None:
