@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft4Validator
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from lxml import etree
 
@@ -20,7 +21,7 @@ from releasegate.repository import GateRepository, starter
 from tests.reporting.example_run import Example, Words, example
 from tests.reporting.hostile import HOSTILE
 
-HERE = Path(__file__).parent
+PUBLISHED = Path(__file__).parent / "published"
 SEVERITIES = {"info", "minor", "major", "critical", "blocker"}
 
 
@@ -129,7 +130,7 @@ def everyone(made: Example, tmp_path_factory: pytest.TempPathFactory) -> list[Ex
 
 
 def test_every_junit_is_valid_by_jenkins_schema_and_reads_back(everyone: list[Example]) -> None:
-    schema = etree.XMLSchema(etree.parse(str(HERE / "junit-10.xsd")))
+    schema = etree.XMLSchema(etree.parse(str(PUBLISHED / "junit-10.xsd")))
     for one in everyone:
         raw = KINDS["junit"](rendered(one))
         schema.assertValid(etree.fromstring(raw))
@@ -138,6 +139,15 @@ def test_every_junit_is_valid_by_jenkins_schema_and_reads_back(everyone: list[Ex
         read.update_statistics()
         assert (read.tests, read.failures, read.errors) == totals
         assert read.tests >= 1
+
+
+def test_every_sarif_is_valid_by_its_published_schema(everyone: list[Example]) -> None:
+    schema = Draft4Validator(json.loads((PUBLISHED / "sarif-2.1.0-rtm.5.json").read_text()))
+    for one in everyone:
+        assert [error.message for error in schema.iter_errors(sarif(one))] == []
+    broken = sarif(everyone[0])
+    broken["runs"][0]["results"][0]["level"] = "bad"
+    assert not schema.is_valid(broken)
 
 
 def test_every_sarif_names_the_rules_that_it_lists(everyone: list[Example]) -> None:
