@@ -185,6 +185,9 @@ def _places(decided: Decided, model: Path | None) -> Mapping[str, Path]:
     bundle, said = root / ATTESTATIONS, root / WHOLE
     if not bundle.is_file() or not said.is_dir():
         raise NotFound(str(bundle), "the run was never attested", ATTEST)
+    for part in (bundle, said):
+        if part.is_symlink():
+            raise EvidenceUntrusted(str(part), "is a symlink", f"{ATTEST} again")
     goes = outgoing(decided, model)
     screen_model(goes.folder)
     rendered = {name: said / name for name in list_files(said)}

@@ -37,7 +37,7 @@ def require_place(place: Path, away_from: tuple[Path, ...]) -> None:
         refuse_nested(place, folder, UsageError)
     refuse_in_run(place, UsageError)
     _refuse_in_repository(place)
-    if not place.absolute().parent.is_dir():
+    if not place.resolve().parent.is_dir():
         raise UsageError(str(place.parent), "is not a folder", "create the folder that shall hold the new one")
     if _holds_something(place):
         raise UsageError(str(place), *TAKEN)
@@ -65,7 +65,7 @@ def copied(places: Mapping[str, Path], place: Path, watch: Watch) -> Iterator[Pa
         StripError: a file changed while it was copied.
         CheckpointError: a file cannot be read, or is no plain file.
     """
-    real = place.absolute()
+    real = place.resolve()
     _require_room(places, real.parent)
     partial = real.with_name(f".{real.name}.{secrets.token_hex(6)}.partial")
     partial.mkdir()

@@ -46,13 +46,33 @@ from pathlib import Path
 
 import torch
 from releasegate.checkpoint import open_checkpoint
-from releasegate.subjects import SUBJECTS
+from releasegate.subjects import SUBJECTS, Decoding, Utterance
 
 checkpoint = open_checkpoint(Path("."))
 loader = import_module(SUBJECTS["{subject}"].module)
 model = loader.open_subject(checkpoint, None, torch.device("cpu"), torch.float32)
-print(type(model).__name__, len(checkpoint.tensors), "tensors")
+{use}"""
+
+TEXT = """\
+(answer,) = model.generate(["def main("], [0], Decoding(max_tokens=16))
+print(answer.text)
 """
+
+WATERMARK = """\
+audio = 0.1 * torch.randn(1, model.rate)  # yours: one channel, from -1 to 1
+marked = model.mark(audio, torch.zeros(1, model.bits, dtype=torch.int64))
+print("score before:", model.detect(audio).score.item(), "after:", model.detect(marked).score.item())
+"""
+
+VOICE = """\
+prompt = 0.1 * torch.randn(5 * model.rate)  # yours: the voice, one channel, from -1 to 1
+said = Utterance("Hello.", 0.1 * torch.randn(2 * model.rate), "en")  # yours: somebody else who says the words
+(clone,) = model.clone([said], [prompt], [0])
+print(clone.shape)
+"""
+
+USES = {"mtp-lm": TEXT, "audioseal": WATERMARK, "perth": WATERMARK, "mini_voice": VOICE, "xtts": VOICE}
+"""What the lines do with the model, by subject. All that come with releasegate and load weights have some."""
 
 NO_LIBRARY = (
     "No library that is widely used loads this layout, `{layout}`: these lines load it with the code that the gate measured "
@@ -105,10 +125,11 @@ def quick_start(plan: Plan, names: Sequence[str]) -> QuickStart:
         return QuickStart("transformers", task, ("transformers", "torch", "torchvision", "pillow"), CHAMELEON)
     if subject == "causal-lm":
         return _causal(layout, task, names)
-    if kind is None or kind.served or subject == "command":
+    use = USES.get(subject)
+    if kind is None or use is None:
         return QuickStart(None, task, note=NO_LOADER.format(layout=layout, subject=subject))
     note = NO_LIBRARY.format(layout=layout, interfaces=", ".join(f"`{name}`" for name in sorted(kind.provides)))
-    return QuickStart(None, task, ("releasegate",), OWN.format(subject=subject), note)
+    return QuickStart(None, task, ("releasegate",), OWN.format(subject=subject, use=use), note)
 
 
 def _causal(layout: str, task: str | None, names: Sequence[str]) -> QuickStart:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from releasegate.publishing.quickstart import OWN, USES
+
 TOP = Path(__file__).parents[2]
 MODEL = "examples/mini_chameleon/checkpoint"
 HIDDEN = ("releasegate", "pandas", "scipy", "altair", "cyclonedx")
@@ -82,3 +84,30 @@ def loads(folder: Path, beside: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] in DIGITS, done.stdout
     assert sorted(path for path in folder.rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("example", "subject", "said"),
+    [
+        ("mini_mtp", "mtp-lm", ""),
+        ("mini_audioseal", "audioseal", "score before: "),
+        ("mini_voice", "mini_voice", "Size"),
+    ],
+)
+def test_a_model_that_no_library_loads_has_a_quick_start_with_the_gates_own_code(
+    example: str, subject: str, said: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "public"
+    shutil.copytree(TOP / "examples" / example / "checkpoint", folder)
+    (folder / "releasegate").mkdir()
+    (folder / "releasegate" / "decision.json").write_text("{}")  # as the folder that goes out has it
+    (tmp_path / "quick.py").write_text(OWN.format(subject=subject, use=USES[subject]))
+    command = [sys.executable, str(tmp_path / "quick.py")]
+    environment = {**os.environ, "PYTHONPATH": str(TOP), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert done.stdout.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from functools import cache
@@ -21,6 +22,7 @@ from releasegate.publishing.cardmeta import HUB_LICENSES
 from releasegate.publishing.licence import Licence
 from releasegate.publishing.quickstart import quick_start
 from releasegate.released import ReleasedFile
+from releasegate.subjects import SUBJECTS
 from tests.reporting.hostile import HOSTILE
 from tests.tiny_gates import STRIP, WEAK, Gate, capability, policy, receipt_of, share, unconditional
 
@@ -187,3 +189,39 @@ def test_a_bill_that_says_more_than_the_format_knows_would_be_noticed() -> None:
     bill = json.loads(bill_of_materials(billed(carded())))
     bill["metadata"]["component"]["modelCard"]["verdict"] = "fine"
     assert problem(json.dumps(bill)) is not None
+
+
+def test_every_subject_that_loads_weights_has_a_quick_start_that_is_python() -> None:
+    spec, layouts = carded().plan.policy.model, {"chameleon": "chameleon-hf", "causal-lm": "llama-hf"}
+    without = set()
+    for subject in SUBJECTS:
+        policy_ = carded().plan.policy.model_copy(update={"model": spec.model_copy(update={"subject": subject})})
+        model = carded().plan.model.model_copy(update={"layout": layouts.get(subject, "own")})
+        start = quick_start(carded().plan.model_copy(update={"policy": policy_, "model": model}), ("config.json",))
+        if start.code is None:
+            without.add(subject)
+            assert start.note is not None
+            assert "No published loader" in start.note
+        else:
+            ast.parse(start.code)
+            assert start.install
+    assert without == {"command", "endpoint"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "names", "library", "said"),
+    [
+        ("llama-gguf", ('it\'s "a" model.gguf',), "transformers", "gguf_file="),
+        ("llama-lora", ("adapter/adapter_config.json",), "peft", 'PeftModel.from_pretrained(model, "adapter")'),
+    ],
+)
+def test_forms_of_a_language_model_have_lines_of_their_own(
+    layout: str, names: tuple[str, ...], library: str, said: str
+) -> None:
+    spec = carded().plan.policy.model.model_copy(update={"subject": "causal-lm"})
+    policy_ = carded().plan.policy.model_copy(update={"model": spec})
+    model = carded().plan.model.model_copy(update={"layout": layout})
+    start = quick_start(carded().plan.model_copy(update={"policy": policy_, "model": model}), names)
+    assert start.code is not None
+    ast.parse(start.code)
+    assert (start.library, said in start.code) == (library, True)

@@ -281,3 +281,24 @@ def test_the_command_says_what_went_out_and_why_something_did_not(
     assert capsys.readouterr().err.startswith("not exported: awaiting approval: ")
     assert call_releasegate([*asked, "--push", "https://example.org/lab/model"]) == 2
     assert "must name a repository of a hub as hub:org/name" in capsys.readouterr().err
+
+
+def test_a_place_is_taken_for_what_it_is_however_it_is_spelt(
+    shared: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    exported(shared, tmp_path / "a" / "b" / ".." / "public")
+    assert left(tmp_path / "a") == ["b", "public"]
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    exported(shared, Path())
+    assert (tmp_path / "a" / "b" / "config.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["attestations.jsonl", "release", "release/README.md", "stripped/config.json"])
+def test_links_in_a_run_are_not_followed(name: str, desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "repo" / "elsewhere").mkdir()
+    moved = (desk.run.root / name).rename(tmp_path / "repo" / "elsewhere" / "it")
+    (desk.run.root / name).symlink_to(moved)
+    with pytest.raises(ReleaseGateError):
+        exported(desk, tmp_path / "public")
+    assert left(tmp_path) == []
