@@ -22,6 +22,7 @@ from releasegate.attesting.signers import signer_of
 from releasegate.cardcheck import parse_card
 from releasegate.decision import Decision
 from releasegate.documents import parse_document
+from releasegate.lock import Lock
 from releasegate.plan import Plan
 from releasegate.policy import parse_policy
 from releasegate.policytest import parse_policy_test
@@ -47,6 +48,7 @@ DOCUMENTS: dict[str, Callable[[bytes], Document]] = {
     "waiver.json": Waiver.from_text,
     "attestations.jsonl": lambda text: parse_bundle_lines(text)[2].release(),
     "approval.json": Approval.from_text,
+    "lock.json": Lock.from_text,
     "revocations.json": RevocationList.from_text,
     "run/plan.json": Plan.from_text,
     "run/decision.json": Decision.from_text,

@@ -22,6 +22,7 @@ from releasegate.documents import parse_document
 from releasegate.errors import ReleaseGateError
 from releasegate.evidence import parse_index_line, parse_sample
 from releasegate.ledger import parse_anchor, parse_ledger
+from releasegate.lock import Lock
 from releasegate.plan import Plan
 from releasegate.policy import parse_policy
 from releasegate.policytest import parse_policy_test
@@ -102,6 +103,7 @@ DOCUMENTS: Mapping[str, tuple[Parser, bytes]] = {
     "waiver": (stored(Waiver), (V1 / "waiver.json").read_bytes()),
     "approval": (signed(Approval, approvals.FORM), (V1 / "approval.json").read_bytes()),
     "revocation list": (signed(RevocationList, revocations.FORM), (V1 / "revocations.json").read_bytes()),
+    "lock": (stored(Lock), (V1 / "lock.json").read_bytes()),
     "plan": (stored(Plan), (V1 / "run" / "plan.json").read_bytes()),
     "decision": (stored(Decision), (V1 / "run" / "decision.json").read_bytes()),
     "receipt": (stored(Receipt), (V1 / "run" / "stripped.receipt.json").read_bytes()),
