@@ -21,7 +21,7 @@ from releasegate.errors import NotFound, VerifyError
 from releasegate.manifest import RelativePath
 from releasegate.released import ReleasedFile
 
-BLOCK = 4 << 20
+BLOCK = 2 << 20
 """Bytes that are hashed while as many are read."""
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
