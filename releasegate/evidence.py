@@ -81,11 +81,11 @@ class Measured(Record):
 
     outcome: Literal["measured"] = "measured"
     item: Annotated[int, Field(ge=0)]
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     values: Annotated[dict[Identifier, float], Field(min_length=1)]
-    detail: dict[Identifier, str] = {}
+    detail: dict[Identifier, str] = Field(default_factory=dict)
     """What a person would want to see beside the numbers: the prompt, the answer."""
-    outputs: dict[Identifier, OutputName] = {}
+    outputs: dict[Identifier, OutputName] = Field(default_factory=dict)
 
 
 class Failed(Record):
@@ -93,7 +93,7 @@ class Failed(Record):
 
     outcome: Literal["failed"] = "failed"
     item: Annotated[int, Field(ge=0)]
-    labels: Labels = {}
+    labels: Labels = Field(default_factory=dict)
     metrics: Annotated[tuple[Identifier, ...], Field(min_length=1)]
     error: str
 

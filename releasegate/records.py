@@ -11,8 +11,9 @@ import json
 from collections import Counter
 from typing import Annotated, Any, Self
 
-import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from releasegate.canonical import canonical
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?$")]
 """A name in a document: lower-case letters, digits, `-`, `_`, `.`; at most 64; it is also a file name."""
@@ -79,7 +80,7 @@ def digest_of(data: Any) -> str:
     >>> digest_of({"b": 1, "a": [True, None]}) == digest_of({"a": [True, None], "b": 1.0})
     True
     """
-    return digest_of_bytes(rfc8785.dumps(data))
+    return digest_of_bytes(canonical(data))
 
 
 def digest_of_bytes(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import pi
 
 import torch
@@ -21,8 +22,14 @@ FORMANTS = ((250.0, 850.0, 60.0), (850.0, 2300.0, 100.0), (2300.0, 3000.0, 160.0
 def voice(seconds: float, seed: int, rate: int = 16000) -> Tensor:
     """float32 [t], a clip with a peak of 0.5; the same for the same arguments.
 
-    Voiced syllables with a pitch between 80 and 260 Hz, hisses before some of them, pauses, and breath under all of it.
+    Voiced syllables with a pitch between 80 and 260 Hz, hisses before some of them, pauses, and breath under all of it. Each
+    is made once in a process, however many tests listen to it.
     """
+    return _made(seconds, seed, rate).clone()
+
+
+@lru_cache(maxsize=2000)
+def _made(seconds: float, seed: int, rate: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     samples = round(seconds * rate)
     syllables = int(seconds / SYLLABLE) + 2

@@ -19,6 +19,7 @@ from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Measured, Reading
 from releasegate.gate import gate
 from releasegate.repository import GateRepository
+from tests.remembered_sound import remember_dnsmos
 from tests.spread_spectrum import SpreadSpectrum
 from tests.tiny_gates import finding
 from tests.tiny_repository import Silent
@@ -34,6 +35,8 @@ PLACE = "RELEASEGATE_SPEECH"
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_report: None) -> Callable[..., WatermarkGate]:
+    remember_dnsmos(monkeypatch)
+
     def make(name: str = "gates", **given: Any) -> WatermarkGate:
         monkeypatch.setenv(PLACE, str(tmp_path / name))
         return WatermarkGate(tmp_path / name, **given)
