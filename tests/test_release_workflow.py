@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,14 @@ mkdir -p "$RUNNER_TEMP/venv/bin"
 printf '%s\\n' '#!/bin/sh' 'PYTHONPATH=TOP exec PYTHON -c "from releasegate.__main__ import main; main()" "$@"' \
   >"$RUNNER_TEMP/venv/bin/releasegate"
 chmod +x "$RUNNER_TEMP/venv/bin/releasegate"
+ln -s venv "$RUNNER_TEMP/releasegate"
 """.replace("TOP", str(TOP)).replace("PYTHON ", f"{sys.executable} ")
 SUDO = """#!/bin/bash
-while [ "$1" != -- ]; do shift; done  # no other network and no other user here
-shift
+for program in unshare setpriv; do  # no other network and no other user here
+  [ "$1" = "$program" ] || exit 99
+  while [ "$1" != -- ]; do shift; done
+  shift
+done
 exec "$@"
 """
 
@@ -49,6 +54,9 @@ def lab(made: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     made.policy.write_text(f"{made.policy.read_text()}{PUBLICATION}trust:\n  attestations:\n  {line}\n")
     (made.root / "policies" / "LICENSE").write_text("Do as you like.\n")
     (made.root / ".gitignore").write_text("ledger/\n")
+    (made.root / ".ci").mkdir()
+    for name in ("action.yml", ".ci/action"):
+        shutil.copyfile(TOP / name, made.root / name)
     git(made.root, "init", "--quiet", "--initial-branch", "main")
     git(made.root, "add", "--all")
     git(made.root, "commit", "--quiet", "--message", "a policy")
@@ -111,3 +119,25 @@ def test_a_verdict_that_is_no_closes_the_attempt_and_signs_nothing(lab: Tiny, tm
     jobs = runs.workflow(file)
     assert (jobs["decide"].code, jobs["publish"].skipped) == (1, True), jobs["decide"].log
     assert '"withhold"' in git(lab.root, "show", "ledger:tiny.jsonl")
+
+
+@pytest.mark.slow
+def test_a_pull_request_rehearses_by_the_judge_of_its_base(lab: Tiny, tmp_path: Path) -> None:
+    base = git(lab.root, "rev-parse", "main")
+    git(lab.root, "checkout", "--quiet", "-b", "change")
+    lab.change(lab.policy, "otherwise: strip", "unconditional: true")
+    (lab.root / ".ci" / "action").write_text("echo verdict=release >>$GITHUB_OUTPUT\nexit 0\n")
+    git(lab.root, "commit", "--quiet", "--all", "--message", "everything may go out")
+    runs, file = runner(lab, tmp_path)
+    event = {"event_name": "pull_request", "sha": git(lab.root, "rev-parse", "change"), "ref_name": "1/merge"}
+    runs.event = {**event, "event": {"pull_request": {"base": {"sha": base}}}}
+    jobs = runs.workflow(file)
+    assert {name: job.skipped for name, job in jobs.items()} == {
+        "rehearse": False,
+        **dict.fromkeys(("open", "measure", "decide", "publish"), True),
+    }
+    assert jobs["rehearse"].code == 3, jobs["rehearse"].log  # the pool of `naming` has no items for rehearsals
+    assert "> Rehearsal: " in jobs["rehearse"].summary
+    assert "| **Incomplete** | Draws |" in jobs["rehearse"].summary
+    assert set(runs.artifacts) == {"report"}
+    assert git(lab.root, "show", "ledger:tiny.jsonl").count("\n") == 0

@@ -38,8 +38,9 @@ def with_printed(outputs: Sequence[Output], format_: str) -> tuple[Output, ...]:
 
 
 def written(outputs: Sequence[Output]) -> dict[str, Path]:
-    """Where the files lie that were asked for, by kind."""
-    return {output.kind: output.path for output in outputs if output.path is not None}
+    """Where the files lie that were asked for, by kind. A copy of the decision is called so: the run has the first."""
+    names = {"decision": "copy"}
+    return {names.get(output.kind, output.kind): output.path for output in outputs if output.path is not None}
 
 
 def policy_file(repository: GateRepository | None, plan: Plan) -> Path | None:
