@@ -14,6 +14,7 @@ from releasegate.decision import Decision
 from releasegate.garbage import uncollected
 from releasegate.plan import Plan
 from releasegate.reporting import gather, make_view, render_report, templates_of
+from releasegate.reporting.views.pair import Pair
 from releasegate.reporting.views.report import ReportView
 from releasegate.reporting.wording.discreet import without_reasons
 from releasegate.repository import GateRepository
@@ -46,7 +47,7 @@ def shown_report(decided: Decided, repository: GateRepository, approvals: tuple[
     with uncollected():
         gathered = gather(decided.run, plan, decided.decision, decided.evidence)
         view = make_view(decided.decision, plan, decided.receipt, gathered, decided.run.outputs, approvals)
-        return render_report(_public(view), templates_of(repository))
+        return render_report(_public(view, plan), templates_of(repository))
 
 
 def _silent(plan: Plan) -> Plan:
@@ -54,9 +55,11 @@ def _silent(plan: Plan) -> Plan:
     return plan.model_copy(update={"policy": plan.policy.model_copy(update={"samples": "unshown"})})
 
 
-def _public(view: ReportView) -> ReportView:
+def _public(view: ReportView, plan: Plan) -> ReportView:
     measurements = tuple(
         replace(one, problem=DOES_NOT_LOAD) if one.problem else one for one in view.evidence.measurements
     )
+    command = f"releasegate verify FOLDER --policy {plan.policy.id}.yaml"
+    check = Pair("Verify the folder that this page came in, by the policy of whoever published it", command, code=True)
     samples = replace(view.samples, notes=(NONE_SHOWN,) if view.samples.notes else ())
-    return replace(view, samples=samples, evidence=replace(view.evidence, measurements=measurements))
+    return replace(view, samples=samples, evidence=replace(view.evidence, measurements=measurements, commands=(check,)))

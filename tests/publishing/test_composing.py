@@ -122,7 +122,10 @@ def test_the_public_decision_is_the_labs_but_for_the_reasons_of_failures(out: Co
 
 
 def test_the_public_report_says_that_it_shows_no_sample(out: Composition) -> None:
-    assert "No sample is shown outside the lab" in text_of(out, "releasegate/report.html")
+    page = text_of(out, "releasegate/report.html")
+    assert "No sample is shown outside the lab" in page
+    assert "releasegate verify FOLDER --policy tiny.yaml" in page
+    assert "releasegate decide RUN" not in page  # nobody outside has the run
 
 
 def test_the_same_run_gives_the_same_release_wherever_it_lies_and_whatever_lay_there_before(
