@@ -13,6 +13,7 @@ from releasegate.ledger import Anchor, LedgerView, first_line, parse_ledger
 from releasegate.plan import LedgerPosition, Plan, make_plan
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, known_attempt
+from releasegate.repository.attempts import require_shown
 from releasegate.repository.ledger_file import HeldLedger
 from releasegate.stripping import plan_strip
 
@@ -124,7 +125,7 @@ def _draw(run: RunFolder, plan: Plan, held: HeldLedger, attempt: Attempt) -> Pla
     A run that was killed before its opening reached the ledger opens now, if no other attempt came between.
     """
     if plan.nonce is not None:
-        known_attempt(held.view, plan)
+        require_shown(plan, known_attempt(held.view, plan), held.view, attempt.anchor)
         return plan
     if plan.fixed in {known.plan for known in held.view.attempts}:
         nonce = held.resume(plan.fixed, attempt.draw_nonce)

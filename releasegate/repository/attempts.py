@@ -55,19 +55,28 @@ def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
 def require_opened(plan: Plan, ledger: LedgerFile, anchor: Anchor | None) -> None:
     """Nothing, if the ledger knows the attempt as the plan of a run tells of it.
 
-    That the ledger was compared with a remembered place when the attempt was opened is for the plan alone to say. Before
-    the attempt is closed, a plan that says so is believed only where such a place is given again.
-
     Args:
         anchor: a place in the ledger that somebody else remembers.
 
     Raises:
         LedgerError: it does not know it, or knows it otherwise; or the plan says of it what nothing shows.
     """
-    known = known_attempt(ledger.read(plan.policy.family, anchor), plan)
+    view = ledger.read(plan.policy.family, anchor)
+    require_shown(plan, known_attempt(view, plan), view, anchor)
+
+
+def require_shown(plan: Plan, known: Attempt, view: LedgerView, anchor: Anchor | None) -> None:
+    """Nothing, if what a plan says of the ledger is shown.
+
+    That the ledger was compared with a remembered place when the attempt was opened is for the plan alone to say. Before
+    the attempt is closed, a plan that says so is believed only where such a place is given again.
+
+    Raises:
+        LedgerError: it is not shown.
+    """
     if known.closed is None and anchor is None and plan.ledger is not None and plan.ledger.anchored:
         what = "was compared with a place that somebody remembers, as plan.json says, and nothing shows that"
-        raise LedgerError(str(ledger.path), what, "give that place again: --ledger-head COUNT:HASH")
+        raise LedgerError(view.source, what, "give that place again: --ledger-head COUNT:HASH")
 
 
 def close_run(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile | None) -> None:

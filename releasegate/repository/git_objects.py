@@ -34,7 +34,12 @@ _QUIET: Mapping[str, str] = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_PROTOCOL_FROM_USER": "0",
 }
-_SETTINGS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.allow=never")
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",  # a folder of the working tree may look like a repository
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ def resolve(place: Path, ref: str) -> str:
     if _git(place, "rev-parse", "--git-dir").returncode != 0:
         said = _git(place, "rev-parse", "--git-dir").stderr.strip().splitlines()
         what = f"Git finds no repository here: {said[0] if said else 'it says nothing'}"
-        raise GitError(str(place), what, "run it inside the clone")
+        raise GitError(str(place), what, "run it inside the clone, as the user whom it belongs to")
     if _COMMIT.fullmatch(ref):
         return _commit(place, ref) or _raise_missing(place, ref)
     found = {full: commit for full in _full_names(ref) if (commit := _commit(place, full))}

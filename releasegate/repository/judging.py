@@ -19,6 +19,7 @@ from releasegate.repository.git_objects import GitObjects, TreeEntry, git_object
 
 PARTS = ("policies", "evals", "reports")
 MAX_FILES = 100_000
+"""Files and folders."""
 MAX_DEPTH = 32
 MAX_BYTES = 4 << 30
 """Of all files together."""
@@ -117,9 +118,10 @@ class _Taking:
         return {name: entry for name, entry in found.items() if entry.mode == FOLDER}
 
     def _take(self, folder: TreeEntry, target: Path, place: tuple[str, ...]) -> None:
-        target.mkdir(mode=0o700)
         if len(place) > MAX_DEPTH:
             raise self._refused(place, f"lies deeper than {MAX_DEPTH} folders")
+        self._count(place)
+        target.mkdir(mode=0o700)
         seen: set[str] = set()
         for entry in self._objects.tree(folder.oid):
             inside = (*place, entry.name)
@@ -137,14 +139,18 @@ class _Taking:
 
     def _write(self, entry: TreeEntry, target: Path, place: tuple[str, ...]) -> None:
         data = self._objects.blob(entry.oid)
-        self._files += 1
-        self._bytes += len(data)
-        if self._files > MAX_FILES or self._bytes > MAX_BYTES:
-            raise self._refused(place, f"is one too many: over {MAX_FILES:,} files or {MAX_BYTES >> 30} GiB")
+        self._count(place, len(data))
         if data.startswith(_LFS):
             raise self._refused(place, "is a pointer of Git LFS, and the file itself is not in the commit")
         target.write_bytes(data)
         target.chmod(0o700 if entry.mode == "100755" else 0o600)
+
+    def _count(self, place: tuple[str, ...], size: int = 0) -> None:
+        """Nothing; a file or folder more was taken. A small commit may name one folder in very many places."""
+        self._files += 1
+        self._bytes += size
+        if self._files > MAX_FILES or self._bytes > MAX_BYTES:
+            raise self._refused(place, f"is one too many: over {MAX_FILES:,} files or {MAX_BYTES >> 30} GiB")
 
     def _refused(self, place: tuple[str, ...], what: str) -> GitError:
         shown = "/".join(place).encode("utf-8", "backslashreplace").decode()

@@ -36,7 +36,7 @@ def refuse_foreign(run: Path, *, closed: bool = False) -> None:
             raise EvidenceUntrusted(_shown(entry.path), kind, _AGAIN)
         folder = entry.is_dir(follow_symlinks=False)
         known = entry.name in (FOLDERS if folder else FILES) or _is_partial(entry.name)
-        if top and not known and (folder or closed):
+        if top and not known and (folder or closed or entry.name in FOLDERS):
             raise EvidenceUntrusted(_shown(entry.path), "is nothing that releasegate puts into a run", _AGAIN)
 
 

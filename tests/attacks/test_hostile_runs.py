@@ -257,6 +257,8 @@ LEFT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pickle": (put("model.pkl", b"cos\nsystem\n(S'true'\ntR."), "model.pkl: is nothing that releasegate puts"),
     "a pickle in the stripped checkpoint": (put("stripped/pytorch_model.bin"), "stripped"),
     "a folder of one's own": (put("evals/x/harness.py"), "evals: is nothing that releasegate puts"),
+    "a file for a folder": (instead("stripped", lambda path: path.write_text("")), "stripped: is nothing that"),
+    "a folder for a file": (instead("run.log", Path.mkdir), "run.log: is nothing that releasegate puts"),
     "a hidden file": (put(".env"), ".env: is nothing that releasegate puts"),
     "a name with a newline": (put("a\nb"), "has a name that is not printable"),
     "a name that turns around": (put("a‮b"), "has a name that is not printable"),

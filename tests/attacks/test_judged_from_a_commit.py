@@ -235,6 +235,38 @@ def planted(git: Clone, name: bytes, mode: str, oid: str) -> str:
     return git.commit_tree(git.make_tree(("040000", policies, "policies"), ("040000", evals, "evals")))
 
 
+def test_a_commit_that_grows_without_end_is_refused(
+    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git, _ = protected
+    monkeypatch.setattr("releasegate.repository.judging.MAX_FILES", 300)
+    for inner in (git.make_tree(), git.make_tree(("100644", git.blob(b"x"), "x"))):
+        tree = inner
+        for _ in range(9):
+            tree = git.make_tree(*(("040000", tree, str(number)) for number in range(10)))
+        with pytest.raises(GitError, match="is one too many"):
+            judge_from(
+                git.commit_tree(git.make_tree(*((("040000", tree, n)) for n in ("evals", "policies")))), POLICY
+            ).__enter__()
+    deep = git.make_tree()
+    for _ in range(40):
+        deep = git.make_tree(("040000", deep, "d"))
+    with pytest.raises(GitError, match="lies deeper than 32 folders"):
+        judge_from(
+            git.commit_tree(git.make_tree(*(("040000", deep, n) for n in ("evals", "policies")))), POLICY
+        ).__enter__()
+
+
+def test_a_folder_that_looks_like_a_repository_is_none(
+    protected: tuple[Clone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git, commit = protected
+    subprocess.run(["git", "clone", "-q", "--bare", str(git.root), str(git.root / "data")], check=True)
+    monkeypatch.chdir(git.root / "data")
+    with pytest.raises(GitError, match="Git finds no repository here"):
+        judge_from(commit, POLICY).__enter__()
+
+
 def test_an_object_that_was_changed_in_the_clone_is_refused(protected: tuple[Clone, str]) -> None:
     git, commit = protected
     oid, other = git.git("rev-parse", f"{commit}:{POLICY}"), git.blob(b"another policy")
