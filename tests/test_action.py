@@ -130,7 +130,7 @@ def test_the_job_ends_as_the_gate_does(answered: Answered, code: int, verdict: s
     assert "printed by a model" in ran.log
 
 
-@pytest.mark.parametrize(("code", "verdict"), [(0, ""), (2, "release"), (2, ""), (1, "")])
+@pytest.mark.parametrize(("code", "verdict"), [(0, ""), (2, "release"), (2, ""), (1, ""), (143, "release")])
 def test_without_a_decision_there_is_no_verdict_and_no_yes(answered: Answered, code: int, verdict: str) -> None:
     ran, _ = answered(code, verdict)
     assert (ran.code, ran.outputs["verdict"], ran.outputs["report"]) == (code or 2, "", "")

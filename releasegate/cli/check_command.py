@@ -88,4 +88,7 @@ def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], li
         notes = (*unused(policy), *unsettled(policy, beside.cards))
     except ReleaseGateError as error:
         return (root, shown), [Found(root, problem) for problem in error.problems]
+    except OSError as error:
+        fix = "check the path and its permissions"
+        return (root, shown), [Found(root, Problem(shown, error.strerror or "cannot be read", fix))]
     return (root, shown), [Found(root, Problem(shown, note, ""), note=True) for note in notes]

@@ -79,10 +79,10 @@ def cases(made: Example) -> Iterator[tuple[TestSuite, TestCase]]:
 
 def test_a_case_is_a_finding_and_a_suite_a_capability(made: Example) -> None:
     found = [(s.name, c.name, [type(r) for r in c.result]) for s, c in cases(made)]
-    assert found[0] == ("verdict", "Weights", [Failure])
+    assert found[0] == ("(verdict)", "Weights", [Failure])
     wanted = {"drawing": 1, "captions": 0, "more-0": 1}
     assert {suite: sum(s == suite for s, _, _ in found) for suite in wanted} == wanted
-    assert [suite.name for suite in junit(made)] == ["verdict", *(c.id for c in made.decision.capabilities)]
+    assert [suite.name for suite in junit(made)] == ["(verdict)", *(c.id for c in made.decision.capabilities)]
     assert len(found) - 1 == len(made.decision.findings)
 
 
@@ -107,7 +107,7 @@ def test_a_waived_finding_is_skipped_with_its_reason(made: Example) -> None:
 def test_a_strip_that_is_awaited_and_a_run_without_findings_are_errors(tmp_path: Path, made: Example) -> None:
     awaiting = example(tmp_path / "run", strip=False)
     assert awaiting.decision.awaiting_strip == ("drawing",)
-    assert {c.name: [type(r) for r in c.result] for s, c in cases(awaiting) if s.name == "verdict"} == {
+    assert {c.name: [type(r) for r in c.result] for s, c in cases(awaiting) if s.name == "(verdict)"} == {
         "Weights": [Error],
         "strip of drawing": [Error],
     }

@@ -27,7 +27,8 @@ OUTCOME: Mapping[Status, Outcome] = {
 }
 RESULT: Mapping[int, Outcome] = {0: "passed", 1: "failure", 3: "error"}
 """Of a verdict, by its exit code."""
-VERDICT_SUITE = "verdict"
+VERDICT_SUITE, ELSEWHERE = "(verdict)", "(elsewhere)"
+"""No capability has such an id: there are no brackets in one."""
 
 
 def suites(rendered: Rendered) -> list[Suite]:
@@ -37,7 +38,7 @@ def suites(rendered: Rendered) -> list[Suite]:
     for owner, finding in findings_by_capability(decision, rendered.plan.policy):
         cases.setdefault(owner, []).append(_case(decision, owner, finding, places))
     about = {c.id: {"title": c.title, "verdict": c.verdict, "why": c.sentence} for c in decision.capabilities}
-    found = [Suite(owner or "elsewhere", listed, about.get(owner or "", {})) for owner, listed in cases.items()]
+    found = [Suite(owner or ELSEWHERE, listed, about.get(owner or "", {})) for owner, listed in cases.items()]
     return [_verdicts(rendered, decision, places), *found]
 
 
@@ -64,7 +65,13 @@ def _artefacts(decision: Decision, notes: list[str], places: PolicyPlaces) -> It
         lines = [*notes, sentence(decision.summary), f"Granted: {CHANNEL[a.granted]}; asked for: {CHANNEL[a.asked]}."]
         text = f"{VERDICT[a.verdict].word}: {a.sentence}"
         yield Case(
-            ARTEFACT[a.name], f"{decision.policy}.verdict", outcome, places.top, a.verdict, text, "\n".join(lines)
+            ARTEFACT[a.name],
+            f"{decision.policy}.{VERDICT_SUITE}",
+            outcome,
+            places.top,
+            a.verdict,
+            text,
+            "\n".join(lines),
         )
 
 
@@ -72,7 +79,12 @@ def _awaited(decision: Decision, places: PolicyPlaces) -> Iterator[Case]:
     for name in decision.awaiting_strip:
         text = "No stripped checkpoint was measured yet, so nothing is decided about it."
         yield Case(
-            f"strip of {name}", f"{decision.policy}.verdict", "error", places.capability(name), "awaiting_strip", text
+            f"strip of {name}",
+            f"{decision.policy}.{VERDICT_SUITE}",
+            "error",
+            places.capability(name),
+            "awaiting_strip",
+            text,
         )
 
 
@@ -81,7 +93,7 @@ def _approvals(rendered: Rendered, places: PolicyPlaces) -> Iterator[Case]:
     if not rendered.decision.lets_out:
         return
     for one in rendered.approvals:
-        name, group = f"approval: {one.role}", f"{rendered.decision.policy}.verdict"
+        name, group = f"approval: {one.role}", f"{rendered.decision.policy}.{VERDICT_SUITE}"
         if one.missing:
             text = f"{one.missing} of {one.count} missing. Nothing goes out before."
             detail = "\n".join(one.idle)
@@ -101,7 +113,7 @@ def _case(decision: Decision, owner: str | None, f: Finding, places: PolicyPlace
     kind = f.status if f.reason is None else f"{f.status}: {REASON[f.reason]}"
     return Case(
         finding_name(f),
-        f"{decision.policy}.{owner or 'elsewhere'}",
+        f"{decision.policy}.{owner or ELSEWHERE}",
         OUTCOME[f.status],
         places.requirement(f.requirement),
         kind,

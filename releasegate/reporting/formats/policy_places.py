@@ -12,6 +12,7 @@ from releasegate.reporting.annotations.annotation import Place
 from releasegate.reporting.annotations.tops import within_top
 from releasegate.repository import GateRepository
 from releasegate.repository.reading import read_file
+from releasegate.yamltext import MAX_BYTES
 
 UNKNOWN = "The policy's file at hand does not have the rules that were judged by, so the line is not known."
 
@@ -57,6 +58,8 @@ def policy_places(policy: Policy, file: Path | None) -> PolicyPlaces:
         return PolicyPlaces(f"policies/{policy.id}.yaml")
     repository = GateRepository.here(file)
     shown = within_top(file, repository.root if repository else None)
+    if not file.is_file() or file.stat().st_size > MAX_BYTES:
+        return PolicyPlaces(shown)
     try:
         located = parse_policy(read_file(file, "policy", "name it"), shown)
     except ReleaseGateError:
