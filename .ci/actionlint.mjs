@@ -8,6 +8,7 @@ const lint = await createLinter();
 let found = 0;
 for (const file of files) {
   for (const { line, column, message } of lint(readFileSync(file, "utf8"), file)) {
+    if (message.startsWith('undefined variable "vars".')) continue; // GitHub's context is younger than this linter
     console.log(`${file}:${line}:${column}: ${message}`);
     found += 1;
   }

@@ -270,6 +270,7 @@ class Runner:
         event: its name, such as `push` or `pull_request`, and what `github` says beside it.
         env: what every step sees, such as PATH.
         secrets: those that jobs with the environment `secret_for` may read; others read none.
+        environments: further secrets, by the environment whose jobs may read them.
         replaced: scripts by the name of the step that they stand in for, such as one that needs a network.
         actions: further actions by their name without `@…`: a folder with an action.yml, or a function.
     """
@@ -285,6 +286,7 @@ class Runner:
     jobs: dict[str, Ran] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     replaced: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     # Workflows.
 
@@ -314,7 +316,7 @@ class Runner:
             "github": {"ref_name": "main", "sha": "", "token": "", "actor": "somebody", **self.event},
             "needs": {n: {"outputs": self.jobs[n].outputs, "result": _result(self.jobs[n])} for n in needs},
             "job": state,
-            "secrets": dict(self.secrets) if environment is not None and environment == self.secret_for else {},
+            "secrets": self._secrets_of(environment),
             "vars": dict(self.variables),
             "runner": {"temp": "", "os": "Linux"},
             "env": {},
@@ -333,6 +335,11 @@ class Runner:
         self._steps(job["steps"], workspace, base, contexts, ran, shells)
         ran.outputs = {key: filled(value, contexts) for key, value in job.get("outputs", {}).items()}
         return ran
+
+    def _secrets_of(self, environment: str | None) -> dict[str, str]:
+        if environment is None:
+            return {}
+        return {**(self.secrets if environment == self.secret_for else {}), **self.environments.get(environment, {})}
 
     def _base(self, name: str, contexts: dict[str, Any]) -> dict[str, str]:
         """The environment that steps of a job begin with."""
@@ -504,6 +511,8 @@ def upload(runner: Runner, workspace: Path, given: Mapping[str, str]) -> None:
             raise FileNotFoundError(f"no files for the artifact {given['name']}")
         return
     kept = runner.folder / "artifacts" / given["name"]
+    if given.get("overwrite") == "true":
+        shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     ignored = None if given.get("include-hidden-files") == "true" else shutil.ignore_patterns(".*")
     above = Path(os.path.commonpath([s.parent if s.is_file() or len(sources) > 1 else s for s in sources]))
