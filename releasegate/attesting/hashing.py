@@ -128,13 +128,13 @@ def list_folder(folder: Path) -> Listing:
     return Listing(dict(sorted(files.items())), tuple(sorted(odd, key=lambda one: one.path)))
 
 
-def shown(path: str) -> str:
-    """A path fit to be printed: as it is, or with escapes where it holds what hides, moves or is no text.
+def shown(text: str) -> str:
+    """A path, or another text, fit to be printed: as it is, or with escapes where it holds what hides, moves or is no text.
 
     >>> shown("a/b.json"), shown("a\\u202etxt")
     ('a/b.json', 'a\\\\u202etxt')
     """
-    return path if path.isprintable() else ascii(path)[1:-1]
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _entries(folder: Path, inside: str) -> list[tuple[str, os.stat_result]]:

@@ -20,6 +20,7 @@ from releasegate.attestation import (
     VerificationSummary,
     subjects_of,
 )
+from releasegate.attestation.making import resource_uri
 from releasegate.attesting.signers import Signer, Stranger
 from releasegate.errors import VerifyError
 
@@ -115,17 +116,13 @@ def _sets(known: Sequence[_Known]) -> Iterator[AttestedRelease]:
         results = [(one, one.signed.test_result()) for one in _of(beside, TEST_RESULT_TYPE)]
         for summed, summary in summaries:
             for tested, result in results:
-                if summary.resourceUri == _uri(ours.subjects.release) and _agree(release, summary, result):
+                if summary.resourceUri == resource_uri(ours.subjects.release) and _agree(release, summary, result):
                     lines = (summed.signed, tested.signed, ours.signed)
                     yield AttestedRelease(ours.signer, ours.subjects, summary, result, release, lines)
 
 
 def _of(known: Iterable[_Known], kind: str) -> list[_Known]:
     return [one for one in known if one.signed.predicate_type == kind]
-
-
-def _uri(release: str) -> str:
-    return f"urn:releasegate:release:{release}"
 
 
 def _agree(release: ReleaseAttestation, summary: VerificationSummary, result: TestResult) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from releasegate.attesting.hashing import shown
 from releasegate.attesting.judging import matter_of
 from releasegate.attesting.sets import Line
 from releasegate.attesting.signers import Stranger, described
@@ -39,9 +40,9 @@ def lines_of(verified: Verified, policy: Policy, revocations: RevocationList | N
     anchored = "anchored" if places.opened.anchored else "not anchored"
     yield f"ledger: {places.family}, attempt {release.attempt}, closed at line {places.closed.count}, {anchored}"
     for one in release.leans_on:
-        yield f"leans on: {one}"
+        yield f"leans on: {shown(one)}"
     for one in release.not_measured:
-        yield f"not measured: {one}"
+        yield f"not measured: {shown(one)}"
 
 
 def plain(verified: Verified, policy: Policy, revocations: RevocationList | None) -> dict[str, Any]:
