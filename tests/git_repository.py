@@ -51,11 +51,11 @@ class Clone:
         return self.git("hash-object", "-w", "--stdin", given=data)
 
 
-def clone(root: Path) -> Clone:
-    """A new repository around the folder `root`."""
+def clone(root: Path, *more: str) -> Clone:
+    """A new repository around the folder `root`; `more` are options of `git init`."""
     made = Clone(root)
     root.mkdir(parents=True, exist_ok=True)
-    made.git("init", "--quiet", "--initial-branch=main", "--template=")
+    made.git("init", "--quiet", "--initial-branch=main", "--template=", *more)
     return made
 
 

@@ -24,6 +24,7 @@ MAX_DEPTH = 32
 MAX_BYTES = 4 << 30
 """Of all files together."""
 
+FROM_TOP = "name the policy, or with --repo a folder of its gate repository, by its path from the top of that commit"
 FOLDER, FILES = "040000", ("100644", "100755", "100664")
 KINDS = {"120000": "is a symlink", "160000": "is a submodule"}
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -66,7 +67,7 @@ def judge_from(ref: str, inside: Path) -> Iterator[Judge]:
         at = folder.joinpath(*parts[len(root) :])
         if not at.exists():
             what = f"is not in commit {commit}"
-            raise GitError("/".join(parts), what, "name a policy by its path from the top of that commit")
+            raise GitError("/".join(parts), what, FROM_TOP)
         yield Judge(GateRepository(folder), at, commit)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -107,7 +108,7 @@ class _Taking:
                         self._take(entries[name], self._target / name, (*place, name))
                 return place
         what = f"lies in no gate repository of commit {self._commit} (a folder with policies/ and evals/)"
-        raise GitError("/".join(parts) or ".", what, "name a policy by its path from the top of that commit")
+        raise GitError("/".join(parts) or ".", what, FROM_TOP)
 
     def _folders(self, tree: str) -> dict[str, TreeEntry]:
         found: dict[str, TreeEntry] = {}

@@ -280,6 +280,23 @@ def test_an_object_that_was_changed_in_the_clone_is_refused(protected: tuple[Clo
         judge_from(commit, POLICY).__enter__()
 
 
+def test_names_of_sha256_tags_and_folders_inside_are_understood(original: tuple[Clone, str], tmp_path: Path) -> None:
+    """A repository with the longer names, the gate repository in a folder of it, and a tag with a message."""
+    git = clone(tmp_path / "long", "--object-format=sha256")
+    shutil.copytree(original[0].root, git.root / "lab" / "gates", ignore=shutil.ignore_patterns(".git", "checkpoint"))
+    commit = git.commit()
+    git.git("tag", "--annotate", "v1", "-m", "the first")
+    (git.root / "elsewhere").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(git.root / "elsewhere")  # paths are from the top all the same
+        for name in ("v1", "refs/tags/v1", commit, "HEAD"):
+            with judge_from(name, Path("lab/gates/policies/tiny.yaml")) as judge:
+                assert (judge.commit, len(judge.commit)) == (commit, 64)
+                assert judge.repository.policies() == [judge.named]
+        with pytest.raises(GitError, match=r"^\.: lies in no gate repository"):
+            judge_from("v1", Path()).__enter__()
+
+
 def test_a_replaced_commit_is_taken_as_it_was(protected: tuple[Clone, str]) -> None:
     git, commit = protected
     made = Tiny(git.root)
