@@ -23,8 +23,8 @@ def lines_of(verified: Verified, policy: Policy, revocations: RevocationList | N
     yield f"ok: release {attested.subjects.release}, {how}"
     yield f"ok: model {release.model.released}, {_counted(len(release.files), 'file')} as measured"
     yield f"ok: signed with {described(attested.signer)} on {release.day}"
-    for line in attested.lines:
-        yield f"ok: attestation {line.digest} ({line.predicate_type})"
+    for statement in attested.lines:
+        yield f"ok: attestation {statement.digest} ({statement.predicate_type})"
     yield f"ok: policy {policy.id}, {release.policy_digest}"
     yield f"ok: verdict {release.verdict}: the weights may go out through {release.channel}"
     for given in verified.approvals:
