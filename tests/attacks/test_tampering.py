@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from releasegate.policy import parse_policy
 from tests.attacks.tampered_release import Scene, copy_of, make_scene
 from tests.attacks.tampering import COMMANDS, ROWS, Row, page
 
-PAGE = Path(__file__).parents[2] / "docs" / "tampering.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, WITHOUT = DOCS / "tampering.md", DOCS / "verify-without-releasegate.md"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,25 @@ def test_nothing_is_refused_of_what_nobody_tampered_with(scene: Scene, tmp_path:
     for name in ("verify", "attest", "export", "decide"):
         said = untouched.call(*COMMANDS[name](untouched))
         assert said.code == 0, (name, said)
+
+
+def test_the_verifier_of_the_docs_agrees_on_what_was_really_exported(scene: Scene, tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", WITHOUT.read_text(), re.MULTILINE | re.DOTALL)
+    verifier = tmp_path / "verify.py"
+    verifier.write_text(code)
+    key = yaml_value(scene.listed("lab"), "key")
+    rules = parse_policy(scene.policy.read_bytes(), "tiny.yaml").record.rules_digest()
+    call = [sys.executable, "-I", verifier, scene.folder, scene.bundle, key, rules]
+    done = subprocess.run(call, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "11 files are as attested, and nothing else is there\n"
+
+
+def yaml_value(line: str, name: str) -> str:
+    """A value of a list's entry in one line."""
+    found = re.search(rf'\b{name}: "([^"]+)"', line)
+    assert found, line
+    return found[1]
 
 
 def test_the_page_lists_every_row() -> None:
