@@ -246,7 +246,7 @@ def test_a_file_that_exists_is_kept(desk: Desk, capsys: pytest.CaptureFixture[st
     assert "exists already" in refused(desk, capsys, "ann", "lead")
     assert desk.file("lead", "ann").read_bytes() == before
     desk.file("safety", "ann").symlink_to(desk.file("lead", "nobody"))
-    assert "is no regular file" in refused(desk, capsys, "ann", "safety")
+    assert "is a symlink" in refused(desk, capsys, "ann", "safety")
 
 
 def test_an_approval_of_the_decision_before_is_listed_as_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
