@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import torch
 from safetensors import safe_open
 from transformers import ChameleonForConditionalGeneration
 
+from releasegate.__main__ import run as command
 from releasegate.checkpoint import open_checkpoint
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt, expand
@@ -58,18 +60,29 @@ def receipt(run: Path) -> Receipt:
     return Receipt.from_text((run / "stripped.receipt.json").read_text())
 
 
+@dataclass(frozen=True)
+class Own:
+    """A gate repository of one's own, with the shipped policies and evals, in which commands are called in this process."""
+
+    root: Path
+    printed: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        code = command([str(argument) for argument in arguments])
+        out, err = self.printed.readouterr()
+        return subprocess.CompletedProcess([], code, out, err)
+
+    def gate(self, *more: str | Path) -> subprocess.CompletedProcess[str]:
+        return self("gate", "policies/mini-chameleon.yaml", "--model", CHECKPOINT, "--out", "run", *more)
+
+
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A gate repository of one's own, with the shipped policies and evals."""
-    assert releasegate("init", tmp_path / "gates").returncode == 0
-    assert releasegate("ledger", "init", "mini-chameleon", "--repo", tmp_path / "gates").returncode == 0
-    return tmp_path / "gates"
-
-
-def gate(repository: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
-    return releasegate(
-        "gate", "policies/mini-chameleon.yaml", "--model", CHECKPOINT, "--out", "run", *more, cwd=repository
-    )
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Own:
+    made = Own(tmp_path / "gates", capsys)
+    assert made("init", made.root).returncode == 0
+    monkeypatch.chdir(made.root)
+    assert made("ledger", "init", "mini-chameleon").returncode == 0
+    return made
 
 
 def test_the_verdict_is_release_stripped_and_says_what_was_not_measured(run: Path) -> None:
@@ -171,15 +184,15 @@ def test_a_finished_run_decides_the_same_bytes_again(run: Path) -> None:
     assert (run / "decision.json").read_bytes() == before
 
 
-def test_withhold_in_place_of_strip_exits_with_1(repository: Path) -> None:
-    policy = repository / "policies" / "mini-chameleon.yaml"
+def test_withhold_in_place_of_strip_exits_with_1(own: Own) -> None:
+    policy = own.root / "policies" / "mini-chameleon.yaml"
     policy.write_text(policy.read_text().replace("otherwise: strip", "otherwise: withhold"))
-    done = gate(repository, "--format", "json")
+    done = own.gate("--format", "json")
     assert done.returncode == 1, done.stderr
     decision = json.loads(done.stdout)
     assert decision["verdict"] == "withhold"
-    assert not (repository / "run" / "stripped").exists()
-    notes = releasegate("check", "policies/mini-chameleon.yaml", cwd=repository).stderr
+    assert not (own.root / "run" / "stripped").exists()
+    notes = own("check", "policies/mini-chameleon.yaml").stderr
     assert "recipe, removal, keep are not used with otherwise: withhold" in notes
 
 
@@ -188,23 +201,23 @@ def test_withhold_in_place_of_strip_exits_with_1(repository: Path) -> None:
     ["raise RuntimeError('no such thing')\n", "def items(params, rng):\n    return [\n"],
     ids=["raises", "does not parse"],
 )
-def test_a_broken_harness_is_want_of_evidence_and_exits_with_3(repository: Path, broken: str) -> None:
-    (repository / "evals" / "image_captioning" / "harness.py").write_text(broken)
-    done = gate(repository)
+def test_a_broken_harness_is_want_of_evidence_and_exits_with_3(own: Own, broken: str) -> None:
+    (own.root / "evals" / "image_captioning" / "harness.py").write_text(broken)
+    done = own.gate()
     assert done.returncode == 3, done.stderr
     assert done.stdout.startswith("incomplete")
     assert "evals/image_captioning/harness.py" in done.stdout
 
 
-def test_a_typo_in_the_policy_exits_with_2_and_names_the_place(repository: Path) -> None:
-    policy = repository / "policies" / "mini-chameleon.yaml"
+def test_a_typo_in_the_policy_exits_with_2_and_names_the_place(own: Own) -> None:
+    policy = own.root / "policies" / "mini-chameleon.yaml"
     policy.write_text(policy.read_text().replace("otherwise: strip", "otherwise: drop"))
-    done = gate(repository)
+    done = own.gate()
     assert done.returncode == 2
     assert "policies/mini-chameleon.yaml:14:16: capabilities.0.otherwise: must be one of strip, restrict, withhold" in (
         done.stderr
     )
-    assert not (repository / "run").exists()
+    assert not (own.root / "run").exists()
 
 
 @pytest.mark.slow
