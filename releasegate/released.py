@@ -9,7 +9,16 @@ from pydantic import Field, model_validator
 from releasegate.manifest import RelativePath
 from releasegate.records import Digest, Record, digest_of
 
-BUNDLE = "releasegate/attestations.jsonl"
+CARD = "README.md"
+"""The model card: the one file of a checkpoint in whose place another one goes out, as no loader reads it."""
+
+LICENCE = "LICENSE"
+"""Where the text of the licence lies, unless the checkpoint has it under a name of its own."""
+
+OWN = "releasegate/"
+"""The folder of what releasegate adds."""
+
+BUNDLE = f"{OWN}attestations.jsonl"
 """Where the attestations lie in the folder: the one file that no digest covers, as its signatures do."""
 
 WHOLE = "release"

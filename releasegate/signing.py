@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import rfc8785
 
 from releasegate.records import Document
-from releasegate.trust import PublicKey, Purpose, Signature, Trust
+from releasegate.trust import AttestationKey, PublicKey, Purpose, Signature, Trust
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -53,6 +53,22 @@ def p256_public_bytes(private: EllipticCurvePrivateKey) -> str:
 
     public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(public).decode()
+
+
+def p256_fits(signature: bytes, data: bytes, key: AttestationKey) -> bool:
+    """Whether a signature (ECDSA in DER, over SHA-256) over `data` was made with a P-256 key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    public = load_der_public_key(base64.b64decode(key.key))
+    assert isinstance(public, EllipticCurvePublicKey), "the record holds P-256 keys alone"
+    try:
+        public.verify(signature, data, ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def verify(

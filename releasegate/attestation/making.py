@@ -30,6 +30,7 @@ from releasegate.attestation.release import (
     ReplacedFile,
     StripSummary,
     measured_digest,
+    resource_uri,
 )
 from releasegate.attestation.statement import Statement, statement_about, subjects_for
 from releasegate.decision import Decision, Finding
@@ -79,19 +80,10 @@ class Matter:
     @property
     def weights(self) -> ArtefactDecision:
         """What was decided on the weights."""
-        return weights_of(self.decision)
-
-
-def weights_of(decision: Decision) -> ArtefactDecision:
-    """What was decided on the weights.
-
-    Raises:
-        ValueError: nothing was: the policy is not about them.
-    """
-    for artefact in decision.artefacts:
-        if artefact.name == "weights":
-            return artefact
-    raise ValueError("the decision is not about weights")
+        weights = self.decision.weights
+        if weights is None:
+            raise ValueError("the decision is not about weights")
+        return weights
 
 
 def statements_of(matter: Matter) -> tuple[Statement, Statement, Statement]:
@@ -124,15 +116,6 @@ def policy_uri(policy: str) -> str:
     'urn:releasegate:policy:mini-chameleon'
     """
     return f"urn:releasegate:policy:{policy}"
-
-
-def resource_uri(release: str) -> str:
-    """The URI of a released folder, by its release digest (`sha256:…`).
-
-    >>> resource_uri("sha256:" + "0" * 64)[:40]
-    'urn:releasegate:release:sha256:000000000'
-    """
-    return f"urn:releasegate:release:{release}"
 
 
 def _summary(matter: Matter) -> VerificationSummary:

@@ -20,9 +20,6 @@ from releasegate.trust import Day
 
 RELEASE_TYPE = "urn:releasegate:attestation:v1"
 
-README = "README.md"
-"""The one file of a checkpoint in whose place another one goes out: the model card."""
-
 
 class MeasuredFile(Record):
     """One file of a checkpoint, with the digest that it was measured by and that of all its bytes."""
@@ -170,6 +167,15 @@ class ReleaseAttestation(Document):
         if any(measured.get(one.path) != one.measured for one in self.replaced):
             raise ValueError("replaced names a file that was not measured like that")
         return self
+
+
+def resource_uri(release: str) -> str:
+    """The URI of a released folder, by its release digest (`sha256:…`).
+
+    >>> resource_uri("sha256:" + "0" * 64)[:40]
+    'urn:releasegate:release:sha256:000000000'
+    """
+    return f"urn:releasegate:release:{release}"
 
 
 def measured_digest(files: Iterable[MeasuredFile]) -> str:

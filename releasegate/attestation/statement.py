@@ -20,7 +20,6 @@ from releasegate.released import BUNDLE, WHOLE, Released
 
 R = TypeVar("R", bound=Record)
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 MOST_SUBJECTS = 100_000
 """Files of a release; a larger list is refused."""
 

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 from releasegate.attesting.hashing import Hashed, Odd
 from releasegate.errors import Problem
-from releasegate.released import BUNDLE
+from releasegate.released import BUNDLE, CARD
 
 SHOWN = 20
 """Differences that are named one by one."""
-
-CARD = "README.md"
-"""The only file of a model that may differ: what people read first, and no loader does."""
 
 _GET = "get the folder again from where it was published"
 

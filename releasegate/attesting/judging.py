@@ -14,14 +14,8 @@ from releasegate.attesting.signers import described, outside_its_days
 from releasegate.decision import worst
 from releasegate.errors import ReleaseRefused, VerifyError
 from releasegate.policy import CHANNELS, Policy
-from releasegate.released import Released, ReleasedFile
+from releasegate.released import CARD, LICENCE, OWN, Released, ReleasedFile
 from releasegate.revocation import RevocationList, fault, revoked
-
-COMPANIONS = ("README.md", "LICENSE")
-"""Files at the top of a released folder that need not be the model's; with what lies in `OURS`, the only ones."""
-
-OURS = "releasegate/"
-"""The folder of the report, the decision and what else goes out with a model."""
 
 _RENEW = "have the release attested again, with `releasegate attest --append`"
 _RIGHT = "use the policy that the release was made under"
@@ -100,7 +94,7 @@ def _approvals(attested: AttestedRelease, policy: Policy, today: date) -> tuple[
 def _documents(attested: AttestedRelease) -> Iterator[Approval]:
     for number, plain in enumerate(attested.release.approvals):
         try:
-            yield Approval.model_validate_json(_json(plain))
+            yield Approval.from_plain(plain)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))[:200]
@@ -108,12 +102,6 @@ def _documents(attested: AttestedRelease) -> Iterator[Approval]:
                 f"holds an approval that is none: approvals.{number}.{ascii(place)[1:-1]}: {ascii(first['msg'])[1:-1]}"
             )
             raise VerifyError(attested.where, what, _RENEW) from None
-
-
-def _json(plain: object) -> bytes:
-    import rfc8785
-
-    return rfc8785.dumps(plain)  # type: ignore[arg-type]
 
 
 def matter_of(attested: AttestedRelease) -> Matter:
@@ -148,7 +136,7 @@ def check_model(attested: AttestedRelease) -> None:
             raise VerifyError(where, what, _REFUSE)
     model = {file.path for file in release.files}
     for path in files:
-        if path not in model and path not in COMPANIONS and not path.startswith(OURS):
+        if path not in model and path not in (CARD, LICENCE) and not path.startswith(OWN):
             raise VerifyError(where, f"attests {path}, which is no file of the model that was measured", _REFUSE)
     try:
         Released(files=tuple(ReleasedFile(path=path, size=0, sha256=digest) for path, digest in files.items()))

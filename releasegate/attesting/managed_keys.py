@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from releasegate.attestation import bundle_line, pae
-from releasegate.attesting.signing import fits, require_valid
+from releasegate.attesting.signing import require_valid
 from releasegate.errors import NotFound, TrustError, UsageError
 from releasegate.policy import Policy
+from releasegate.signing import p256_fits
 from releasegate.trust import AttestationKey
 
 if TYPE_CHECKING:
@@ -61,11 +62,12 @@ class ManagedKeySigner:
         Raises:
             TrustError: whoever keeps the key did not sign, or with another key than the policy lists.
         """
+        data = pae(payload)
         try:
-            signature = bytes.fromhex(self.asked.sign(pae(payload)).signature)
+            signature = bytes.fromhex(self.asked.sign(data).signature)
         except _errors(self.uri) as error:
             raise _refused(self.uri, error) from None
-        if not fits(signature, payload, self.key):
+        if not p256_fits(signature, data, self.key):
             what = f"signed with another key than {self.key.id} of the policy"
             raise TrustError(self.uri, what, "name the key with --key-id, or list its public half in the policy")
         return bundle_line(payload, signature, self.key.id)

@@ -20,7 +20,7 @@ from releasegate.attestation import (
     VerificationSummary,
     subjects_of,
 )
-from releasegate.attestation.making import resource_uri
+from releasegate.attestation.release import resource_uri
 from releasegate.attesting.signers import Signer, Stranger
 from releasegate.errors import VerifyError
 

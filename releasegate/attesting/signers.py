@@ -6,18 +6,18 @@ over as somebody else's: it is refused.
 
 from __future__ import annotations
 
-import base64
 import logging
 from dataclasses import dataclass
 from datetime import date
 
 from releasegate.attestation import PAYLOAD_TYPE, SignedStatement
+from releasegate.attestation.reading import RESTORE
 from releasegate.errors import VerifyError
-from releasegate.trust import AttestationKey, KeylessIdentity, Trust
+from releasegate.signing import p256_fits
+from releasegate.trust import AttestationKey, Dated, KeylessIdentity, Trust
 
 Signer = AttestationKey | KeylessIdentity
 
-_RESTORE = "fetch the attestations again from where they were published"
 _ISSUER = "1.3.6.1.4.1.57264.1.8"
 """The extension of a Sigstore certificate that names the OpenID Connect issuer."""
 
@@ -44,7 +44,9 @@ def signer_of(signed: SignedStatement, trust: Trust | None) -> Signer | Stranger
         key = next((key for key in listed if key.id == signed.hint), None)
         if key is None:
             return Stranger(f"key {signed.hint or '(none named)'}")
-        _check(signed, key)
+        if not p256_fits(signed.signature, signed.pae, key):
+            what = f"was changed after it was signed, or is not signed with key {key.id}, which it names"
+            raise VerifyError(signed.where, what, RESTORE)
         return key
     return _identity_of(signed, (trust.identities if trust else None) or ())
 
@@ -61,27 +63,12 @@ def described(signer: Signer) -> str:
     return f"{signer.id} ({signer.identity}, vouched for by {signer.issuer})"
 
 
-def outside_its_days(signer: Signer, *days: date) -> str | None:
+def outside_its_days(signer: Dated, *days: date) -> str | None:
     """Why a signer does not count on all of the days, to go on after `signed with …`; None if it does."""
     for day in days:
         if not signer.valid_on(day):
             return f"which counts from {signer.valid_from} to {signer.valid_to}, not on {day}"
     return None
-
-
-def _check(signed: SignedStatement, key: AttestationKey) -> None:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    public = load_der_public_key(base64.b64decode(key.key))
-    assert isinstance(public, EllipticCurvePublicKey), "the record holds P-256 keys alone"
-    try:
-        public.verify(signed.signature, signed.pae, ECDSA(SHA256()))
-    except InvalidSignature:
-        what = f"was changed after it was signed, or is not signed with key {key.id}, which it names"
-        raise VerifyError(signed.where, what, _RESTORE) from None
 
 
 def _identity_of(signed: SignedStatement, listed: tuple[KeylessIdentity, ...]) -> KeylessIdentity | Stranger:
@@ -105,7 +92,7 @@ def _claims(signed: SignedStatement) -> tuple[list[str], str]:
         issuer = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(_ISSUER)).value
     except (ValueError, x509.ExtensionNotFound) as error:
         what = f"has a certificate that Sigstore does not give: {ascii(str(error))[1:-1][:200]}"
-        raise VerifyError(signed.where, what, _RESTORE) from None
+        raise VerifyError(signed.where, what, RESTORE) from None
     assert isinstance(issuer, x509.UnrecognizedExtension), "no library reads this one"
     identities = [
         str(name.value) for name in names if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier)
@@ -142,4 +129,4 @@ def _check_keyless(signed: SignedStatement, listed: KeylessIdentity) -> None:
         what = f"names {listed.identity}, and Sigstore does not bear it out: {ascii(str(error))[1:-1][:300]}"
         raise VerifyError(signed.where, what, fix) from None
     if kind != PAYLOAD_TYPE or payload != signed.payload:
-        raise VerifyError(signed.where, "is signed over another payload than it shows", _RESTORE)
+        raise VerifyError(signed.where, "is signed over another payload than it shows", RESTORE)

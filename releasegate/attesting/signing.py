@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from releasegate.attestation import bundle_line, pae
+from releasegate.attesting.signers import outside_its_days
 from releasegate.errors import TrustError
 from releasegate.policy import Policy
 from releasegate.repository.key_files import read_attestation_key
@@ -83,22 +83,8 @@ def require_valid(signer: Dated, today: date, where: str) -> None:
     Raises:
         TrustError: it does not.
     """
-    if not signer.valid_on(today):
-        what = f"is {signer.id}, which counts from {signer.valid_from} to {signer.valid_to}, not on {today}"
-        raise TrustError(where, what, "sign with one that counts today, or renew its days in the policy")
-
-
-def fits(signature: bytes, payload: bytes, key: AttestationKey) -> bool:
-    """Whether a signature (ECDSA in DER) over a payload in its envelope was made with a key."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    public = load_der_public_key(base64.b64decode(key.key))
-    assert isinstance(public, EllipticCurvePublicKey), "the record holds P-256 keys alone"
-    try:
-        public.verify(signature, pae(payload), ECDSA(SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    why = outside_its_days(signer, today)
+    if why is not None:
+        raise TrustError(
+            where, f"is {signer.id}, {why}", "sign with one that counts today, or renew its days in the policy"
+        )

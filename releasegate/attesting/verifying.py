@@ -14,6 +14,7 @@ from pathlib import Path
 
 from releasegate.approval import Given
 from releasegate.attestation import SUMMARY_TYPE, TEST_RESULT_TYPE, SignedStatement, parse_bundle_lines, subjects_of
+from releasegate.attestation.bundle import MAX_BYTES
 from releasegate.attesting.comparing import Comparison, Differing, compare
 from releasegate.attesting.hashing import Hashed, hash_folder
 from releasegate.attesting.judging import judge, refusal
@@ -26,9 +27,6 @@ from releasegate.policy import Policy
 from releasegate.records import digest_of_bytes
 from releasegate.released import BUNDLE, Released
 from releasegate.revocation import RevocationList
-
-MAX_BUNDLE = 32 << 20
-"""Bytes of a file of attestations."""
 
 _AGAIN = "get the folder and its attestations again from where they were published"
 
@@ -109,9 +107,9 @@ def read_bundle(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise VerifyError(str(path), "is no plain file", "name the file of attestations with --bundle")
-        if status.st_size > MAX_BUNDLE:
-            raise VerifyError(str(path), f"is larger than {MAX_BUNDLE >> 20} MiB", _AGAIN)
-        return file.read(MAX_BUNDLE + 1)
+        if status.st_size > MAX_BYTES:
+            raise VerifyError(str(path), f"is larger than {MAX_BYTES >> 20} MiB", _AGAIN)
+        return file.read(MAX_BYTES + 1)
 
 
 def _signed_lines(data: bytes, source: str, policy: Policy) -> tuple[Line, ...]:
@@ -169,8 +167,9 @@ def _check_own_bundle(folder: Path, hashed: Hashed, data: bytes, policy: Policy)
         raise VerifyError(str(folder / BUNDLE), "changed while the folder was read", _AGAIN)
     if held == data:
         return
+    given = data.split(b"\n")
     for line in _signed_lines(held, str(folder / BUNDLE), policy):
-        if isinstance(line.signer, Stranger) and line.signed.line not in data.split(b"\n"):
+        if isinstance(line.signer, Stranger) and line.signed.line not in given:
             what = f"is by {line.signer.named}, whom the policy does not list, and not among those that were given"
             raise VerifyError(line.signed.where, what, _AGAIN)
 
@@ -196,7 +195,8 @@ def _agreeing(
         recomputed = not compared.may
         if recomputed:
             _check_release_digest(hashed, attested)
-        size = sum(file.size for file in hashed.files if file.path in set(compared.agreed))
+        agreed = set(compared.agreed)
+        size = sum(file.size for file in hashed.files if file.path in agreed)
         others = tuple(line for line in lines if line.signed not in attested.lines)
         return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed)
     raise FolderDiffers(*wrong[0])

@@ -278,6 +278,11 @@ class Decision(Document):
         return (*(f for c in self.capabilities for f in c.findings), *self.stripped_findings)
 
     @property
+    def weights(self) -> ArtefactDecision | None:
+        """What was decided on the weights; None of a policy that is not about them."""
+        return next((one for one in self.artefacts if one.name == "weights"), None)
+
+    @property
     def lets_out(self) -> bool:
         """Whether it lets an artefact out as it was asked for, stripped or not: what approvals are about."""
         return any(EXIT_CODES[a.verdict] == 0 for a in self.artefacts)

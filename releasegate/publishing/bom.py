@@ -20,7 +20,6 @@ from releasegate.publishing.cardmeta import line, model_name
 from releasegate.publishing.findings import Stated, stated
 from releasegate.publishing.licence import OTHER, Licence
 from releasegate.publishing.quickstart import QuickStart
-from releasegate.publishing.releasable import weights_of
 from releasegate.receipt import Receipt, tier_means
 from releasegate.released import ReleasedFile
 from releasegate.reporting.first.leaning import leant_on
@@ -204,7 +203,7 @@ def _metric(one: Stated) -> dict[str, Any]:
 
 
 def _considerations(of: Billed) -> dict[str, Any]:
-    weights = weights_of(of.decision)
+    weights = of.decision.weights
     out = {one.id for one in weights.capabilities if one.verdict == "release"} if weights else set()
     withheld = [c for c in of.decision.capabilities if c.id not in out]
     limits = [line(text, MOST_TEXT) for text in (*of.decision.not_measured, *leant_on(of.decision))]

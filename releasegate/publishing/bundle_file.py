@@ -8,7 +8,7 @@ from pathlib import Path
 
 from releasegate.attestation import SignedStatement, parse_bundle_lines, subjects_of
 from releasegate.attestation.bundle import MAX_BYTES, MAX_LINES
-from releasegate.checkpoint.files import open_regular
+from releasegate.attesting.verifying import read_bundle
 from releasegate.errors import NotFound, UsageError, VerifyError
 from releasegate.released import BUNDLE, Released
 from releasegate.repository import RunFolder
@@ -71,7 +71,7 @@ class BundleFile:
         if not self.append:
             self._refuse_to_lose(signer)
             return ()
-        before = parse_bundle_lines(self._read(), str(self.path))
+        before = parse_bundle_lines(read_bundle(self.path), str(self.path))
         files = {file.path: file.sha256 for file in released.files}
         for line in before:
             about = subjects_of(line.statement, line.where)
@@ -92,17 +92,10 @@ class BundleFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, data)
 
-    def _read(self) -> bytes:
-        with open_regular(self.path) as file:
-            data = b""
-            while part := file.read(MAX_BYTES + 1 - len(data)):
-                data += part
-        return data
-
     def _refuse_to_lose(self, signer: str) -> None:
         """Nothing, if all of it was made in one call, which this one repeats."""
         try:
-            before = parse_bundle_lines(self._read(), str(self.path))
+            before = parse_bundle_lines(read_bundle(self.path), str(self.path))
         except VerifyError:
             what = "exists already, and holds something else than attestations"
             raise UsageError(str(self.path), what, "choose another place with --out, or remove the file") from None

@@ -16,7 +16,6 @@ from releasegate.publishing.cardmeta import card_data, model_name
 from releasegate.publishing.findings import Stated, stated
 from releasegate.publishing.licence import Licence
 from releasegate.publishing.quickstart import QuickStart, quick_start
-from releasegate.publishing.releasable import weights_of
 from releasegate.receipt import Receipt, tier_means
 from releasegate.released import BUNDLE
 from releasegate.reporting.findings.reasons import reason
@@ -88,7 +87,7 @@ def model_card(of: Carded) -> str:
 
 
 def _head(of: Carded) -> Iterator[str]:
-    weights = weights_of(of.decision)
+    weights = of.decision.weights
     assert weights is not None, "whoever writes a card knows that the weights may be published"
     publication = of.policy.publication
     yield f"# {plain(model_name(of.plan), MOST_TITLE)}"
@@ -110,7 +109,7 @@ def _head(of: Carded) -> Iterator[str]:
 
 
 def _decided(of: Carded) -> Iterator[str]:
-    weights = weights_of(of.decision)
+    weights = of.decision.weights
     carried = {one.id: one for one in weights.capabilities} if weights else {}
     after = after_by_capability(of.decision, of.plan.policy)
     lines = []
@@ -124,7 +123,7 @@ def _decided(of: Carded) -> Iterator[str]:
 
 def _stripped(of: Carded) -> Iterator[str]:
     """What did not go out, why, and what is known of bringing it back."""
-    weights = weights_of(of.decision)
+    weights = of.decision.weights
     out = {one.id for one in weights.capabilities if one.verdict == "release"} if weights else set()
     withheld = [c for c in of.decision.capabilities if c.id not in out]
     if not withheld:

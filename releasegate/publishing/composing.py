@@ -21,23 +21,20 @@ from releasegate.policy import Policy
 from releasegate.publishing.bom import Billed, bill_of_materials
 from releasegate.publishing.card import Carded, model_card
 from releasegate.publishing.licence import Licence, licence_of
-from releasegate.publishing.outgoing import Outgoing, changed_files, hash_measured, outgoing
+from releasegate.publishing.outgoing import Outgoing, hash_measured, outgoing
 from releasegate.publishing.quickstart import quick_start
 from releasegate.publishing.releasable import hindrance
 from releasegate.publishing.screening import screen_model, screen_texts
 from releasegate.publishing.shown import shown_decision, shown_report
 from releasegate.records import digest_of_bytes
-from releasegate.released import WHOLE, Released, ReleasedFile
+from releasegate.released import CARD, OWN, WHOLE, Released, ReleasedFile
 from releasegate.reporting.wording.discreet import told
 from releasegate.repository import GateRepository
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.writing import write_whole
 
-CARD = "README.md"
-OWN = "releasegate"
-"""The folder of what releasegate adds."""
 REPORT, DECISION, RECEIPT, BILL = (
-    f"{OWN}/{name}" for name in ("report.html", "decision.json", "receipt.json", "bom.cdx.json")
+    f"{OWN}{name}" for name in ("report.html", "decision.json", "receipt.json", "bom.cdx.json")
 )
 MOST_CARD = 1 << 20
 """Bytes of the checkpoint's own card that are taken over."""
@@ -62,13 +59,6 @@ class Composition:
     places: Mapping[str, Path]
     replaced: Mapping[str, FileEntry]
     source: tuple[ReleasedFile, ...] | None
-
-    @property
-    def withheld(self) -> tuple[ReleasedFile, ...] | None:
-        """Files of the source that do not go out as they are; None where the source was not given."""
-        if self.checkpoint == SOURCE:
-            return ()
-        return None if self.source is None else tuple(changed_files(self.source, self.released.files))
 
     @property
     def size(self) -> int:
@@ -130,9 +120,9 @@ def refuse_taken(goes: Outgoing) -> None:
     """
     for name in (entry.path for entry in goes.manifest.files):
         folded = name.casefold()
-        first = folded.split("/")[0]
-        if first == OWN or name == WHOLE or (folded == CARD.casefold() and name != CARD):
-            what = f"stands where the release has {'files' if first == OWN else 'a name'} of its own"
+        ours = f"{folded.split('/')[0]}/" == OWN
+        if ours or name == WHOLE or (folded == CARD.casefold() and name != CARD):
+            what = f"stands where the release has {'files' if ours else 'a name'} of its own"
             fix = "rename it in the checkpoint, and gate it anew"
             raise PublishError(str(goes.folder / name), what, fix)
 

@@ -16,6 +16,7 @@ from releasegate.checkpoint.files import list_files
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound, PublishError, TrustError
 from releasegate.policy import Policy
+from releasegate.publishing.bundle_file import NAME
 from releasegate.publishing.folder import copied, require_place
 from releasegate.publishing.hub import Pushable
 from releasegate.publishing.outgoing import outgoing
@@ -29,8 +30,6 @@ from releasegate.repository.revocations import read_revocations, revocations_bes
 from releasegate.revocation import RevocationList
 
 ATTEST = "run `releasegate attest`"
-ATTESTATIONS = "attestations.jsonl"
-"""Where they lie in the run folder."""
 
 
 class Progress(Protocol):
@@ -105,7 +104,7 @@ def export(call: Call, progress: Progress) -> Exported | Hindrance:
         require_place(call.place, (call.run.root, *((call.model,) if call.model else ())))
         with progress.reading(_bulk(decided, call), "copy") as watch, copied(places, call.place, watch) as partial:
             with progress.reading(partial, "verify") as told, _placed(partial, places):
-                verified = verify(partial, call.run.root / ATTESTATIONS, call, policy, told)
+                verified = verify(partial, call.run.root / NAME, call, policy, told)
             _require_same(verified, decided)
     return Exported(call.place, decided, policy, verified)
 
@@ -182,7 +181,7 @@ def _hindrance(call: Call, decided: Decided, policy: Policy) -> Hindrance | None
 def _places(decided: Decided, model: Path | None) -> Mapping[str, Path]:
     """Where each file that was attested lies now: the model's, what is said of it, and the attestations."""
     root = decided.run.root
-    bundle, said = root / ATTESTATIONS, root / WHOLE
+    bundle, said = root / NAME, root / WHOLE
     if not bundle.is_file() or not said.is_dir():
         raise NotFound(str(bundle), "the run was never attested", ATTEST)
     for part in (bundle, said):
@@ -208,7 +207,7 @@ def _require_same(verified: Verified, decided: Decided) -> None:
     What a policy lets differ may differ with those who received a release, and not when it goes out.
     """
     stated = verified.attested.release.decision
-    where = str(decided.run.root / ATTESTATIONS)
+    where = str(decided.run.root / NAME)
     if stated != decided.decision.digest():
         what = f"is about decision {stated}, and this run's is {decided.decision.digest()}"
         raise EvidenceUntrusted(where, what, f"{ATTEST} again")
@@ -226,7 +225,7 @@ def pushable(exported: Exported) -> Pushable:
     if release.strip is not None and release.source_files is None:
         what = "does not name the files of the source, so a hub could hold the unstripped weights unnoticed"
         fix = f"{ATTEST} again with --model CHECKPOINT"
-        raise PublishError(str(exported.decided.run.root / ATTESTATIONS), what, fix)
+        raise PublishError(str(exported.decided.run.root / NAME), what, fix)
     out = {file.sha256 for file in release.files}
     publication = exported.policy.publication
     return Pushable(

@@ -10,10 +10,9 @@ from pathlib import Path
 from releasegate.checkpoint.files import open_regular
 from releasegate.errors import CheckpointError, NotFound, PublishError
 from releasegate.policy import Publication
+from releasegate.released import LICENCE
 from releasegate.repository import GateRepository
 
-LICENSE = "LICENSE"
-"""Where its text lies in the folder that goes out, unless the checkpoint has one under another usual name."""
 _OWN = ("license", "license.txt", "license.md", "licence", "licence.txt", "licence.md", "copying")
 """What checkpoints call it, whatever the case."""
 OTHER = "other"
@@ -61,9 +60,9 @@ def licence_of(
             raise PublishError(str(folder), what, fix)
         return Licence(stated.lower(), own, None)
     text = _text(repository, named)
-    twin = next((name for name in names if name.casefold() == LICENSE.casefold()), None)
+    twin = next((name for name in names if name.casefold() == LICENCE.casefold()), None)
     if twin is None:
-        return Licence(stated.lower(), LICENSE, text)
+        return Licence(stated.lower(), LICENCE, text)
     with open_regular(folder / twin) as file:
         if file.read(MOST + 1) != text:
             what = f"is another text than {twin} of the checkpoint, which goes out as it was measured"

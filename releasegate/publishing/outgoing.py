@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,6 @@ from releasegate.checkpoint.parallel import Watch, in_parallel
 from releasegate.errors import CheckpointError, EvidenceUntrusted, UsageError
 from releasegate.manifest import FileEntry, Manifest, parts_digest
 from releasegate.plan import SOURCE
-from releasegate.publishing.releasable import weights_of
 from releasegate.released import ReleasedFile
 from releasegate.repository.deciding_run import Decided
 
@@ -46,7 +45,7 @@ def outgoing(decided: Decided, model: Path | None) -> Outgoing:
         UsageError: it is needed and was not given.
         EvidenceUntrusted: the stripped checkpoint is not the one that was judged.
     """
-    weights = weights_of(decided.decision)
+    weights = decided.decision.weights
     assert weights is not None, "whoever asks knows that they may be published"
     if weights.checkpoint == SOURCE:
         if model is None:
@@ -123,12 +122,6 @@ def _parts(file: BinaryIO, path: Path, whole: hashlib._Hash, tell: Watch) -> str
 
 def _named(hasher: hashlib._Hash) -> str:
     return f"sha256:{hasher.hexdigest()}"
-
-
-def changed_files(source: Iterable[ReleasedFile], out: Iterable[ReleasedFile]) -> Iterator[ReleasedFile]:
-    """The files of the source that do not go out as they are: what a strip removed or changed."""
-    kept = {one.sha256 for one in out}
-    return (one for one in source if one.sha256 not in kept)
 
 
 def _followed(folder: Path) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from releasegate.decision import Decision
-from releasegate.decision.record import ArtefactDecision
 from releasegate.errors import Exit
 from releasegate.policy import Channel
 
@@ -25,18 +24,13 @@ class Hindrance(NamedTuple):
     sentence: str
 
 
-def weights_of(decision: Decision) -> ArtefactDecision | None:
-    """What was decided of the weights, if they were to go out at all."""
-    return next((one for one in decision.artefacts if one.name == "weights"), None)
-
-
 def hindrance(decision: Decision) -> Hindrance | None:
     """What keeps the weights from being published; None where nothing does."""
     if decision.rehearsal:
         return Hindrance(Exit.CANNOT, "it is a rehearsal, which counts for nothing")
     if decision.replay:
         return Hindrance(Exit.CANNOT, "it is a replay: its limits were chosen after looking")
-    weights = weights_of(decision)
+    weights = decision.weights
     if weights is None:
         return Hindrance(Exit.CANNOT, "the policy does not list the weights among what would go out")
     if weights.verdict == "incomplete" or decision.awaiting_strip:

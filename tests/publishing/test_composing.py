@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import socket
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,12 +62,13 @@ def test_the_stripped_files_and_what_is_said_of_them_go_out_and_nothing_else(
     assert text_of(out, "LICENSE") == LICENCE
 
 
-def test_files_of_the_source_that_stay_in_are_named(out: Composition) -> None:
-    assert out.withheld is not None
-    named = {file.path for file in out.withheld}
-    assert {"vqgan.safetensors", "model-00001-of-00002.safetensors"} <= named
-    assert "config.json" not in named
-    assert replace(out, source=None).withheld is None
+def test_every_file_of_the_source_is_named(out: Composition, stripped_run: Tiny) -> None:
+    assert out.source is not None
+    there = {p.relative_to(stripped_run.checkpoint).as_posix() for p in stripped_run.checkpoint.rglob("*")}
+    assert {file.path for file in out.source} == there
+    changed = {file.path for file in out.source if file not in out.released.files}
+    assert {"vqgan.safetensors", "model-00001-of-00002.safetensors"} <= changed
+    assert "config.json" not in changed
 
 
 def test_a_whole_model_goes_out_from_where_it_lies(whole_run: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_a_whole_model_goes_out_from_where_it_lies(whole_run: Tiny, monkeypatch:
     out = composed(whole_run, model=True)
     assert out.places["vqgan.safetensors"] == whole_run.checkpoint / "vqgan.safetensors"
     assert "releasegate/receipt.json" not in out.places
-    assert out.withheld == ()
+    assert out.source is None
 
 
 def test_a_whole_model_that_is_not_given_or_another_one_is_refused(

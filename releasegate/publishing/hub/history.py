@@ -11,7 +11,8 @@ from releasegate.errors import HubError
 from releasegate.publishing.hub.answers import HubFile, shown
 from releasegate.publishing.hub.hub import Hub
 from releasegate.publishing.hub.name import HubRepository
-from releasegate.publishing.hub.pushable import ABOUT, GITATTRIBUTES, PAPERS, Pushable
+from releasegate.publishing.hub.pushable import GITATTRIBUTES, PAPERS, Pushable
+from releasegate.released import OWN
 
 MOST_COMMITS = 2_000
 """Commits that are looked through: a repository of releases has a handful."""
@@ -72,7 +73,7 @@ def _clear(hub: Hub, repository: HubRepository, release: Pushable, file: HubFile
 
 def _is_paper(hub: Hub, repository: HubRepository, release: Pushable, file: HubFile, commit: str) -> bool:
     """Whether it is a text that an earlier push of the release may have worded otherwise, and no weights by its name."""
-    papers = (GITATTRIBUTES, *PAPERS, *(path for path in release.files if path.startswith(ABOUT)))
+    papers = (GITATTRIBUTES, *PAPERS, *(path for path in release.files if path.startswith(OWN)))
     if file.path not in papers or file.size > MOST_PAPER:
         return False
     return hub.content(repository, commit, file.path, file.size).text

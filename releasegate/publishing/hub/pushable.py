@@ -11,14 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 from releasegate.errors import HubError
-from releasegate.released import BUNDLE, Released, ReleasedFile
+from releasegate.released import BUNDLE, CARD, LICENCE, Released, ReleasedFile
 
 GITATTRIBUTES = ".gitattributes"
 """The file that a hub adds, to say which files lie outside git."""
-PAPERS = ("README.md", "LICENSE", BUNDLE)
-"""Files that may have read otherwise in earlier commits, as do those in `ABOUT`: none is of the model."""
-ABOUT = "releasegate/"
-"""The folder of what is told about the release."""
+PAPERS = (CARD, LICENCE, BUNDLE)
+"""Files that may have read otherwise in earlier commits, as do those in `OWN`: none is of the model."""
 _SMALL = 64 << 20
 """Bytes up to which a hub may keep a file in git itself (10 MB at the Hugging Face hub)."""
 
