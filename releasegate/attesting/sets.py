@@ -127,10 +127,11 @@ def _of(known: Iterable[_Known], kind: str) -> list[_Known]:
 
 def _agree(release: ReleaseAttestation, summary: VerificationSummary, result: TestResult) -> bool:
     """Whether three statements about the same files are about the same decision."""
-    tested = {one.name: one.sha256 for one in result.configuration}
     stated = {"policy": release.policy_digest, "plan": release.plan, "evidence": release.evidence}
     return (
         summary.timeVerified[:10] == release.day
         and summary.policy.sha256 == release.policy_digest
-        and all(tested.get(name) == digest for name, digest in stated.items())
+        and all(
+            {r.sha256 for r in result.configuration if r.name == name} == {digest} for name, digest in stated.items()
+        )
     )

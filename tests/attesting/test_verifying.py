@@ -230,6 +230,7 @@ def put(*path: str | int, to: object) -> Callable[[Plain], None]:
     return change
 
 
+OTHER_PLAN = {"name": "plan", "digest": {"sha256": "0" * 64}}
 PREDICATE = "predicate"
 OURS = "attestations.jsonl:3: is not releasegate's predicate: "
 GRANTS = "attestations.jsonl:3: says release through open_weights, which is not what its artefacts grant to the weights"
@@ -250,6 +251,7 @@ DISAGREE = (
         (SUMMARY_TYPE, lambda s: s["subject"].pop(), DISAGREE),
         (TEST_RESULT_TYPE, put(PREDICATE, "configuration", to=[]), DISAGREE),
         (TEST_RESULT_TYPE, put(PREDICATE, "configuration", 1, "digest", "sha256", to="0" * 64), DISAGREE),
+        (TEST_RESULT_TYPE, lambda s: s["predicate"]["configuration"].append(OTHER_PLAN), DISAGREE),
         (RELEASE_TYPE, put(PREDICATE, "evidence", to=sha("other")), DISAGREE),
         (RELEASE_TYPE, put(PREDICATE, "verdict", to="withhold"), OURS + "verdict"),
         (RELEASE_TYPE, put(PREDICATE, "channel", to="api"), OURS + "channel"),
