@@ -34,6 +34,7 @@ class Pipeline:
         included: files of other projects, by their path there.
         protected: variables that only jobs with one of `environments` see.
         environments: names of protected environments.
+        scoped: variables that only jobs with an environment see, by its name.
     """
 
     folder: Path
@@ -43,8 +44,10 @@ class Pipeline:
     included: Mapping[str, Path] = field(default_factory=dict)
     protected: Mapping[str, str] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
+    scoped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     jobs: dict[str, Ran] = field(default_factory=dict)
     reports: dict[str, dict[str, Path]] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
 
     def run(self, name: str = ".gitlab-ci.yml") -> dict[str, Ran]:
         """Every job that its rules let run, stage by stage."""
@@ -60,6 +63,13 @@ class Pipeline:
         if unknown:
             raise Unsupported(f"stages that are not listed: {', '.join(unknown)}")
         return self.jobs
+
+    def again(self, name: str) -> Ran:
+        """A job that says what it needs, run once more, as the button does."""
+        data = self._read(self.project / ".gitlab-ci.yml")
+        shutil.rmtree(self.folder / name)
+        self.jobs[name] = self._job(name, _extended(name, data), data, [])
+        return self.jobs[name]
 
     def _read(self, file: Path) -> dict[str, Any]:
         data, found = read(file), {}
@@ -79,11 +89,18 @@ class Pipeline:
         environment = environment["name"] if isinstance(environment, Mapping) else environment
         if environment is not None and environment in self.environments:
             values |= self.protected
+        values |= self.scoped.get(environment or "", {})
         if not _ruled(job.get("rules"), values):
+            self.absent.append(name)
             return Ran(skipped=True)
         needs = [one if isinstance(one, str) else one["job"] for one in job["needs"]] if "needs" in job else before
+        if "needs" in job and set(needs) & set(self.absent):
+            raise Unsupported(f"job {name} needs a job that is not part of the pipeline")
+        needs = [n for n in needs if n not in self.absent]
         if any(self.jobs[n].code or self.jobs[n].skipped for n in needs):
             return Ran(skipped=True)
+        written = {**data.get("variables", {}), **job.get("variables", {})}
+        values |= {key: _expanded(str(values[key]), values) for key in written if key not in self.variables}
         clone = self.folder / name / "project"
         clone.parent.mkdir(parents=True)
         subprocess.run(["git", "clone", "--quiet", str(self.project), str(clone)], check=True, capture_output=True)
@@ -128,7 +145,7 @@ class Pipeline:
             return
         kept = self.folder / name / "artifacts"
         for line in artifacts.get("paths", []):
-            path = re.sub(r"\$\{?(\w+)\}?", lambda found: values.get(found[1], ""), line).rstrip("/")
+            path = _expanded(line, values).rstrip("/")
             if "*" in path:
                 raise Unsupported(f"a pattern in the path of an artifact: {path}")
             source, target = clone / path, kept / path
@@ -158,6 +175,11 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
         found[key] = _merged(found[key], value) if both else value
     return found
+
+
+def _expanded(text: str, values: Mapping[str, Any]) -> str:
+    """The text with the variables that it names."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: str(values.get(found[1], "")), text)
 
 
 def _ruled(rules: Any, values: dict[str, Any]) -> bool:

@@ -100,7 +100,7 @@ class Lab:
 def make_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
     """A lab in a folder that copied a sample and replaced these names, by the file that they stand in."""
     lab = Lab(folder)
-    publishable(lab.gates.root)
+    publishable(lab.gates.root, lambda made: made.rehearsable())
     shutil.move(lab.made.checkpoint, lab.gates.root / "model")
     (lab.gates.root / "runs").mkdir(exist_ok=True)
     _keys(lab)
