@@ -218,6 +218,13 @@ def dated(offset: int) -> Tamper:
     return do
 
 
+def renewed(scene: Scene) -> None:
+    """Attested again, and the new lines handed on with the old ones."""
+    scene.must("attest", scene.made.run.root, "--key", scene.key("lab"), "--append", "-q")
+    shutil.copy(scene.made.run.root / "attestations.jsonl", scene.bundle)
+    assert len(scene.bundle.read_bytes().splitlines()) == 6
+
+
 ATTESTATIONS = "public/releasegate/attestations.jsonl"
 CHANGED = f"{ATTESTATIONS}:1: was changed after it was signed, or is not signed with key lab, which it names"
 NOBODY = f"{ATTESTATIONS}: has no attestation of a release by a signer that the policy's `trust` lists…"
@@ -251,6 +258,7 @@ BUNDLE_ROWS = [
     Row("attestations", "they are of tomorrow", dated(1), "verify", 2, f"{ATTESTATIONS}:3: is of …, and today is …"),
     Row("attestations", "they are older than the policy accepts", dated(-31), "verify", 2, f"{ATTESTATIONS}:3: is 31 days old; policy tiny accepts 30 (publication.max_age_days)"),
     Row("attestations", "a stranger's line is added to the folder's own alone", with_examiner, "verify --bundle", 2, f"{ATTESTATIONS}:4: is by key examiner, whom the policy does not list, and not among those that were given"),
+    Row("attestations", "a renewal is added", renewed, "verify", 0, "not considered: line 1, https://slsa.dev/verification_summary/v1 by key lab of lab, which this does not rest on"),
     Row("attestations", "an examiner's line is added", examined, "verify --bundle", 0, "not considered: line 4, https://example.com/v1 by key examiner, whom the policy does not list"),
 ]  # fmt: skip
 
