@@ -50,7 +50,7 @@ def gate(call: Call, progress: Progress) -> Decision:
         plan = open_or_resume(run, attempt)
         run.note_judge(call.judged_by)
         decision = measure_run(Bench(run, plan, repository, call.device, progress), checkpoint, call.today)
-        close_run(run, plan, decision, ledger)
+        close_run(run, plan, decision, ledger, call.anchor)
         wanted = approvals_of(run, plan, repository, decision, call.today)
         told_at = call.told_at or call.policy
         write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, told_at, wanted)

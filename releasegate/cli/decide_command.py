@@ -176,7 +176,7 @@ def _decide(
             folder.note_judge(judge.commit)
         _require_model(folder, plan, judge, model)
         decision = decide_run(folder, repository, datetime.now(UTC).date())
-        close_run(folder, plan, decision, ledger)
+        close_run(folder, plan, decision, ledger, counted.anchor)
     return decision, plan, None
 
 

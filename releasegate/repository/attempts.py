@@ -69,38 +69,55 @@ def require_shown(plan: Plan, known: Attempt, view: LedgerView, anchor: Anchor |
     """Nothing, if what a plan says of the ledger is shown.
 
     That the ledger was compared with a remembered place when the attempt was opened is for the plan alone to say. Before
-    the attempt is closed, a plan that says so is believed only where such a place is given again.
+    the attempt is closed, a plan that says so is believed only where such a place is given again; and afterwards, by
+    `close_run`, for the decision alone that it was closed with.
 
     Raises:
         LedgerError: it is not shown.
     """
-    if known.closed is None and anchor is None and plan.ledger is not None and plan.ledger.anchored:
+    if known.closed is None:
+        _refuse_claimed(plan, view, anchor)
+
+
+def _refuse_claimed(plan: Plan, view: LedgerView, anchor: Anchor | None) -> None:
+    if anchor is None and plan.ledger is not None and plan.ledger.anchored:
         what = "was compared with a place that somebody remembers, as plan.json says, and nothing shows that"
         raise LedgerError(view.source, what, "give that place again: --ledger-head COUNT:HASH")
 
 
-def close_run(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile | None) -> None:
+
+def close_run(
+    run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile | None, anchor: Anchor | None = None
+) -> None:
     """Nothing; the ledger, if it is at hand, says how the attempt was decided, and the run folder holds the decision.
+
+    Args:
+        anchor: a place in the ledger that somebody else remembers, with which it was compared now.
 
     Raises:
         LedgerError: as for `close_attempt`.
     """
     if ledger is not None:
-        close_attempt(run, plan, decision, ledger)
+        close_attempt(run, plan, decision, ledger, anchor)
     run.write_decision(decision)
 
 
-def close_attempt(run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile) -> None:
+def close_attempt(
+    run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile, anchor: Anchor | None = None
+) -> None:
     """Nothing; the ledger says how the attempt was decided, once everything that it planned was measured.
 
     Raises:
-        LedgerError: the ledger does not know the attempt, or it was closed on other evidence before.
+        LedgerError: the ledger does not know the attempt, or it was closed on other evidence before; or the decision would
+            be another one, and lean on a comparison of the ledger that nothing shows.
     """
     if plan.rehearsal:
         return
     with ledger.locked(plan.policy.family) as held:
         known = known_attempt(held.view, plan)
         closing = closing_of(known, plan, decision)
+        if known.closed is not None and known.closed != closing:
+            _refuse_claimed(plan, held.view, anchor)
         if is_complete(run, plan, decision):
             held.close(closing)
 

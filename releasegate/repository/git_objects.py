@@ -164,8 +164,8 @@ def resolve(place: Path, ref: str) -> str:
         what = f"Git finds no repository here: {said[0] if said else 'it says nothing'}"
         raise GitError(str(place), what, "run it inside the clone, as the user whom it belongs to")
     if _COMMIT.fullmatch(ref):
-        return _commit(place, ref) or _raise_missing(place, ref)
-    found = {full: commit for full in _full_names(ref) if (commit := _commit(place, full))}
+        return ref if _commit(place, ref) == ref else _raise_missing(place, ref)
+    found = {full: commit for full in _full_names(ref) if (commit := _named(place, full))}
     if len(found) > 1:
         what = f"is ambiguous: {' and '.join(found)}"
         raise GitError(ref, what, "name one of them in full, or a full commit id")
@@ -182,6 +182,13 @@ def _commit(place: Path, name: str) -> str | None:
     done = _git(place, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     found = done.stdout.strip()
     return found if done.returncode == 0 and _COMMIT.fullmatch(found) else None
+
+
+def _named(place: Path, full: str) -> str | None:
+    """The commit that just this name stands for: asked for `refs/heads/main`, Git would take `refs/tags/refs/heads/main` too."""
+    done = _git(place, "show-ref", "--verify", "--hash", "--", full)
+    oid = done.stdout.strip()
+    return _commit(place, oid) if done.returncode == 0 and _COMMIT.fullmatch(oid) else None
 
 
 def _raise_missing(place: Path, ref: str) -> str:

@@ -129,6 +129,40 @@ def test_a_name_that_stands_for_two_commits_is_refused(protected: tuple[Clone, s
 
 
 @pytest.mark.parametrize(
+    ("planted", "name"),
+    [
+        ("refs/tags/refs/heads/release", "refs/heads/release"),
+        ("refs/heads/refs/heads/release", "refs/heads/release"),
+        ("refs/heads/refs/remotes/origin/next", "refs/remotes/origin/next"),
+        ("refs/heads/refs/remotes/origin/next", "origin/next"),
+        ("refs/remotes/refs/tags/v9/HEAD", "v9"),
+        ("refs/heads/" + "a" * 64, "a" * 64),
+    ],
+)
+def test_a_name_that_only_looks_like_the_one_asked_for_is_none(
+    protected: tuple[Clone, str], planted: str, name: str
+) -> None:
+    """Whoever may push branches or tags can call one as the protected ref is called that this clone did not fetch."""
+    git, _ = protected
+    planting = git.commit("of somebody else")
+    git.git("update-ref", planted, planting)
+    with pytest.raises(GitError, match="is no commit of this clone"):
+        judge_from(name, POLICY).__enter__()
+
+
+def test_a_bare_repository_among_the_files_is_none(
+    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit may hold what looks like a repository of its own, with settings and objects of whoever proposed it."""
+    git, commit = protected
+    shutil.copytree(git.root / ".git", git.root / "docs")
+    git.git("--git-dir", str(git.root / "docs"), "config", "core.bare", "true")
+    monkeypatch.chdir(git.root / "docs")
+    with pytest.raises(GitError, match="Git finds no repository here"):
+        judge_from(commit, POLICY).__enter__()
+
+
+@pytest.mark.parametrize(
     "name",
     ["", "-h", "--upload-pack=touch x", "main~0", "main^", "main^{tree}", "@", "@{-1}", "main@{0}", ":/what", "a..b",
      "main\nother", "ma in", "main:policies", ".git/HEAD", "../main", "/etc/passwd", "main.lock", "main\0", "a//b"],

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rfc8785
 
 from releasegate.attestation import SUMMARY_TYPE, TEST_RESULT_TYPE
 from tests.tiny_releases import (
@@ -100,6 +101,13 @@ def test_a_folder_that_was_tampered_with_is_refused(
 ) -> None:
     change(made.folder)
     assert run(verifier, made) == (1, said)
+
+
+def test_a_file_that_has_the_digest_of_the_folder_and_its_name_is_refused(verifier: Path, made: Release) -> None:
+    """The release digest is over a text; a file that holds the text, under the name of the subject, has the same digest."""
+    whole = {"files": [file.plain() for file in released_of(made.folder).files]}
+    (made.folder / "release").write_bytes(rfc8785.dumps(whole))
+    assert run(verifier, made) == (1, NOT_ATTESTED)
 
 
 def test_a_bundle_that_was_tampered_with_is_refused(verifier: Path, made: Release, tmp_path: Path) -> None:
