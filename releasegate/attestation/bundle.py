@@ -169,7 +169,7 @@ class SignedStatement:
         try:
             data = rfc8785.dumps(self.statement.predicate)
         except rfc8785.CanonicalizationError as error:
-            raise VerifyError(self.where, f"is not {noun}: {error}", RESTORE) from None
+            raise VerifyError(self.where, f"is not {noun}: {str(error)[:200]}", RESTORE) from None
         return read_json(kind, data, self.where, noun)
 
 

@@ -18,6 +18,7 @@ from releasegate.attestation.bundle import MAX_BYTES
 from releasegate.attesting.comparing import Comparison, Differing, compare
 from releasegate.attesting.hashing import Hashed, hash_folder
 from releasegate.attesting.judging import judge, refusal
+from releasegate.attesting.pages import not_what_it_says
 from releasegate.attesting.sets import AttestedRelease, Line, complete_sets
 from releasegate.attesting.signers import Stranger, signer_of
 from releasegate.checkpoint.files import foreign_files
@@ -206,10 +207,11 @@ def _compared(folder: Path, hashed: Hashed, attested: AttestedRelease, policy: P
     model = {file.path for file in attested.release.files}
     compared = compare(hashed, attested.subjects.files, _may_differ(policy), model, str(folder))
     there = [one.path for one in compared.may if one.found is not None]
-    foreign = foreign_files(folder, there)
+    foreign = {path: f"is {what}" for path, what in foreign_files(folder, there).items()}
+    others = {path: what for path in there if path not in foreign and (what := not_what_it_says(folder / path))}
     problems = [
-        Problem(str(folder / path), f"may differ, and is {what}", "take it out of the folder")
-        for path, what in foreign.items()
+        Problem(str(folder / path), f"may differ, and {what}", "take it out of the folder")
+        for path, what in {**foreign, **others}.items()
     ]
     return Comparison(compared.agreed, compared.may, (*compared.wrong, *problems))
 

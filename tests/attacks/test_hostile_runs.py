@@ -149,17 +149,17 @@ def test_a_policy_that_changed_in_the_commit_is_named(measured: Tiny, capsys: py
     assert "policies/tiny.yaml: is not the policy that the run was opened under" in refusal(capsys, deciding())
 
 
-@pytest.mark.parametrize("closed", [False, True], ids=["while it is open", "after it was closed without one"])
+@pytest.mark.parametrize("before", ["it is closed", "it is decided again"])
 def test_an_anchor_that_only_the_plan_tells_of_is_not_believed(
-    measured: Tiny, capsys: pytest.CaptureFixture[str], closed: bool
+    measured: Tiny, capsys: pytest.CaptureFixture[str], before: str
 ) -> None:
     """The index is rewritten to fit, as a job that owns the whole folder would."""
-    if closed:
+    if before == "it is decided again":
         assert run(deciding()) == 0
-    before = measured.run.read_plan().measured_under
+    under = measured.run.read_plan().measured_under
     edit(measured.run.plan_path, lambda plan: plan["ledger"].update(anchored=True))
     index = measured.run.root / "evidence" / "index.jsonl"
-    index.write_text(index.read_text().replace(before, measured.run.read_plan().measured_under))
+    index.write_text(index.read_text().replace(under, measured.run.read_plan().measured_under))
     assert run(deciding()) == 2
     assert "as plan.json says, and nothing shows that" in capsys.readouterr().err
     first = LedgerFile(Path("../ledger.jsonl")).read("tiny")

@@ -137,6 +137,28 @@ def test_weights_under_the_name_of_a_page_are_refused(tmp_path: Path, data: byte
     assert why(made, FolderDiffers).startswith("release/README.md: may differ, and is a second form of the weights")
 
 
+@pytest.mark.parametrize(
+    ("path", "data", "said"),
+    [
+        ("README.md", b"cos\nsystem\n(S'id'\ntR.\0", "is no text, as its name says"),
+        ("README.md", (9).to_bytes(8, "little") + b" {      }", "is no text, as its name says"),
+        ("README.md", b"# Caf\xe9\n", "is no text, as its name says"),
+        ("README.md", b"x" * ((4 << 20) + 1), "is larger than 4 MiB: weights could hide in it"),
+        (".gitattributes", b"PK\x05\x06" + b"\0" * 18, "is no text, as its name says"),
+        ("pages/picture.png", b"weights", "is no PNG, as its name says"),
+    ],
+)
+def test_what_may_differ_is_what_its_name_says(tmp_path: Path, path: str, data: bytes, said: str) -> None:
+    may = {"may_differ": ["README.md", ".gitattributes", "pages/picture.png"]}
+    made = make_release(tmp_path, policy_of(publication=may))
+    (made.folder / "pages").mkdir()
+    (made.folder / "pages" / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n, and the picture")
+    (made.folder / "README.md").write_text("# Ti\u0308ny \u2014 \U0001f98e\n")
+    assert len(made.verify().may_differ) == 2
+    (made.folder / path).write_bytes(data)
+    assert why(made, FolderDiffers).startswith(f"release/{path}: may differ, and {said}")
+
+
 # Who signed.
 
 
