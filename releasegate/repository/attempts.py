@@ -85,7 +85,6 @@ def _refuse_claimed(plan: Plan, view: LedgerView, anchor: Anchor | None) -> None
         raise LedgerError(view.source, what, "give that place again: --ledger-head COUNT:HASH")
 
 
-
 def close_run(
     run: RunFolder, plan: Plan, decision: Decision, ledger: LedgerFile | None, anchor: Anchor | None = None
 ) -> None:
