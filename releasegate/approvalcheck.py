@@ -14,8 +14,7 @@ def approval_problems(located: Located[Policy]) -> Iterator[Problem]:
     """Roles that the keys of the policy cannot fill, and a list of what is revoked that nobody may sign."""
     policy = located.record
     yield from _unfilled(located)
-    names_list = policy.publication is not None and policy.publication.revocations is not None
-    if names_list and (policy.trust is None or policy.trust.revocations is None):
+    if policy.published.revocations is not None and (policy.trust is None or policy.trust.revocations is None):
         what = "names a list that nobody may sign, so no release could be checked"
         fix = "add a key under `trust: revocations:` (`releasegate keygen NAME --for revocations`)"
         yield located.problem(("publication", "revocations"), what, fix)
@@ -55,9 +54,5 @@ def unused_keys(policy: Policy) -> Iterator[str]:
         idle = [role for role in approver.roles if role not in counts]
         if idle:
             yield f"trust: key {approver.id} has the role {', '.join(idle)}, in which no approval is asked for"
-    if (
-        trust is not None
-        and trust.revocations
-        and (policy.publication is None or policy.publication.revocations is None)
-    ):
+    if trust is not None and trust.revocations and policy.published.revocations is None:
         yield "trust: revocations are not used without `publication: revocations:`, which names the list"

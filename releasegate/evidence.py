@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from releasegate.errors import EvidenceUntrusted
-from releasegate.records import Digest, Identifier, Record, digest_of_bytes, refuse_duplicate_keys
+from releasegate.records import Digest, Identifier, Record, digest_of_bytes, first_fault, refuse_duplicate_keys
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Labels = dict[Identifier, Label]
@@ -356,8 +356,7 @@ def _parse(adapter: TypeAdapter[T], line: bytes, where: str) -> T:
         refuse_duplicate_keys(line)
         return adapter.validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        what = first_fault(error)
         raise EvidenceUntrusted(where, f"not a record: {what}", "restore the file, or measure again") from None
     except ValueError as error:
         raise EvidenceUntrusted(where, f"not a record: {error}", "restore the file, or measure again") from None

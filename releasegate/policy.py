@@ -274,6 +274,11 @@ class Policy(Document):
             raise ValueError(f"approvals ask for {next(r for r in roles if roles.count(r) > 1)} twice: give a count")
         return self
 
+    @property
+    def published(self) -> Publication:
+        """What it says of the publication; with nothing in it where it says nothing."""
+        return self.publication or Publication()
+
     def rules_digest(self) -> str:
         """`sha256:…` of what a decision depends on: all but prose, and what only those who receive a release read (`rules`)."""
         return digest_of(rules_of(self.plain()))

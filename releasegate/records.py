@@ -12,7 +12,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from releasegate.canonical import canonical
 
@@ -108,6 +108,13 @@ class Document(Record):
     """A record that stands in a file of its own and names its schema first."""
 
     schema_: str = Field(alias="schema")
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with data, behind its place in it if it has one: `files.0.path: Field required`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
 
 
 def digest_of(data: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import ConfigDict, ValidationError
 
 from releasegate.errors import VerifyError
-from releasegate.records import Record, refuse_duplicate_keys
+from releasegate.records import Record, first_fault, refuse_duplicate_keys
 
 R = TypeVar("R", bound=Record)
 
@@ -35,15 +35,12 @@ def read_json(kind: type[R], data: bytes, where: str, noun: str) -> R:
         refuse_duplicate_keys(text)
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:200]
-        what = f"is not {noun}: {place + ': ' if place else ''}{_told(first['msg'])}"
+        what = first_fault(error)
     except ValueError as error:
-        what = f"is not {noun}: {_told(str(error))}"
-    raise VerifyError(where, what, RESTORE)
+        what = str(error)
+    raise VerifyError(where, f"is not {noun}: {_told(what)}", RESTORE)
 
 
 def _told(text: str) -> str:
     """A message with no character in it that a terminal would act on, and of bounded length."""
-    shown = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[:300])
-    return shown.removeprefix("Value error, ")
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text[:500])

@@ -14,6 +14,7 @@ from releasegate.attesting.signers import described, outside_its_days
 from releasegate.decision import worst
 from releasegate.errors import ReleaseRefused, VerifyError
 from releasegate.policy import CHANNELS, Policy
+from releasegate.records import first_fault
 from releasegate.released import CARD, LICENCE, OWN, Released, ReleasedFile
 from releasegate.revocation import RevocationList, fault, revoked
 
@@ -64,7 +65,7 @@ def _check_day(attested: AttestedRelease, policy: Policy, today: date) -> None:
     made = date.fromisoformat(attested.release.day)
     if made > today:
         raise VerifyError(attested.where, f"is of {made}, and today is {today}", "check the clock of this machine")
-    most = policy.publication.max_age_days if policy.publication is not None else None
+    most = policy.published.max_age_days
     if most is not None and made + timedelta(days=most) < today:
         what = f"is {(today - made).days} days old; policy {policy.id} accepts {most} (publication.max_age_days)"
         raise VerifyError(attested.where, what, _RENEW)
@@ -96,11 +97,7 @@ def _documents(attested: AttestedRelease) -> Iterator[Approval]:
         try:
             yield Approval.from_plain(plain)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))[:200]
-            what = (
-                f"holds an approval that is none: approvals.{number}.{ascii(place)[1:-1]}: {ascii(first['msg'])[1:-1]}"
-            )
+            what = f"holds an approval that is none: approvals.{number}: {ascii(first_fault(error))[1:-1][:400]}"
             raise VerifyError(attested.where, what, _RENEW) from None
 
 
@@ -141,8 +138,7 @@ def check_model(attested: AttestedRelease) -> None:
     try:
         Released(files=tuple(ReleasedFile(path=path, size=0, sha256=digest) for path, digest in files.items()))
     except ValidationError as error:
-        what = error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ")
-        raise VerifyError(where, f"attests no released folder: {ascii(what)[1:-1]}", _REFUSE) from None
+        raise VerifyError(where, f"attests no released folder: {ascii(first_fault(error))[1:-1]}", _REFUSE) from None
 
 
 def _check_not_revoked(
@@ -152,7 +148,7 @@ def _check_not_revoked(
     today: date,
     revocations: RevocationList | None,
 ) -> None:
-    named = policy.publication.revocations if policy.publication is not None else None
+    named = policy.published.revocations
     if named is None:
         return
     if revocations is None:

@@ -104,10 +104,11 @@ def read_bundle(path: Path) -> bytes:
         raise NotFound(str(path), "there are no such attestations", "name the file with --bundle") from None
     except OSError as error:
         raise VerifyError(str(path), f"cannot be read: {error.strerror}", "check its permissions") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # asked first: a folder is opened, and becomes no file
+        os.close(descriptor)
+        raise VerifyError(str(path), "is no plain file", "name the file of attestations with --bundle")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise VerifyError(str(path), "is no plain file", "name the file of attestations with --bundle")
         if status.st_size > MAX_BYTES:
             raise VerifyError(str(path), f"is larger than {MAX_BYTES >> 20} MiB", _AGAIN)
         return file.read(MAX_BYTES + 1)
@@ -217,7 +218,7 @@ def _compared(folder: Path, hashed: Hashed, attested: AttestedRelease, policy: P
 
 
 def _may_differ(policy: Policy) -> tuple[str, ...]:
-    return (policy.publication.may_differ if policy.publication is not None else None) or ()
+    return policy.published.may_differ or ()
 
 
 def _check_release_digest(hashed: Hashed, attested: AttestedRelease) -> None:

@@ -23,7 +23,6 @@ from releasegate.repository.approvals import (
     file_name,
     matter_of,
     missing,
-    policy_today,
     read_approvals,
 )
 from releasegate.repository.key_files import read_key
@@ -60,7 +59,7 @@ def command(run: Path, role: str | None, key: Path | None, repo: Path, format_: 
     repository, folder, today = GateRepository.around(repo), RunFolder(run), datetime.now(UTC).date()
     with folder.locked():
         of = _decided(folder, repository, today)
-        policy = policy_today(repository, of.plan.policy)
+        policy = repository.policy_today(of.plan.policy.id)
         counts = asked(of.plan.policy.approvals, policy.approvals if policy else None)
         if format_ == "text":
             for line in _matter(of):

@@ -45,4 +45,4 @@ def written(outputs: Sequence[Output]) -> dict[str, Path]:
 
 def policy_file(repository: GateRepository | None, plan: Plan) -> Path | None:
     """Where the policy of a plan lies in a gate repository, if there is one at hand."""
-    return None if repository is None else repository.root / "policies" / f"{plan.policy.id}.yaml"
+    return None if repository is None else repository.policy_path(plan.policy.id)

@@ -83,7 +83,7 @@ def command(
         what = "is missing" if given else "is given, and nothing is revoked"
         raise UsageError("--reason", what, "say why" if given else f"name what, with {', '.join(OPTIONS.values())}")
     repository, today = GateRepository.around(repo), datetime.now(UTC).date()
-    path = revocations_beside(repository.root / "policies" / "any.yaml", list_id)
+    path = revocations_beside(repository.policy_path("any"), list_id)
     policies = _naming(repository, list_id)
     private = read_key(key, passphrase())
     public = _listed(key, public_bytes(private), policies, list_id)
@@ -128,7 +128,7 @@ def _naming(repository: GateRepository, list_id: str) -> list[Policy]:
         DocumentError: a policy is none.
     """
     read = [parse_policy(path.read_bytes(), repository.shown(path)).record for path in repository.policies()]
-    found = [policy for policy in read if policy.publication and policy.publication.revocations == list_id]
+    found = [policy for policy in read if policy.published.revocations == list_id]
     if not found:
         fix = f"add `publication: {{revocations: {list_id}}}` to the policy"
         raise NotFound(list_id if list_id.isprintable() else ascii(list_id), "is a list that no policy names", fix)

@@ -91,7 +91,7 @@ def _read(file: Path) -> _Ready:
         raise NotFound(str(file), "is no file", "name a file in policies/tests/")
     located = parse_policy_test(file.read_bytes(), repository.shown(file))
     name = located.record.policy
-    path = repository.root / "policies" / f"{name}.yaml"
+    path = repository.policy_path(name)
     if not path.is_file():
         known = [policy.stem for policy in repository.policies()]
         fix = nearest(name, known, "use one of none")

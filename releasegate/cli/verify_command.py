@@ -89,7 +89,7 @@ def _verify_release(
         raise NotFound(str(policy), "is no plain file, where a policy is wanted", "name the policy's file")
     judge = parse_policy(read_file(policy, "policy", "name the policy's file"), str(policy)).record
     today = datetime.now(UTC).date()
-    named = judge.publication.revocations if judge.publication is not None else None
+    named = judge.published.revocations
     place = listed or (revocations_beside(policy, named) if named is not None else None)
     revoked = read_revocations(place, judge, today) if place is not None else None
     size = list_folder(folder).size

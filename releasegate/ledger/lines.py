@@ -12,7 +12,7 @@ import rfc8785
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from releasegate.errors import LedgerError
-from releasegate.records import Digest, Document, Identifier, Record, refuse_duplicate_keys
+from releasegate.records import Digest, Document, Identifier, Record, first_fault, refuse_duplicate_keys
 
 SCHEMA = "releasegate/ledger/v1"
 GENESIS = "0" * 64
@@ -145,10 +145,7 @@ def _validated(adapter: TypeAdapter[T], data: Mapping[str, Any], where: str) -> 
     try:
         return adapter.validate_json(json.dumps(data))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        what = f"is no line of a ledger: {place + ': ' if place else ''}{first['msg']}"
-        raise LedgerError(where, what, RESTORE) from None
+        raise LedgerError(where, f"is no line of a ledger: {first_fault(error)}", RESTORE) from None
 
 
 def _bound(event: Init | AttemptEvent, number: int, previous: str) -> dict[str, Any]:

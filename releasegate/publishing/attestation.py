@@ -28,7 +28,7 @@ from releasegate.publishing.composing import Composition, compose
 from releasegate.publishing.releasable import Hindrance, hindrance
 from releasegate.released import ReleasedFile
 from releasegate.repository import GateRepository, RunFolder
-from releasegate.repository.approvals import approvals_wanted, missing, policy_today
+from releasegate.repository.approvals import approvals_wanted, missing
 from releasegate.repository.attempts import family_ledger, known_attempt
 from releasegate.repository.deciding_run import Decided, read_decided
 
@@ -115,7 +115,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
 
 def _policy_today(call: Call, decided: Decided) -> Policy:
     """The policy as it is today: its rules are those of the run, its lists of trust may be others."""
-    policy = policy_today(call.repository, decided.plan.policy)
+    policy = call.repository.policy_today(decided.plan.policy.id)
     where = f"policies/{decided.plan.policy.id}.yaml"
     if policy is None:
         what = "there is no such policy today, so nobody is trusted to sign"

@@ -135,9 +135,9 @@ def _ancestors(of: Billed) -> Iterator[Component]:
         digest = Property(name="releasegate:model-digest", value=of.decision.model)
         name = f"{model_name(of.plan)}, as trained"
         yield Component(type=kind, name=name, bom_ref=SOURCE_MODEL, version=of.decision.model, properties=[digest])
-    publication = of.policy.publication
-    if publication is not None and publication.base_model:
-        yield Component(type=kind, name=publication.base_model, bom_ref=BASE)
+    base = of.policy.published.base_model
+    if base is not None:
+        yield Component(type=kind, name=base, bom_ref=BASE)
 
 
 def _license(licence: Licence) -> DisjunctiveLicense:

@@ -71,7 +71,7 @@ class Carded:
 def model_card(of: Carded) -> str:
     """The card as Markdown, its metadata before it. The same run and policy give the same text."""
     found, start = list(stated(of.decision, of.plan, of.checkpoint)), quick_start(of.plan, of.names)
-    data = card_data(of.plan, of.policy.publication, of.licence, start, found)
+    data = card_data(of.plan, of.policy.published, of.licence, start, found)
     parts = [
         *_head(of),
         *_decided(of),
@@ -89,7 +89,6 @@ def model_card(of: Carded) -> str:
 def _head(of: Carded) -> Iterator[str]:
     weights = of.decision.weights
     assert weights is not None, "whoever writes a card knows that the weights may be published"
-    publication = of.policy.publication
     yield f"# {plain(model_name(of.plan), MOST_TITLE)}"
     yield plain(sentence(of.plan.policy.title), MOST_PROSE)
     yield f"**{plain(sentence(weights.sentence), MOST_PROSE)}**"
@@ -99,8 +98,9 @@ def _head(of: Carded) -> Iterator[str]:
         f"licence: {plain(of.licence.id)}, text in [{of.licence.path}]({of.licence.path})",
         f"channel that was asked for and granted: {CHANNEL[weights.granted]}",
     ]
-    if publication is not None and publication.base_model:
-        lines.append(f"made from: {plain(publication.base_model)}")
+    base = of.policy.published.base_model
+    if base is not None:
+        lines.append(f"made from: {plain(base)}")
     lines.append(
         f"decided under policy `{of.decision.policy}`, attempt {of.decision.attempt}, opened {of.plan.opened}; "
         "in full in [releasegate/report.html](releasegate/report.html)"

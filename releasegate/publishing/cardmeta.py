@@ -31,7 +31,7 @@ MOST_TAGS = 40
 
 
 def card_data(
-    plan: Plan, publication: Publication | None, licence: Licence, start: QuickStart, found: Sequence[Stated]
+    plan: Plan, publication: Publication, licence: Licence, start: QuickStart, found: Sequence[Stated]
 ) -> ModelCardData:
     """The metadata: licence, base model, library, task, tags, and the findings as results of evals.
 
@@ -48,7 +48,7 @@ def card_data(
     results = [one for one in results if one.metric_value is not None]
     return ModelCardData(
         license=licence.id if known else OTHER,
-        base_model=publication.base_model if publication else None,
+        base_model=publication.base_model,
         library_name=start.library,
         pipeline_tag=start.task,
         tags=["releasegate", plan.model.layout, *_tags(plan)][:MOST_TAGS],

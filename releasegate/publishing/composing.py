@@ -26,7 +26,7 @@ from releasegate.publishing.quickstart import quick_start
 from releasegate.publishing.releasable import hindrance
 from releasegate.publishing.screening import screen_model, screen_texts
 from releasegate.publishing.shown import shown_decision, shown_report
-from releasegate.records import digest_of_bytes
+from releasegate.records import digest_of_bytes, first_fault
 from releasegate.released import CARD, OWN, WHOLE, Released, ReleasedFile
 from releasegate.reporting.wording.discreet import told
 from releasegate.repository import GateRepository
@@ -97,7 +97,7 @@ def compose(
     names = [entry.path for entry in goes.manifest.files]
     refuse_taken(goes)
     screen_model(goes.folder)
-    licence = licence_of(policy.publication, repository, goes.folder, names)
+    licence = licence_of(policy.published, repository, goes.folder, names)
     files = hash_measured(goes.folder, goes.manifest, watch)
     said = dict(_said(decided, repository, policy, goes, licence, files, approvals))
     screen_texts(said, os.environ)
@@ -181,8 +181,9 @@ def _released(folder: Path, files: Sequence[ReleasedFile]) -> Released:
     try:
         return Released(files=tuple(sorted(files, key=lambda file: file.path)))
     except ValidationError as error:
-        what = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise PublishError(str(folder), what, "rename the file in the checkpoint, and gate it anew") from None
+        raise PublishError(
+            str(folder), first_fault(error), "rename the file in the checkpoint, and gate it anew"
+        ) from None
 
 
 def _write(folder: Path, said: Mapping[str, bytes]) -> dict[str, Path]:

@@ -19,12 +19,12 @@ from releasegate.policy import Policy
 from releasegate.publishing.bundle_file import NAME
 from releasegate.publishing.folder import copied, require_place
 from releasegate.publishing.hub import Pushable
-from releasegate.publishing.outgoing import outgoing
+from releasegate.publishing.outgoing import Outgoing, outgoing
 from releasegate.publishing.releasable import Hindrance, hindrance
 from releasegate.publishing.screening import screen_model
 from releasegate.released import BUNDLE, WHOLE, Released, ReleasedFile
 from releasegate.repository import GateRepository, RunFolder, read_decided
-from releasegate.repository.approvals import awaiting, policy_today
+from releasegate.repository.approvals import awaiting
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.revocations import read_revocations, revocations_beside
 from releasegate.revocation import RevocationList
@@ -100,9 +100,10 @@ def export(call: Call, progress: Progress) -> Exported | Hindrance:
         hindered = _hindrance(call, decided, policy)
         if hindered is not None:
             return hindered
-        places = _places(decided, call.model)
+        goes = outgoing(decided, call.model)
+        places = _places(decided, goes)
         require_place(call.place, (call.run.root, *((call.model,) if call.model else ())))
-        with progress.reading(_bulk(decided, call), "copy") as watch, copied(places, call.place, watch) as partial:
+        with progress.reading(goes.folder, "copy") as watch, copied(places, call.place, watch) as partial:
             with progress.reading(partial, "verify") as told, _placed(partial, places):
                 verified = verify(partial, call.run.root / NAME, call, policy, told)
             _require_same(verified, decided)
@@ -153,16 +154,16 @@ def _placed(partial: Path, places: Mapping[str, Path]) -> Iterator[None]:
 
 
 def _revocations(call: Call, policy: Policy) -> RevocationList | None:
-    wanted = policy.publication.revocations if policy.publication is not None else None
+    wanted = policy.published.revocations
     if wanted is None:
         return None
-    path = revocations_beside(call.repository.root / "policies" / f"{policy.id}.yaml", wanted)
+    path = revocations_beside(call.repository.policy_path(policy.id), wanted)
     return read_revocations(path, policy, call.today)
 
 
 def _policy(call: Call, decided: Decided) -> Policy:
     """The policy as it is today, by which whoever receives the folder verifies it."""
-    policy = policy_today(call.repository, decided.plan.policy)
+    policy = call.repository.policy_today(decided.plan.policy.id)
     if policy is None:
         what = "there is no such policy today, so nobody could verify what goes out"
         where = f"policies/{decided.plan.policy.id}.yaml"
@@ -178,7 +179,7 @@ def _hindrance(call: Call, decided: Decided, policy: Policy) -> Hindrance | None
     return Hindrance(Exit.INCOMPLETE, awaited) if awaited is not None else None
 
 
-def _places(decided: Decided, model: Path | None) -> Mapping[str, Path]:
+def _places(decided: Decided, goes: Outgoing) -> Mapping[str, Path]:
     """Where each file that was attested lies now: the model's, what is said of it, and the attestations."""
     root = decided.run.root
     bundle, said = root / NAME, root / WHOLE
@@ -187,18 +188,12 @@ def _places(decided: Decided, model: Path | None) -> Mapping[str, Path]:
     for part in (bundle, said):
         if part.is_symlink():
             raise EvidenceUntrusted(str(part), "is a symlink", f"{ATTEST} again")
-    goes = outgoing(decided, model)
     screen_model(goes.folder)
     rendered = {name: said / name for name in list_files(said)}
     measured = {entry.path: goes.folder / entry.path for entry in goes.manifest.files if entry.path not in rendered}
     if BUNDLE in rendered:
         raise EvidenceUntrusted(str(said / BUNDLE), "is nothing that releasegate wrote there", f"{ATTEST} again")
     return dict(sorted({**measured, **rendered, BUNDLE: bundle}.items()))
-
-
-def _bulk(decided: Decided, call: Call) -> Path:
-    """The folder of most of the bytes."""
-    return outgoing(decided, call.model).folder
 
 
 def _require_same(verified: Verified, decided: Decided) -> None:
@@ -227,7 +222,6 @@ def pushable(exported: Exported) -> Pushable:
         fix = f"{ATTEST} again with --model CHECKPOINT"
         raise PublishError(str(exported.decided.run.root / NAME), what, fix)
     out = {file.sha256 for file in release.files}
-    publication = exported.policy.publication
     return Pushable(
         folder=exported.place,
         released=exported.released,
@@ -239,5 +233,5 @@ def pushable(exported: Exported) -> Pushable:
             for file in release.source_files or ()
             if file.sha256 not in out
         ),
-        may_differ=(publication.may_differ if publication else None) or (),
+        may_differ=exported.policy.published.may_differ or (),
     )

@@ -36,9 +36,7 @@ class Licence:
     text: bytes | None
 
 
-def licence_of(
-    publication: Publication | None, repository: GateRepository, folder: Path, names: Sequence[str]
-) -> Licence:
+def licence_of(publication: Publication, repository: GateRepository, folder: Path, names: Sequence[str]) -> Licence:
     """The licence of a model.
 
     Args:
@@ -50,8 +48,8 @@ def licence_of(
         NotFound: the policy names a file that is not there.
         PublishError: there is no text, or the policy's is another than the checkpoint's.
     """
-    stated = (publication.license if publication else None) or OTHER
-    named = publication.license_file if publication else None
+    stated = publication.license or OTHER
+    named = publication.license_file
     own = _own(names)
     if named is None:
         if own is None:

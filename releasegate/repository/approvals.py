@@ -19,7 +19,7 @@ from releasegate.approval import Approval, Matter, Wanted, asked, wanted
 from releasegate.decision import Decision
 from releasegate.errors import DocumentError, Problem
 from releasegate.plan import SOURCE, Plan
-from releasegate.policy import Policy, parse_policy
+from releasegate.policy import Policy
 from releasegate.repository.gate_repository import GateRepository
 from releasegate.repository.run_folder import RunFolder
 from releasegate.repository.signed_files import Form, read_signed
@@ -76,24 +76,6 @@ def _read(path: Path) -> Approval:
     return approval
 
 
-def policy_today(repository: GateRepository | None, fixed: Policy) -> Policy | None:
-    """The policy of the run as it is in the repository today, `policies/<id>.yaml`; None where there is none.
-
-    Args:
-        fixed: the policy of the run's plan.
-
-    Raises:
-        DocumentError: the file is no policy.
-    """
-    if repository is None:
-        return None
-    path = repository.root / "policies" / f"{fixed.id}.yaml"
-    if not path.is_file():
-        return None
-    policy = parse_policy(path.read_bytes(), repository.shown(path)).record
-    return policy if policy.id == fixed.id else None
-
-
 def matter_of(plan: Plan, decision: Decision) -> Matter:
     """What approvals of a decision are held against."""
     out = [a.checkpoint for a in decision.artefacts if a.granted != "none"]
@@ -116,7 +98,7 @@ def approvals_wanted(
     """Every role that is asked for, with what there is of it; empty where none is.
 
     Args:
-        today_policy: the policy as it is in the repository today, see `policy_today`; without one, no key counts.
+        today_policy: the policy as it is in the repository today; without one, no key counts.
 
     Raises:
         DocumentError: an approval of the run cannot be read.
@@ -138,14 +120,15 @@ def approvals_of(
     """
     if decision.rehearsal or decision.replay:
         return ()
-    return approvals_wanted(run, plan, policy_today(repository, plan.policy), decision, today)
+    policy = repository.policy_today(plan.policy.id) if repository is not None else None
+    return approvals_wanted(run, plan, policy, decision, today)
 
 
 def awaiting(run: RunFolder, repository_policy: Policy | None, decision: Decision, today: date) -> tuple[Wanted, ...]:
     """The roles in which an approval is missing still; empty where nothing is waited for.
 
     Args:
-        repository_policy: the policy as it is in the repository today, see `policy_today`; without one, no key counts.
+        repository_policy: the policy as it is in the repository today; without one, no key counts.
 
     Raises:
         NotFound: there is no run here.

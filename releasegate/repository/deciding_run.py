@@ -68,7 +68,7 @@ def require_same_policy(repository: GateRepository, plan: Plan) -> None:
         NotFound: it holds none.
         EvidenceUntrusted: it holds another one.
     """
-    path = repository.root / "policies" / f"{plan.policy.id}.yaml"
+    path = repository.policy_path(plan.policy.id)
     if repository.read_policy(path).record != plan.policy or plan.wording is not None:
         what = "is not the policy that the run was opened under"
         fix = "judge from the commit that it was opened from, which run.log names"

@@ -76,6 +76,24 @@ class GateRepository:
         """Every policy file, sorted."""
         return sorted((self.root / "policies").glob("*.yaml"))
 
+    def policy_path(self, policy_id: str) -> Path:
+        """Where the policy of an id lies; it need not exist."""
+        return self.root / "policies" / f"{policy_id}.yaml"
+
+    def policy_today(self, policy_id: str) -> Policy | None:
+        """The policy of an id as it is there today; None where there is none.
+
+        Raises:
+            DocumentError: the file is no policy.
+        """
+        from releasegate.policy import parse_policy
+
+        path = self.policy_path(policy_id)
+        if not path.is_file():
+            return None
+        policy = parse_policy(path.read_bytes(), self.shown(path)).record
+        return policy if policy.id == policy_id else None
+
     def read_policy(self, path: Path, beside: Beside | None = None) -> Located[Policy]:
         """The policy in a file, checked against the evals and recipes of the repository.
 

@@ -41,7 +41,7 @@ def read_revocations(path: Path, policy: Policy, today: date) -> RevocationList:
         DocumentError: it holds something else.
         TrustError: the policy names no list; it is another one, badly signed, stale, or not issued yet.
     """
-    wanted = policy.publication.revocations if policy.publication is not None else None
+    wanted = policy.published.revocations
     if wanted is None:
         fix = "leave the list out, or add `publication: {revocations: ID}` to the policy"
         raise TrustError(str(path), f"is a list that policy {policy.id} does not ask for", fix)

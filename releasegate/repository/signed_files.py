@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from releasegate.errors import DocumentError, NotFound, Problem
-from releasegate.records import Document
+from releasegate.records import Document, first_fault
 
 D = TypeVar("D", bound=Document)
 
@@ -47,21 +47,24 @@ def read_signed(kind: type[D], path: Path, shown: str, form: Form) -> D:
         NotFound: there is no such file.
         DocumentError: it is no regular file, larger than allowed, or no strict JSON that holds such a document.
     """
-    data = _bytes(path, shown, form)
+    data = read_regular(path, shown, form)
     try:
         return kind.from_text(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+        what = first_fault(error)
     except ValueError as error:
         what = str(error)
     told = what if what.isprintable() else ascii(what)  # it may quote the file
     raise DocumentError([Problem(shown, f"is not {form.noun}: {told[:MOST_TOLD]}", form.restore)])
 
 
-def _bytes(path: Path, shown: str, form: Form) -> bytes:
-    """What a regular file holds. It is opened once and without waiting: a symlink, a pipe or a device is none."""
+def read_regular(path: Path, shown: str, form: Form) -> bytes:
+    """What a regular file holds. It is opened once and without waiting: a symlink, a pipe or a device is none.
+
+    Raises:
+        NotFound: there is no such file.
+        DocumentError: it is no regular file, or larger than allowed.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -69,9 +72,10 @@ def _bytes(path: Path, shown: str, form: Form) -> bytes:
     except OSError as error:
         what = "is no regular file" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise DocumentError([Problem(shown, what, "put the file itself there")]) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked first: a folder is opened, and becomes no file
+        os.close(descriptor)
+        raise DocumentError([Problem(shown, "is no regular file", "put the file itself there")])
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DocumentError([Problem(shown, "is no regular file", "put the file itself there")])
         data = file.read(form.most + 1)
     if len(data) > form.most:
         raise DocumentError([Problem(shown, f"is larger than {form.most // 1024} KiB", form.restore)])

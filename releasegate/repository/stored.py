@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from releasegate.errors import EvidenceUntrusted, NotFound, ReleaseGateError
-from releasegate.records import Document
+from releasegate.records import Document, first_fault
 
 D = TypeVar("D", bound=Document)
 
@@ -53,9 +53,6 @@ def read_stored(kind: type[D], path: Path, say: Wording) -> D:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFound(str(path), *say.missing) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"is not {say.noun}: {place + ': ' if place else ''}{first['msg']}"
-        raise say.error(str(path), what, say.restore) from None
+        raise say.error(str(path), f"is not {say.noun}: {first_fault(error)}", say.restore) from None
     except ValueError as error:
         raise say.error(str(path), f"is not {say.noun}: {error}", say.restore) from None

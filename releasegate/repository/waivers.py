@@ -6,14 +6,19 @@ from pathlib import Path
 
 from releasegate.documents import parse_document
 from releasegate.errors import DocumentError, Problem
-from releasegate.policy import Policy, parse_policy
+from releasegate.policy import Policy
 from releasegate.records import refuse_duplicate_keys
 from releasegate.repository.gate_repository import GateRepository
+from releasegate.repository.signed_files import Form, read_regular
 from releasegate.trust import Trust, still
 from releasegate.waiver import Waiver
 
-MAX_BYTES = 64 << 10
-RESTORE = "restore it, or sign a new one with `releasegate waive`"
+FORM = Form(
+    "a waiver",
+    "sign one with `releasegate waive`",
+    "restore it, or sign a new one with `releasegate waive`",
+    64 << 10,
+)
 
 
 def waivers_folder(repository: GateRepository) -> Path:
@@ -61,15 +66,11 @@ def read_waiver(path: Path, shown: str) -> Waiver:
 
 
 def _strict_json(path: Path, shown: str) -> bytes:
-    if path.is_symlink() or not path.is_file():
-        raise DocumentError([Problem(shown, "is no regular file", "put the file itself there")])
-    if path.stat().st_size > MAX_BYTES:
-        raise DocumentError([Problem(shown, f"is larger than {MAX_BYTES // 1024} KiB", RESTORE)])
-    data = path.read_bytes()
+    data = read_regular(path, shown, FORM)
     try:
         refuse_duplicate_keys(data)
     except ValueError as error:
-        raise DocumentError([Problem(shown, f"is not JSON as releasegate writes it: {error}", RESTORE)]) from None
+        raise DocumentError([Problem(shown, f"is not JSON as releasegate writes it: {error}", FORM.restore)]) from None
     return data
 
 
@@ -82,7 +83,5 @@ def read_trust(repository: GateRepository, fixed: Policy) -> Trust | None:
     Raises:
         DocumentError: the file in the repository is no policy.
     """
-    path = repository.root / "policies" / f"{fixed.id}.yaml"
-    if fixed.trust is None or not path.is_file():
-        return None
-    return still(fixed.trust, parse_policy(path.read_bytes(), repository.shown(path)).record.trust)
+    policy = repository.policy_today(fixed.id) if fixed.trust is not None else None
+    return still(fixed.trust, policy.trust) if policy is not None else None

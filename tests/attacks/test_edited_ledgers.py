@@ -73,7 +73,7 @@ def test_a_changed_field_is_refused_where_it_stands(number: int, name: str, valu
 @pytest.mark.parametrize(
     ("number", "name", "value", "what"),
     [
-        (2, "day", "2026-02-30", "day: Value error"),
+        (2, "day", "2026-02-30", "day: day is out of range"),
         (2, "attempt", 1.0, "attempt: Input should be a valid integer"),
         (2, "attempt", True, "attempt: Input should be a valid integer"),
         (2, "attempt", 2**60, "attempt: Input should be less than"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -13,6 +14,7 @@ import pytest
 
 from releasegate.attestation import RELEASE_TYPE, SUMMARY_TYPE, TEST_RESULT_TYPE
 from releasegate.attesting.comparing import SHOWN
+from releasegate.attesting.verifying import read_bundle
 from releasegate.errors import FolderDiffers, ReleaseRefused, VerifyError
 from releasegate.released import BUNDLE
 from tests.tiny_releases import (
@@ -401,6 +403,13 @@ def test_nothing_else_is_left_out(made: Release) -> None:
 def test_a_file_that_is_no_bundle_is_refused(made: Release, data: bytes, said: str) -> None:
     empty = replace(made, statements=(), extra=(data,))
     assert why(empty).startswith(said)
+
+
+def test_what_is_no_file_is_no_bundle(made: Release, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (made.folder, tmp_path / "pipe"):
+        with pytest.raises(VerifyError, match="is no plain file"):
+            read_bundle(place)
 
 
 def test_the_key_of_the_lab_is_the_one_that_signed(made: Release) -> None:

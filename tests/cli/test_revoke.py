@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -267,8 +268,9 @@ def test_a_file_that_holds_no_list_is_refused_in_one_sentence(
     assert "Traceback" not in refused(desk, capsys)
 
 
-def test_a_pipe_in_place_of_a_list_holds_nobody_up(desk: Desk) -> None:
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_place_of_a_list_is_refused(desk: Desk, make: Callable[[Path], None]) -> None:
     desk.file.parent.mkdir()
-    os.mkfifo(desk.file)
+    make(desk.file)
     with pytest.raises(DocumentError, match="is no regular file"):
         desk.read()

@@ -241,8 +241,8 @@ def test_what_is_not_a_receipt_is_refused(text: str, what: str, tmp_path: Path) 
     ("key", "value", "what"),
     [
         ("schema", "releasegate/receipt/v9", "schema: Input should be 'releasegate/receipt/v1'"),
-        ("source", "sha256:" + "0" * 64, "Value error, planned is not the identity of this source and these recipes"),
-        ("output_digest", "sha256:" + "0" * 64, "Value error, output_digest is not the digest of output"),
+        ("source", "sha256:" + "0" * 64, "planned is not the identity of this source and these recipes"),
+        ("output_digest", "sha256:" + "0" * 64, "output_digest is not the digest of output"),
         ("tensors", [], None),
         ("host", "a", "host: Extra inputs are not permitted"),
         ("tier", "gone", "tier: Input should be 'interface_disabled', 'weights_absent' or 'dear_to_restore'"),

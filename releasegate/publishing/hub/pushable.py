@@ -81,10 +81,11 @@ def _hashed(path: Path) -> tuple[int, str, str]:
     """
     size, sha256 = 0, hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise changed(path)
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise changed(path)
         blob = hashlib.sha1(f"blob {status.st_size}\0".encode(), usedforsecurity=False)
         while piece := file.read(1 << 20):
             size += len(piece)
