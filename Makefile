@@ -28,7 +28,7 @@ demo: $(VENV)/.installed  ## the whole gate on the embedded model, with a ledger
 	  --ledger $(DEMO)/ledger.jsonl --out $(DEMO)/run
 
 test: $(VENV)/.installed  ## the fast tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint types layers docs audit test  ## what a change must pass
 
