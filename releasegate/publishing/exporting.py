@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from releasegate.approval import awaiting_sentence
-from releasegate.attesting.verifying import Verified, verify_release
+from releasegate.attesting.verifying import Verified, read_bundle, verify_release
 from releasegate.checkpoint.files import list_files
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound, PublishError, TrustError
@@ -21,7 +21,7 @@ from releasegate.publishing.folder import copied, require_place
 from releasegate.publishing.hub import Pushable
 from releasegate.publishing.outgoing import Outgoing, outgoing
 from releasegate.publishing.releasable import Hindrance, hindrance
-from releasegate.publishing.screening import screen_model
+from releasegate.publishing.screening import screen_attestations, screen_model
 from releasegate.released import BUNDLE, WHOLE, Released, ReleasedFile
 from releasegate.repository import GateRepository, RunFolder, read_decided
 from releasegate.repository.approvals import awaiting
@@ -189,6 +189,7 @@ def _places(decided: Decided, goes: Outgoing) -> Mapping[str, Path]:
         if part.is_symlink():
             raise EvidenceUntrusted(str(part), "is a symlink", f"{ATTEST} again")
     screen_model(goes.folder)
+    screen_attestations(read_bundle(bundle), str(bundle), os.environ)
     rendered = {name: said / name for name in list_files(said)}
     measured = {entry.path: goes.folder / entry.path for entry in goes.manifest.files if entry.path not in rendered}
     if BUNDLE in rendered:

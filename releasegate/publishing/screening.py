@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from pathlib import Path
 
+from releasegate.attestation import parse_bundle_lines
 from releasegate.errors import Problem, UnfitFiles
 from releasegate.inspection import Finding, inspect_checkpoint
 from releasegate.inspection.record import Kind
@@ -57,10 +60,27 @@ def screen_texts(said: Mapping[str, bytes], environment: Mapping[str, str]) -> N
     _refuse([*_spotted(said), *_known(said, credentials(environment))])
 
 
+def screen_attestations(data: bytes, source: str, environment: Mapping[str, str]) -> None:
+    """Nothing, if no line of a file of attestations, whoever signed it, says what may not go out.
+
+    Args:
+        data: the file.
+        source: its name, for messages.
+        environment: as for `screen_texts`.
+
+    Raises:
+        UnfitFiles: every line that does.
+        VerifyError: a line is no attestation.
+    """
+    lines = parse_bundle_lines(data, source)
+    told = b"\n".join(line.payload.replace(b"\n", b" ") + b" " + line.line for line in lines)
+    screen_texts({source: told}, environment)
+
+
 def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
     for name, data in said.items():
-        text = data.decode("utf-8", "replace")
-        for found in spot(text, personal=name.endswith(".json")):
+        text = _text(name, data)
+        for found in spot(text, personal=_is_data(name)):
             if found.sort == "secret" or found.what == HOME:
                 what = f"would hold {found.what}: {found.masked}"
                 yield Problem(
@@ -70,12 +90,34 @@ def _spotted(said: Mapping[str, bytes]) -> Iterator[Problem]:
 
 def _known(said: Mapping[str, bytes], values: Sequence[str]) -> Iterator[Problem]:
     for name, data in said.items():
-        text = data.decode("utf-8", "replace")
+        text = _text(name, data)
         for value in values:
             if value in text:
                 line = text.count("\n", 0, text.index(value)) + 1
                 what = "would hold a credential of the environment"
                 yield Problem(f"{name}:{line}", what, "revoke it, and take it out of the policy or the eval")
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith((".json", ".jsonl"))
+
+
+def _text(name: str, data: bytes) -> str:
+    """What a file says, line by line, to those who read it: an escape hides nothing from them."""
+    text = data.decode("utf-8", "replace")
+    if name.endswith(".html"):
+        return unescape(text)
+    return _ESCAPE.sub(lambda found: _unescaped(found[1]), text) if _is_data(name) else text
+
+
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
+
+
+def _unescaped(escape: str) -> str:
+    if len(escape) > 1:
+        sign = chr(int(escape[1:], 16))
+        return sign if sign.isprintable() else " "
+    return " " if escape in "nrtbf" else escape
 
 
 def _refuse(problems: list[Problem]) -> None:

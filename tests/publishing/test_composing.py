@@ -218,6 +218,22 @@ def test_a_credential_in_what_is_said_of_a_model_is_refused_with_its_line() -> N
     assert "plain-looking" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("releasegate/decision.json", b'{"a":\n"seen in\\n/home/ada/x"}'),
+        ("releasegate/decision.json", b'{"a":\n"\\u002fhome\\/ada/x"}'),
+        ("releasegate/receipt.json", b'{"a":\n"pass\\"word & <more>"}'),
+        ("releasegate/report.html", b"<p>\npass&#34;word &amp; &lt;more&gt;"),
+        ("run/attestations.jsonl", b'{}\n"\\tghp_' + b"a1B2" * 9 + b'"'),
+    ],
+)
+def test_an_escape_hides_nothing(name: str, data: bytes) -> None:
+    with pytest.raises(PublishError) as refused:
+        screen_texts({name: data}, {"HUB_PASSWORD": 'pass"word & <more>'})
+    assert {problem.where for problem in refused.value.problems} == {f"{name}:2"}
+
+
 PUBLIC = {"channel": "open_weights"}
 DEMO = {"artefacts": {"demo": "api"}}
 HINDERED = {

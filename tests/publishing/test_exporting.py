@@ -15,13 +15,23 @@ import pytest
 
 import releasegate.publishing.folder
 from releasegate.__main__ import run as call_releasegate
-from releasegate.errors import EvidenceUntrusted, NotFound, PublishError, ReleaseGateError, UsageError, VerifyError
+from releasegate.attestation import parse_bundle_lines
+from releasegate.errors import (
+    EvidenceUntrusted,
+    NotFound,
+    PublishError,
+    ReleaseGateError,
+    UnfitFiles,
+    UsageError,
+    VerifyError,
+)
 from releasegate.publishing.exporting import Call, Exported, again, export, pushable
 from releasegate.publishing.releasable import Hindrance
 from releasegate.released import BUNDLE
 from releasegate.repository import GateRepository
 from tests.tiny_attesting import TODAY, Desk, make_desk
 from tests.tiny_checkpoints import bytes_of
+from tests.tiny_releases import EXAMINER, signed_line
 from tests.tiny_repository import Silent
 
 
@@ -122,6 +132,14 @@ def other_card(desk: Desk) -> None:
     (desk.run.root / "release" / "README.md").write_text("# Mine")
 
 
+def strangers_line(desk: Desk) -> None:
+    """An examiner's own statement, whom nobody lists, with a path of their machine in it."""
+    said = json.loads(parse_bundle_lines(desk.bundle.read_bytes())[0].payload)
+    said |= {"predicateType": "https://example.com/v1", "predicate": {"seen": "in\n/home/ada/models"}}
+    with desk.bundle.open("ab") as file:
+        file.write(signed_line(json.dumps(said).encode(), EXAMINER, "examiner"))
+
+
 CHANGED: dict[str, tuple[Callable[[Desk], object], type[ReleaseGateError], str]] = {
     "no attestations": (lambda desk: desk.bundle.unlink(), NotFound, "was never attested"),
     "nothing rendered": (lambda desk: shutil.rmtree(desk.run.root / "release"), NotFound, "was never attested"),
@@ -172,6 +190,11 @@ CHANGED: dict[str, tuple[Callable[[Desk], object], type[ReleaseGateError], str]]
         ".",
     ),
     "a policy that is gone": (lambda desk: desk.policy.unlink(), ReleaseGateError, "there is no such policy today"),
+    "a path of somebody's home in the line of somebody else": (
+        strangers_line,
+        UnfitFiles,
+        r"run/attestations\.jsonl:4: would hold a path in somebody's home: /home/a…",
+    ),
     "a credential in the model": (
         lambda desk: (desk.run.stripped / "config.json").write_text('{"hf_token": "hf_' + "a" * 34 + '"}'),
         ReleaseGateError,
