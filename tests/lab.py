@@ -45,13 +45,15 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab whose gate repository judges a tiny model, kept in the same repository under `model`.
+    """A lab whose gate repository judges a model, kept in the same repository under `model`.
 
     Attributes:
         folder: `gates` (the repository), `ledger` (one of its own), `keys`, and `bin` with commands.
+        family: the id of its policy.
     """
 
     folder: Path
+    family: str = "tiny"
 
     @property
     def gates(self) -> Clone:
@@ -62,6 +64,11 @@ class Lab:
     def made(self) -> Tiny:
         """The same as files."""
         return Tiny(self.folder / "gates")
+
+    @property
+    def policy(self) -> Path:
+        """The policy's file."""
+        return self.gates.root / "policies" / f"{self.family}.yaml"
 
     @property
     def ledger(self) -> Clone:
@@ -80,7 +87,7 @@ class Lab:
 
     def entries(self) -> list[str]:
         """The lines of the ledger that everybody reads."""
-        return self.ledger.git("show", "HEAD:tiny.jsonl").splitlines()
+        return self.ledger.git("show", f"HEAD:{self.family}.jsonl").splitlines()
 
     def tag(self, name: str) -> str:
         """The commit of a new tag on main."""
@@ -97,24 +104,37 @@ class Lab:
         self.gates.commit("approve")
 
 
-def make_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
-    """A lab in a folder that copied a sample and replaced these names, by the file that they stand in."""
+def tiny_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
+    """A lab with a tiny model, which copied a sample and replaced these names, by the file that they stand in."""
     lab = Lab(folder)
     publishable(lab.gates.root, lambda made: made.rehearsable())
     shutil.move(lab.made.checkpoint, lab.gates.root / "model")
-    (lab.gates.root / "runs").mkdir(exist_ok=True)
+    return _started(lab, sample, names)
+
+
+def starter_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
+    """A lab with all that `releasegate init` writes, and the small model that ships."""
+    lab = Lab(folder, "mini-chameleon")
+    assert run(["init", str(lab.gates.root)]) == 0
+    shutil.copytree(TOP / "examples" / "mini_chameleon" / "checkpoint", lab.gates.root / "model")
+    assert run(["ledger", "init", lab.family, "--repo", str(lab.gates.root)]) == 0
+    return _started(lab, sample, names)
+
+
+def _started(lab: Lab, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
     _keys(lab)
     _take(sample, lab.gates.root, names)
     clone(lab.ledger.root)
-    shutil.copyfile(lab.gates.root / "policies" / "ledger" / "tiny.jsonl", lab.ledger.root / "tiny.jsonl")
+    name = f"{lab.family}.jsonl"
+    shutil.copyfile(lab.gates.root / "policies" / "ledger" / name, lab.ledger.root / name)
     lab.ledger.commit("a ledger")
     lab.ledger.git("config", "receive.denyCurrentBranch", "ignore")
     assert run(["lock", "--repo", str(lab.gates.root)]) == 0
     clone(lab.gates.root)
     lab.gates.commit("gates")
-    (folder / "bin").mkdir()
+    (lab.folder / "bin").mkdir()
     for name, text in COMMANDS.items():
-        command = folder / "bin" / name
+        command = lab.folder / "bin" / name
         command.write_text(text.replace("TOP", str(TOP)).replace("PYTHON ", f"{sys.executable} "))
         command.chmod(0o755)
     return lab
@@ -127,7 +147,7 @@ def _keys(lab: Lab) -> None:
     assert run(lead) == 0
     assert run(["keygen", "release", "--for", "attestations", "--out", str(keys)]) == 0
     listed = {name: (keys / f"{name}.pub.yaml").read_text().splitlines()[-1] for name in ("lead", "release")}
-    lab.made.policy.write_text(lab.made.policy.read_text() + RULES.format(**listed))
+    lab.policy.write_text(lab.policy.read_text() + RULES.format(**listed))
 
 
 def _take(sample: str, root: Path, names: Mapping[str, Sequence[tuple[str, str]]]) -> None:

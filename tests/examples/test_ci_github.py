@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from releasegate.__main__ import run
-from tests.lab import TOP, Lab, make_lab
+from tests.lab import TOP, Lab, starter_lab, tiny_lab
 from tests.workflows import Ran, Runner, read
 
 WORKFLOWS = Path(".github") / "workflows"
@@ -22,7 +22,7 @@ def lab_on_github(folder: Path) -> Lab:
     policy = ("policies/mini-chameleon.yaml", "policies/tiny.yaml")
     ledger = ("https://github.com/my-lab/ledger.git", str(folder / "ledger"))
     release = [policy, ("FAMILY: mini-chameleon", "FAMILY: tiny"), ledger]
-    return make_lab(
+    return tiny_lab(
         folder, "ci-github", {".github/workflows/rehearse.yml": [policy], ".github/workflows/release.yml": release}
     )
 
@@ -34,8 +34,10 @@ def runner(lab: Lab, jobs: Path, event: dict[str, Any]) -> Runner:
         "release": {"LEDGER_TOKEN": SECRET, "RELEASEGATE_KEY": lab.secret("release")},
     }
     told = {"repository": "my-lab/gates", **event}
+    first = json.loads((lab.gates.root / "policies" / "ledger" / f"{lab.family}.jsonl").read_text().splitlines()[0])
+    variables = {"LEDGER_HEAD": f"1:{first['hash']}"}
     actions = {"releasegate/releasegate": TOP}
-    return Runner(jobs, lab.gates.root, told, lab.env, environments=environments, actions=actions)
+    return Runner(jobs, lab.gates.root, told, lab.env, environments=environments, actions=actions, variables=variables)
 
 
 def tagged(lab: Lab, jobs: Path, tag: str) -> Runner:
@@ -108,6 +110,8 @@ def test_an_attempt_is_one_line_more_that_is_closed(lab: Lab, waiting: Runner) -
     assert events == ["init", "opened", "nonce", "closed"]
     assert json.loads(lab.entries()[-1])["verdict"] == "release_stripped"
     assert waiting.jobs["open"].outputs["attempt"] == "1"
+    decision = json.loads((waiting.artifacts["decided"] / "decision.json").read_text())
+    assert decision["ledger"]["anchored"] is True
 
 
 def test_once_it_is_approved_the_last_job_goes_on_to_a_folder_that_anybody_verifies(
@@ -115,7 +119,7 @@ def test_once_it_is_approved_the_last_job_goes_on_to_a_folder_that_anybody_verif
 ) -> None:
     assert published.jobs["publish"].code == 0, published.jobs["publish"].log
     public = published.artifacts["public"]
-    assert run(["verify", str(public), "--policy", str(lab.made.policy), "-q"]) == 0
+    assert run(["verify", str(public), "--policy", str(lab.policy), "-q"]) == 0
     assert not list(lab.folder.rglob("key.pem"))
 
 
@@ -217,3 +221,30 @@ def test_a_fork_that_edits_its_judge_is_judged_as_if_it_had_not(tmp_path: Path) 
     assert "<>" in fork.log
     assert rehearsed(lab, tmp_path / "ours", head, file).code == 1
     assert rehearsed(lab, tmp_path / "plain", lab.gates.git("rev-parse", "main"), file).code == 1
+
+
+@pytest.mark.slow
+def test_a_ledger_from_which_lines_were_taken_opens_nothing(tmp_path: Path) -> None:
+    lab = lab_on_github(tmp_path)
+    lab.tag("model-1")
+    (lab.ledger.root / "tiny.jsonl").unlink()
+    assert run(["ledger", "init", "tiny", "--ledger", str(lab.ledger.root / "tiny.jsonl")]) == 0
+    lab.ledger.commit("nothing ever happened")
+    runs = tagged(lab, tmp_path / "jobs", "model-1")
+    runs.variables = {"LEDGER_HEAD": f"3:{'ab' * 32}"}
+    assert runs.workflow(release_file(lab))["open"].code == 2
+    assert len(lab.entries()) == 1
+
+
+@pytest.mark.slow
+def test_the_starter_takes_the_sample_as_it_is_and_its_own_model_goes_out(tmp_path: Path) -> None:
+    names = {".github/workflows/release.yml": [("https://github.com/my-lab/ledger.git", str(tmp_path / "ledger"))]}
+    lab = starter_lab(tmp_path, "ci-github", names)
+    lab.tag("model-1")
+    runs = tagged(lab, tmp_path / "jobs", "model-1")
+    jobs = runs.workflow(release_file(lab))
+    assert [job.code for job in jobs.values()] == [0, 0, 0, 3], {name: job.log for name, job in jobs.items()}
+    lab.approve(runs.artifacts["decided"], "model-1")
+    published = again(runs, release_file(lab), "publish")
+    assert published.code == 0, published.log
+    assert run(["verify", str(runs.artifacts["public"]), "--policy", str(lab.policy), "-q"]) == 0

@@ -10,7 +10,7 @@ import pytest
 
 from releasegate.__main__ import run
 from tests.gitlab_jobs import Pipeline
-from tests.lab import TOP, Lab, make_lab
+from tests.lab import TOP, Lab, tiny_lab
 
 TEMPLATE = "/.ci/gitlab/releasegate.yml"
 TOKEN = "glpat-" + "t" * 20
@@ -22,7 +22,7 @@ def lab_on_gitlab(folder: Path) -> Lab:
         ("FAMILY: mini-chameleon", "FAMILY: tiny"),
         ("https://gitlab.example.com/my-lab/ledger.git", str(folder / "ledger")),
     ]
-    return make_lab(folder, "ci-gitlab", {".gitlab-ci.yml": names})
+    return tiny_lab(folder, "ci-gitlab", {".gitlab-ci.yml": names})
 
 
 def pipeline(lab: Lab, jobs: Path, **variables: str) -> Pipeline:
@@ -64,7 +64,7 @@ def test_a_protected_tag_waits_for_an_approval_and_goes_on_to_a_folder_that_anyb
     lab.approve(decided, "model-1")
     assert runs.again("publish").code == 0, runs.jobs["publish"].log
     released = runs.folder / "publish" / "artifacts" / "released"
-    assert run(["verify", str(released), "--policy", str(lab.made.policy), "-q"]) == 0
+    assert run(["verify", str(released), "--policy", str(lab.policy), "-q"]) == 0
 
     before = lab.entries()
     second = tagged(lab, tmp_path / "second", "model-1")
