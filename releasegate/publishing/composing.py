@@ -144,7 +144,8 @@ def _said(
     card = Carded(
         worded, plan, policy, receipt, goes.checkpoint, licence, names, sum(f.size for f in files), _authors(goes)
     )
-    yield CARD, model_card(card).encode()
+    text = model_card(card).encode()
+    yield CARD, text
     if licence.text is not None:
         yield licence.path, licence.text
     yield REPORT, shown_report(decided, repository, approvals).encode()
@@ -152,7 +153,8 @@ def _said(
     if receipt is not None:
         yield RECEIPT, receipt.text().encode()
     start, digest = quick_start(plan, names), goes.manifest.digest()
-    billed = Billed(worded, plan, policy, receipt, goes.checkpoint, digest, files, licence, start)
+    out = [_file(CARD, text) if file.path == CARD else file for file in files]  # of its own card, the one that goes out
+    billed = Billed(worded, plan, policy, receipt, goes.checkpoint, digest, out, licence, start)
     yield BILL, bill_of_materials(billed).encode()
 
 

@@ -121,8 +121,10 @@ def again(call: Call, progress: Progress) -> Exported | Hindrance:
     hindered = _hindrance(call, decided, policy)
     if hindered is not None:
         return hindered
+    bundle = call.place / BUNDLE
+    screen_attestations(read_bundle(bundle), str(bundle), os.environ)
     with progress.reading(call.place, "verify") as told:
-        verified = verify(call.place, call.place / BUNDLE, call, policy, told)
+        verified = verify(call.place, bundle, call, policy, told)
     _require_same(verified, decided)
     return Exported(call.place, decided, policy, verified)
 

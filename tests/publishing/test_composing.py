@@ -62,6 +62,14 @@ def test_the_stripped_files_and_what_is_said_of_them_go_out_and_nothing_else(
     assert text_of(out, "LICENSE") == LICENCE
 
 
+def test_the_bill_names_the_files_that_go_out_by_their_digests(out: Composition) -> None:
+    """Of the card, too, which stands in the place of the measured one."""
+    component = json.loads(text_of(out, "releasegate/bom.cdx.json"))["metadata"]["component"]
+    billed = {one["name"]: one["hashes"][0]["content"] for one in component["components"]}
+    assert billed == {f.path: f.sha256.removeprefix("sha256:") for f in out.released.files if f.path in billed}
+    assert set(billed) == {entry.path for entry in out.model.files}
+
+
 def test_every_file_of_the_source_is_named(out: Composition, stripped_run: Tiny) -> None:
     assert out.source is not None
     there = {p.relative_to(stripped_run.checkpoint).as_posix() for p in stripped_run.checkpoint.rglob("*")}

@@ -132,12 +132,16 @@ def other_card(desk: Desk) -> None:
     (desk.run.root / "release" / "README.md").write_text("# Mine")
 
 
-def strangers_line(desk: Desk) -> None:
+def strangers_line(desk: Desk) -> bytes:
     """An examiner's own statement, whom nobody lists, with a path of their machine in it."""
     said = json.loads(parse_bundle_lines(desk.bundle.read_bytes())[0].payload)
     said |= {"predicateType": "https://example.com/v1", "predicate": {"seen": "in\n/home/ada/models"}}
+    return signed_line(json.dumps(said).encode(), EXAMINER, "examiner")
+
+
+def add_line(desk: Desk) -> None:
     with desk.bundle.open("ab") as file:
-        file.write(signed_line(json.dumps(said).encode(), EXAMINER, "examiner"))
+        file.write(strangers_line(desk))
 
 
 CHANGED: dict[str, tuple[Callable[[Desk], object], type[ReleaseGateError], str]] = {
@@ -191,7 +195,7 @@ CHANGED: dict[str, tuple[Callable[[Desk], object], type[ReleaseGateError], str]]
     ),
     "a policy that is gone": (lambda desk: desk.policy.unlink(), ReleaseGateError, "there is no such policy today"),
     "a path of somebody's home in the line of somebody else": (
-        strangers_line,
+        add_line,
         UnfitFiles,
         r"run/attestations\.jsonl:4: would hold a path in somebody's home: /home/a…",
     ),
@@ -276,6 +280,17 @@ def test_what_was_exported_is_verified_again_before_it_is_pushed(shared: Desk, t
     assert {"vqgan.safetensors", "model-00001-of-00002.safetensors"} <= {file.path for file in release.withheld}
     (place / "README.md").write_text("# Mine")
     with pytest.raises(ReleaseGateError, match=r"README\.md"):
+        again(call(shared, place), Silent())
+
+
+def test_what_somebody_added_to_the_attestations_of_an_export_is_screened_before_it_is_pushed(
+    shared: Desk, tmp_path: Path
+) -> None:
+    place = tmp_path / "public"
+    exported(shared, place)
+    with (place / BUNDLE).open("ab") as file:
+        file.write(strangers_line(shared))
+    with pytest.raises(UnfitFiles, match=r"attestations\.jsonl:4: would hold a path in somebody's home"):
         again(call(shared, place), Silent())
 
 
