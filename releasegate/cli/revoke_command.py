@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -91,24 +91,13 @@ def command(
         before = _before(path, list_id, policies, today)
         draft = _draft(before, list_id, _entries(given, reason, today), public, today, next_update)
         issued = draft.model_copy(update={"signature": sign(draft, private)})
-        counting = [policy for policy in policies if fault(issued, list_id, policy.trust, today) is None]
-        if not counting:
-            raise TrustError(
-                str(key),
-                f"would not count: it {fault(issued, list_id, policies[0].trust, today)}",
-                "sign with another key",
-            )
+        _require_counting(issued, policies, key, today)
         data = issued.text().encode()
         if len(data) > FORM.most:
             raise TrustError(str(path), f"would be larger than {FORM.most >> 20} MiB", "start another list")
         write_whole(path, data)
-    for policy in policies:
-        if policy not in counting:
-            click.echo(
-                f"policies/{policy.id}.yaml does not trust key {public.id} for it: there, it does not count", err=True
-            )
-    for unknown in set(keys) - _key_ids(policies):
-        click.echo(f"no policy that names the list has a key {unknown}: is it spelt as in `trust:`?", err=True)
+    for doubt in _doubts(issued, policies, keys, today):
+        click.echo(doubt, err=True)
     if format_ == "json":
         print_json({"path": str(path), "list": issued.plain()})
         return 0
@@ -118,6 +107,26 @@ def command(
     for entry in issued.revoked[len(issued.revoked) - len(given) :]:
         click.echo(f"revoked: {entry.named}")
     return 0
+
+
+def _require_counting(issued: RevocationList, policies: Sequence[Policy], key: Path, today: date) -> None:
+    """Nothing, if the list counts by one of the policies that name it.
+
+    Raises:
+        TrustError: it counts by none.
+    """
+    faults = [fault(issued, issued.id, policy.trust, today) for policy in policies]
+    if all(faults):
+        raise TrustError(str(key), f"would not count: it {faults[0]}", "sign with another key")
+
+
+def _doubts(issued: RevocationList, policies: Sequence[Policy], keys: Iterable[str], today: date) -> Iterator[str]:
+    """What whoever issued the list should look at again: policies by which it does not count, and keys that none has."""
+    for policy in policies:
+        if fault(issued, issued.id, policy.trust, today) is not None:
+            yield f"policies/{policy.id}.yaml does not trust key {issued.key} for it: there, it does not count"
+    for unknown in sorted(set(keys) - _key_ids(policies)):
+        yield f"no policy that names the list has a key {unknown}: is it spelt as in `trust:`?"
 
 
 def _naming(repository: GateRepository, list_id: str) -> list[Policy]:

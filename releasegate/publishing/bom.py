@@ -17,7 +17,7 @@ from releasegate.errors import NotFound
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.publishing.cardmeta import line, model_name
-from releasegate.publishing.findings import Stated, stated
+from releasegate.publishing.findings import Stated, stated, withheld
 from releasegate.publishing.licence import OTHER, Licence
 from releasegate.publishing.quickstart import QuickStart
 from releasegate.receipt import Receipt, tier_means
@@ -203,17 +203,15 @@ def _metric(one: Stated) -> dict[str, Any]:
 
 
 def _considerations(of: Billed) -> dict[str, Any]:
-    weights = of.decision.weights
-    out = {one.id for one in weights.capabilities if one.verdict == "release"} if weights else set()
-    withheld = [c for c in of.decision.capabilities if c.id not in out]
+    kept_in = withheld(of.decision)
     limits = [line(text, MOST_TEXT) for text in (*of.decision.not_measured, *leant_on(of.decision))]
     found: dict[str, Any] = {}
     if limits:
         found["technicalLimitations"] = limits
-    if withheld:
+    if kept_in:
         how = tier_means(of.receipt.tier, of.receipt.restored or ()) if of.receipt else "not in these weights"
         found["ethicalConsiderations"] = [
             {"name": line(f"{c.title}: {c.rationale}", MOST_TEXT), "mitigationStrategy": f"withheld; {how}"}
-            for c in withheld
+            for c in kept_in
         ]
     return found

@@ -13,7 +13,7 @@ from releasegate.decision.owners import after_by_capability
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.publishing.cardmeta import card_data, model_name
-from releasegate.publishing.findings import Stated, stated
+from releasegate.publishing.findings import Stated, stated, withheld
 from releasegate.publishing.licence import Licence
 from releasegate.publishing.quickstart import QuickStart, quick_start
 from releasegate.receipt import Receipt, tier_means
@@ -123,15 +123,11 @@ def _decided(of: Carded) -> Iterator[str]:
 
 def _stripped(of: Carded) -> Iterator[str]:
     """What did not go out, why, and what is known of bringing it back."""
-    weights = of.decision.weights
-    out = {one.id for one in weights.capabilities if one.verdict == "release"} if weights else set()
-    withheld = [c for c in of.decision.capabilities if c.id not in out]
-    if not withheld:
+    kept_in = withheld(of.decision)
+    if not kept_in:
         return
     yield "## What was withheld, and why"
-    yield _cut(
-        [f"- **{plain(c.title, MOST_TITLE)}**: {plain(sentence(c.rationale), MOST_RATIONALE)}" for c in withheld]
-    )
+    yield _cut([f"- **{plain(c.title, MOST_TITLE)}**: {plain(sentence(c.rationale), MOST_RATIONALE)}" for c in kept_in])
     receipt = of.receipt
     if receipt is None:
         return

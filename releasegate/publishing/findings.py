@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from releasegate.decision import Decision, Finding
-from releasegate.decision.record import SliceFinding
+from releasegate.decision.record import CapabilityDecision, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.findings.distances import worst_first
@@ -51,3 +51,9 @@ def stated(decision: Decision, plan: Plan, checkpoint: str) -> Iterator[Stated]:
             worst = worst_first(finding, finding.slices)[0]
             card = plan.card_of(finding.metric)
             yield Stated(finding, worst, card, metric_title(finding, card), label_words(card, worst.labels))
+
+
+def withheld(decision: Decision) -> list[CapabilityDecision]:
+    """The capabilities that do not go out with the weights: stripped from them, or never in them."""
+    out = {one.id for one in decision.weights.capabilities if one.verdict == "release"} if decision.weights else set()
+    return [capability for capability in decision.capabilities if capability.id not in out]

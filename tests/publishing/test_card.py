@@ -136,6 +136,8 @@ def headings(text: str) -> list[str]:
         ("other", {"license": "other", "license_name": "tiny-license", "license_link": "LICENSE"}),
         ("gpl-3.0-only", {"license": "other", "license_name": "gpl-3.0-only", "license_link": "LICENSE"}),
         ("mit", {"license": "mit"}),
+        ("cc-by-2.5", {"license": "cc-by-2.5"}),
+        ("cc-by-nc-nd-3.0", {"license": "cc-by-nc-nd-3.0"}),
     ],
 )
 def test_a_licence_that_hubs_do_not_list_has_its_name_beside_other(stated: str, wanted: dict[str, str]) -> None:
