@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from releasegate.__main__ import run
-from tests.git_repository import Clone, clone
+from tests.git_repository import WHO, Clone, clone
 from tests.tiny_decided import publishable
 from tests.tiny_repository import Tiny
 
@@ -24,19 +26,31 @@ trust:
   attestations:
 {release}
 """
+Names = Mapping[str, Sequence[tuple[str, str]]]
 COMMANDS = {
     "python3": """\
 #!/bin/bash
 [ "$1 $2" = "-m venv" ] || exit 9
 mkdir -p "$3/bin"
 printf '#!/bin/sh\\nexit 0\\n' | tee "$3/bin/pip" >"$3/bin/python"
-printf '#!/bin/sh\\nPYTHONPATH=TOP exec PYTHON -c "from releasegate.__main__ import main; main()" "$@"\\n' >"$3/bin/releasegate"
+cp "$(dirname "$0")/releasegate" "$3/bin/"
 chmod +x "$3/bin/"*
+""",
+    "releasegate": """\
+#!/bin/sh
+OMP_NUM_THREADS=1 PYTHONPATH=TOP exec PYTHON -c "from releasegate.__main__ import main; main()" "$@"
 """,
     "sudo": """\
 #!/bin/bash
-unshare --net true 2>/dev/null && exec "$@"
-while [ "$1" != env ]; do shift; done  # who may not make a network of its own measures in this one
+exec "$@"
+""",
+    "unshare": """\
+#!/bin/bash
+real="$(PATH="${PATH#*:}" command -v unshare)"
+options=()
+for one in "$@"; do [ "$one" = -- ] && break; options+=("$one"); done
+"$real" "${options[@]}" true 2>/dev/null && exec "$real" "$@"
+while [ "$1" != env ]; do shift; done  # where nobody may make a network of their own, it is measured in this one
 exec "$@"
 """,
 }
@@ -48,7 +62,7 @@ class Lab:
     """A lab whose gate repository judges a model, kept in the same repository under `model`.
 
     Attributes:
-        folder: `gates` (the repository), `ledger` (one of its own), `keys`, and `bin` with commands.
+        folder: `my-gates` (the repository), `ledger` (one of its own), `releasegate-keys`, and `bin` with commands.
         family: the id of its policy.
     """
 
@@ -58,12 +72,12 @@ class Lab:
     @property
     def gates(self) -> Clone:
         """The gate repository."""
-        return Clone(self.folder / "gates")
+        return Clone(self.folder / "my-gates")
 
     @property
     def made(self) -> Tiny:
         """The same as files."""
-        return Tiny(self.folder / "gates")
+        return Tiny(self.folder / "my-gates")
 
     @property
     def policy(self) -> Path:
@@ -83,7 +97,7 @@ class Lab:
 
     def secret(self, name: str) -> str:
         """A private key as it stands in the settings of a CI system."""
-        return (self.folder / "keys" / f"{name}.key").read_text().rstrip("\n")
+        return (self.folder / "releasegate-keys" / f"{name}.key").read_text().rstrip("\n")
 
     def entries(self) -> list[str]:
         """The lines of the ledger that everybody reads."""
@@ -94,65 +108,82 @@ class Lab:
         self.gates.git("tag", name)
         return self.gates.git("rev-parse", name)
 
+    def shell(self, block: str, folder: Path) -> None:
+        """Nothing; commands were typed in a folder, and none failed."""
+        call = ["bash", "-euo", "pipefail", "-c", block]
+        done = subprocess.run(call, cwd=folder, env={**self.env, **WHO}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
     def approve(self, decided: Path, tag: str) -> None:
         """Nothing; the research lead approved a run, and the approval was merged."""
         mine = self.folder / "mine"
         shutil.copytree(decided, mine)
-        key = str(self.folder / "keys" / "lead.key")
+        key = str(self.folder / "releasegate-keys" / "lead.key")
         assert run(["approve", str(mine), "--role", "research_lead", "--key", key, "--repo", str(self.gates.root)]) == 0
         shutil.copytree(mine / "approvals", self.gates.root / "approvals" / tag)
         self.gates.commit("approve")
 
 
-def tiny_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
+def tiny_lab(folder: Path, sample: str, names: Names) -> Lab:
     """A lab with a tiny model, which copied a sample and replaced these names, by the file that they stand in."""
     lab = Lab(folder)
+    _commands(folder / "bin")
     publishable(lab.gates.root, lambda made: made.rehearsable())
     shutil.move(lab.made.checkpoint, lab.gates.root / "model")
-    return _started(lab, sample, names)
-
-
-def starter_lab(folder: Path, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
-    """A lab with all that `releasegate init` writes, and the small model that ships."""
-    lab = Lab(folder, "mini-chameleon")
-    assert run(["init", str(lab.gates.root)]) == 0
-    shutil.copytree(TOP / "examples" / "mini_chameleon" / "checkpoint", lab.gates.root / "model")
-    assert run(["ledger", "init", lab.family, "--repo", str(lab.gates.root)]) == 0
-    return _started(lab, sample, names)
-
-
-def _started(lab: Lab, sample: str, names: Mapping[str, Sequence[tuple[str, str]]]) -> Lab:
-    _keys(lab)
-    _take(sample, lab.gates.root, names)
+    shutil.copytree(TOP / "examples" / sample, lab.gates.root, dirs_exist_ok=True)
+    _replace(lab.gates.root, names)
+    keys = ["--out", str(folder / "releasegate-keys")]
+    assert run(["keygen", "release", "--for", "attestations", *keys]) == 0
+    assert run(["keygen", "lead", "--for", "approvals", "--role", "research_lead", *keys]) == 0
+    _trust(lab)
     clone(lab.ledger.root)
-    name = f"{lab.family}.jsonl"
-    shutil.copyfile(lab.gates.root / "policies" / "ledger" / name, lab.ledger.root / name)
+    shutil.copyfile(lab.gates.root / "policies" / "ledger" / "tiny.jsonl", lab.ledger.root / "tiny.jsonl")
     lab.ledger.commit("a ledger")
-    lab.ledger.git("config", "receive.denyCurrentBranch", "ignore")
     assert run(["lock", "--repo", str(lab.gates.root)]) == 0
     clone(lab.gates.root)
     lab.gates.commit("gates")
-    (lab.folder / "bin").mkdir()
-    for name, text in COMMANDS.items():
-        command = lab.folder / "bin" / name
-        command.write_text(text.replace("TOP", str(TOP)).replace("PYTHON ", f"{sys.executable} "))
-        command.chmod(0o755)
+    lab.ledger.git("config", "receive.denyCurrentBranch", "ignore")
     return lab
 
 
-def _keys(lab: Lab) -> None:
-    keys = lab.folder / "keys"
-    keys.mkdir()
-    lead = ["keygen", "lead", "--for", "approvals", "--role", "research_lead", "--out", str(keys)]
-    assert run(lead) == 0
-    assert run(["keygen", "release", "--for", "attestations", "--out", str(keys)]) == 0
+def starter_lab(folder: Path, sample: str, names: Names) -> Lab:
+    """A lab that did what the sample's README says, command by command, with the small model that ships."""
+    lab = Lab(folder, "mini-chameleon")
+    _commands(folder / "bin")
+    (folder / "examples").symlink_to(TOP / "examples")
+    made, ledger, keys, last, _ = commands_of(sample)
+    lab.shell(made, folder)
+    shutil.copytree(TOP / "examples" / "mini_chameleon" / "checkpoint", lab.gates.root / "model")
+    _replace(lab.gates.root, names)
+    for block in (ledger, keys):
+        lab.shell(block, lab.gates.root)
+    _trust(lab)
+    lab.shell(last, lab.gates.root)
+    lab.ledger.git("config", "receive.denyCurrentBranch", "ignore")
+    return lab
+
+
+def commands_of(sample: str) -> list[str]:
+    """The blocks of commands in the README of a sample."""
+    page = (TOP / "examples" / sample / "README.md").read_text()
+    return re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def _commands(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, text in COMMANDS.items():
+        (folder / name).write_text(text.replace("TOP", str(TOP)).replace("PYTHON ", f"{sys.executable} "))
+        (folder / name).chmod(0o755)
+
+
+def _trust(lab: Lab) -> None:
+    """Pastes the public halves of the keys into the policy."""
+    keys = lab.folder / "releasegate-keys"
     listed = {name: (keys / f"{name}.pub.yaml").read_text().splitlines()[-1] for name in ("lead", "release")}
     lab.policy.write_text(lab.policy.read_text() + RULES.format(**listed))
 
 
-def _take(sample: str, root: Path, names: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-    """Copies a sample as its README says, and replaces the names."""
-    shutil.copytree(TOP / "examples" / sample, root, dirs_exist_ok=True)
+def _replace(root: Path, names: Names) -> None:
     for name, pairs in names.items():
         text = (root / name).read_text()
         for before, after in pairs:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from releasegate.__main__ import run
-from tests.lab import TOP, Lab, starter_lab, tiny_lab
+from tests.lab import TOP, Lab, commands_of, starter_lab, tiny_lab
 from tests.workflows import Ran, Runner, read
 
 WORKFLOWS = Path(".github") / "workflows"
@@ -244,7 +244,10 @@ def test_the_starter_takes_the_sample_as_it_is_and_its_own_model_goes_out(tmp_pa
     runs = tagged(lab, tmp_path / "jobs", "model-1")
     jobs = runs.workflow(release_file(lab))
     assert [job.code for job in jobs.values()] == [0, 0, 0, 3], {name: job.log for name, job in jobs.items()}
-    lab.approve(runs.artifacts["decided"], "model-1")
+    shutil.copytree(runs.artifacts["decided"], lab.gates.root / "decided")
+    lab.shell(commands_of("ci-github")[-1], lab.gates.root)
+    shutil.rmtree(lab.gates.root / "decided")
+    lab.gates.commit("approve")
     published = again(runs, release_file(lab), "publish")
     assert published.code == 0, published.log
     assert run(["verify", str(runs.artifacts["public"]), "--policy", str(lab.policy), "-q"]) == 0

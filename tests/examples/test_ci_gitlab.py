@@ -30,7 +30,7 @@ def pipeline(lab: Lab, jobs: Path, **variables: str) -> Pipeline:
     told = {"CI_DEFAULT_BRANCH": "main", "CI_PROJECT_PATH": "my-lab/gates", "RELEASEGATE_INSTALL": "", **variables}
     scoped = {
         "ledger": {"LEDGER_TOKEN": TOKEN},
-        "release": {"LEDGER_TOKEN": TOKEN, "RELEASEGATE_KEY": str(lab.folder / "keys" / "release.key")},
+        "release": {"LEDGER_TOKEN": TOKEN, "RELEASEGATE_KEY": str(lab.folder / "releasegate-keys" / "release.key")},
     }
     included = {TEMPLATE: TOP / TEMPLATE.lstrip("/")}
     return Pipeline(jobs, lab.gates.root, told, lab.env, included, scoped=scoped)
@@ -89,7 +89,7 @@ def test_a_model_that_may_not_go_out_stops_at_decide(tmp_path: Path) -> None:
 
 
 def test_a_tag_that_anybody_may_set_opens_nothing(tmp_path: Path) -> None:
-    project = tmp_path / "gates"
+    project = tmp_path / "my-gates"
     shutil.copytree(TOP / "examples" / "ci-gitlab", project)
     lab = Lab(tmp_path)
     runs = pipeline(lab, tmp_path / "jobs", CI_COMMIT_TAG="model-1", CI_COMMIT_REF_PROTECTED="false")
