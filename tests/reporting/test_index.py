@@ -96,13 +96,13 @@ def test_changed_samples_make_a_run_one_that_cannot_be_trusted(tmp_path: Path) -
 
 
 def test_a_run_named_twice_is_listed_once_and_the_index_itself_is_no_run(tmp_path: Path) -> None:
-    outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
+    outer, inner = tmp_path / "outer", tmp_path / "outer-and-more" / "inner"
     stored(outer)
     stored(inner)
     (tmp_path / "link").symlink_to(outer)
     named = [str(outer), str(inner), str(outer) + "/", str(outer / ".." / "outer"), str(tmp_path / "link")]
     assert call(["report", *named]) == 0
-    assert links(tmp_path / "index.html") == ["outer/report.html", "outer/inner/report.html"]
+    assert links(tmp_path / "index.html") == ["outer/report.html", "outer-and-more/inner/report.html"]
     assert call(["report", *named, str(tmp_path / "index.html")]) == 0
     assert len(links(tmp_path / "index.html")) == 2
 
