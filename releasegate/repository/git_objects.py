@@ -81,14 +81,15 @@ class GitObjects:
         Raises:
             GitError: it is not there, is not what its name says, or is malformed.
         """
-        data, width, found = self._read(oid, b"tree"), len(oid) // 2, []
-        while data:
-            head, _, rest = data.partition(b"\0")
-            mode, _, name = head.partition(b" ")
-            if len(rest) < width or not re.fullmatch(rb"[0-7]{5,6}", mode):
+        data, width, found, at = self._read(oid, b"tree"), len(oid) // 2, [], 0
+        while at < len(data):
+            end = data.find(b"\0", at)
+            mode, _, name = data[at:end].partition(b" ")
+            at = end + 1 + width
+            if end < 0 or at > len(data) or not re.fullmatch(rb"[0-7]{5,6}", mode):
                 raise self._broken(oid, "is a malformed folder")
-            found.append(TreeEntry(mode.decode().zfill(6), name.decode("utf-8", "surrogateescape"), rest[:width].hex()))
-            data = rest[width:]
+            named = name.decode("utf-8", "surrogateescape")
+            found.append(TreeEntry(mode.decode().zfill(6), named, data[end + 1 : at].hex()))
         return found
 
     def blob(self, oid: str) -> bytes:
