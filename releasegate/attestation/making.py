@@ -35,6 +35,7 @@ from releasegate.attestation.release import (
 from releasegate.attestation.statement import Statement, statement_about, subjects_for
 from releasegate.decision import Decision, Finding
 from releasegate.decision.record import ArtefactDecision
+from releasegate.decision.wording import worded
 from releasegate.ledger import Anchor
 from releasegate.plan import Plan
 from releasegate.receipt import Receipt
@@ -179,7 +180,7 @@ def _release(matter: Matter) -> ReleaseAttestation:
         replaced=matter.replaced,
         strip=_strip(decision, matter.receipt) if weights.verdict == "release_stripped" else None,
         findings=tuple(_finding(finding) for finding in decision.findings),
-        leans_on=decision.leans_on,
+        leans_on=worded(decision, plan.policy).leans_on,
         not_measured=decision.not_measured,
         waivers=tuple(_waivers(decision.findings)),
         approvals=tuple(dict(approval) for approval in matter.approvals),

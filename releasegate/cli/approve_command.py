@@ -14,6 +14,7 @@ from releasegate.cli import options
 from releasegate.cli.awaited import awaited_lines, awaited_plain
 from releasegate.cli.console import print_json
 from releasegate.cli.passphrase import passphrase
+from releasegate.decision.wording import worded
 from releasegate.errors import Exit, NotFound, TrustError, UsageError, nearest
 from releasegate.policy import Policy
 from releasegate.repository import Decided, GateRepository, RunFolder, read_decided
@@ -62,14 +63,14 @@ def command(run: Path, role: str | None, key: Path | None, repo: Path, format_: 
         policy = repository.policy_today(of.plan.policy.id)
         counts = asked(of.plan.policy.approvals, policy.approvals if policy else None)
         if format_ == "text":
-            for line in _matter(of):
+            for line in _matter(of, policy):
                 click.echo(line)
         signed = None
         if role is not None and key is not None:
             approver, private = _approver(_role(role, counts), key, policy, of.plan.policy.id)
             signed = _signed(of, role, approver, private, policy, today)
         found = approvals_wanted(folder, of.plan, policy, of.decision, today)
-    _tell(of, found, signed, format_)
+    _tell(of, policy, found, signed, format_)
     return Exit.INCOMPLETE if list_ and missing(found) else Exit.YES
 
 
@@ -158,9 +159,12 @@ def _signed(
     return path
 
 
-def _matter(of: Decided) -> Iterator[str]:
-    """What is signed, in lines: the verdict, what becomes of each capability, and what all of it leans on."""
-    decision = of.decision
+def _matter(of: Decided, policy: Policy | None) -> Iterator[str]:
+    """What is signed, in lines: the verdict, what becomes of each capability, and what all of it leans on.
+
+    In the words of today's policy, where there is one: those of a run, anybody can edit who holds it.
+    """
+    decision = worded(of.decision, policy) if policy is not None else of.decision
     yield f"{decision.verdict} · {decision.policy} · channel {decision.channel}"
     yield decision.summary
     if decision.verdict_without_waivers != decision.verdict:
@@ -174,19 +178,19 @@ def _matter(of: Decided) -> Iterator[str]:
         yield f"leans on: {line}"
     yield from decision.not_measured
     yield from decision.outside
-    matter = matter_of(of.plan, decision)
+    matter = matter_of(of.plan, of.decision)
     yield f"model: {matter.source}"
     if matter.released != matter.source:
         yield f"released: {matter.released}"
     yield f"decision: {matter.decision}"
 
 
-def _tell(of: Decided, found: tuple[Wanted, ...], signed: Path | None, format_: str) -> None:
+def _tell(of: Decided, policy: Policy | None, found: tuple[Wanted, ...], signed: Path | None, format_: str) -> None:
     if format_ == "json":
         made = (
             {} if signed is None else {"path": str(signed), "approval": Approval.from_text(signed.read_bytes()).plain()}
         )
-        print_json({**made, "matter": _plain(of), "approvals": awaited_plain(found)})
+        print_json({**made, "matter": _plain(of, policy), "approvals": awaited_plain(found)})
         return
     if signed is not None:
         click.echo(f"signed: {signed}")
@@ -196,8 +200,9 @@ def _tell(of: Decided, found: tuple[Wanted, ...], signed: Path | None, format_: 
         click.echo("no approval is missing" if found else "no approval is asked for")
 
 
-def _plain(of: Decided) -> dict[str, Any]:
-    decision, matter = of.decision, matter_of(of.plan, of.decision)
+def _plain(of: Decided, policy: Policy | None) -> dict[str, Any]:
+    decision = worded(of.decision, policy) if policy is not None else of.decision
+    matter = matter_of(of.plan, of.decision)
     return {
         "verdict": decision.verdict,
         "channel": decision.channel,

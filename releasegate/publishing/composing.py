@@ -137,7 +137,8 @@ def _said(
     approvals: tuple[Wanted, ...],
 ) -> Iterator[tuple[str, bytes]]:
     """What is said of the model, by the path under which it goes out."""
-    plan, decision = decided.plan, shown_decision(decided.decision)
+    plan = decided.plan
+    decision = shown_decision(decided.decision, plan.policy)
     receipt = decided.receipt if goes.checkpoint != SOURCE else None
     names = [file.path for file in files]
     worded = told(decision, plan.policy)

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from releasegate.approval import Wanted
 from releasegate.decision import Decision
+from releasegate.decision.wording import worded
 from releasegate.garbage import uncollected
 from releasegate.plan import Plan
+from releasegate.policy import Policy
 from releasegate.reporting import gather, make_view, render_report, templates_of
 from releasegate.reporting.views.pair import Pair
 from releasegate.reporting.views.report import ReportView
@@ -27,9 +29,12 @@ NONE_SHOWN = (
 DOES_NOT_LOAD = "its code did not load where it was measured"
 
 
-def shown_decision(decision: Decision) -> Decision:
-    """The decision without the reasons of failures. Where there are none, it is the decision itself."""
-    return without_reasons(decision)
+def shown_decision(decision: Decision, policy: Policy) -> Decision:
+    """The decision without the reasons of failures, in the words of `policy`: those of a run, anybody can edit who holds it.
+
+    Where there are no reasons, and the words are the same, it is the decision itself.
+    """
+    return without_reasons(worded(decision, policy))
 
 
 def shown_report(decided: Decided, repository: GateRepository, approvals: tuple[Wanted, ...] = ()) -> str:

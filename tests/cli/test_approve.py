@@ -377,3 +377,20 @@ def test_an_approval_that_cannot_be_read_is_never_passed_over(desk: Desk, capsys
     (file.parent / ".hidden.json").write_bytes(good)
     assert desk.listed() == 2
     assert "is an approval by ann as lead" in capsys.readouterr().err
+
+
+def test_who_approves_reads_the_words_of_the_repository_and_not_those_of_the_run(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = desk.run.read_plan().measured_under
+    plan, index = desk.run.plan_path, desk.run.root / "evidence" / "index.jsonl"
+    plan.write_text(plan.read_text().replace('"title": "Names"', '"title": "Harmless chatter"'))
+    index.write_text(index.read_text().replace(before, desk.run.read_plan().measured_under))
+    assert desk.decide() == 3
+    assert "Harmless chatter" in desk.run.decision_path.read_text()
+    capsys.readouterr()
+    assert desk.listed() == 3
+    assert desk.listed("--format", "json") == 3
+    said = capsys.readouterr().out
+    assert "Harmless chatter" not in said
+    assert "  Names\n" in said

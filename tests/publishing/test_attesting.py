@@ -21,6 +21,7 @@ from releasegate.errors import Exit, NotFound, ReleaseGateError, UsageError, Ver
 from releasegate.policy import Policy, parse_policy
 from releasegate.publishing.bundle_file import BundleFile
 from releasegate.publishing.releasable import Hindrance
+from releasegate.repository import GateRepository, LedgerFile, close_run, decide_run
 from tests.tiny_attesting import EXAMINER, TODAY, Desk, make_desk
 from tests.tiny_releases import signing_key
 
@@ -251,6 +252,20 @@ def test_no_word_of_the_policy_goes_out_but_those_of_the_repository(desk: Desk) 
     card = (desk.run.root / "release" / "README.md").read_text()
     assert "beautifully" not in card
     assert "A model that is tiny" in card
+
+
+def test_titles_that_a_run_alone_tells_are_neither_attested_nor_published(desk: Desk) -> None:
+    """Nothing signed holds the words of a run folder, so whoever holds it can decide again in others."""
+    before = desk.run.read_plan().measured_under
+    desk.change(desk.run.plan_path, '"title": "Names"', '"title": "Names, as examiners praised"')
+    desk.change(desk.run.root / "evidence" / "index.jsonl", before, desk.run.read_plan().measured_under)
+    ledger = LedgerFile(desk.ledger)
+    decision = decide_run(desk.run, GateRepository(desk.root.resolve()), TODAY)
+    close_run(desk.run, desk.run.read_plan(), decision, ledger, ledger.read("tiny").anchor)
+    assert "praised" in desk.run.decision_path.read_text()
+    desk.approve().attested()
+    assert b"praised" not in b"".join(line.payload for line in parse_bundle_lines(desk.bundle.read_bytes()))
+    assert not any(b"praised" in p.read_bytes() for p in (desk.run.root / "release").rglob("*") if p.is_file())
 
 
 def test_whoever_signs_with_another_key_than_they_say_is_not_believed(desk: Desk) -> None:
