@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from releasegate.__main__ import run
+from tests.git_repository import clone
 from tests.gitlab_jobs import Pipeline
 from tests.lab import TOP, Lab, tiny_lab
 
@@ -95,6 +96,19 @@ def test_a_tag_that_anybody_may_set_opens_nothing(tmp_path: Path) -> None:
     runs = pipeline(lab, tmp_path / "jobs", CI_COMMIT_TAG="model-1", CI_COMMIT_REF_PROTECTED="false")
     runs.run()
     assert skipped(runs) == ["rehearse", "open", "measure", "decide", "publish"]
+
+
+def test_evidence_that_was_committed_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    shutil.copytree(TOP / "examples" / "ci-gitlab", lab.gates.root)
+    (lab.gates.root / "measured").mkdir()
+    (lab.gates.root / "measured" / "plan.json").write_text("{}")
+    clone(lab.gates.root).commit("a run of mine")
+    runs = tagged(lab, tmp_path / "jobs", "model-1")
+    runs.run()
+    assert runs.jobs["open"].code == 2
+    assert "take what is committed there away" in runs.jobs["open"].log
+    assert skipped(runs) == ["rehearse", "measure", "decide", "publish"]
 
 
 @pytest.mark.slow
