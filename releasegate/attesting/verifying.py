@@ -44,6 +44,7 @@ class Verified:
         may_differ: files that differ, and may.
         others: lines that lend nothing to it: by somebody whom the policy does not list, of another kind, or older.
         digest_recomputed: whether the release digest was worked out from the folder; not where a file differs that may.
+        own_bundle: the digest, `sha256:…`, of the attestations that lie in the folder; None: there are none.
     """
 
     attested: AttestedRelease
@@ -53,6 +54,7 @@ class Verified:
     may_differ: tuple[Differing, ...]
     others: tuple[Line, ...]
     digest_recomputed: bool
+    own_bundle: str | None
 
 
 def verify_release(
@@ -200,7 +202,8 @@ def _agreeing(
         agreed = set(compared.agreed)
         size = sum(file.size for file in hashed.files if file.path in agreed)
         others = tuple(line for line in lines if line.signed not in attested.lines)
-        return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed)
+        own = next((file.sha256 for file in hashed.files if file.path == BUNDLE), None)
+        return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed, own)
     raise FolderDiffers(*wrong[0])
 
 

@@ -236,5 +236,6 @@ def pushable(exported: Exported) -> Pushable:
             for file in release.source_files or ()
             if file.sha256 not in out
         ),
+        bundle=exported.verified.own_bundle,
         may_differ=exported.policy.published.may_differ or (),
     )

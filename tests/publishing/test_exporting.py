@@ -27,6 +27,7 @@ from releasegate.errors import (
 )
 from releasegate.publishing.exporting import Call, Exported, again, export, pushable
 from releasegate.publishing.releasable import Hindrance
+from releasegate.records import digest_of_bytes
 from releasegate.released import BUNDLE
 from releasegate.repository import GateRepository
 from tests.tiny_attesting import TODAY, Desk, make_desk
@@ -276,6 +277,7 @@ def test_what_was_exported_is_verified_again_before_it_is_pushed(shared: Desk, t
     found = again(call(shared, place), Silent())
     assert isinstance(found, Exported)
     release = pushable(found)
+    assert release.bundle == found.verified.own_bundle == digest_of_bytes((place / BUNDLE).read_bytes())
     assert release.released == found.released
     assert {"vqgan.safetensors", "model-00001-of-00002.safetensors"} <= {file.path for file in release.withheld}
     (place / "README.md").write_text("# Mine")

@@ -33,6 +33,8 @@ class Pushable:
     """Whether the ledger's head was compared with one kept elsewhere (`decision.ledger.anchored`)."""
     withheld: tuple[ReleasedFile, ...]
     """The source's model files that the strip removed or changed, with the plain sha256 of their bytes."""
+    bundle: str | None = None
+    """The digest of its attestations as they were verified."""
     may_differ: tuple[str, ...] = ()
     """The policy's `publication.may_differ`."""
 
@@ -42,8 +44,14 @@ class Pushable:
 
     @cached_property
     def files(self) -> Mapping[str, ReleasedFile]:
-        """Every file that goes up, by its path: those of the release, and the attestations."""
+        """Every file that goes up, by its path: those of the release, and the attestations.
+
+        Raises:
+            HubError: the attestations are others than when the release was verified, or no plain file.
+        """
         size, sha256, _ = _hashed(self.folder / BUNDLE)
+        if self.bundle not in (None, sha256):
+            raise changed(self.folder / BUNDLE)
         bundle = ReleasedFile(path=BUNDLE, size=size, sha256=sha256)
         return {file.path: file for file in sorted((*self.released.files, bundle), key=lambda one: one.path)}
 
@@ -80,7 +88,10 @@ def _hashed(path: Path) -> tuple[int, str, str]:
         HubError: it is a link, or no plain file.
     """
     size, sha256 = 0, hashlib.sha256()
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise changed(path) from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

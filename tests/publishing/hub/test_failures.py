@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,22 @@ def test_a_file_that_changed_since_it_was_verified_is_not_sent(fake: FakeHub, hu
     with pytest.raises(HubError, match="has other bytes than when the release was verified; the repository is private"):
         push(pushable, REPOSITORY, hub, lambda line: None)
     assert not fake.objects
+
+
+def test_attestations_that_changed_since_they_were_verified_are_not_sent(
+    fake: FakeHub, hub: Hub, pushable: Pushable
+) -> None:
+    """The only file that no digest of the release covers."""
+    file = pushable.folder / "releasegate" / "attestations.jsonl"
+    verified = replace(pushable, bundle=f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}")
+    file.write_bytes(b'{"signed": "by nobody"}\n')
+    with pytest.raises(HubError, match="has other bytes than when the release was verified"):
+        push(verified, REPOSITORY, hub, lambda line: None)
+    file.unlink()
+    file.symlink_to(pushable.folder / "config.json")
+    with pytest.raises(HubError, match="has other bytes than when the release was verified"):
+        push(replace(pushable), REPOSITORY, hub, lambda line: None)
+    assert not fake.repositories
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path, fake: FakeHub, hub: Hub, pushable: Pushable) -> None:
