@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from typing import Any
 
 import click
@@ -11,17 +10,6 @@ import click
 from releasegate.approval import Wanted, awaiting_sentence
 from releasegate.decision import Decision
 from releasegate.errors import Exit
-from releasegate.repository import GateRepository, RunFolder
-from releasegate.repository.approvals import approvals_of
-
-
-def awaited(run: RunFolder, repository: GateRepository | None, decision: Decision, today: date) -> tuple[Wanted, ...]:
-    """Every role that is asked for; empty where none is, and of a rehearsal or a replay, which publish nothing.
-
-    Raises:
-        DocumentError: an approval of the run, or the policy in the repository, cannot be read.
-    """
-    return approvals_of(run, run.read_plan(), repository, decision, today)
 
 
 def awaited_plain(wanted: Sequence[Wanted]) -> list[dict[str, Any]]:

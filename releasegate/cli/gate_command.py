@@ -14,7 +14,7 @@ from releasegate.call import Call
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
 from releasegate.cli.asked import refuse_unlisted, with_printed, written
-from releasegate.cli.awaited import awaited, exit_with
+from releasegate.cli.awaited import exit_with
 from releasegate.cli.console import Bars, output
 from releasegate.cli.judged import judged, require_ledger
 from releasegate.decision import Decision
@@ -22,6 +22,7 @@ from releasegate.decision.wording import worded
 from releasegate.finished import finished
 from releasegate.plan import SOURCE
 from releasegate.repository import GateRepository, RunFolder
+from releasegate.repository.approvals import approvals_of
 
 if TYPE_CHECKING:
     from releasegate.ledger import Anchor
@@ -86,7 +87,8 @@ def command(
         call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)
         decision = _decision(call, Bars(quiet=quiet))
         run = RunFolder(out)
-        wanted = awaited(run, GateRepository.around(judge.named), decision, today)
+        plan = run.read_plan()
+        wanted = approvals_of(run, plan, GateRepository.around(judge.named), decision, today)
     if format_ == "text":
         from releasegate.cli.summary import print_summary
 
@@ -94,7 +96,7 @@ def command(
         if any(a.checkpoint != SOURCE and a.granted != "none" for a in decision.artefacts):
             places["stripped"] = run.stripped
         places |= written(outputs)
-        print_summary(output(), worded(decision, run.read_plan().policy), places, wanted)
+        print_summary(output(), worded(decision, plan.policy), places, wanted)
     return exit_with(decision, artefacts, wanted)
 
 

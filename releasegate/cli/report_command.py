@@ -9,13 +9,13 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.asked import policy_file, with_printed
-from releasegate.cli.awaited import awaited
 from releasegate.cli.console import print_json
 from releasegate.cli.reported import Reported, index_place, report_all
 from releasegate.errors import Exit, UsageError
 from releasegate.reporting import write_report
 from releasegate.reporting.formats import Output, Taken, require_places
 from releasegate.repository import GateRepository, RunFolder, read_decided, starter
+from releasegate.repository.approvals import approvals_of
 
 
 @click.command("report")
@@ -52,7 +52,7 @@ def command(runs: tuple[Path, ...], index: Path | None, repo: Path, outputs: tup
     of = read_decided(RunFolder(runs[0]), repository, today)
     templates = repository or GateRepository(starter())
     file = policy_file(repository, of.plan)
-    wanted = awaited(of.run, repository, of.decision, today)
+    wanted = approvals_of(of.run, of.plan, repository, of.decision, today)
     path = write_report(of.run, templates, of.decision, of.plan, of.receipt, of.evidence, asked, file, wanted)
     if format_ == "text":
         for made in (path, *(output.path for output in outputs)):

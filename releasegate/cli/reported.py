@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from releasegate.cli.awaited import awaited
 from releasegate.errors import DocumentError, Problem, ReleaseGateError, TrustError, UsageError
 from releasegate.reporting import templates_of, write_report
 from releasegate.reporting.index.links import shown_path
 from releasegate.reporting.index.listing import RunLine, UntrustedLine, index_view, run_line, untrusted_line
 from releasegate.reporting.page import render
 from releasegate.repository import GateRepository, RunFolder, read_decided, starter
+from releasegate.repository.approvals import approvals_of
 from releasegate.repository.nesting import refuse_in_checkpoint, refuse_in_run
 from releasegate.repository.writing import write_whole
 
@@ -171,7 +171,7 @@ def _once(runs: Sequence[Path], index: Path) -> Iterator[Path]:
 def _report(run: Path, folder: Path, repository: GateRepository | None, today: date) -> tuple[RunLine, ReportedRun]:
     of = read_decided(RunFolder(run), repository, today)
     plan, decision = of.plan, of.decision
-    wanted = awaited(of.run, repository, decision, today)
+    wanted = approvals_of(of.run, plan, repository, decision, today)
     templates = repository or GateRepository(starter())
     path = write_report(of.run, templates, decision, plan, of.receipt, of.evidence, approvals=wanted)
     line = run_line(path.resolve(), folder, plan, decision)
