@@ -6,6 +6,7 @@ of what leads to it; and a decision that changes, by a waiver or by another day,
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -244,10 +245,18 @@ def places(counts: Mapping[str, int], able: Mapping[str, Iterable[str]]) -> dict
     return {role: {holder[slot] for slot in slots if slot[0] == role and slot in holder} for role in counts}
 
 
+# Cyrillic and Greek letters, without capitals, beside the Latin ones that they look like, as capitals or as they are.
+_ALIKE = str.maketrans("авекмнорстухіјѕһԁԛԝӏαβεζηικμνορτυχ", "abekmhopctyxijshdqwlabezhikmnoptyx")
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
+
 def person(owner: str) -> str:
-    """An owner as people are told apart: neither capitals nor spaces make another one.
+    """An owner as people are told apart: neither capitals nor spaces make another one, nor what only looks like a letter.
 
     >>> person("Alice  Example") == person("alice example"), person("Alice") == person("Bob")
     (True, False)
+    >>> person("\\u0410da") == person("Ada"), person("Ada\\ufe0f") == person("Ada")
+    (True, True)
     """
-    return " ".join(unicodedata.normalize("NFKC", owner).casefold().split())
+    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", owner)).casefold().translate(_ALIKE)
+    return " ".join(unicodedata.normalize("NFKC", seen).split())

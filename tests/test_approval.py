@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from releasegate.approval import Approval, awaiting_sentence, places
+from releasegate.approval import Approval, awaiting_sentence, person, places
 from releasegate.records import digest_of
 from releasegate.trust import Trust
 from tests.tiny_approvals import approval, approver, of, other_matter
@@ -109,6 +109,31 @@ def test_a_person_is_counted_once_in_a_role_whatever_the_number_of_keys() -> Non
         "approval by ann-too as lead does not count: it is by ann  example, who is counted once, as lead",
     )
     assert missing(approval("ann", "lead"), approval("bob", "lead"), asks={"lead": 2}) == {"lead": 0}
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        "ADA",
+        "Ada  ",
+        "\u0410da",
+        "Ad\u0430",
+        "\u0391da",
+        "\uff21da",
+        "A\u034fda",
+        "Ada\ufe0f",
+        "\u3164Ada",
+        "\U0001d400da",
+    ],
+    ids=ascii,
+)
+def test_an_owner_who_only_looks_like_another_one_is_the_same(spelt: str) -> None:
+    assert person(spelt) == person("Ada")
+
+
+def test_people_who_are_called_alike_are_two() -> None:
+    names = ["Ada", "Adam", "Eda", "Ada Byron", "\u00c1da", "\u0410\u043d\u043d\u0430", "\u5c0f\u767e\u5408"]
+    assert len({person(name) for name in names}) == len(names)
 
 
 def test_a_person_is_counted_in_one_role() -> None:
