@@ -66,7 +66,7 @@ def command(
 
         require_hub()
     bars = Bars(quiet=quiet)
-    call = Call(RunFolder(run), dest, GateRepository.around(repo), today(), model)
+    call = Call(RunFolder(run), dest, GateRepository.around(repo), today(), model, push=target is not None)
     pushed_before = target is not None and dest.is_dir() and any(dest.iterdir())
     found = again(call, bars) if pushed_before else export(call, bars)
     if isinstance(found, Hindrance):

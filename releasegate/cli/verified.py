@@ -42,7 +42,7 @@ def lines_of(verified: Verified, policy: Policy, revocations: RevocationList | N
     for one in release.leans_on:
         yield f"leans on: {shown(one)}"
     for one in release.not_measured:
-        yield f"not measured: {shown(one)}"
+        yield f"not measured: {shown(one.removesuffix(': not measured'))}"
 
 
 def plain(verified: Verified, policy: Policy, revocations: RevocationList | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,7 @@ def command(
     of_release = {"--bundle": bundle, "--revocations": revocations}
     of_strip = {"--receipt": receipt, "--source": source, "--loads": loads or None}
     if policy is None:
+        _refuse_release(folder, receipt)
         _refuse_beside(of_release, "is about a release, which takes a policy", "add --policy FILE, or leave it out")
         return _verify_strip(folder, receipt, source, format_, loads=loads, quiet=quiet)
     _refuse_beside(of_strip, "is about a strip, and --policy about a release", "leave one of them out")
@@ -72,6 +74,15 @@ def _refuse_beside(given: Mapping[str, object], what: str, fix: str) -> None:
     for option, value in given.items():
         if value is not None:
             raise UsageError(option, what, fix)
+
+
+def _refuse_release(folder: Path, receipt: Path | None) -> None:
+    """Nothing, unless the folder brings attestations: what no policy vouches for is not looked at as a strip instead."""
+    from releasegate.released import BUNDLE
+
+    if receipt is None and os.path.lexists(folder / BUNDLE):
+        what = f"holds a release ({BUNDLE}), and no policy says whose signature counts"
+        raise UsageError(str(folder), what, "name the publisher's policy with --policy FILE")
 
 
 def _verify_release(

@@ -17,7 +17,6 @@ from releasegate.publishing.findings import Stated, stated, withheld
 from releasegate.publishing.licence import Licence
 from releasegate.publishing.quickstart import QuickStart, quick_start
 from releasegate.receipt import Receipt, tier_means
-from releasegate.released import BUNDLE
 from releasegate.reporting.findings.reasons import reason
 from releasegate.reporting.findings.standing import standing
 from releasegate.reporting.first.beyond import outside
@@ -162,7 +161,10 @@ def _row(one: Stated) -> str:
 
 def _limits(of: Carded) -> Iterator[str]:
     parts = [
-        *_listed("Not measured:", [plain(line, MOST_PROSE) for line in of.decision.not_measured]),
+        *_listed(
+            "Not measured:",
+            [plain(line.removesuffix(": not measured"), MOST_PROSE) for line in of.decision.not_measured],
+        ),
         *_listed(
             "Measured, and outside of what the policy protects against:",
             [plain(line, MOST_PROSE) for line in outside(of.decision)],
@@ -189,9 +191,10 @@ def _verify(of: Carded) -> Iterator[str]:
     yield "## Verify"
     yield (
         "Each file is a subject of the attestations, which the publisher signed. With the publisher's policy, "
-        f"`{policy}`, which names the keys:"
+        f"`{policy}`, which names the keys and lies outside of the folder; what a download left in it, such as `.cache` or "
+        "`.git`, is taken out first:"
     )
-    yield (f"```sh\npip install releasegate\nreleasegate verify . --bundle {BUNDLE} --policy {policy}\n```")
+    yield f"```sh\npip install releasegate\nreleasegate verify . --policy ../{policy}\n```"
     digests = {
         "policy": of.decision.policy_digest,
         "evidence": of.decision.evidence,

@@ -18,7 +18,7 @@ from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound,
 from releasegate.policy import Policy
 from releasegate.publishing.bundle_file import NAME
 from releasegate.publishing.folder import copied, require_place
-from releasegate.publishing.hub import Pushable
+from releasegate.publishing.hub.pushable import UNANCHORED, Pushable
 from releasegate.publishing.outgoing import Outgoing, outgoing
 from releasegate.publishing.releasable import Hindrance, hindrance
 from releasegate.publishing.screening import screen_attestations, screen_model
@@ -49,6 +49,7 @@ class Call:
         repository: where the policy lies as it is today.
         today: the day, in UTC.
         model: the source checkpoint, which is needed where it goes out whole.
+        push: whether it is to go to a hub; what no hub may have is then refused before anything is written.
     """
 
     run: RunFolder
@@ -56,6 +57,7 @@ class Call:
     repository: GateRepository
     today: date
     model: Path | None = None
+    push: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,9 @@ def _hindrance(call: Call, decided: Decided, policy: Policy) -> Hindrance | None
     hindered = hindrance(decided.decision)
     if hindered is not None:
         return hindered
+    ledger = decided.decision.ledger
+    if call.push and not (ledger is not None and ledger.anchored):
+        raise PublishError(str(call.run.root), *UNANCHORED)
     awaited = awaiting_sentence(awaiting(call.run, policy, decided.decision, call.today))
     return Hindrance(Exit.INCOMPLETE, awaited) if awaited is not None else None
 

@@ -55,8 +55,11 @@ class GateRepository:
         for folder in (start, *start.parents):
             if (folder / "policies").is_dir() and (folder / "evals").is_dir():
                 return cls(folder)
+        remedy = "name one with --repo" if path.is_dir() else "keep it in the policies/ of one"
         raise NotFound(
-            str(path), "lies in no gate repository (a folder with policies/ and evals/)", "run `releasegate init`"
+            str(path),
+            "lies in no gate repository (a folder with policies/ and evals/)",
+            f"{remedy}, or make one: `releasegate init FOLDER`",
         )
 
     @classmethod

@@ -99,7 +99,11 @@ def read_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
 
     key = _private_key(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
-        raise TrustError(str(path), "is not an Ed25519 key", "make one with `releasegate keygen`")
+        raise TrustError(
+            str(path),
+            "is not an Ed25519 key, which people sign with",
+            "name the .key file of who signs, made with `releasegate keygen NAME --for approvals` (or waivers, revocations)",
+        )
     return key
 
 

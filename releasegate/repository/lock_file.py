@@ -16,7 +16,7 @@ from releasegate.repository.writing import write_whole
 NAME = "policies/releasegate.lock"
 LOCK = Wording(
     "a lock",
-    ("there is no lock", "write one: `releasegate lock`"),
+    ("there is no lock", "write one: `releasegate lock` (with the same --repo)"),
     "restore it, or write it again: `releasegate lock`",
     LockError,
 )

@@ -101,6 +101,11 @@ def test_a_recipe_that_takes_nothing_away_says_so(tmp_path: Path, capsys: pytest
 
 def test_a_repository_that_is_named_and_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tiny().write(tmp_path / "model")
-    for place, what in ((tmp_path, "lies in no gate repository"), (tmp_path / "nowhere", "no such file or folder")):
+    for place, what, fix in (
+        (tmp_path, "lies in no gate repository", "name one with --repo, or make one"),
+        (tmp_path / "nowhere", "no such file or folder", "check the path"),
+    ):
         assert run(["inspect", str(root), "-q", "--repo", str(place)]) == 2
-        assert what in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert what in error
+        assert fix in error

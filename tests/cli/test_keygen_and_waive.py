@@ -379,8 +379,8 @@ def test_waive_refuses_a_key_that_is_none_or_lies_open(signer: Signer, capsys: p
         (
             pem(ec.generate_private_key(ec.SECP256R1())),
             0o600,
-            "is not an Ed25519 key",
-            "make one with `releasegate keygen`",
+            "is not an Ed25519 key, which people sign with",
+            "name the .key file of who signs, made with `releasegate keygen NAME --for approvals` (or waivers, revocations)",
         ),
         (signer.key.read_bytes(), 0o644, "is unencrypted, and others may read it", f"run `chmod 600 {path}`"),
         (pem(Ed25519PrivateKey.generate()), 0o600, untrusted, listing),

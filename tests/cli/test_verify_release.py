@@ -121,3 +121,13 @@ def test_wrong_calls_are_refused(
 ) -> None:
     assert run(["verify", str(tmp_path), *arguments]) == 2
     assert capsys.readouterr().err.startswith(error)
+
+
+def test_a_release_without_its_policy_is_not_taken_for_a_strip(
+    capsys: pytest.CaptureFixture[str], made: Release
+) -> None:
+    folder = made.folder
+    assert run(["verify", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{folder}: holds a release (releasegate/attestations.jsonl), and no policy says")
+    assert "fix: name the publisher's policy with --policy FILE" in error

@@ -107,10 +107,10 @@ def test_the_card_says_what_was_withheld_why_and_what_the_decision_leans_on() ->
     text = model_card(carded())
     assert "## What was withheld, and why\n\n- **Drawing**: Why drawing." in text
     assert "weights absent" in text.lower()
-    assert "cost to restore: not measured" in text
+    assert "Not measured:\n\n- cost to restore\n" in text
     assert "- **Naming** (`naming`): released." in text
     assert "| `gone` | legible | at most 0.2 |" in text
-    assert "releasegate verify . --bundle releasegate/attestations.jsonl --policy tiny.yaml" in text
+    assert "releasegate verify . --policy ../tiny.yaml" in text
 
 
 @pytest.mark.parametrize("case", HOSTILE)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from releasegate.publishing.exporting import Call, Exported, again, export, push
 from releasegate.publishing.releasable import Hindrance
 from releasegate.records import digest_of_bytes
 from releasegate.released import BUNDLE
-from releasegate.repository import GateRepository
+from releasegate.repository import GateRepository, read_decided
+from releasegate.repository.deciding_run import Decided
 from tests.tiny_attesting import TODAY, Desk, make_desk
 from tests.tiny_checkpoints import bytes_of
 from tests.tiny_releases import EXAMINER, signed_line
@@ -294,6 +296,22 @@ def test_what_somebody_added_to_the_attestations_of_an_export_is_screened_before
         file.write(strangers_line(shared))
     with pytest.raises(UnfitFiles, match=r"attestations\.jsonl:4: would hold a path in somebody's home"):
         again(call(shared, place), Silent())
+
+
+def test_an_attempt_without_an_anchor_is_refused_before_anything_is_written_for_a_hub(
+    shared: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unanchored(*given: Any, **more: Any) -> Decided:
+        decided = read_decided(*given, **more)
+        assert decided.decision.ledger is not None
+        ledger = decided.decision.ledger.model_copy(update={"anchored": False})
+        return replace(decided, decision=decided.decision.model_copy(update={"ledger": ledger}))
+
+    monkeypatch.setattr("releasegate.publishing.exporting.read_decided", unanchored)
+    with pytest.raises(PublishError, match="the ledger of the attempt is not anchored") as refused:
+        exported(shared, tmp_path / "public", push=True)
+    assert refused.value.problems[0].where == str(shared.run.root)
+    assert left(tmp_path) == []
 
 
 def test_a_release_whose_source_is_not_named_is_not_pushed(desk: Desk, tmp_path: Path) -> None:

@@ -160,6 +160,13 @@ def test_every_sarif_names_the_rules_that_it_lists(everyone: list[Example]) -> N
         assert len(set(prints)) == len(prints)
 
 
+def test_a_rule_says_what_its_requirement_is_for(everyone: list[Example]) -> None:
+    rules = [rule for one in everyone for rule in sarif(one)["runs"][0]["tool"]["driver"]["rules"]]
+    said = {rule["properties"].get("section"): rule["help"]["text"] for rule in rules}
+    assert "Asked for so that what is to stay survives the strip: " in said["keep"]
+    assert "Asked for so that the capability is too weak to harm: " in said["misuse"]
+
+
 def test_every_code_quality_report_has_what_gitlab_asks_for(everyone: list[Example]) -> None:
     for one in everyone:
         entries = json.loads(KINDS["gitlab"](rendered(one)))

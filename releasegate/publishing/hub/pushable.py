@@ -17,6 +17,11 @@ GITATTRIBUTES = ".gitattributes"
 """The file that a hub adds, to say which files lie outside git."""
 PAPERS = (CARD, LICENCE, BUNDLE)
 """Files that may have read otherwise in earlier commits, as do those in `OWN`: none is of the model."""
+UNANCHORED = (
+    "the ledger of the attempt is not anchored: attempts removed from its end would not be seen",
+    "open the attempt with --ledger-head, kept where the ledger's writer cannot change it, and gate again",
+)
+"""Why nothing of such an attempt goes to a hub, and the remedy."""
 _SMALL = 64 << 20
 """Bytes up to which a hub may keep a file in git itself (10 MB at the Hugging Face hub)."""
 

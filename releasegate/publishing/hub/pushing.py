@@ -12,7 +12,7 @@ from releasegate.publishing.hub.history import look_through, same_refs
 from releasegate.publishing.hub.hub import MAIN, Hub
 from releasegate.publishing.hub.keeping import KeptPrivate, still_private
 from releasegate.publishing.hub.name import HubRepository
-from releasegate.publishing.hub.pushable import GITATTRIBUTES, Pushable
+from releasegate.publishing.hub.pushable import GITATTRIBUTES, UNANCHORED, Pushable
 from releasegate.publishing.hub.sending import send
 
 Watch = Callable[[str], None]
@@ -99,11 +99,7 @@ def _gating(release: Pushable) -> Gating:
                 str(release.folder), f"{what}: nothing of it goes to a hub", "change the model, not the verdict"
             )
     if not release.anchored:
-        raise HubError(
-            str(release.folder),
-            "the ledger of the attempt is not anchored: attempts removed from its end would not be seen",
-            "open the attempt with --ledger-head, kept where the ledger's writer cannot change it, and gate again",
-        )
+        raise HubError(str(release.folder), *UNANCHORED)
     if GITATTRIBUTES not in (*release.files, *release.may_differ):
         raise HubError(
             str(release.folder),

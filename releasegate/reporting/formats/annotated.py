@@ -24,6 +24,11 @@ VERDICT_RULE, STRIP_RULE = "releasegate/verdict", "releasegate/strip"
 MOST_SLICES = 20
 """Slices of one finding whose estimates are listed, the worst first."""
 MOST_TAGS = 20
+ASKED = {
+    **{section: f"the capability is {so}" for section, so in SECTION.items()},
+    "keep": "what is to stay survives the strip",
+}
+"""What a requirement of each section is asked for."""
 
 
 def annotated(rendered: Rendered) -> list[Annotation]:
@@ -79,7 +84,7 @@ def _requirement_rules(policy: Policy, places: PolicyPlaces) -> Iterator[tuple[s
             side, number = r.stated
             title = f"{r.metric} {SIDE[side]} {limit(number)}"
             why = f"{sentence(shown(capability.title, MOST_TITLE))} {sentence(capability.rationale)}"
-            text = f"{why} Asked for so that the capability is {SECTION[section]}: {title}."
+            text = f"{why} Asked for so that {ASKED[section]}: {title}."
             tags = sorted({*(capability.tags or ()), section})[:MOST_TAGS]
             facts = {"capability": capability.id, "section": section, "metric": r.metric, "tags": tags}
             yield r.id, Rule(r.id, title, text, places.requirement(r.id), facts)
