@@ -34,7 +34,7 @@ def runner(lab: Lab, jobs: Path, event: dict[str, Any]) -> Runner:
         "release": {"LEDGER_TOKEN": SECRET, "RELEASEGATE_KEY": lab.secret("release")},
     }
     told = {"repository": "my-lab/gates", **event}
-    first = json.loads((lab.gates.root / "policies" / "ledger" / f"{lab.family}.jsonl").read_text().splitlines()[0])
+    first = json.loads(lab.entries()[0])
     variables = {"LEDGER_HEAD": f"1:{first['hash']}"}
     actions = {"releasegate/releasegate": TOP}
     return Runner(jobs, lab.gates.root, told, lab.env, environments=environments, actions=actions, variables=variables)
