@@ -227,8 +227,8 @@ def pushable(exported: Exported) -> Pushable:
     release = exported.verified.attested.release
     if release.strip is not None and release.source_files is None:
         what = "does not name the files of the source, so a hub could hold the unstripped weights unnoticed"
-        fix = f"{ATTEST} again with --model CHECKPOINT"
-        raise PublishError(str(exported.decided.run.root / NAME), what, fix)
+        fix = f"{ATTEST} again with --model CHECKPOINT, and export into another folder"
+        raise PublishError(str(exported.place / BUNDLE), what, fix)
     out = {file.sha256 for file in release.files}
     return Pushable(
         folder=exported.place,

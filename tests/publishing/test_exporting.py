@@ -318,8 +318,13 @@ def test_a_release_whose_source_is_not_named_is_not_pushed(desk: Desk, tmp_path:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("releasegate.publishing.composing.shown_report", lambda *of: "<!DOCTYPE html>")
         desk.attested()
-    with pytest.raises(PublishError, match="does not name the files of the source"):
+    with pytest.raises(PublishError, match="does not name the files of the source") as refused:
         pushable(exported(desk, tmp_path / "public"))
+    [problem] = refused.value.problems
+    assert problem.where == str(tmp_path / "public" / BUNDLE)
+    desk.attested(model=desk.root / "checkpoint")
+    assert "export into another folder" in problem.fix
+    assert pushable(exported(desk, tmp_path / "other")).withheld
 
 
 def test_the_command_says_what_went_out_and_why_something_did_not(
