@@ -21,6 +21,12 @@ OWN = "releasegate/"
 BUNDLE = f"{OWN}attestations.jsonl"
 """Where the attestations lie in the folder: the one file that no digest covers, as its signatures do."""
 
+REPORT, DECISION, RECEIPT, BILL = (
+    f"{OWN}{name}" for name in ("report.html", "decision.json", "receipt.json", "bom.cdx.json")
+)
+COMPANIONS = (CARD, LICENCE, REPORT, DECISION, RECEIPT, BILL)
+"""Every file that may go out beside those of the model, the attestations apart: none that a loader reads."""
+
 WHOLE = "release"
 """What an attestation calls the folder as a whole, beside its files."""
 

@@ -68,3 +68,8 @@ class TestResult(Growing):
     passedTests: tuple[Test, ...] | None = None  # noqa: N815 - as in-toto spells it
     warnedTests: tuple[Test, ...] | None = None  # noqa: N815
     failedTests: tuple[Test, ...] | None = None  # noqa: N815
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed, by its result and by its lists."""
+        return self.result != "FAILED" and not self.failedTests

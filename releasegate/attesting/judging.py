@@ -15,7 +15,7 @@ from releasegate.decision import worst
 from releasegate.errors import ReleaseRefused, VerifyError
 from releasegate.policy import CHANNELS, Policy
 from releasegate.records import first_fault
-from releasegate.released import CARD, LICENCE, OWN, Released, ReleasedFile
+from releasegate.released import COMPANIONS, Released, ReleasedFile
 from releasegate.revocation import RevocationList, fault, revoked
 
 _RENEW = "have the release attested again, with `releasegate attest --append`"
@@ -133,7 +133,7 @@ def check_model(attested: AttestedRelease) -> None:
             raise VerifyError(where, what, _REFUSE)
     model = {file.path for file in release.files}
     for path in files:
-        if path not in model and path not in (CARD, LICENCE) and not path.startswith(OWN):
+        if path not in model and path not in COMPANIONS:
             raise VerifyError(where, f"attests {path}, which is no file of the model that was measured", _REFUSE)
     try:
         Released(files=tuple(ReleasedFile(path=path, size=0, sha256=digest) for path, digest in files.items()))
@@ -170,7 +170,7 @@ def _check_not_revoked(
 
 
 def _check_result(attested: AttestedRelease) -> None:
-    if attested.summary.verificationResult != "PASSED" or attested.result.result == "FAILED":
+    if attested.summary.verificationResult != "PASSED" or not attested.result.passed:
         raise refusal(attested.lines[0].where, attested.subjects)
 
 

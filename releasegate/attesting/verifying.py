@@ -124,7 +124,7 @@ def _noes(lines: Sequence[Line]) -> list[SignedStatement]:
     """Statements of listed signers that something did not pass. Those count whatever the day."""
     listed = [line.signed for line in lines if not isinstance(line.signer, Stranger)]
     failed = [s for s in listed if s.predicate_type == SUMMARY_TYPE and s.summary().verificationResult == "FAILED"]
-    return failed + [s for s in listed if s.predicate_type == TEST_RESULT_TYPE and s.test_result().result == "FAILED"]
+    return failed + [s for s in listed if s.predicate_type == TEST_RESULT_TYPE and not s.test_result().passed]
 
 
 def _refuse(folder: Path, noes: Sequence[SignedStatement], hashed: Hashed, policy: Policy) -> None:

@@ -27,15 +27,12 @@ from releasegate.publishing.releasable import hindrance
 from releasegate.publishing.screening import screen_model, screen_texts
 from releasegate.publishing.shown import shown_decision, shown_report
 from releasegate.records import digest_of_bytes, first_fault
-from releasegate.released import CARD, OWN, WHOLE, Released, ReleasedFile
+from releasegate.released import BILL, CARD, DECISION, OWN, RECEIPT, REPORT, WHOLE, Released, ReleasedFile
 from releasegate.reporting.wording.discreet import told
 from releasegate.repository import GateRepository
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.writing import write_whole
 
-REPORT, DECISION, RECEIPT, BILL = (
-    f"{OWN}{name}" for name in ("report.html", "decision.json", "receipt.json", "bom.cdx.json")
-)
 MOST_CARD = 1 << 20
 """Bytes of the checkpoint's own card that are taken over."""
 

@@ -330,14 +330,30 @@ def renamed(old: str, new: str) -> Callable[[Plain], None]:
         ("LICENSE", "extra.bin", "attests extra.bin, which is no file of the model that was measured"),
         ("config.json", "config2.json", "says that config.json was measured as"),
         ("LICENSE", "readme.md", "attests readme.md, which is no file of the model that was measured"),
-        ("releasegate/decision.json", "releasegate/Decision.json", None),
+        ("releasegate/decision.json", "releasegate/bom.cdx.json", None),
+        (
+            "releasegate/decision.json",
+            "releasegate/Decision.json",
+            "attests releasegate/Decision.json, which is no file",
+        ),
+        (
+            "releasegate/decision.json",
+            "releasegate/model.safetensors",
+            "attests releasegate/model.safetensors, which is",
+        ),
+        ("releasegate/decision.json", "releasegate/modeling.py", "attests releasegate/modeling.py, which is no file"),
+        (
+            "releasegate/decision.json",
+            "releasegate/sub/decision.json",
+            "attests releasegate/sub/decision.json, which is",
+        ),
     ],
 )
 def test_only_the_model_as_measured_and_its_companions_are_a_release(
     made: Release, old: str, new: str, said: str | None
 ) -> None:
     told = why(made.each(renamed(old, new)), FolderDiffers if said is None else VerifyError)
-    assert told.startswith(f"attestations.jsonl:3: {said}" if said else "release/releasegate/Decision.json: is missing")
+    assert told.startswith(f"attestations.jsonl:3: {said}" if said else "release/releasegate/bom.cdx.json: is missing")
 
 
 def test_a_release_digest_that_the_files_do_not_make_is_refused(made: Release) -> None:
@@ -354,6 +370,8 @@ def test_a_release_digest_that_the_files_do_not_make_is_refused(made: Release) -
 def test_an_attestation_that_holds_and_says_no_is_a_sound_no(made: Release) -> None:
     failed = made.saying(SUMMARY_TYPE, put(PREDICATE, "verificationResult", to="FAILED"))
     assert "did not pass" in why(failed, ReleaseRefused)
+    contradicting = made.saying(TEST_RESULT_TYPE, put(PREDICATE, "failedTests", to=["gone"]))
+    assert "did not pass" in why(contradicting, ReleaseRefused)
     later = json.loads(json.dumps(made.statements[0]))
     later["predicate"]["verificationResult"] = "FAILED"
     assert why(replace(made, extra=(signed_line(later),)), ReleaseRefused).startswith("attestations.jsonl:4: says")
