@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from releasegate.plan import Plan
-from releasegate.policy import Publication
+from releasegate.publication import Publication
 from releasegate.publishing.findings import Stated
 from releasegate.publishing.licence import OTHER, Licence
 from releasegate.publishing.quickstart import QuickStart

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from releasegate.checkpoint.files import open_regular
 from releasegate.errors import CheckpointError, NotFound, PublishError
-from releasegate.policy import Publication
+from releasegate.publication import Publication
 from releasegate.released import LICENCE
 from releasegate.repository import GateRepository
 

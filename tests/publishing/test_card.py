@@ -15,7 +15,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from releasegate.policy import Policy, Publication
+from releasegate.policy import Policy
+from releasegate.publication import Publication
 from releasegate.publishing.bom import Billed, bill_of_materials
 from releasegate.publishing.card import Carded, model_card
 from releasegate.publishing.cardmeta import HUB_LICENSES
