@@ -25,6 +25,7 @@ MAX_OBJECT = 512 << 20
 """Bytes of one object."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHORT = re.compile(r"[0-9a-f]{4,39}")
 _NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|$)")
 _QUIET: Mapping[str, str] = {
     "LC_ALL": "C",
@@ -195,7 +196,14 @@ def _named(place: Path, full: str) -> str | None:
 def _raise_missing(place: Path, ref: str) -> str:
     shallow = _git(place, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
     what = "is no commit of this clone" + (", which is a shallow one" if shallow else "")
-    fix = f"fetch it: `git fetch --depth=1 origin {ref}`, and name it by its full commit id"
+    fetch = "git fetch --depth=1" if shallow else "git fetch"
+    remote, _, branch = ref.removeprefix("refs/remotes/").partition("/")
+    if branch and remote in _git(place, "remote").stdout.split():
+        fix = f"fetch it: `{fetch} {remote} +refs/heads/{branch}:refs/remotes/{remote}/{branch}`"
+    elif _SHORT.fullmatch(ref):
+        fix = "name it by its full commit id, or by a branch or tag: no shortened id is taken"
+    else:
+        fix = f"fetch it: `{fetch} origin {ref}`, and name it by its full commit id"
     raise GitError(ref, what, fix)
 
 

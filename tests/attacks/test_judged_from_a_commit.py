@@ -173,11 +173,25 @@ def test_what_is_no_plain_name_of_a_commit_is_refused(protected: tuple[Clone, st
         judge_from(name, POLICY).__enter__()
 
 
-@pytest.mark.parametrize("name", ["nowhere", "f" * 40, "deadbeef", "refs/heads/nowhere", "FETCH_HEAD"])
-def test_a_commit_that_the_clone_lacks_is_named_with_a_remedy(protected: tuple[Clone, str], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("nowhere", "fetch it: `git fetch origin nowhere`"),
+        ("f" * 40, f"fetch it: `git fetch origin {'f' * 40}`"),
+        ("deadbeef", "no shortened id is taken"),
+        ("refs/heads/nowhere", "fetch it: `git fetch origin refs/heads/nowhere`"),
+        ("FETCH_HEAD", "fetch it: `git fetch origin FETCH_HEAD`"),
+        ("upstream/a/b", "fetch it: `git fetch upstream +refs/heads/a/b:refs/remotes/upstream/a/b`"),
+        ("refs/remotes/upstream/a", "fetch it: `git fetch upstream +refs/heads/a:refs/remotes/upstream/a`"),
+    ],
+)
+def test_a_commit_that_the_clone_lacks_is_named_with_a_remedy(
+    protected: tuple[Clone, str], name: str, fix: str
+) -> None:
+    protected[0].git("remote", "add", "upstream", "https://example.org/upstream.git")
     with pytest.raises(GitError, match=f"{name}: is no commit of this clone") as raised:
         judge_from(name, POLICY).__enter__()
-    assert "git fetch --depth=1 origin" in raised.value.problems[0].fix
+    assert fix in raised.value.problems[0].fix
 
 
 def test_a_shallow_clone_says_that_it_is_one(protected: tuple[Clone, str], tmp_path: Path) -> None:
@@ -186,8 +200,9 @@ def test_a_shallow_clone_says_that_it_is_one(protected: tuple[Clone, str], tmp_p
     subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{git.root}", str(tmp_path / "shallow")], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path / "shallow")
-        with pytest.raises(GitError, match="which is a shallow one"):
+        with pytest.raises(GitError, match="which is a shallow one") as raised:
             judge_from(commit, POLICY).__enter__()
+        assert f"git fetch --depth=1 origin {commit}" in raised.value.problems[0].fix
         with judge_from(later, POLICY) as judge:
             assert (judge.repository.root / POLICY).exists()
 

@@ -125,7 +125,8 @@ def _published(
         compare(hub, repository, release, state.head, watch)
         same_refs(hub, repository, refs)
     except HubError as other:
-        what = f"the repository is public and is not this release: {other.problems[0].what}; it was left as it is"
+        why = other.problems[0].what.removeprefix("after the upload ")  # nothing was uploaded now
+        what = f"the repository is public and is not this release: {why}; it was left as it is"
         raise HubError(str(repository), what, fix) from None
     return Pushed(str(repository), state.head, hub.address(repository), 0)
 

@@ -111,7 +111,7 @@ def test_a_file_of_no_release_does_not_go_public_with_one_though_nobody_knows_th
 def test_a_public_repository_takes_nothing_and_is_left_as_it_is(fake: FakeHub, hub: Hub, pushable: Pushable) -> None:
     there = fake.make("lab/tiny", private=False)
     said = refused(hub, pushable)
-    assert "the repository is public and is not this release: after the upload it lacks '.hidden'" in said
+    assert "the repository is public and is not this release: it lacks '.hidden'" in said
     assert "it was left as it is" in said
     assert not {method for method, _ in fake.log} - {"GET"}
     assert (there.private, there.published) == (False, 0)
