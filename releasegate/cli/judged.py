@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from releasegate.errors import UsageError
+from releasegate.repository.git_objects import working_tree
 from releasegate.repository.judging import judge_from
 
 
@@ -35,9 +37,27 @@ def judged(named: Path, ref: str | None) -> Iterator[Judged]:
     if ref is None:
         yield Judged(named)
         return
+    _refuse_modules_of(working_tree(Path()))
     with judge_from(ref, named) as judge:
         click.echo(f"judged by commit {judge.commit} ({ref})", err=True)
         yield Judged(judge.named, judge.commit)
+
+
+def _refuse_modules_of(tree: Path | None) -> None:
+    """Nothing, if Python looks for no module in the working tree, an environment that was made in it apart.
+
+    Raises:
+        UsageError: it does.
+    """
+    if tree is None:
+        return
+    real, own = tree.resolve(), Path(sys.prefix).resolve()
+    for entry in sys.path:
+        place = Path(entry or ".").resolve()
+        if place.is_relative_to(real) and not (own != real and place.is_relative_to(own)):
+            what = f"Python looks for modules in {place}, which whoever proposes the change writes"
+            fix = "install releasegate elsewhere, and call it by its own name, or as `python -P -m releasegate`"
+            raise UsageError("--judge-from", what, fix)
 
 
 def require_ledger(judged: Judged, ledger: Path | None, *, counts: bool) -> None:

@@ -150,6 +150,12 @@ def git_objects(place: Path) -> Iterator[GitObjects]:
         process.communicate()
 
 
+def working_tree(place: Path) -> Path | None:
+    """The top of the working tree around `place`; None where Git knows of none."""
+    done = _git(place, "rev-parse", "--show-toplevel")
+    return Path(done.stdout.removesuffix("\n")) if done.returncode == 0 and done.stdout.strip() else None
+
+
 def resolve(place: Path, ref: str) -> str:
     """The commit that a name stands for: a full commit id, or a name of a branch or tag that is not ambiguous.
 

@@ -400,6 +400,28 @@ def test_a_rehearsal_reads_the_ledger_of_the_commit_and_keeps_who_judged(
     assert (git.root / "rehearsed" / "run.log").read_text() == f"judged by commit {commit}\n"
 
 
+@pytest.mark.parametrize("entry", ["", ".", "{}", "{}/evals", "policies/../lib"])
+def test_where_modules_would_come_from_the_working_tree_nothing_is_judged(
+    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], entry: str
+) -> None:
+    """As with `python -m`, or a PYTHONPATH that ends in a colon: the judge's libraries would be the author's."""
+    git, commit = protected
+    given = ["plan", str(POLICY), "--model", "checkpoint", "-q"]
+    monkeypatch.setattr(sys, "path", [*sys.path, entry.format(git.root)])
+    assert run([*given, "--judge-from", commit]) == 2
+    assert "Python looks for modules in" in capsys.readouterr().err
+    assert run(given) == 0
+
+
+def test_an_environment_in_the_working_tree_is_no_part_of_it(
+    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git, commit = protected
+    monkeypatch.setattr(sys, "path", [*sys.path, str(git.root / ".venv/lib/python3.11/site-packages")])
+    monkeypatch.setattr(sys, "prefix", str(git.root / ".venv"))
+    assert run(["plan", str(POLICY), "--model", "checkpoint", "-q", "--judge-from", commit]) == 0
+
+
 def test_a_module_in_the_working_tree_is_not_imported_by_the_program(protected: tuple[Clone, str]) -> None:
     """`python -m` puts the folder one stands in first; `-P` does not, and neither does the program itself."""
     git, _ = protected
