@@ -38,7 +38,7 @@ chmod +x "$3/bin/"*
 """,
     "releasegate": """\
 #!/bin/sh
-OMP_NUM_THREADS=1 PYTHONPATH=TOP exec PYTHON -c "from releasegate.__main__ import main; main()" "$@"
+OMP_NUM_THREADS=1 PYTHONPATH=TOP exec PYTHON -P -c "from releasegate.__main__ import main; main()" "$@"
 """,
     "sudo": """\
 #!/bin/bash

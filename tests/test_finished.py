@@ -190,6 +190,13 @@ CHANGES: dict[str, tuple[Callable[[Tiny], object], str]] = {
     "parameters": (card("drawing", "shard: 25", "shard: 25\nparams: {x: 1}"), "another card of eval drawing"),
     "a harness": (append("evals/drawing/harness.py"), "another harness of eval drawing"),
     "a file beside a harness": (append("evals/drawing/words.txt"), "another harness of eval drawing"),
+    "what lies among compiled files": (
+        lambda made: (
+            (made.root / "evals/drawing/__pycache__").mkdir(exist_ok=True),
+            (made.root / "evals/drawing/__pycache__/words.txt").write_text("x"),
+        ),
+        "another harness of eval drawing",
+    ),
     "a module that harnesses share": (append("evals/shared.py"), "another harness of eval drawing"),
     "the subject": (append("evals/tiny/subject.py"), "another subject of eval drawing"),
     "a recipe": (
@@ -212,6 +219,13 @@ def test_each_change_is_named_and_nothing_is_written(done: Tiny, change: Callabl
         again(done)
     assert f"was opened with {named}" in str(caught.value)
     assert files(done) == before
+
+
+@pytest.mark.parametrize("target", ["/etc", "nowhere"])
+def test_a_link_beside_a_harness_whose_target_no_digest_covers_is_refused(done: Tiny, target: str) -> None:
+    (done.root / "evals/drawing/words").symlink_to(target)
+    with pytest.raises(ReleaseGateError, match="evals/drawing/words: is no file of the eval"):
+        again(done)
 
 
 def test_another_type_of_weights_is_another_subject(done: Tiny) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from releasegate.documents import Located
-from releasegate.errors import DocumentError, NotFound
+from releasegate.errors import DocumentError, NotFound, Problem
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
 from releasegate.repository.reading import read_file
@@ -24,6 +24,11 @@ _SERVED = frozenset(name for name, kind in SUBJECTS.items() if kind.served)
 
 NOT_CODE = ("README.md", "eval.yaml")
 """Files of an eval's folder that do not change what is measured (the card has a digest of its own)."""
+
+
+def is_compiled(file: PurePath) -> bool:
+    """Whether a file is what Python keeps of code that it has compiled, which releasegate never loads."""
+    return "__pycache__" in file.parts and file.suffix == ".pyc"
 
 
 @dataclass(frozen=True)
@@ -172,12 +177,24 @@ class GateRepository:
         return EvalFolder(folder, card, self.code_digest(folder), instruments)
 
     def code_digest(self, folder: Path) -> str:
-        """Over every file of the eval's folder and every file that lies directly in `evals/`, JSON Schemas apart."""
-        inside = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
-        own = [p for at, p in inside.items() if str(at) not in NOT_CODE and "__pycache__" not in at.parts]
+        """Over every file of the eval's folder and every file that lies directly in `evals/`, JSON Schemas apart.
+
+        Raises:
+            DocumentError: something in the folder is neither a file nor a folder: no digest covers what a link leads to.
+        """
+        inside = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+        odd = [p for p in inside.values() if not p.is_file()]
+        if odd:
+            fix = "put the files themselves there"
+            raise DocumentError([Problem(self.shown_as_it_lies(p), "is no file of the eval", fix) for p in sorted(odd)])
+        own = [p for at, p in inside.items() if str(at) not in NOT_CODE and not is_compiled(at)]
         shared = [p for p in folder.parent.iterdir() if p.is_file() and not p.name.endswith(".schema.json")]
         found = {p.relative_to(folder.parent).as_posix(): digest_of_bytes(p.read_bytes()) for p in own + shared}
         return digest_of(found)
+
+    def shown_as_it_lies(self, path: Path) -> str:
+        """As `shown`, of a link itself and not of what it leads to."""
+        return f"{self.shown(path.parent)}/{path.name}"
 
     def subject_file(self, name: str) -> Path | None:
         """`evals/<name>/subject.py`, which supplies the subject `name`, if there is one."""

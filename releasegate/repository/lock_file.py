@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from releasegate.errors import DocumentError, LockError, Problem
 from releasegate.lock import REMEDY, Difference, Lock, LockedFile, What, differences
-from releasegate.repository.gate_repository import GateRepository
+from releasegate.repository.gate_repository import GateRepository, is_compiled
 from releasegate.repository.stored import Wording, read_stored
 from releasegate.repository.writing import write_whole
 
@@ -102,7 +102,9 @@ def _below(root: Path, folder: str) -> Iterator[str]:
         for entry in entries:
             name = f"{folder}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                yield from () if name in APART or entry.name == "__pycache__" else _below(root, name)
+                yield from () if name in APART else _below(root, name)
+            elif is_compiled(PurePath(name)):
+                continue
             elif not entry.is_file(follow_symlinks=False):
                 raise LockError(name, "is no regular file, and cannot be locked", "put the file itself there")
             elif not entry.name.isprintable() or "\\" in entry.name:
