@@ -19,7 +19,7 @@ SHIPPED = TOP / ".github" / "workflows" / "release.yml"
 PUBLICATION = "publication: {license: mit, license_file: policies/LICENSE}\n"
 INSTALLED = """\
 mkdir -p "$RUNNER_TEMP/venv/bin"
-printf '%s\\n' '#!/bin/sh' 'PYTHONPATH=TOP exec PYTHON -c "from releasegate.__main__ import main; main()" "$@"' \
+printf '%s\\n' '#!/bin/sh' 'PYTHONPATH=TOP exec PYTHON -P -c "from releasegate.__main__ import main; main()" "$@"' \
   >"$RUNNER_TEMP/venv/bin/releasegate"
 chmod +x "$RUNNER_TEMP/venv/bin/releasegate"
 ln -s venv "$RUNNER_TEMP/releasegate"
