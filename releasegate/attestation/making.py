@@ -47,7 +47,7 @@ UNEVALUATED = "SLSA_BUILD_LEVEL_UNEVALUATED"
 
 
 @dataclass(frozen=True)
-class Matter:
+class Attestable:
     """Everything that is attested, checked already.
 
     Attributes:
@@ -87,7 +87,7 @@ class Matter:
         return weights
 
 
-def statements_of(matter: Matter) -> tuple[Statement, Statement, Statement]:
+def statements_of(matter: Attestable) -> tuple[Statement, Statement, Statement]:
     """The SLSA verification summary, the in-toto test result, and our own predicate.
 
     Raises:
@@ -119,7 +119,7 @@ def policy_uri(policy: str) -> str:
     return f"urn:releasegate:policy:{policy}"
 
 
-def _summary(matter: Matter) -> VerificationSummary:
+def _summary(matter: Attestable) -> VerificationSummary:
     decision = matter.decision
     return VerificationSummary(
         verifier=Verifier(id=verifier_id(matter.signer)),
@@ -132,7 +132,7 @@ def _summary(matter: Matter) -> VerificationSummary:
     )
 
 
-def _test_result(matter: Matter) -> TestResult:
+def _test_result(matter: Attestable) -> TestResult:
     decision = matter.decision
     passed, warned = (tuple(sorted(set(_named(decision.findings, met=met)))) for met in (True, False))
     return TestResult(
@@ -158,7 +158,7 @@ def _resource(name: str | None, digest: str, uri: str | None = None) -> Resource
     return ResourceDescriptor(name=name, uri=uri, digest={"sha256": digest.removeprefix("sha256:")})
 
 
-def _release(matter: Matter) -> ReleaseAttestation:
+def _release(matter: Attestable) -> ReleaseAttestation:
     plan, decision, weights = matter.plan, matter.decision, matter.weights
     assert decision.ledger is not None, "a rehearsal is never attested"
     return ReleaseAttestation(

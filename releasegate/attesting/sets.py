@@ -21,7 +21,7 @@ from releasegate.attestation import (
     subjects_of,
 )
 from releasegate.attestation.release import resource_uri
-from releasegate.attesting.signers import Signer, Stranger
+from releasegate.attesting.signers import Stranger, TrustedSigner
 from releasegate.errors import VerifyError
 
 KINDS = {SUMMARY_TYPE: "a verification summary", TEST_RESULT_TYPE: "a test result", RELEASE_TYPE: "our predicate"}
@@ -33,7 +33,7 @@ class Line:
     """A line whose signature was looked at, and who signed it."""
 
     signed: SignedStatement
-    signer: Signer | Stranger
+    signer: TrustedSigner | Stranger
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class AttestedRelease:
         lines: the three statements.
     """
 
-    signer: Signer
+    signer: TrustedSigner
     subjects: Subjects
     summary: VerificationSummary
     result: TestResult
@@ -62,7 +62,7 @@ class _Known:
     """A line by somebody whom the policy lists, of a kind that a release needs."""
 
     signed: SignedStatement
-    signer: Signer
+    signer: TrustedSigner
     subjects: Subjects
 
 

@@ -16,7 +16,8 @@ from releasegate.errors import VerifyError
 from releasegate.signing import p256_fits
 from releasegate.trust import AttestationKey, Dated, KeylessIdentity, Trust
 
-Signer = AttestationKey | KeylessIdentity
+TrustedSigner = AttestationKey | KeylessIdentity
+"""A key or an identity that a policy lists; who can sign with it now is a `signing.Signer`."""
 
 _ISSUER = "1.3.6.1.4.1.57264.1.8"
 """The extension of a Sigstore certificate that names the OpenID Connect issuer."""
@@ -33,7 +34,7 @@ class Stranger:
     named: str
 
 
-def signer_of(signed: SignedStatement, trust: Trust | None) -> Signer | Stranger:
+def signer_of(signed: SignedStatement, trust: Trust | None) -> TrustedSigner | Stranger:
     """Who signed a statement, whatever the day.
 
     Raises:
@@ -51,7 +52,7 @@ def signer_of(signed: SignedStatement, trust: Trust | None) -> Signer | Stranger
     return _identity_of(signed, (trust.identities if trust else None) or ())
 
 
-def described(signer: Signer) -> str:
+def described(signer: TrustedSigner) -> str:
     """Who it is, in words.
 
     >>> described(KeylessIdentity(id="ci", identity="a@b.c", issuer="https://i", valid_from="2026-01-01",

@@ -14,7 +14,7 @@ from typing import Any
 import releasegate
 from releasegate.approval import awaiting_sentence
 from releasegate.attestation import SignedStatement, parse_bundle_lines
-from releasegate.attestation.making import Matter, statements_of
+from releasegate.attestation.making import Attestable, statements_of
 from releasegate.attestation.release import MeasuredFile, ReplacedFile
 from releasegate.attesting.signers import Stranger, signer_of
 from releasegate.attesting.signing import Signer
@@ -106,7 +106,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
         decided = replace(decided, plan=decided.plan.reworded(policy))  # no word of the run's own copy goes out
         composed = compose(decided, call.repository, policy, call.model, watch, approvals)
         signed = [given.approval.plain() for role in approvals for given in role.given]
-        matter = _matter(call, decided, composed, closed, signed, signer.id)
+        matter = _attestable(call, decided, composed, closed, signed, signer.id)
         before = call.file.kept(matter.released, signer.id)
         added = _signed(call, matter, signer, policy)
         call.file.write(before, added)
@@ -141,11 +141,11 @@ def _closed(call: Call, decided: Decided) -> Anchor:
     return Anchor(count=line, head=view.hashes[line - 1])
 
 
-def _matter(
+def _attestable(
     call: Call, decided: Decided, composed: Composition, closed: Anchor, approvals: list[dict[str, Any]], signer: str
-) -> Matter:
+) -> Attestable:
     source = composed.source
-    return Matter(
+    return Attestable(
         plan=decided.plan,
         decision=decided.decision,
         receipt=decided.receipt,
@@ -176,7 +176,7 @@ def _replaced(composed: Composition) -> Iterator[ReplacedFile]:
         yield ReplacedFile.model_validate({"path": path, "measured": entry.sha256, "released": out.sha256})
 
 
-def _signed(call: Call, matter: Matter, signer: Signer, policy: Policy) -> tuple[SignedStatement, ...]:
+def _signed(call: Call, matter: Attestable, signer: Signer, policy: Policy) -> tuple[SignedStatement, ...]:
     """The three statements, signed, and verified as whoever gets them would: nothing else is written."""
     where = str(call.file.path)
     try:
@@ -194,7 +194,7 @@ def _signed(call: Call, matter: Matter, signer: Signer, policy: Policy) -> tuple
 
 
 def _attested(
-    matter: Matter, before: tuple[SignedStatement, ...], added: tuple[SignedStatement, ...], size: int
+    matter: Attestable, before: tuple[SignedStatement, ...], added: tuple[SignedStatement, ...], size: int
 ) -> Attested:
     stripped = matter.weights.verdict == "release_stripped"
     return Attested(

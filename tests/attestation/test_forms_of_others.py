@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization as form
 
 from releasegate.attestation import SUMMARY_TYPE, TEST_RESULT_TYPE, SignedStatement, parse_bundle_lines
-from releasegate.attestation.making import Matter, statements_of
+from releasegate.attestation.making import Attestable, statements_of
 from releasegate.attestation.release import MeasuredFile
 from releasegate.attesting.signing import FileKeySigner
 from releasegate.ledger import Anchor
@@ -22,7 +22,7 @@ from tests.tiny_gates import WEAK, Gate, capability, policy, share
 from tests.tiny_releases import EXAMINER, LAB, TODAY, listed, sha
 
 
-def matter(gate: Gate) -> Matter:
+def matter(gate: Gate) -> Attestable:
     """A release of the one file that a gate's plan is about."""
     files = tuple(
         MeasuredFile(path=entry.path, size=entry.size, sha256=str(entry.sha256))
@@ -30,7 +30,7 @@ def matter(gate: Gate) -> Matter:
     )
     card = ReleasedFile(path="README.md", size=5, sha256=sha("card"))
     released = (card, *(ReleasedFile(path=f.path, size=f.size, sha256=f.sha256) for f in files))
-    return Matter(
+    return Attestable(
         plan=gate.plan,
         decision=gate.decide(),
         receipt=None,
