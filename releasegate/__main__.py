@@ -73,7 +73,12 @@ def _bug(error: BaseException) -> Exit:
 def _say(text: str) -> None:
     from releasegate.secrets import credentials, hide  # not for --help
 
-    click.echo(hide(text, credentials(os.environ)), err=True)
+    click.echo(_harmless(hide(text, credentials(os.environ))), err=True)
+
+
+def _harmless(text: str) -> str:
+    """A text in which no character of somebody else's hides, turns or colours what follows on a terminal."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

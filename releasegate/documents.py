@@ -51,7 +51,7 @@ class Located(Generic[T]):
 
     def problem(self, path: Sequence[str | int], what: str, fix: str, *, key: bool = False) -> Problem:
         """A problem with the value (or the key) at `path`; its text begins with the path."""
-        name = ".".join(str(step) for step in path)
+        name = _named(path)
         return Problem(self.parsed.where(path, key=key), f"{name}: {what}" if name else what, fix)
 
 
@@ -111,10 +111,15 @@ def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) ->
         if path in described or any(_is_inside(other, path) for other, _ in placed):
             continue
         described.add(path)
-        name = ".".join(str(step) for step in path)
+        name = _named(path)
         what, fix = _describe(error, kind, path)
         at_key = error["type"] in ("extra_forbidden",)
         yield Problem(parsed.where(path, key=at_key), f"{name}: {what}" if name else what, fix)
+
+
+def _named(path: Sequence[str | int]) -> str:
+    """A path with full stops, on one line, with escapes where a key holds what hides, moves or ends the line."""
+    return ".".join(str(step) if str(step).isprintable() else ascii(step)[1:-1] for step in path)
 
 
 def _is_inside(path: Path, outer: Path) -> bool:
@@ -154,7 +159,7 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
             return f"must be one of {expected}; got {given}", "use one of them"
         case "union_tag_invalid":
             key, expected = (str(error["ctx"][name]).replace("'", "") for name in ("discriminator", "expected_tags"))
-            return f'{key}: must be one of {expected}; got "{error["ctx"]["tag"]}"', "use one of them"
+            return f"{key}: must be one of {expected}; got {_shown(error['ctx']['tag'])}", "use one of them"
         case "union_tag_not_found" if isinstance(error["input"], dict):
             return f"{str(error['ctx']['discriminator']).strip(chr(39))}: missing", "say which kind it is"
         case "string_pattern_mismatch":
@@ -184,7 +189,7 @@ def _describe_verbs(given: dict[str, Any], verbs: list[str], others: list[str]) 
     odd = next((key for key in given if key not in others), None)
     if odd is None:
         return "has no verb", f"say what to do: one of {', '.join(verbs)}"
-    return f"no edit is called `{odd}`", nearest(odd, verbs, "remove it")
+    return f"no edit is called `{odd if odd.isprintable() else ascii(odd)[1:-1]}`", nearest(odd, verbs, "remove it")
 
 
 def _shown(value: Any) -> str:

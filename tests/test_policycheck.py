@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from releasegate.__main__ import run
 from releasegate.cardcheck import parse_card
 from releasegate.evalcard import GATEABLE, EvalCard
 from releasegate.policy import parse_policy
@@ -539,3 +543,17 @@ def test_layouts_that_cannot_stand_together_are_told(spec: str, what: str) -> No
     model = ("{layout: chameleon-hf, subject: tiny}", spec)
     listed = found(changed(model, ("otherwise: strip", "otherwise: withhold")))
     assert any(what in problem for problem in listed)
+
+
+@pytest.mark.parametrize("key", ["ke\u202ey", "a\nok: all is well", "\x1b[2Jok", "\ud800"], ids=ascii)
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_a_key_that_would_write_on_somebodys_terminal_is_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, key: str
+) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(f"schema: releasegate/policy/v1\n{json.dumps(key)}: 1\n")
+    given = ["check", str(file)] if command == "check" else ["verify", str(tmp_path), "--policy", str(file)]
+    assert run(given) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith("ok") for line in lines)
