@@ -65,6 +65,7 @@ def finished(call: Call, progress: Reading) -> Decision | None:
         run.refuse_other_plan(stored, plan_again(call, stored, repository, policy, checkpoint))
         decided = _decided(call, run, repository, stored, view)
         if decided is not None:
+            _require_told(decided, repository, checkpoint)
             _write(call, decided, repository, policy)
     return decided.decision if decided is not None else None
 
@@ -118,6 +119,27 @@ def _decided(call: Call, run: RunFolder, repository: GateRepository, stored: Pla
     if decided.receipt is not None and decided.receipt.rehearsal and not stored.rehearsal:
         raise EvidenceUntrusted(str(run.stripped), "was made in a rehearsal", "remove it, and resume")
     return decided
+
+
+def _require_told(decided: Decided, repository: GateRepository, source: Checkpoint) -> None:
+    """Nothing, if the receipt of a strip, of which the decision holds the outcome alone, tells of what its recipes do.
+
+    Raises:
+        EvidenceUntrusted: it tells of something else.
+        VerifyError: it does not tell what became of the source.
+    """
+    receipt, plan, stripped = decided.receipt, decided.plan, decided.run.stripped
+    if receipt is None:
+        return
+    from releasegate.stripping import plan_strip, verify_receipt
+
+    planned = next((strip for strip in plan.strips if strip.model == receipt.planned), None)
+    if planned is None:
+        raise EvidenceUntrusted(str(stripped), "is not a strip of the plan", "remove it, and resume")
+    verify_receipt(stripped, receipt, source)
+    if not plan_strip(source, [repository.recipe(ref.id) for ref in planned.recipes]).made(receipt):
+        what = "has a receipt of something else than its recipes do"
+        raise EvidenceUntrusted(str(stripped), what, "remove it, and resume")
 
 
 def _require_places(call: Call, run: RunFolder, repository: GateRepository, ledger: LedgerFile) -> None:

@@ -277,6 +277,26 @@ UNTRUSTED: dict[str, tuple[Callable[[Tiny], object], str]] = {
         edit("run/stripped.receipt.json", lambda receipt: receipt.update(rehearsal=True)),
         "was made in a rehearsal",
     ),
+    "a receipt without what is left of a row": (
+        edit("run/stripped.receipt.json", lambda receipt: receipt.update(residual=[])),
+        "does not list under residual",
+    ),
+    "a receipt of other recipes": (
+        edit("run/stripped.receipt.json", lambda receipt: receipt.update(lent={"tensors": [], "files": []})),
+        "something else than its recipes do",
+    ),
+    "a receipt that hides a tensor": (
+        edit("run/stripped.receipt.json", lambda receipt: receipt.update(tensors=receipt["tensors"][1:])),
+        "is not in the receipt",
+    ),
+    "a receipt of other weights": (
+        edit("run/stripped.receipt.json", lambda receipt: receipt["tensors"][-1].update(sha256="sha256:" + "0" * 64)),
+        "is not what the receipt says",
+    ),
+    "a receipt that hides a file": (
+        edit("run/stripped.receipt.json", lambda receipt: receipt.update(dropped=[], lent={})),
+        "is not in the stripped checkpoint",
+    ),
     "no ledger": (lambda made: made.ledger.path.unlink(), "there is no ledger"),
 }
 

@@ -116,13 +116,13 @@ def _below(root: Path, folder: str) -> Iterator[str]:
 def _what(file: str) -> What | None:
     """What a file of a gate repository is; None if it judges nothing."""
     part, *folders, name = file.split("/")
-    if file == NAME or name.endswith(".schema.json"):
-        return None
+    if file == NAME or (not folders and name.endswith(".schema.json")):
+        return None  # for editors of documents
     if part == "policies":
         return "other" if not name.endswith(".yaml") else "recipe" if folders[:1] == ["recipes"] else "policy"
     if part == "reports":
         return None if name == "README.md" else "template"
-    if folders and name == "README.md":
+    if len(folders) == 1 and name == "README.md":
         return None  # no part of what an eval's digest is over
     if name == "eval.yaml":
         return "card"

@@ -44,16 +44,7 @@ def check_source(
     original = _open(receipt, source, watch)
     yield "the source is the one that was stripped"
     plan = plan_of(receipt)
-    require_parts(original, plan, receipt)
-    try:
-        steps = steps_of(original, plan)
-    except StripError as error:
-        raise VerifyError(error.problems[0].where, error.problems[0].what, AGAIN) from error
-    _same_tensors(original, plan, receipt, watch or _ignore)
-    yield f"every tensor is what the edits make of the source's: {len(receipt.tensors)}"
-    copied = _same_files(checkpoint, original, plan, receipt, steps)
-    require_claims(original, plan, receipt, steps)
-    yield f"every other file is the source's, or was dropped or set: {copied} the same"
+    yield from check_told(checkpoint.root, receipt, original, watch or _ignore)
     files = [entry.path for entry in receipt.output.files]
     searched = search_output(original, plan, checkpoint.root, files, watch)
     if searched.leak is not None:
@@ -63,6 +54,30 @@ def check_source(
         f"no file holds what was removed: {searched.leftovers.pieces:,} pieces searched for, and near copies of "
         f"{searched.leftovers.sketched:,} vectors"
     )
+
+
+def check_told(folder: Path, receipt: Receipt, source: Checkpoint, tell: Watch) -> Iterator[str]:
+    """What a receipt tells of tensors and files that was checked, one sentence each. Of weights, only what was edited is read.
+
+    Args:
+        folder: of the stripped checkpoint, whose files have the digests that the receipt lists.
+        source: the checkpoint that was stripped, as the receipt names it.
+        tell: is told the number of bytes read.
+
+    Raises:
+        VerifyError: something is not what the edits make of the source.
+    """
+    plan = plan_of(receipt)
+    require_parts(source, plan, receipt)
+    try:
+        steps = steps_of(source, plan)
+    except StripError as error:
+        raise VerifyError(error.problems[0].where, error.problems[0].what, AGAIN) from error
+    _same_tensors(source, plan, receipt, tell)
+    yield f"every tensor is what the edits make of the source's: {len(receipt.tensors)}"
+    copied = _same_files(folder, source, plan, receipt, steps)
+    require_claims(source, plan, receipt, steps)
+    yield f"every other file is the source's, or was dropped or set: {copied} the same"
 
 
 def _ignore(_: int) -> None:
@@ -138,7 +153,7 @@ def _digests(source: Checkpoint, place: Place, outcome: TensorOutcome, tell: Wat
 
 
 def _same_files(
-    checkpoint: Checkpoint, source: Checkpoint, plan: StripPlan, receipt: Receipt, steps: Sequence[Step]
+    folder: Path, source: Checkpoint, plan: StripPlan, receipt: Receipt, steps: Sequence[Step]
 ) -> int:
     """The number of files that are the same on both sides; every other file has a reason to differ."""
     output, originals = {entry.path: entry for entry in receipt.output.files}, source.files
@@ -155,13 +170,13 @@ def _same_files(
         expected.add(step.to)
         entry = output.get(step.to)
         if step.text:
-            holds = _same_text(checkpoint.root / step.to, edited[step.name])
+            holds = _same_text(folder / step.to, edited[step.name])
         elif step.same:
-            holds = entry is not None and _same_file(entry, originals[step.name], checkpoint.root / step.to, path)
+            holds = entry is not None and _same_file(entry, originals[step.name], folder / step.to, path)
             same += 1
         else:
-            holds = _same_header(step, path, checkpoint.root / step.to)
-            expected |= _same_values(step, receipt, checkpoint.root)
+            holds = _same_header(step, path, folder / step.to)
+            expected |= _same_values(step, receipt, folder)
         if not holds:
             raise VerifyError(str(path), "is not in the stripped checkpoint as it is here", AGAIN)
     for name in output:

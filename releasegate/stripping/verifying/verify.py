@@ -23,7 +23,7 @@ from releasegate.receipt import (
 )
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.rows import count_of, has_rows
-from releasegate.stripping.verifying.against_source import check_source
+from releasegate.stripping.verifying.against_source import check_source, check_told
 from releasegate.stripping.verifying.claims import AGAIN
 from releasegate.stripping.writing.names import values_name
 from releasegate.stripping.writing.noise import DTYPES, seed_for
@@ -62,6 +62,22 @@ def verify_strip(
     if source is not None:
         done += check_source(checkpoint, receipt, source, watch)
     return done
+
+
+def verify_receipt(folder: Path, receipt: Receipt, source: Checkpoint) -> None:
+    """Nothing, if a receipt tells what became of the source. What the strip found as it searched is not searched for again.
+
+    Args:
+        folder: the stripped checkpoint, whose files are known to have the digests that the receipt lists.
+        receipt: what lies beside it.
+        source: the checkpoint that was stripped.
+
+    Raises:
+        VerifyError: it tells something else.
+    """
+    if source.digest != receipt.source:
+        raise VerifyError(str(folder), "has a receipt of a strip of another checkpoint", AGAIN)
+    list(check_told(folder, receipt, source, lambda count: None))
 
 
 def _open(folder: Path | Checkpoint, receipt: Receipt, watch: Watch | None) -> Checkpoint:
