@@ -50,7 +50,7 @@ def finished(call: Call, progress: Reading) -> Decision | None:
     if not run.plan_path.exists() or not run.decision_path.exists():
         return None
     repository = GateRepository.around(call.policy)
-    require_locked(repository)
+    require_locked(repository, call.policy)
     policy = repository.read_policy(call.policy).record
     ledger = family_ledger(repository, policy, call.ledger)
     run.require_place(call.model)

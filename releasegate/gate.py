@@ -30,7 +30,7 @@ from releasegate.subjects import Lending
 def gate(call: Call, progress: Progress) -> Decision:
     """The decision; plan, evidence, decision, report and the stripped checkpoint, if any, lie in the run folder."""
     repository = GateRepository.around(call.policy)
-    require_locked(repository)
+    require_locked(repository, call.policy)
     policy = repository.read_policy(call.policy).record
     ledger = family_ledger(repository, policy, call.ledger)
     torch_device(call.device)  # refused before an attempt is opened

@@ -46,7 +46,8 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         places.append(place)
         found += [one for one in more if one not in found]
     for root in dict.fromkeys(root for root, _ in places):
-        found += _lock(GateRepository(root))
+        named = [file for file, (at, _) in zip(files, places, strict=True) if at == root]
+        found += _lock(GateRepository(root), named)
     checked = Checked(files, places, found)
     if format_ != "text":
         click.echo(FORMS[format_](checked), nl=False)
@@ -65,10 +66,10 @@ def _recipes(repository: GateRepository) -> Iterator[Found]:
         yield Found(repository.root, Problem(name, "is ignored: recipes end in .yaml", ""), note=True)
 
 
-def _lock(repository: GateRepository) -> Iterator[Found]:
+def _lock(repository: GateRepository, policies: list[Path]) -> Iterator[Found]:
     """What differs from the lock of the repository, if there is one."""
     try:
-        require_locked(repository)
+        require_locked(repository, *policies)
     except LockError as error:
         yield from (Found(repository.root, problem) for problem in error.problems)
 

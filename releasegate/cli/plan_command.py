@@ -80,7 +80,7 @@ def _planned(
 ) -> tuple[Plan, tuple[AttemptSpent, ...] | None]:
     """The plan, opened if a run folder is named; and the attempts that the ledger knows, or None if there is none."""
     repository = GateRepository.around(judge.named)
-    require_locked(repository)
+    require_locked(repository, judge.named)
     policy = repository.read_policy(judge.named).record
     usual = ledger_path(repository.root, policy.family)
     uncounted = run is None and ledger is None and anchor is None and not usual.exists()

@@ -69,17 +69,26 @@ def unlocked(repository: GateRepository) -> tuple[Difference, ...]:
     return differences(read_lock(repository), lock_now(repository))
 
 
-def require_locked(repository: GateRepository) -> None:
+def require_locked(repository: GateRepository, *policies: Path) -> None:
     """Nothing, if the repository has no lock, or everything in it is as it was locked.
+
+    Args:
+        policies: the files that judge, wherever they lie: each must be one of those that are locked.
 
     Raises:
         LockError: every file that is not.
     """
     if not os.path.lexists(repository.root / NAME):
         return
-    found = unlocked(repository)
+    lock = read_lock(repository)
+    found = [Problem(one.file, one.sentence(), REMEDY) for one in differences(lock, lock_now(repository))]
+    known = {one.file for one in lock.files} | {problem.where for problem in found}
+    for shown in dict.fromkeys(map(repository.shown, policies)):
+        if shown not in known:
+            what = f"is a policy that is not among the files of {NAME}"
+            found.append(Problem(shown, what, "keep it in policies/, and lock it: `releasegate lock`"))
     if found:
-        raise LockError.of([Problem(one.file, one.sentence(), REMEDY) for one in found])
+        raise LockError.of(found)
 
 
 def _files(repository: GateRepository) -> Iterator[tuple[str, What]]:
@@ -116,8 +125,8 @@ def _below(root: Path, folder: str) -> Iterator[str]:
 def _what(file: str) -> What | None:
     """What a file of a gate repository is; None if it judges nothing."""
     part, *folders, name = file.split("/")
-    if file == NAME or (not folders and name.endswith(".schema.json")):
-        return None  # for editors of documents
+    if file == NAME or (name.endswith(".schema.json") and not (part == "evals" and folders)):
+        return None  # for editors of documents; in the folder of an eval, a file that its code may read
     if part == "policies":
         return "other" if not name.endswith(".yaml") else "recipe" if folders[:1] == ["recipes"] else "policy"
     if part == "reports":

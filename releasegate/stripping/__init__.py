@@ -14,4 +14,13 @@ from releasegate.stripping.writing.outline import Outline, outline
 from releasegate.stripping.writing.target import require_place
 from releasegate.stripping.writing.write import write_strip
 
-__all__ = ["Outline", "StripPlan", "outline", "plan_strip", "require_place", "verify_receipt", "verify_strip", "write_strip"]
+__all__ = [
+    "Outline",
+    "StripPlan",
+    "outline",
+    "plan_strip",
+    "require_place",
+    "verify_receipt",
+    "verify_strip",
+    "write_strip",
+]

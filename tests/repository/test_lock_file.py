@@ -119,6 +119,30 @@ def test_eval_heeds_the_lock(locked: Tiny, capsys: pytest.CaptureFixture[str]) -
     assert not (locked.run.root / "evidence").exists()
 
 
+@pytest.mark.parametrize("file", ["drafts/lax.yaml", "policies/tests/lax.yaml", "policies/waivers/lax.yaml"])
+def test_a_policy_that_lies_where_nothing_is_locked_judges_nothing(
+    locked: Tiny, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    (locked.root / file).parent.mkdir(exist_ok=True)
+    shutil.copy(locked.policy, locked.root / file)
+    locked.change(locked.root / file, "at_most: 0.20", "at_most: 0.90")
+    assert unlocked(locked.repository) == ()
+    for name in ("gate", "plan", "check"):
+        call = [str(locked.root / file) if part == str(locked.policy) else part for part in calls(locked)[name]]
+        assert run(call) == 2
+        assert f"{file}: is a policy that is not among the files of {NAME}\n  fix: " in capsys.readouterr().err
+    assert not locked.run.root.exists()
+
+
+@pytest.mark.parametrize("file", ["data/README.md", "words.schema.json"])
+def test_every_file_that_a_harness_may_read_is_locked(locked: Tiny, file: str) -> None:
+    before = locked.repository.code_digest(locked.root / "evals" / "drawing")
+    (locked.root / "evals" / "drawing" / file).parent.mkdir(exist_ok=True)
+    append(f"evals/drawing/{file}")(locked)
+    assert locked.repository.code_digest(locked.root / "evals" / "drawing") != before
+    assert [one.file for one in unlocked(locked.repository)] == [f"evals/drawing/{file}"]
+
+
 def test_every_difference_is_listed_and_a_policy_of_which_only_prose_changed_is_told(locked: Tiny) -> None:
     locked.change(locked.policy, "Not mature.", "Immature.")
     (locked.root / "reports" / "report.css").unlink()

@@ -152,9 +152,7 @@ def _digests(source: Checkpoint, place: Place, outcome: TensorOutcome, tell: Wat
         return digests(file, headers[place.file].data_start + place.entry.begin, place.entry, edit, seed, tell)
 
 
-def _same_files(
-    folder: Path, source: Checkpoint, plan: StripPlan, receipt: Receipt, steps: Sequence[Step]
-) -> int:
+def _same_files(folder: Path, source: Checkpoint, plan: StripPlan, receipt: Receipt, steps: Sequence[Step]) -> int:
     """The number of files that are the same on both sides; every other file has a reason to differ."""
     output, originals = {entry.path: entry for entry in receipt.output.files}, source.files
     expected: set[str] = set()
