@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-import rfc8785
-
+from releasegate.canonical import canonical
 from releasegate.records import Document
 from releasegate.trust import AttestationKey, PublicKey, Purpose, Signature, Trust
 
@@ -34,7 +33,7 @@ def signed_bytes(document: Document) -> bytes:
     The schema stands first so that no signature of one kind of document fits another kind.
     """
     payload = {name: value for name, value in document.plain().items() if name != "signature"}
-    return f"{document.schema_}\n".encode() + rfc8785.dumps(payload)
+    return f"{document.schema_}\n".encode() + canonical(payload)
 
 
 def sign(document: Document, private: Ed25519PrivateKey) -> Signature:

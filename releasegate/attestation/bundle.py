@@ -26,6 +26,7 @@ from releasegate.attestation.predicates import SUMMARY_TYPE, TEST_RESULT_TYPE, T
 from releasegate.attestation.reading import RESTORE, read_json
 from releasegate.attestation.release import RELEASE_TYPE, ReleaseAttestation
 from releasegate.attestation.statement import Statement, digest_of_payload, parse_statement
+from releasegate.canonical import canonical
 from releasegate.errors import VerifyError
 from releasegate.records import Record
 
@@ -167,7 +168,7 @@ class SignedStatement:
         if self.predicate_type != predicate_type:
             raise VerifyError(self.where, f"is not {noun}: its predicate is {self.predicate_type}", RESTORE)
         try:
-            data = rfc8785.dumps(self.statement.predicate)
+            data = canonical(self.statement.predicate)
         except rfc8785.CanonicalizationError as error:
             raise VerifyError(self.where, f"is not {noun}: {str(error)[:200]}", RESTORE) from None
         return read_json(kind, data, self.where, noun)
@@ -241,7 +242,7 @@ def bundle_line(payload: bytes, signature: bytes, key_id: str) -> bytes:
     plain: Mapping[str, JsonValue] = Bundle(
         mediaType=MEDIA_TYPE, verificationMaterial=material, dsseEnvelope=envelope
     ).plain()
-    return rfc8785.dumps(dict(plain)) + b"\n"
+    return canonical(dict(plain)) + b"\n"
 
 
 def _encoded(data: bytes) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-import rfc8785
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
 
 from releasegate.attestation.reading import RESTORE, Growing, read_json
+from releasegate.canonical import canonical
 from releasegate.errors import VerifyError
 from releasegate.manifest import RelativePath
 from releasegate.records import Record, digest_of_bytes
@@ -51,7 +51,7 @@ class Statement(Growing):
 
     def payload(self) -> bytes:
         """The bytes that are signed as its payload: the RFC 8785 form."""
-        return rfc8785.dumps(self.plain())
+        return canonical(self.plain())
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rfc8785
-
 from releasegate.attesting.signing import require_valid
+from releasegate.canonical import canonical
 from releasegate.errors import NotFound, TrustError
 from releasegate.policy import Policy
 from releasegate.trust import KeylessIdentity
@@ -66,7 +65,7 @@ class KeylessSigner:
 
         with _told():
             made = self.signer.sign_dsse(Statement(payload)).to_json()
-        return rfc8785.dumps(json.loads(made)) + b"\n"
+        return canonical(json.loads(made)) + b"\n"
 
 
 def keyless_signer(token_file: Path | None, policy: Policy, today: date) -> KeylessSigner:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
-import rfc8785
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, TypeAdapter, ValidationError
 
+from releasegate.canonical import canonical
 from releasegate.errors import LedgerError
 from releasegate.records import Digest, Document, Identifier, Record, first_fault, refuse_duplicate_keys
 
@@ -153,7 +153,7 @@ def _bound(event: Init | AttemptEvent, number: int, previous: str) -> dict[str, 
 
 
 def _hash(event: Init | AttemptEvent, number: int, previous: str) -> str:
-    return hashlib.sha256(rfc8785.dumps(_bound(event, number, previous))).hexdigest()
+    return hashlib.sha256(canonical(_bound(event, number, previous))).hexdigest()
 
 
 def line_of(event: Init | AttemptEvent, number: int, previous: str) -> bytes:
