@@ -21,6 +21,9 @@ from releasegate.plan import SOURCE, Measurement, Plan
 from releasegate.policy import Channel, Limited, Policy, Requirement, Section, counts_at
 from releasegate.waiver import Waivers
 
+UNLOADED = "mend what does not load, or install what it imports, and gate into a new run folder"
+"""What settles a requirement whose eval's code did not load."""
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -86,6 +89,8 @@ def judge(
     status, reason = _combined(ordered)
     errors = _errors(columns, measurement)
     why, settled = _reasons(bench, requirement, ordered, (status, reason), errors)
+    if measurement is not None and measurement.problem and reason == "want_of_evidence" and not bench.stale:
+        why, settled = f"nothing of it was measured: {errors[0]}", UNLOADED
     finding = Finding(
         requirement=requirement.id,
         section=section,

@@ -15,6 +15,7 @@ from releasegate.errors import EvidenceUntrusted
 from releasegate.evidence import Cell, Evidence
 from releasegate.intervals import clopper_pearson, effective_alpha, paired_difference
 from releasegate.noisy import Answers, moved_limit, refuting_limit
+from releasegate.reporting.wording.discreet import without_reasons
 from releasegate.sequential import Claim, anytime_bounds, settle
 from releasegate.thresholds import negatives_needed, threshold
 from tests.tiny_gates import OPENED, STRIPPED_MODEL, Outcome, finding
@@ -602,6 +603,20 @@ def test_the_gate_items_of_an_eval_never_calibrate_it() -> None:
     del columns[plan.identity(calibration)]
     decision = decide(trial.policy, plan, Evidence(columns, "sha256:" + "0" * 64), None, OPENED)
     assert finding(decision, "tested").sentence == "judge was not measured on calibration items"
+
+
+def test_code_that_does_not_load_is_named_before_the_judge_that_it_left_unmeasured() -> None:
+    trial = said([ZERO] * 100, labels((190, 190)))
+    why = "evals/tested/harness.py:3: does not load: ModuleNotFoundError: No module named 'PIL'"
+    unloaded = tuple(m.model_copy(update={"problem": why, "cells": ()}) for m in trial.plan.measurements)
+    plan = trial.plan.model_copy(update={"measurements": unloaded})
+    decision = decide(trial.policy, plan, Evidence({}, "sha256:" + "0" * 64), None, OPENED)
+    found = finding(decision, "tested")
+    assert (found.status, found.reason) == ("not_shown", "want_of_evidence")
+    assert found.sentence == f"nothing of it was measured: {why}"
+    assert found.settle is not None
+    assert found.settle.startswith("mend what does not load, or install what it imports")
+    assert finding(without_reasons(decision), "tested").sentence == "nothing of it was measured"
 
 
 def test_calibration_that_was_measured_on_another_checkpoint_is_refused() -> None:
