@@ -67,6 +67,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 
 class Exit(IntEnum):
@@ -100,6 +101,13 @@ class ReleaseGateError(Exception):
         self.problems: tuple[Problem, ...] = (Problem(where, what, fix),)
         super().__init__(where, what, fix)
 
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """The error of several problems, at least one."""
+        found = cls(problems[0].where, problems[0].what, problems[0].fix)
+        found.problems = tuple(problems)
+        return found
+
     def __str__(self) -> str:
         return "; ".join(f"{p.where}: {p.what}" for p in self.problems)
 
@@ -119,13 +127,6 @@ class DocumentError(ReleaseGateError):
 
 class LockError(ReleaseGateError):
     """Files are not as they were locked, or a lock is none; each is listed."""
-
-    @classmethod
-    def of(cls, problems: Sequence[Problem]) -> LockError:
-        """The error of several files."""
-        found = cls(problems[0].where, problems[0].what, problems[0].fix)
-        found.problems = tuple(problems)
-        return found
 
 
 class NotFound(ReleaseGateError):
@@ -323,10 +324,6 @@ class VerifyError(ReleaseGateError):
 class FolderDiffers(VerifyError):
     """A released folder is not the one that was attested; every difference is listed, in the order of the paths."""
 
-    def __init__(self, first: Problem, *more: Problem) -> None:
-        super().__init__(first.where, first.what, first.fix)
-        self.problems = (first, *more)
-
 
 class ReleaseRefused(VerifyError):
     """An attestation holds, and says that the weights do not go out: a sound no, exit code 1."""
@@ -338,10 +335,6 @@ class PublishError(ReleaseGateError):
 
 class UnfitFiles(PublishError):
     """Files hold what no release may carry; each is a problem of its own."""
-
-    def __init__(self, first: Problem, *more: Problem) -> None:
-        super().__init__(first.where, first.what, first.fix)
-        self.problems = (first, *more)
 
 
 class HarnessError(ReleaseGateError):

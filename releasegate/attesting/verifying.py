@@ -204,7 +204,7 @@ def _agreeing(
         others = tuple(line for line in lines if line.signed not in attested.lines)
         own = next((file.sha256 for file in hashed.files if file.path == BUNDLE), None)
         return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed, own)
-    raise FolderDiffers(*wrong[0])
+    raise FolderDiffers.of(wrong[0])
 
 
 def _compared(folder: Path, hashed: Hashed, attested: AttestedRelease, policy: Policy) -> Comparison:

@@ -122,4 +122,4 @@ def _unescaped(escape: str) -> str:
 
 def _refuse(problems: list[Problem]) -> None:
     if problems:
-        raise UnfitFiles(*problems)
+        raise UnfitFiles.of(problems)
