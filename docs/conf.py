@@ -26,6 +26,8 @@ myst_enable_extensions = ["colon_fence"]
 
 html_theme = "furo"
 html_extra_path = ["site/start"]  # the first page of the site leads to docs/index.html
+html_static_path = ["site/static"]
+html_css_files = ["tables.css"]
 html_title = "releasegate"
 html_show_sphinx = False
 html_show_copyright = False
