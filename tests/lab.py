@@ -30,11 +30,11 @@ Names = Mapping[str, Sequence[tuple[str, str]]]
 COMMANDS = {
     "python3": """\
 #!/bin/bash
-[ "$1 $2" = "-m venv" ] || exit 9
-mkdir -p "$3/bin"
-printf '#!/bin/sh\\nexit 0\\n' | tee "$3/bin/pip" >"$3/bin/python"
-cp "$(dirname "$0")/releasegate" "$3/bin/"
-chmod +x "$3/bin/"*
+[ "$1 $2 $3" = "-I -m venv" ] || exit 9
+mkdir -p "$4/bin"
+printf '#!/bin/sh\\nexit 0\\n' | tee "$4/bin/pip" >"$4/bin/python"
+cp "$(dirname "$0")/releasegate" "$4/bin/"
+chmod +x "$4/bin/"*
 """,
     "releasegate": """\
 #!/bin/sh

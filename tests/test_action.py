@@ -87,6 +87,9 @@ ANSWERS = """#!/usr/bin/env bash
 [ "$1" = gate ] || exit 2
 printf '%s\\0' "$@" >"$KEPT"
 echo "::error::printed by a model"
+for file in GITHUB_OUTPUT GITHUB_ENV GITHUB_PATH GITHUB_STEP_SUMMARY; do
+  [ -z "${!file:-}" ] || printf 'planted=x\\nverdict<<NEVER\\n' >>"${!file}"
+done
 for part in "$@"; do
   case "$part" in
     decision=*) [ -z "$VERDICT" ] || printf '{\n "schema": "x",\n "verdict": "%s",\n}\n' "$VERDICT" >"${part#*=}" ;;
@@ -128,6 +131,8 @@ def test_the_job_ends_as_the_gate_does(answered: Answered, code: int, verdict: s
     assert (ran.code, ran.outputs["exit-code"], ran.outputs["verdict"]) == (code, str(code), verdict)
     assert [(a.command, a.text) for a in ran.annotations] == [("notice", "said")]
     assert "printed by a model" in ran.log
+    assert "planted" not in ran.outputs
+    assert "planted" not in ran.summary
 
 
 @pytest.mark.parametrize(("code", "verdict"), [(0, ""), (2, "release"), (2, ""), (1, ""), (143, "release")])

@@ -131,6 +131,12 @@ def test_no_script_holds_an_expression(file: Path) -> None:
     assert [step["run"] for step in steps(file) if "${{" in step.get("run", "")] == []
 
 
+@pytest.mark.parametrize("file", [TOP / "action.yml", *WORKFLOWS, *GITLAB], ids=lambda f: str(f.relative_to(TOP)))
+def test_python_looks_for_no_module_in_the_working_tree(file: Path) -> None:
+    called = re.findall(r"\S+ (?:\S+ )?-m (?:venv|pip)\b", file.read_text())
+    assert [one for one in called if " -I -m " not in one] == []
+
+
 def test_the_action_tells_every_input_and_output_apart() -> None:
     data = read(TOP / "action.yml")
     page = (TOP / "docs" / "ci.md").read_text()

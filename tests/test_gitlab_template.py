@@ -66,6 +66,9 @@ def start(tmp_path: Path) -> Start:
 REAL = f"#!{sys.executable}\nfrom releasegate.__main__ import main\nmain()\n"
 FAKE = """#!/usr/bin/env bash
 printf '%s\\0' "$@" >"$KEPT"
+for part in "$@"; do
+  case "$part" in junit=*) [ -n "${SILENT:-}" ] || echo "<testsuites/>" >"${part#*=}" ;; esac
+done
 exit "$CODE"
 """
 
@@ -102,9 +105,16 @@ def planted(tmp_path: Path) -> Path:
 def test_the_job_ends_as_the_gate_does_and_shows_no_planted_report(tmp_path: Path, start: Start, code: int) -> None:
     pipeline = start(planted(tmp_path), FAKE, CODE=str(code), KEPT=str(tmp_path / "kept"))
     assert pipeline.jobs["gate"].code == code
-    assert not pipeline.reports["gate"]["junit"].exists()
+    assert pipeline.reports["gate"]["junit"].read_text() == "<testsuites/>\n"
     quality = pipeline.reports["gate"]["codequality"]
     assert not quality.exists() or quality.read_text() == ""
+
+
+def test_a_gate_that_ends_without_a_verdict_is_no_yes(tmp_path: Path, start: Start) -> None:
+    """As one does whose harness calls `os._exit(0)`."""
+    pipeline = start(planted(tmp_path), FAKE, CODE="0", SILENT="1", KEPT=str(tmp_path / "kept"))
+    assert pipeline.jobs["gate"].code == 2
+    assert not pipeline.reports["gate"]["junit"].exists()
 
 
 def test_a_policy_is_one_argument_whatever_it_is_called(tmp_path: Path, start: Start) -> None:

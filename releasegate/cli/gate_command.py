@@ -16,7 +16,7 @@ from releasegate.cli.anchors import one_anchor
 from releasegate.cli.asked import refuse_unlisted, with_printed, written
 from releasegate.cli.awaited import exit_with
 from releasegate.cli.console import Bars, output
-from releasegate.cli.judged import judged, require_ledger
+from releasegate.cli.judged import judged, require_fresh, require_ledger
 from releasegate.decision import Decision
 from releasegate.decision.wording import worded
 from releasegate.finished import finished
@@ -82,6 +82,7 @@ def command(
     call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=asked)
     with judged(policy, judge_from) as judge:
         require_ledger(judge, ledger, counts=not rehearse)
+        require_fresh(judge, RunFolder(out), rehearsal=rehearse)
         if artefacts:  # a wrong name is refused before an attempt is spent
             refuse_unlisted(GateRepository.around(judge.named).read_policy(judge.named).record, artefacts)
         call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from releasegate.errors import UsageError
+from releasegate.errors import RunError, UsageError
+from releasegate.repository import RunFolder
 from releasegate.repository.git_objects import working_tree
 from releasegate.repository.judging import judge_from
 
@@ -70,3 +71,16 @@ def require_ledger(judged: Judged, ledger: Path | None, *, counts: bool) -> None
         what = "an attempt cannot be counted in the ledger of a commit"
         fix = "name the ledger with --ledger: a file that whoever proposes the change cannot write"
         raise UsageError("--judge-from", what, fix)
+
+
+def require_fresh(judged: Judged, run: RunFolder, *, rehearsal: bool) -> None:
+    """Nothing, unless a rehearsal that a commit judges would go on with a run that is there.
+
+    Whoever proposes the change may have put it there: of a rehearsal, no ledger knows the nonce, so anybody can write one.
+
+    Raises:
+        RunError: it would.
+    """
+    if judged.commit is not None and rehearsal and run.plan_path.exists():
+        what = "holds a run already, and nothing shows who measured it: no ledger knows a rehearsal"
+        raise RunError(str(run.root), what, "remove it, or name a folder that is not there yet")

@@ -382,8 +382,8 @@ def test_an_attempt_judged_from_a_commit_needs_a_ledger_outside(
     assert (git.root / "run").exists() == (command == "decide")
 
 
-def test_a_rehearsal_reads_the_ledger_of_the_commit_and_keeps_who_judged(
-    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch
+def test_a_rehearsal_reads_the_ledger_of_the_commit_keeps_who_judged_and_starts_anew(
+    protected: tuple[Clone, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import releasegate.gate
 
@@ -398,6 +398,12 @@ def test_a_rehearsal_reads_the_ledger_of_the_commit_and_keeps_who_judged(
     assert run(["gate", *given, "--judge-from", "origin/main"]) == 0
     assert '"attempt": 1,' in (git.root / "rehearsed" / "plan.json").read_text()
     assert (git.root / "rehearsed" / "run.log").read_text() == f"judged by commit {commit}\n"
+    capsys.readouterr()
+    assert (
+        run(["gate", *given, "--judge-from", "origin/main"]) == 2
+    )  # whoever proposes the change may have committed it
+    assert "no ledger knows a rehearsal" in capsys.readouterr().err
+    assert run(["gate", *given]) == 0
 
 
 @pytest.mark.parametrize("entry", ["", ".", "{}", "{}/evals", "policies/../lib"])
