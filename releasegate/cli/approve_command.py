@@ -23,7 +23,6 @@ from releasegate.repository.approvals import (
     approvals_wanted,
     file_name,
     matter_of,
-    missing,
     read_approvals,
 )
 from releasegate.repository.key_files import read_key
@@ -71,7 +70,7 @@ def command(run: Path, role: str | None, key: Path | None, repo: Path, format_: 
             signed = _signed(of, role, approver, private, policy, today)
         found = approvals_wanted(folder, of.plan, policy, of.decision, today)
     _tell(of, policy, found, signed, format_)
-    return Exit.INCOMPLETE if list_ and missing(found) else Exit.YES
+    return Exit.INCOMPLETE if list_ and any(one.missing for one in found) else Exit.YES
 
 
 def _decided(folder: RunFolder, repository: GateRepository, today: date) -> Decided:
@@ -196,7 +195,7 @@ def _tell(of: Decided, policy: Policy | None, found: tuple[Wanted, ...], signed:
         click.echo(f"signed: {signed}")
     for line in awaited_lines(found):
         click.echo(line)
-    if not missing(found):
+    if not any(one.missing for one in found):
         click.echo("no approval is missing" if found else "no approval is asked for")
 
 

@@ -28,7 +28,7 @@ from releasegate.publishing.composing import Composition, compose
 from releasegate.publishing.releasable import Hindrance, hindrance
 from releasegate.released import ReleasedFile
 from releasegate.repository import GateRepository, RunFolder
-from releasegate.repository.approvals import approvals_wanted, missing
+from releasegate.repository.approvals import approvals_wanted
 from releasegate.repository.attempts import family_ledger, known_attempt
 from releasegate.repository.deciding_run import Decided, read_decided
 
@@ -98,7 +98,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
             return hindered
         policy = _policy_today(call, decided)
         approvals = approvals_wanted(call.run, decided.plan, policy, decided.decision, call.today)
-        awaited = awaiting_sentence(missing(approvals))
+        awaited = awaiting_sentence(approvals)
         if awaited is not None:
             return Hindrance(Exit.INCOMPLETE, awaited)
         signer = signer_for(policy)

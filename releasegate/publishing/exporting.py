@@ -24,7 +24,7 @@ from releasegate.publishing.releasable import Hindrance, hindrance
 from releasegate.publishing.screening import screen_attestations, screen_model
 from releasegate.released import BUNDLE, WHOLE, Released, ReleasedFile
 from releasegate.repository import GateRepository, RunFolder, read_decided
-from releasegate.repository.approvals import awaiting
+from releasegate.repository.approvals import approvals_wanted
 from releasegate.repository.deciding_run import Decided
 from releasegate.repository.revocations import read_revocations, revocations_beside
 from releasegate.revocation import RevocationList
@@ -182,7 +182,7 @@ def _hindrance(call: Call, decided: Decided, policy: Policy) -> Hindrance | None
     ledger = decided.decision.ledger
     if call.push and not (ledger is not None and ledger.anchored):
         raise PublishError(str(call.run.root), *UNANCHORED)
-    awaited = awaiting_sentence(awaiting(call.run, policy, decided.decision, call.today))
+    awaited = awaiting_sentence(approvals_wanted(call.run, decided.plan, policy, decided.decision, call.today))
     return Hindrance(Exit.INCOMPLETE, awaited) if awaited is not None else None
 
 

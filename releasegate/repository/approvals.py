@@ -11,7 +11,6 @@ was taken away counts no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -122,21 +121,3 @@ def approvals_of(
         return ()
     policy = repository.policy_today(plan.policy.id) if repository is not None else None
     return approvals_wanted(run, plan, policy, decision, today)
-
-
-def awaiting(run: RunFolder, repository_policy: Policy | None, decision: Decision, today: date) -> tuple[Wanted, ...]:
-    """The roles in which an approval is missing still; empty where nothing is waited for.
-
-    Args:
-        repository_policy: the policy as it is in the repository today; without one, no key counts.
-
-    Raises:
-        NotFound: there is no run here.
-        DocumentError: an approval of the run cannot be read.
-    """
-    return missing(approvals_wanted(run, run.read_plan(), repository_policy, decision, today))
-
-
-def missing(found: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """Those of which something is missing."""
-    return tuple(one for one in found if one.missing)
