@@ -71,3 +71,31 @@ def open_stripped(run: RunFolder, plan: Plan, repository: GateRepository, source
         what = "has a receipt of something else than its recipes do"
         raise EvidenceUntrusted(str(run.stripped), what, "remove it, and resume")
     return Stripped(planned, receipt, stripped)
+
+
+def require_told(receipt: Receipt, plan: Plan, repository: GateRepository) -> None:
+    """Nothing, if a receipt tells people what its recipes say: what was left in, what is not touched, what bringing it back cost.
+
+    That is all that can be seen without the source; `open_stripped` sees the rest.
+
+    Raises:
+        EvidenceUntrusted: it tells something else, or a recipe is not the one that the attempt was opened with.
+    """
+    planned = next((s for s in plan.strips if s.model == receipt.planned), None)
+    if planned is None:
+        raise EvidenceUntrusted("the receipt", "is of no strip of the plan", "restore it, or gate the model anew")
+    recipes = [repository.recipe(ref.id) for ref in planned.recipes]
+    for ref, recipe in zip(planned.recipes, recipes, strict=True):
+        if recipe.digest() != ref.sha256:
+            what = "is not the recipe that the attempt was opened with"
+            raise EvidenceUntrusted(f"policies/recipes/{ref.id}.yaml", what, "restore it")
+    listed = tuple(dict.fromkeys(known for recipe in recipes for known in recipe.residual))
+    whole = receipt.residual == listed if len(recipes) == 1 else set(receipt.residual) <= set(listed)
+    for name, told, known in (
+        ("restored", receipt.restored or (), tuple(k for recipe in recipes for k in recipe.restored or ())),
+        ("remaining", receipt.remaining or (), tuple(k for recipe in recipes for k in recipe.remaining or ())),
+        ("residual", () if whole else receipt.residual, () if whole else listed),
+    ):
+        if told != tuple(dict.fromkeys(known)):
+            what = f"tells something else under `{name}` than its recipes do"
+            raise EvidenceUntrusted("the receipt", what, "restore it, or gate the model anew")

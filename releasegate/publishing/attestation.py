@@ -22,6 +22,7 @@ from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import EvidenceUntrusted, Exit, LedgerError, TrustError
 from releasegate.ledger import Anchor
 from releasegate.manifest import Manifest
+from releasegate.plan import SOURCE
 from releasegate.policy import Policy
 from releasegate.publishing.bundle_file import BundleFile
 from releasegate.publishing.composing import Composition, compose
@@ -31,6 +32,7 @@ from releasegate.repository import GateRepository, RunFolder
 from releasegate.repository.approvals import approvals_wanted
 from releasegate.repository.attempts import family_ledger, known_attempt
 from releasegate.repository.deciding_run import Decided, read_decided
+from releasegate.stripped import open_source, open_stripped, require_source, require_told
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
         signer = signer_for(policy)
         closed = _closed(call, decided)
         decided = replace(decided, plan=decided.plan.reworded(policy))  # no word of the run's own copy goes out
+        _require_receipt(call, decided)
         composed = compose(decided, call.repository, policy, call.model, watch, approvals)
         signed = [given.approval.plain() for role in approvals for given in role.given]
         matter = _attestable(call, decided, composed, closed, signed, signer.id)
@@ -124,6 +127,22 @@ def _policy_today(call: Call, decided: Decided) -> Policy:
         what = "has other rules than the run was judged by, so nobody could verify the attestation with it"
         raise TrustError(where, what, "gate the model by the policy as it is, or restore it")
     return policy
+
+
+def _require_receipt(call: Call, decided: Decided) -> None:
+    """Nothing, if the receipt of a strip that goes out says what its recipes say, and, by the source, what was done.
+
+    The decision names the stripped checkpoint, and not what its receipt tells of how it came to be.
+    """
+    weights, receipt = decided.decision.weights, decided.receipt
+    if receipt is None or weights is None or weights.checkpoint == SOURCE:
+        return
+    if call.model is None:
+        require_told(receipt, decided.plan, call.repository)
+        return
+    source = open_source(call.model, decided.plan.policy)
+    require_source(call.model, decided.plan, source)
+    open_stripped(call.run, decided.plan, call.repository, source)
 
 
 def _closed(call: Call, decided: Decided) -> Anchor:

@@ -268,6 +268,30 @@ def test_titles_that_a_run_alone_tells_are_neither_attested_nor_published(desk: 
     assert not any(b"praised" in p.read_bytes() for p in (desk.run.root / "release").rglob("*") if p.is_file())
 
 
+@pytest.mark.parametrize("source", [False, True], ids=["without the source", "with the source"])
+def test_a_receipt_that_tells_something_else_than_its_recipes_is_not_attested(desk: Desk, *, source: bool) -> None:
+    """It goes out, and the card quotes it; the decision names the checkpoint, and not the receipt."""
+    path = desk.run.root / "stripped.receipt.json"
+    plain = json.loads(path.read_text())
+    plain["residual"] = plain["residual"][1:]
+    path.write_text(json.dumps(plain))
+    model = {"model": desk.root / "checkpoint"} if source else {}
+    with pytest.raises(ReleaseGateError, match="residual"):
+        desk.attest(**model)
+    assert not desk.bundle.exists()
+
+
+def test_with_the_source_every_tensor_of_the_receipt_is_looked_at(desk: Desk) -> None:
+    path = desk.run.root / "stripped.receipt.json"
+    plain = json.loads(path.read_text())
+    gone = next(one for one in plain["tensors"] if one["outcome"] != "untouched")
+    gone["before"] = "sha256:" + "0" * 64
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ReleaseGateError, match=gone["name"]):
+        desk.attest(model=desk.root / "checkpoint")
+    assert not desk.bundle.exists()
+
+
 def test_whoever_signs_with_another_key_than_they_say_is_not_believed(desk: Desk) -> None:
     with pytest.raises(ReleaseGateError, match="is not signed with key lab"):
         desk.attest("lab", EXAMINER)
