@@ -190,9 +190,9 @@ def _verify(of: Carded) -> Iterator[str]:
     policy = f"{of.decision.policy}.yaml"
     yield "## Verify"
     yield (
-        "Each file is a subject of the attestations, which the publisher signed. With the publisher's policy, "
-        f"`{policy}`, which names the keys and lies outside of the folder; what a download left in it, such as `.cache` or "
-        "`.git`, is taken out first:"
+        "Each file is a subject of the attestations, which the publisher signed. Keep the publisher's policy, "
+        f"`{policy}`, which names the keys, beside this folder, and take out of it what a download left there, such as "
+        "`.cache` or `.git`:"
     )
     yield f"```sh\npip install releasegate\nreleasegate verify . --policy ../{policy}\n```"
     digests = {
