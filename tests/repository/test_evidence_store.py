@@ -236,7 +236,7 @@ FORGERIES: dict[str, tuple[Callable[[list[dict[str, Any]]], list[Any]], int, str
     "an empty line": (lambda r: ["\n", *r], 1, "not a record: "),
     "no JSON": (lambda r: ["hello\n", *r], 1, "not a record: "),
     "deep nesting": (lambda r: ["[" * 100_000 + "\n", *r], 1, "not a record: "),
-    "half of a surrogate pair": (with_key(detail={"answer": "\ud800"}), 1, "not a record: : Invalid JSON"),
+    "half of a surrogate pair": (with_key(detail={"answer": "\ud800"}), 1, "not a record: Invalid JSON"),
 }
 
 
