@@ -28,7 +28,10 @@ def run(arguments: list[str]) -> int:
         return code
     except ReleaseGateError as error:
         for problem in error.problems:
-            _say(f"{problem.where}: {problem.what}\n  fix: {problem.fix}")
+            said = f"{problem.where}: {problem.what}".replace(
+                "\n", "\\n"
+            )  # a line of its own might be a command to a runner
+            _say(f"{said}\n  fix: {problem.fix}")
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         _say(f"{context.command_path if context else 'releasegate'}: {error.format_message()}")

@@ -59,7 +59,8 @@ class Checked:
 def _json(checked: Checked) -> bytes:
     listed = [{"where": p.where, "what": p.what, "fix": p.fix} for p in checked.problems]
     data = {"checked": [str(file) for file in checked.files], "problems": listed, "notes": checked.notes}
-    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # the bytes of a name that are no text, as JSON escapes them
 
 
 def _github(checked: Checked) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from releasegate.errors import DocumentError, NotFound, Problem
@@ -19,10 +21,15 @@ def read_file(path: Path, kind: str, fix: str) -> bytes:
         DocumentError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        with open(
+            os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb"
+        ) as file:  # a pipe that nobody writes to would never open
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise NotFound(str(path), f"no such {kind}", fix) from None
     except OSError as error:
         raise DocumentError(
             [Problem(str(path), f"cannot be read: {error.strerror}", "check its permissions")]
         ) from None
+    raise DocumentError([Problem(str(path), "is no regular file", "put the file itself there")])

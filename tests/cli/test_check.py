@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,33 @@ def check(made: Tiny, form: str, capsys: pytest.CaptureFixture[str]) -> str:
 def wrong_line(made: Tiny) -> int:
     lines = (made.root / "policies" / "wrong.yaml").read_text().splitlines()
     return next(n for n, line in enumerate(lines, 1) if "otherwise: drop" in line)
+
+
+def test_the_name_of_a_file_is_no_line_of_its_own(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    file = made.root / "policies" / "a\n::error::planted.yaml"
+    shutil.copy(made.policy, file)
+    assert run(["check", str(file)]) == 2
+    assert [line for line in capsys.readouterr().err.splitlines() if line.lstrip().startswith("::")] == []
+
+
+def test_a_name_that_is_no_text_is_told_in_every_form(made: Tiny, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    file = made.root / "policies" / os.fsdecode(b"\xff.yaml")
+    file.write_text("a: 1\n")
+    for form in FORMS:
+        assert run(["check", str(file), "--format", form]) == 2
+        said = capsysbinary.readouterr()
+        assert said.out
+        assert b"bug" not in said.err
+        if form == "json":
+            assert json.loads(said.out)["problems"][0]["where"].startswith("policies/\udcff.yaml")
+
+
+def test_a_pipe_in_the_place_of_a_document_is_refused_and_never_waited_for(
+    made: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(made.root / "policies" / "pipe.yaml")
+    assert run(["check", str(made.root / "policies" / "pipe.yaml"), str(made.policy)]) == 2
+    assert "pipe.yaml: is no regular file\n  fix: " in capsys.readouterr().err
 
 
 def test_each_problem_is_a_command_at_its_line(made: Tiny, wrong_line: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,15 @@ def test_a_strip_that_is_awaited_and_a_run_without_findings_are_errors(tmp_path:
     assert json.loads(KINDS["gitlab"](rendered(bare(made))))[0]["severity"] == "critical"
 
 
+def test_no_suite_of_verdicts_is_green_for_what_may_not_go_out(made: Example) -> None:
+    """Whatever the artefacts come to that the policy lists."""
+    for verdict, kind in (("withhold", Failure), ("restrict", Failure), ("incomplete", Error)):
+        decision = made.decision.model_copy(update={"verdict": verdict, "artefacts": (), "awaiting_strip": ()})
+        held = Example(made.run, made.plan, decision, made.receipt)
+        found = {c.name: [type(r) for r in c.result] for s, c in cases(held) if s.name == "(verdict)"}
+        assert found == {"release": [kind]}
+
+
 @pytest.fixture(scope="module")
 def everyone(made: Example, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     """Runs of every kind: good, bad, waived, without findings, rehearsed, replayed, and with hostile words."""

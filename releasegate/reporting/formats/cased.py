@@ -56,7 +56,15 @@ def _verdicts(rendered: Rendered, decision: Decision, places: PolicyPlaces) -> S
     }
     notes = [*notices(decision), *([] if places.known else [UNKNOWN])]
     cases = [*_artefacts(decision, notes, places), *_awaited(decision, places), *_approvals(rendered, places)]
+    if decision.exit_code and all(case.outcome in ("passed", "skipped") for case in cases):
+        cases.append(_whole(decision, places))
     return Suite(VERDICT_SUITE, cases, facts)
+
+
+def _whole(decision: Decision, places: PolicyPlaces) -> Case:
+    """The verdict itself, where no artefact that the policy lists is kept in by it: no suite is green that is no yes."""
+    text, group = sentence(decision.summary), f"{decision.policy}.{VERDICT_SUITE}"
+    return Case("release", group, RESULT[decision.exit_code], places.top, decision.verdict, text)
 
 
 def _artefacts(decision: Decision, notes: list[str], places: PolicyPlaces) -> Iterator[Case]:
