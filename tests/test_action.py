@@ -162,6 +162,15 @@ def test_an_input_is_one_argument_whatever_stands_in_it(answered: Answered, name
     assert ran.outputs["report"] == f"{hostile if name == 'run' else 'runs/releasegate'}/report.html"
 
 
+def test_a_report_that_was_there_is_not_shown(answered: Answered, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "releasegate"
+    folder.mkdir(parents=True)
+    for name in ("plan.json", "report.html"):
+        (folder / name).write_text("all is well")
+    answered(1, "withhold")
+    assert [file.name for file in folder.iterdir()] == ["plan.json"]
+
+
 def test_what_is_asked_for_reaches_the_gate(answered: Answered) -> None:
     _, arguments = answered(0, "release", artefact=" paper\n weights", rehearse="true", ledger="l", judge_from="main")
     text = " ".join(arguments)

@@ -96,7 +96,8 @@ def test_a_wrong_policy_is_an_entry_of_the_report(made: Tiny, start: Start) -> N
 def planted(tmp_path: Path) -> Path:
     """A project whose author committed reports of their own."""
     (tmp_path / "files").mkdir()
-    for name in ("releasegate-junit.xml", "releasegate-quality.json", "releasegate.md"):
+    (tmp_path / "files" / "runs" / "releasegate").mkdir(parents=True)
+    for name in ("releasegate-junit.xml", "releasegate-quality.json", "releasegate.md", "runs/releasegate/report.html"):
         (tmp_path / "files" / name).write_text("all is well")
     return tmp_path / "files"
 
@@ -106,6 +107,7 @@ def test_the_job_ends_as_the_gate_does_and_shows_no_planted_report(tmp_path: Pat
     pipeline = start(planted(tmp_path), FAKE, CODE=str(code), KEPT=str(tmp_path / "kept"))
     assert pipeline.jobs["gate"].code == code
     assert pipeline.reports["gate"]["junit"].read_text() == "<testsuites/>\n"
+    assert not (pipeline.folder / "gate/artifacts/runs/releasegate/report.html").exists()
     quality = pipeline.reports["gate"]["codequality"]
     assert not quality.exists() or quality.read_text() == ""
 

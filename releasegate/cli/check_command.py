@@ -9,7 +9,7 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.checked import FORMS, Checked, Found
-from releasegate.errors import DocumentError, LockError, NotFound, Problem, ReleaseGateError
+from releasegate.errors import DocumentError, NotFound, Problem, ReleaseGateError
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
 from releasegate.repository.gate_repository import Beside
@@ -70,8 +70,12 @@ def _lock(repository: GateRepository, policies: list[Path]) -> Iterator[Found]:
     """What differs from the lock of the repository, if there is one."""
     try:
         require_locked(repository, *policies)
-    except LockError as error:
+    except ReleaseGateError as error:
         yield from (Found(repository.root, problem) for problem in error.problems)
+    except OSError as error:
+        fix = "check the path and its permissions"
+        where = repository.shown(Path(error.filename or repository.root))
+        yield Found(repository.root, Problem(where, error.strerror or "cannot be read", fix))
 
 
 def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], list[Found]]:
