@@ -152,17 +152,19 @@ def _require_places(call: Call, run: RunFolder, repository: GateRepository, ledg
 def _write(call: Call, decided: Decided, repository: GateRepository, policy: Policy) -> None:
     """Nothing; report and plan are in the words of `policy`, and the outputs that were asked for are there.
 
-    A report that names approvals is rendered again: somebody may have approved since.
+    A report that tells of other titles or approvals than there are by now is rendered again.
     """
+    from releasegate.reporting.standing import mark_of, stands
+
     run, plan, decision = decided.run, decided.plan.reworded(policy), decided.decision
-    stands = plan is decided.plan and run.report_path.is_file() and policy.approvals is None
-    if stands and not call.outputs:
+    wanted = approvals_of(run, plan, repository, decision, call.today)
+    standing = plan is decided.plan and stands(run.report_path, mark_of(decision, plan, wanted))
+    if standing and not call.outputs:
         return
     from releasegate.reporting.formats import Output, Rendered, write_outputs
     from releasegate.reporting.templating import templates_of
 
-    wanted = approvals_of(run, plan, repository, decision, call.today)
-    page = () if stands else (Output("html", run.report_path),)
+    page = () if standing else (Output("html", run.report_path),)
     told_at, templates = call.told_at or call.policy, templates_of(repository)
     rendered = Rendered(run, decision, plan, decided.receipt, templates, decided.evidence, told_at, wanted)
     write_outputs((*page, *call.outputs), rendered)

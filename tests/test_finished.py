@@ -14,12 +14,16 @@ import pytest
 import releasegate.finished
 import releasegate.gate
 from releasegate.__main__ import run as command
+from releasegate.approval import Wanted
+from releasegate.decision import Decision
 from releasegate.errors import ReleaseGateError
 from releasegate.finished import finished
 from releasegate.gate import gate
 from releasegate.ledger import parse_anchor
+from releasegate.plan import Plan
 from releasegate.reporting.formats import Output
-from releasegate.repository import LedgerFile, read_decided
+from releasegate.reporting.standing import HEAD_BYTES, mark_of
+from releasegate.repository import GateRepository, LedgerFile, RunFolder, read_decided
 from tests.tiny_repository import Silent, Tiny, make_repository
 
 TODAY = datetime.now(UTC).date()
@@ -38,6 +42,11 @@ def fragile(made: Tiny) -> Tiny:
     return made
 
 
+def write_page(run: RunFolder, repository: GateRepository, decision: Decision, plan: Plan, *more: Any) -> None:
+    """Writes no report, but a page that says of what it tells, and takes no second to draw."""
+    run.report_path.write_text(f'<html data-told="{mark_of(decision, plan, ())}">kept')
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A repository with a finished run that is released stripped, and with a rehearsal of it."""
@@ -45,7 +54,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     (made.root / "evals" / "shared.py").write_text('"""Nothing."""\n')
     made.change(made.policy, "at_most: 0.20}\n    keep", "at_most: 0.30}\n    keep")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(releasegate.gate, "write_report", lambda run, *more: run.report_path.write_text("kept"))
+        patch.setattr(releasegate.gate, "write_report", write_page)
         assert gate(made.call(today=TODAY), Silent()).verdict == "release_stripped"
         gate(made.call(today=TODAY, run=made.root / "rehearsal", rehearsal=True), Silent())
     return made
@@ -91,10 +100,21 @@ def test_a_rehearsal_is_decided_again_too(done: Tiny) -> None:
 def test_a_report_that_is_missing_is_rendered_and_what_is_asked_for_too(done: Tiny, tmp_path: Path) -> None:
     assert again(done, outputs=(Output("md", tmp_path / "report.md"),)) is not None
     assert (tmp_path / "report.md").read_text().startswith("##")
-    assert done.run.report_path.read_text() == "kept"
+    assert done.run.report_path.read_text().endswith("kept")
     done.run.report_path.unlink()
     assert again(done) is not None
     assert done.run.report_path.read_text().lower().startswith("<!doctype html>")
+
+
+def test_a_report_that_tells_of_something_else_is_rendered(done: Tiny) -> None:
+    mark = mark_of(done.run.read_decision(), done.run.read_plan(), ())
+    done.run.report_path.write_text('<html data-told="sha256:0">of another decision')
+    assert again(done) is not None
+    page = done.run.report_path.read_text()
+    assert f'data-told="{mark}"' in page[:HEAD_BYTES]
+    assert again(done) is not None
+    assert done.run.report_path.read_text() == page
+    assert mark_of(done.run.read_decision(), done.run.read_plan(), [Wanted("lead", 1)]) != mark
 
 
 def test_new_titles_are_told_and_the_decision_stays_to_the_byte(done: Tiny, capsys: pytest.CaptureFixture[str]) -> None:

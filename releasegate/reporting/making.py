@@ -22,6 +22,7 @@ from releasegate.reporting.first.screen import first_screen
 from releasegate.reporting.frameworks import frameworks, tags_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.samples.viewing import samples_view
+from releasegate.reporting.standing import mark_of
 from releasegate.reporting.views.report import CapabilityView, ReportView
 from releasegate.reporting.wording.discreet import told
 from releasegate.reporting.wording.numbers import MOST_TITLE, sentence, shortened
@@ -42,11 +43,13 @@ def make_view(
         outputs: the folder of the run's outputs.
         approvals: every role that is asked for one, with what there is of it.
     """
+    mark = mark_of(decision, plan, approvals)
     evidence = evidence_view(decision, plan, receipt, gathered)
     decision = told(decision, plan.policy)
     after = after_by_capability(decision, plan.policy)
     elsewhere = tuple(f for owner, f in findings_by_capability(decision, plan.policy) if owner is None)
     return ReportView(
+        told=mark,
         first=first_screen(decision, plan, after, evidence.measurements, approvals),
         capabilities=tuple(_capability(c, after[c.id], plan, gathered) for c in decision.worst_first),
         figures=figure_groups(gathered, plan, decision, outputs),

@@ -209,8 +209,13 @@ class EvidenceView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """A whole report."""
+    """A whole report.
 
+    Attributes:
+        told: digest of all that it tells of (`standing.mark_of`).
+    """
+
+    told: str
     first: FirstScreen
     capabilities: tuple[CapabilityView, ...]
     figures: tuple[FigureGroup, ...]
