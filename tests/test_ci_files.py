@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,25 @@ def steps(file: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("file", [TOP / "action.yml", *WORKFLOWS], ids=lambda file: file.name)
 def test_no_script_holds_an_expression(file: Path) -> None:
     assert [step["run"] for step in steps(file) if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("script", ["ci-github/.github/decide", "ci-gitlab/.gitlab/decide"])
+def test_a_decision_that_was_killed_ends_the_job_as_it_ended(tmp_path: Path, script: str) -> None:
+    """The program killed itself, as a machine without memory does: no verdict, and no code that means one."""
+    for folder in ("venv/bin", "measured", "opened"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("judge", "attempt"):
+        (tmp_path / "opened" / name).write_text("1")
+    program = tmp_path / "venv" / "bin" / "releasegate"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    env = {"RUNNER_TEMP": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}", "LEDGER_HEAD": ""}
+    env |= dict.fromkeys(("JUDGE", "ATTEMPT", "MODEL", "FAMILY", "GITHUB_STEP_SUMMARY"), "x")
+    done = subprocess.run(
+        ["bash", str(TOP / "examples" / script)], cwd=tmp_path, env=env, capture_output=True, check=False
+    )
+    assert done.returncode == 137, done.stderr
+    assert not (tmp_path / "decided").exists()
 
 
 @pytest.mark.parametrize("file", [TOP / "action.yml", *WORKFLOWS, *GITLAB], ids=lambda f: str(f.relative_to(TOP)))
