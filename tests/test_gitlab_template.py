@@ -75,7 +75,7 @@ exit "$CODE"
 
 @pytest.mark.slow
 def test_a_job_has_the_reports_that_gitlab_shows(made: Tiny, start: Start) -> None:
-    pipeline = start(made.root, REAL)
+    pipeline = start(made.rehearsable(100).root, REAL)
     assert pipeline.jobs["gate"].code == 0, pipeline.jobs["gate"].log
     reports = pipeline.reports["gate"]
     assert JUnitXml.fromfile(str(reports["junit"])).tests > 1
