@@ -432,7 +432,10 @@ def test_a_module_in_the_working_tree_is_not_imported_by_the_program(protected: 
     """`python -m` puts the folder one stands in first; `-P` does not, and neither does the program itself."""
     git, _ = protected
     (git.root / "click.py").write_text("raise SystemExit(1)")
-    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    before = [
+        entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
+    ]  # an empty one is the folder
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *before])
     given, env = ["-m", "releasegate", "--version"], {**os.environ, "PYTHONPATH": path}
     codes = [subprocess.run([sys.executable, *safe, *given], env=env, check=False).returncode for safe in ([], ["-P"])]
     assert codes == [1, 0]
