@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from releasegate.checkpoint.parallel import Watch, in_parallel
 from releasegate.errors import NotFound, VerifyError
 from releasegate.manifest import RelativePath
-from releasegate.released import ReleasedFile
+from releasegate.released import BUNDLE, ReleasedFile
 
 BLOCK = 2 << 20
 """Bytes that are hashed while as many are read."""
@@ -70,6 +70,11 @@ class Hashed:
 
     files: tuple[ReleasedFile, ...]
     odd: tuple[Odd, ...]
+
+    @property
+    def bundle(self) -> str | None:
+        """The digest, `sha256:…`, of the attestations that lie in the folder; None: there are none."""
+        return next((file.sha256 for file in self.files if file.path == BUNDLE), None)
 
 
 def hash_folder(folder: Path, watch: Watch | None = None) -> Hashed:

@@ -163,11 +163,10 @@ def _counting(
 
 def _check_own_bundle(folder: Path, hashed: Hashed, data: bytes, policy: Policy) -> None:
     """Nothing, if the folder has no attestations, those that were given, or others that listed signers vouch for."""
-    own = next((file for file in hashed.files if file.path == BUNDLE), None)
-    if own is None:
+    if hashed.bundle is None:
         return
     held = read_bundle(folder / BUNDLE)
-    if digest_of_bytes(held) != own.sha256:
+    if digest_of_bytes(held) != hashed.bundle:
         raise VerifyError(str(folder / BUNDLE), "changed while the folder was read", _AGAIN)
     if held == data:
         return
@@ -202,8 +201,7 @@ def _agreeing(
         agreed = set(compared.agreed)
         size = sum(file.size for file in hashed.files if file.path in agreed)
         others = tuple(line for line in lines if line.signed not in attested.lines)
-        own = next((file.sha256 for file in hashed.files if file.path == BUNDLE), None)
-        return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed, own)
+        return Verified(attested, given, len(compared.agreed), size, compared.may, others, recomputed, hashed.bundle)
     raise FolderDiffers.of(wrong[0])
 
 

@@ -94,15 +94,13 @@ def _verify_release(
     from releasegate.policy import parse_policy
     from releasegate.released import BUNDLE
     from releasegate.repository.reading import read_file
-    from releasegate.repository.revocations import read_revocations, revocations_beside
+    from releasegate.repository.revocations import revocations_for
 
     if not policy.is_file() and policy.exists():  # a pipe or a device would be read for ever
         raise NotFound(str(policy), "is no plain file, where a policy is wanted", "name the policy's file")
     judge = parse_policy(read_file(policy, "policy", "name the policy's file"), str(policy)).record
     today = datetime.now(UTC).date()
-    named = judge.published.revocations
-    place = listed or (revocations_beside(policy, named) if named is not None else None)
-    revoked = read_revocations(place, judge, today) if place is not None else None
+    revoked = revocations_for(judge, policy, today, listed)
     size = list_folder(folder).size
     try:
         with Bars(quiet=quiet).reading(folder, "verify", size) as watch:

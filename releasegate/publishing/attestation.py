@@ -118,13 +118,10 @@ def attest(call: Call, signer_for: Callable[[Policy], Signer], watch: Watch | No
 
 def _policy_today(call: Call, decided: Decided) -> Policy:
     """The policy as it is today: its rules are those of the run, its lists of trust may be others."""
-    policy = call.repository.policy_today(decided.plan.policy.id)
-    where = f"policies/{decided.plan.policy.id}.yaml"
-    if policy is None:
-        what = "there is no such policy today, so nobody is trusted to sign"
-        raise TrustError(where, what, "restore it, or name its gate repository with --repo")
+    policy = call.repository.require_policy_today(decided.plan.policy.id, "so nobody is trusted to sign")
     if policy.rules_digest() != decided.decision.policy_digest:
         what = "has other rules than the run was judged by, so nobody could verify the attestation with it"
+        where = f"policies/{policy.id}.yaml"
         raise TrustError(where, what, "gate the model by the policy as it is, or restore it")
     return policy
 

@@ -14,7 +14,7 @@ from releasegate.approval import awaiting_sentence
 from releasegate.attesting.verifying import Verified, read_bundle, verify_release
 from releasegate.checkpoint.files import list_files
 from releasegate.checkpoint.parallel import Watch
-from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound, PublishError, TrustError
+from releasegate.errors import EvidenceUntrusted, Exit, FolderDiffers, NotFound, PublishError
 from releasegate.policy import Policy
 from releasegate.publishing.bundle_file import NAME
 from releasegate.publishing.folder import copied, require_place
@@ -26,8 +26,7 @@ from releasegate.released import BUNDLE, WHOLE, Released, ReleasedFile
 from releasegate.repository import GateRepository, RunFolder, read_decided
 from releasegate.repository.approvals import approvals_wanted
 from releasegate.repository.deciding_run import Decided
-from releasegate.repository.revocations import read_revocations, revocations_beside
-from releasegate.revocation import RevocationList
+from releasegate.repository.revocations import revocations_for
 
 ATTEST = "run `releasegate attest`"
 
@@ -97,11 +96,10 @@ def export(call: Call, progress: Progress) -> Exported | Hindrance:
     """
     call.run.read_plan()  # no run here: said before anything is locked
     with call.run.locked():
-        decided = read_decided(call.run, call.repository, call.today, still=True)
-        policy = _policy(call, decided)
-        hindered = _hindrance(call, decided, policy)
-        if hindered is not None:
-            return hindered
+        ready = _ready(call)
+        if isinstance(ready, Hindrance):
+            return ready
+        decided, policy = ready
         goes = outgoing(decided, call.model)
         places = _places(decided, goes)
         require_place(call.place, (call.run.root, *((call.model,) if call.model else ())))
@@ -118,11 +116,10 @@ def again(call: Call, progress: Progress) -> Exported | Hindrance:
     Raises:
         As `export`, but for those of writing.
     """
-    decided = read_decided(call.run, call.repository, call.today, still=True)
-    policy = _policy(call, decided)
-    hindered = _hindrance(call, decided, policy)
-    if hindered is not None:
-        return hindered
+    ready = _ready(call)
+    if isinstance(ready, Hindrance):
+        return ready
+    decided, policy = ready
     bundle = call.place / BUNDLE
     screen_attestations(read_bundle(bundle), str(bundle), os.environ)
     with progress.reading(call.place, "verify") as told:
@@ -140,7 +137,8 @@ def verify(folder: Path, bundle: Path, call: Call, policy: Policy, watch: Watch)
     Raises:
         VerifyError: it does not hold.
     """
-    return verify_release(folder, bundle, policy, call.today, _revocations(call, policy), watch)
+    listed = revocations_for(policy, call.repository.policy_path(policy.id), call.today)
+    return verify_release(folder, bundle, policy, call.today, listed, watch)
 
 
 @contextmanager
@@ -157,22 +155,11 @@ def _placed(partial: Path, places: Mapping[str, Path]) -> Iterator[None]:
         raise
 
 
-def _revocations(call: Call, policy: Policy) -> RevocationList | None:
-    wanted = policy.published.revocations
-    if wanted is None:
-        return None
-    path = revocations_beside(call.repository.policy_path(policy.id), wanted)
-    return read_revocations(path, policy, call.today)
-
-
-def _policy(call: Call, decided: Decided) -> Policy:
-    """The policy as it is today, by which whoever receives the folder verifies it."""
-    policy = call.repository.policy_today(decided.plan.policy.id)
-    if policy is None:
-        what = "there is no such policy today, so nobody could verify what goes out"
-        where = f"policies/{decided.plan.policy.id}.yaml"
-        raise TrustError(where, what, "restore it, or name its gate repository with --repo")
-    return policy
+def _ready(call: Call) -> tuple[Decided, Policy] | Hindrance:
+    """The run, and the policy by which whoever receives the folder verifies it; or what keeps it in."""
+    decided = read_decided(call.run, call.repository, call.today, still=True)
+    policy = call.repository.require_policy_today(decided.plan.policy.id, "so nobody could verify what goes out")
+    return _hindrance(call, decided, policy) or (decided, policy)
 
 
 def _hindrance(call: Call, decided: Decided, policy: Policy) -> Hindrance | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from releasegate.errors import UsageError
 from releasegate.repository import GateRepository
 from releasegate.repository.bundled import PARTS
 from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_nested
+from releasegate.repository.new_folder import new_folder
 from releasegate.repository.writing import sync_folder
 from releasegate.stripping.writing.copying import copy_range
 from releasegate.stripping.writing.source import open_source
@@ -39,8 +39,7 @@ def require_place(place: Path, away_from: tuple[Path, ...]) -> None:
     _refuse_in_repository(place)
     if not place.resolve().parent.is_dir():
         raise UsageError(str(place.parent), "is not a folder", "create the folder that shall hold the new one")
-    if _holds_something(place):
-        raise UsageError(str(place), *TAKEN)
+    _refuse_filled(place)
 
 
 def _refuse_in_repository(place: Path) -> None:
@@ -67,9 +66,7 @@ def copied(places: Mapping[str, Path], place: Path, watch: Watch) -> Iterator[Pa
     """
     real = place.resolve()
     _require_room(places, real.parent)
-    partial = real.with_name(f".{real.name}.{secrets.token_hex(6)}.partial")
-    partial.mkdir()
-    try:
+    with new_folder(real, lambda _: _refuse_filled(place)) as partial:
         for name, source in places.items():
             target = partial / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,16 +74,13 @@ def copied(places: Mapping[str, Path], place: Path, watch: Watch) -> Iterator[Pa
         for folder in {(partial / name).parent for name in places} | {partial}:
             sync_folder(folder)
         yield partial
-        if _holds_something(real):
-            raise UsageError(str(place), *TAKEN)
-        os.rename(partial, real)
-        sync_folder(real.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    sync_folder(real.parent)
 
 
-def _holds_something(place: Path) -> bool:
-    return os.path.lexists(place) and (place.is_symlink() or not place.is_dir() or any(place.iterdir()))
+def _refuse_filled(place: Path) -> None:
+    """Nothing, if nothing is there, or a folder without anything in it."""
+    if os.path.lexists(place) and (place.is_symlink() or not place.is_dir() or any(place.iterdir())):
+        raise UsageError(str(place), *TAKEN)
 
 
 def _require_room(places: Mapping[str, Path], parent: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from releasegate.documents import Located
-from releasegate.errors import DocumentError, NotFound, Problem
+from releasegate.errors import DocumentError, NotFound, Problem, TrustError
 from releasegate.recipe import Recipe
 from releasegate.records import digest_of, digest_of_bytes
 from releasegate.repository.reading import read_file
@@ -101,6 +101,22 @@ class GateRepository:
             return None
         policy = parse_policy(path.read_bytes(), self.shown(path)).record
         return policy if policy.id == policy_id else None
+
+    def require_policy_today(self, policy_id: str, why: str) -> Policy:
+        """The policy of an id as it is there today.
+
+        Args:
+            why: it is needed, to end the message with: `so nobody is trusted to sign`.
+
+        Raises:
+            TrustError: there is none.
+            DocumentError: the file is no policy.
+        """
+        policy = self.policy_today(policy_id)
+        if policy is None:
+            what = f"there is no such policy today, {why}"
+            raise TrustError(f"policies/{policy_id}.yaml", what, "restore it, or name its gate repository with --repo")
+        return policy
 
     def read_policy(self, path: Path, beside: Beside | None = None) -> Located[Policy]:
         """The policy in a file, checked against the evals and recipes of the repository.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,22 @@ def require_free(target: Path, source: Path) -> None:
         raise UsageError(str(target.parent), "is not a folder", "create the folder that shall hold the new one")
 
 
+def refuse_taken(target: Path) -> None:
+    """Nothing, if nothing has come to be at `target`.
+
+    Raises:
+        UsageError: something has.
+    """
+    if os.path.lexists(target):
+        raise UsageError(str(target), "has come to be meanwhile", "choose another place: nothing is overwritten")
+
+
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, refuse: Callable[[Path], None] = refuse_taken) -> Iterator[Path]:
     """A hidden folder beside `target` to write into, which has its name when the block ends, and is gone if it fails.
+
+    Args:
+        refuse: raises where what has come to be at `target` meanwhile may not be replaced.
 
     Raises:
         UsageError: something has come to be at `target` meanwhile.
@@ -42,8 +55,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        if os.path.lexists(target):
-            raise UsageError(str(target), "has come to be meanwhile", "choose another place: nothing is overwritten")
+        refuse(target)
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -23,6 +23,20 @@ def revocations_beside(policy: Path, list_id: str) -> Path:
     return policy.parent / "revocations" / f"{list_id}.json"
 
 
+def revocations_for(policy: Policy, file: Path, today: date, given: Path | None = None) -> RevocationList | None:
+    """The list that was given, or else the one that the policy names; None where it names none. It counts today.
+
+    Args:
+        file: the policy's.
+
+    Raises:
+        NotFound, DocumentError, TrustError: as `read_revocations`.
+    """
+    named = policy.published.revocations
+    path = given or (revocations_beside(file, named) if named is not None else None)
+    return read_revocations(path, policy, today) if path is not None else None
+
+
 def read_list(path: Path) -> RevocationList:
     """The list in a file. Whether it counts is not asked here.
 
