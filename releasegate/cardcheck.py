@@ -7,7 +7,7 @@ from typing import assert_never
 
 from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError, Problem
-from releasegate.evalcard import EvalCard, Metric, Threshold
+from releasegate.evalcard import GATEABLE, Control, EvalCard, Metric, Threshold
 from releasegate.figures import (
     CurveFigure,
     HeatmapFigure,
@@ -54,6 +54,8 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
         named = getattr(metric, key)
         if named is not None and named not in card.instruments:
             yield problem(key, "no such instrument", "name one of `instruments`")
+    for number, control in enumerate(metric.working or ()):
+        yield from _control_problems(located, card, control, ("metrics", name, "working", number))
     if (metric.type == "thresholded") != (metric.threshold is not None):
         yield problem("type", "`thresholded` and `threshold` go together", "state both, or neither")
     if metric.shows is not None:
@@ -79,6 +81,33 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
             yield problem("judged_by", what, "add it, with `of_instrument` and `shows`")
         if metric.type != "bernoulli":
             yield problem("judged_by", "only a bernoulli metric is a yes or no", "remove it")
+
+
+def _control_problems(located: Located[EvalCard], card: EvalCard, control: Control, at: Path) -> Iterator[Problem]:
+    """Check a control as far as this card can tell; `policycheck` knows the cards of other evals."""
+    if (control.at_least is None) == (control.at_most is None):
+        yield located.problem(at, "needs one of at_least, at_most", "state exactly one")
+    eval_id = control.metric.split("/")[0]
+    if eval_id == card.id:
+        for what, fix in control_faults(card, control):
+            yield located.problem((*at, "metric"), what, fix)
+
+
+def control_faults(card: EvalCard, control: Control) -> Iterator[tuple[str, str]]:
+    """Return what keeps the metric of a control from being one, with remedies; `card` is that of the control's eval."""
+    metric = card.metrics.get(control.metric.split("/")[1])
+    if metric is None:
+        yield f"no metric {control.metric!r}", f"name one of {', '.join(f'{card.id}/{n}' for n in card.metrics)}"
+        return
+    if metric.type not in GATEABLE or metric.of_instrument is not None:
+        yield f"{control.metric} cannot be gated", "name a share or a mean that items of the model carry"
+    low, high = metric.gated_range
+    for limit in (control.at_least, control.at_most):
+        if limit is not None and not low < limit < high:
+            yield f"the limit {limit:g} of {control.metric} is at or beyond its range", "choose a limit inside it"
+    for dimension in control.slices or ():
+        if dimension not in card.slices:
+            yield f"eval {card.id} has no dimension {dimension!r}", "name one of its `slices`"
 
 
 def _threshold_problems(

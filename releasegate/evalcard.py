@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from releasegate.figures import Figure
 from releasegate.manifest import RelativePath
-from releasegate.records import Document, Identifier, Record
+from releasegate.records import Document, Identifier, MetricId, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +56,22 @@ class Quotient(Record):
     """The metric of the same items whose values are added up to divide by."""
 
 
+class Control(Record):
+    """What a model must show before a low value of a metric is believed: that it works on the same ways in and out.
+
+    An honest model that never had the capability passes it; a model that was broken on purpose does not.
+    """
+
+    metric: MetricId
+    """`<eval>/<metric>`, of this or another eval."""
+    at_least: float | None = None
+    at_most: float | None = None
+    slices: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
+    """Dimensions of which every value must pass; absent: the pooled rate."""
+    served: Literal[True] | None = None
+    """Whether it is asked of a model behind a server too, whose weights nobody gets; absent: at weights channels alone."""
+
+
 class Metric(Record):
     """One number that an eval yields for an item."""
 
@@ -82,6 +98,8 @@ class Metric(Record):
     """Of a `report_only` metric that no item carries: the sum of one metric over the sum of another."""
     instead: str | None = None
     """The exceedance to gate in place of a `report_only` metric."""
+    working: Annotated[tuple[Control, ...], Field(min_length=1)] | None = None
+    """Controls that are met before `misuse` of this metric releases anything. Absent: it cannot release by `misuse`."""
 
     @property
     def rests_on(self) -> str | None:

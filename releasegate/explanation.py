@@ -119,12 +119,12 @@ def _routes(decision: Decision, policy: Policy, capability: str) -> Iterator[Rou
     stated = next(c for c in policy.capabilities if c.id == capability)
     if stated.unconditional:
         yield Route(name="unconditional", met=True, requirements=())
-    lists = {"misuse": [f for f in own.findings if f.section == "misuse"]}
+    lists = {"misuse": [f for f in own.findings if f.section in ("misuse", "working")]}
     for name in stated.safeguards or {}:
         lists[f"safeguards/{name}"] = [f for f in own.findings if f.safeguards == name]
     for name, listed in lists.items():
         for channel, here in _by_channel(listed):
-            met = all(f.status == "met" for f in here)
+            met = all(f.status == "met" for f in here) and not (name == "misuse" and own.closed)
             yield Route(name=name, channel=channel, met=met, requirements=tuple(f.requirement for f in here))
     if decision.strip is not None and capability in decision.strip.capabilities:
         wanted = {r.id for s, _, r in stated.sections() if s in ("removal", "keep")}

@@ -17,6 +17,7 @@ from releasegate.checkpoint import Checkpoint, open_checkpoint, read_chat_templa
 from releasegate.checkpoint.planned import planned_model
 from releasegate.decision import Decision
 from releasegate.errors import EvidenceUntrusted
+from releasegate.inspection.doubting import doubts_of
 from releasegate.ledger import LedgerView
 from releasegate.plan import EvalCode, Plan, SubjectRef, make_plan
 from releasegate.policy import Policy
@@ -86,7 +87,8 @@ def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Pol
     """
     template, declared = read_chat_template(checkpoint), checkpoint.config.get("deterministic") is True
     evals = {}
-    for name in sorted({r.eval for r in policy.requirements}):
+    controlled = stored.controlled is not None
+    for name in sorted(repository.evals_of(policy) if controlled else {r.eval for r in policy.requirements}):
         folder = repository.read_eval(name)
         before = {m.role: m for m in stored.measurements if m.eval == name}
         first = next(iter(before.values()), None)
@@ -97,7 +99,18 @@ def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Pol
         evals[name] = EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
     model = planned_model(checkpoint)
-    return make_plan(policy, evals, recipes, model, stored.opened, stored.attempt, rehearsal=call.rehearsal)
+    doubts = doubts_of(checkpoint, policy) if controlled else ()
+    return make_plan(
+        policy,
+        evals,
+        recipes,
+        model,
+        stored.opened,
+        stored.attempt,
+        rehearsal=call.rehearsal,
+        controlled=controlled,
+        doubts=doubts,
+    )
 
 
 def _subject(

@@ -9,6 +9,7 @@ from releasegate.checkpoint import Checkpoint, read_chat_template
 from releasegate.checkpoint.planned import planned_model
 from releasegate.errors import LedgerError
 from releasegate.evaluation import drawn_items, eval_code
+from releasegate.inspection.doubting import doubts_of
 from releasegate.ledger import Anchor, LedgerView, first_line, parse_ledger
 from releasegate.plan import LedgerPosition, Plan, make_plan
 from releasegate.policy import Policy
@@ -58,14 +59,17 @@ def first_plan(attempt: Attempt) -> Plan:
     return new_plan(attempt, parse_ledger(first_line(attempt.policy.family), "no ledger"), attempt.today, 1)
 
 
-def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Plan:
+def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, controlled: bool = True) -> Plan:
     """The plan of attempt `number`, opened on the day `opened`, without its nonce.
+
+    Args:
+        controlled: False for an attempt that an earlier release opened, without working controls.
 
     Raises:
         RecipeMismatch: a strip that may come does not fit the checkpoint; better known before an attempt is spent.
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
-    names = {r.eval for r in policy.requirements}
+    names = repository.evals_of(policy) if controlled else {r.eval for r in policy.requirements}
     template = read_chat_template(checkpoint)
     evals = {
         name: eval_code(
@@ -82,7 +86,18 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int) -> Pl
     }
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
     model = planned_model(checkpoint)
-    plan = make_plan(policy, evals, recipes, model, opened, number, rehearsal=attempt.rehearsal)
+    doubts = doubts_of(checkpoint, policy) if controlled else ()
+    plan = make_plan(
+        policy,
+        evals,
+        recipes,
+        model,
+        opened,
+        number,
+        rehearsal=attempt.rehearsal,
+        controlled=controlled,
+        doubts=doubts,
+    )
     for strip in plan.strips:
         plan_strip(checkpoint, [repository.recipe(ref.id) for ref in strip.recipes])
     return plan
@@ -110,7 +125,8 @@ def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
 def _resume(run: RunFolder, attempt: Attempt) -> Plan:
     stored = run.read_plan(half_opened=True)
     view = attempt.ledger.read(attempt.policy.family, attempt.anchor)
-    run.refuse_other_plan(stored, new_plan(attempt, view, stored.opened, stored.attempt))
+    before = stored.controlled is None and stored.fixed in {known.plan for known in view.attempts}
+    run.refuse_other_plan(stored, new_plan(attempt, view, stored.opened, stored.attempt, controlled=not before))
     stored = run.reword(stored, attempt.policy)
     run.evidence.mend_index()
     if stored.rehearsal:

@@ -20,12 +20,15 @@ from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell
 from releasegate.ledger import Anchor, ItemId, Nonce
 from releasegate.manifest import Manifest, stripped_digest
-from releasegate.policy import Capability, Policy, Prose, Requirement
+from releasegate.policy import Capability, Policy, Prose, Requirement, Section
 from releasegate.recipe import RecipeId
 from releasegate.records import Digest, Document, Identifier, Record, digest_of
+from releasegate.working import channels_of, controls
 
 Role = Literal["gate", "calibration"]
 SOURCE = "source"
+ROUTES: tuple[Section, ...] = ("misuse", "working", "safeguards")
+"""The sections that a capability's routes to publication are judged by, stripping apart."""
 
 
 class SubjectRef(Record):
@@ -89,6 +92,26 @@ class PlannedStrip(Record):
     """strip(source digest, recipe digests): its identity before it exists."""
 
 
+class Doubt(Record):
+    """Something about the checkpoint, seen before anything is measured, that keeps `misuse` from being believed.
+
+    It closes the route and refuses nothing.
+    """
+
+    kind: Literal["odd_number", "unmeasured_part", "chat_template"]
+    """`odd_number`: it costs nothing to undo. `unmeasured_part`: the subject leaves it unused, so it wants evidence, at
+    weights channels and unless the policy accepts it. `chat_template`: it answers by what it is asked."""
+    place: Annotated[str, StringConstraints(min_length=1, max_length=400)]
+    """File and key or tensor, such as `config.json: rms_norm_eps`."""
+    what: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """What is odd there, with the number found and what is usual."""
+    remedy: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    part: Identifier | None = None
+    """Of an unmeasured part: the name by which `model.accepts` accepts it."""
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of an unmeasured part: its share of the checkpoint's parameters."""
+
+
 class PlannedModel(Record):
     """The source checkpoint."""
 
@@ -139,6 +162,10 @@ class Plan(Document):
     """Where the ledger holds the nonce; a rehearsal has no place in it."""
     drawn: dict[Identifier, tuple[ItemId, ...]] = {}
     """The items of private pools that this attempt drew, by eval: no other attempt draws them."""
+    controlled: Literal[True] | None = None
+    """Whether `misuse` wants the working controls of the cards. None in plans of earlier releases, which decide as they did."""
+    doubts: tuple[Doubt, ...] | None = None
+    """What the inspection of the source found before the attempt; None: nothing, or nobody looked."""
 
     @property
     def source(self) -> str:
@@ -217,6 +244,10 @@ class Plan(Document):
         """A measurement of an eval's gate items, on whatever checkpoint: they are the same on all of them."""
         return next((m for m in self.measurements if (m.eval, m.role) == (eval_id, "gate")), None)
 
+    def stated(self, policy: Policy, c: Capability) -> Iterator[tuple[Section, Requirement]]:
+        """Return what is judged of a capability: the requirements of a policy, and the controls that its cards add."""
+        return _stated(policy, c, self.cards, controlled=self.controlled is not None)
+
     def strip_of(self, capabilities: Iterable[str]) -> PlannedStrip | None:
         """The planned strip that takes exactly these capabilities away."""
         wanted = set(capabilities)
@@ -249,6 +280,8 @@ def make_plan(
     attempt: int = 1,
     *,
     rehearsal: bool = False,
+    controlled: bool = False,
+    doubts: Iterable[Doubt] = (),
 ) -> Plan:
     """The plan of one attempt, without its nonce.
 
@@ -259,11 +292,15 @@ def make_plan(
         opened: the day, `YYYY-MM-DD`.
         attempt: 1 for the first.
         rehearsal: it is none, but what the attempt of that number would be, on other items.
+        controlled: `misuse` wants the working controls of the cards. Every attempt of today does.
+        doubts: what the inspection of the source found.
     """
     source = model.manifest.digest()
     strips = tuple(_strips(policy, recipes, source))
-    places = [(SOURCE, source, _on_source(policy))]
-    places += [(strip.name, strip.model, _on_stripped(policy, strip)) for strip in strips]
+    cards = {eval_id: code.card for eval_id, code in sorted(evals.items())}
+    stated = [(c, list(_stated(policy, c, cards, controlled=controlled))) for c in policy.capabilities]
+    places = [(SOURCE, source, _on_source(stated))]
+    places += [(strip.name, strip.model, _on_stripped(stated, strip)) for strip in strips]
     measurements = [
         _measurement(evals[eval_id], role, name, digest)
         for name, digest, names in places
@@ -278,9 +315,11 @@ def make_plan(
         policy_digest=policy.rules_digest(),
         model=model,
         strips=strips,
-        cards={eval_id: code.card for eval_id, code in sorted(evals.items())},
+        cards=cards,
         measurements=tuple(measurements),
         rehearsal=rehearsal,
+        controlled=True if controlled else None,
+        doubts=tuple(doubts) or None,
     )
 
 
@@ -293,7 +332,7 @@ def differences(one: Plan, other: Plan) -> list[str]:
     if one.rehearsal != other.rehearsal:
         return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
     found = [] if one.policy_digest_of(one.policy) == one.policy_digest_of(other.policy) else ["policy"]
-    named = ("model", "strips", "attempt", "alpha")
+    named = ("model", "strips", "attempt", "alpha", "controlled", "doubts")
     found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:
         found.remove("strips")
@@ -370,24 +409,36 @@ def _strips(policy: Policy, recipes: Mapping[str, str], source: str) -> Iterator
             )
 
 
-def _on_source(policy: Policy) -> list[str]:
+_Stated = list[tuple[Capability, list[tuple[Section, Requirement]]]]
+"""What is judged of each capability."""
+
+
+def _stated(
+    policy: Policy, c: Capability, cards: Mapping[str, EvalCard], *, controlled: bool
+) -> Iterator[tuple[Section, Requirement]]:
+    yield from ((section, r) for section, _, r in c.sections() if section != "working")
+    listed = controls(c, cards, channels_of(policy, c)) if controlled else c.working or ()
+    yield from (("working", r) for r in listed)
+
+
+def _on_source(stated: _Stated) -> list[str]:
     """Evals of every route on the source, and of the baselines of `keep` where a strip may come."""
     return _evals(
         r
-        for c in policy.capabilities
-        for section, _, r in c.sections()
-        if section in ("misuse", "safeguards") or (section == "keep" and c.otherwise == "strip")
+        for c, judged in stated
+        for section, r in judged
+        if section in ROUTES or (section == "keep" and c.otherwise == "strip")
     )
 
 
-def _on_stripped(policy: Policy, strip: PlannedStrip) -> list[str]:
+def _on_stripped(stated: _Stated, strip: PlannedStrip) -> list[str]:
     """Evals of `removal` and `keep` of what is stripped, and of every other capability again."""
-    return _evals(r for c in policy.capabilities for r in _again(c, stripped=c.id in strip.capabilities))
+    return _evals(r for c, judged in stated for section, r in judged if section in sections_on(strip, c))
 
 
-def _again(capability: Capability, *, stripped: bool) -> Iterator[Requirement]:
-    wanted = ("removal", "keep") if stripped else ("misuse", "safeguards")
-    return (r for section, _, r in capability.sections() if section in wanted)
+def sections_on(strip: PlannedStrip | None, c: Capability) -> tuple[Section, ...]:
+    """Return the sections of a capability that are judged on a checkpoint: None is the source."""
+    return ("removal", "keep") if strip is not None and c.id in strip.capabilities else ROUTES
 
 
 def _evals(requirements: Iterable[Requirement]) -> list[str]:

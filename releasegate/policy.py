@@ -12,7 +12,7 @@ from releasegate.intervals import effective_alpha
 from releasegate.manifest import RelativePath
 from releasegate.publication import Publication
 from releasegate.recipe import RecipeId
-from releasegate.records import Digest, Document, Identifier, Record, digest_of
+from releasegate.records import Digest, Document, Identifier, MetricId, Record, digest_of
 from releasegate.rules import rules_of, with_rules_of
 from releasegate.taxonomy import Tag
 from releasegate.trust import Trust
@@ -20,6 +20,8 @@ from releasegate.trust import Trust
 Channel = Literal["open_weights", "gated_weights", "api", "none"]
 CHANNELS: tuple[Channel, ...] = ("open_weights", "gated_weights", "api", "none")
 """From the widest to the narrowest."""
+WEIGHTS: tuple[Channel, ...] = ("open_weights", "gated_weights")
+"""Those through which people get the weights, and may edit them."""
 
 Artefact = Literal["weights", "code", "data", "training_recipe", "paper", "demo"]
 ARTEFACTS: tuple[Artefact, ...] = ("weights", "code", "data", "training_recipe", "paper", "demo")
@@ -27,12 +29,10 @@ CHECKPOINTS: tuple[Artefact, ...] = ("weights", "demo")
 """Artefacts that are a checkpoint, or run one: what is stripped goes out in these."""
 
 Limited = Literal["at_most", "at_least", "margin"]
-Section = Literal["misuse", "safeguards", "removal", "keep"]
+Section = Literal["misuse", "working", "safeguards", "removal", "keep"]
 Otherwise = Literal["strip", "restrict", "withhold"]
 EnforcedBy = Literal["weights", "wrapper", "server"]
 Samples = Literal["kept", "hashed", "unshown"]
-MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
-"""`<eval>/<metric>`."""
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """A value of a dimension, as items are labelled."""
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -53,6 +53,8 @@ class ModelSpec(Record):
     """What people call the model; a claim of the policy, which the digest of the checkpoint stands beside."""
     runs: Annotated[dict[RelativePath, Digest], Field(min_length=1, max_length=10_000)] | None = None
     """Files of the checkpoint that may run code on this machine, with the digest of each; of layout `command` alone."""
+    accepts: Annotated[dict[Identifier, Prose], Field(min_length=1, max_length=50)] | None = None
+    """Parts of the checkpoint that the subject leaves unused, each with the reason why it may go out unmeasured."""
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -185,7 +187,9 @@ class Capability(Record):
     unconditional: bool = False
     """Released whatever is measured; the rationale says why."""
     misuse: Requirements | None = None
-    """Released if all of these show it too weak to harm."""
+    """Released if all of these show it too weak to harm, and the model is shown to work (`working` of the metrics' cards)."""
+    working: Requirements | None = None
+    """Further controls, beside those of the cards, without which `misuse` is not believed. They tighten and never replace."""
     safeguards: Annotated[dict[Identifier, Requirements], Field(min_length=1)] | None = None
     """Named lists; released if all of one list show protection strong enough."""
     otherwise: Otherwise | None = None
@@ -200,6 +204,8 @@ class Capability(Record):
         """Every requirement with its section and its path inside the capability."""
         for number, requirement in enumerate(self.misuse or ()):
             yield "misuse", ("misuse", number), requirement
+        for number, requirement in enumerate(self.working or ()):
+            yield "working", ("working", number), requirement
         for name, requirements in (self.safeguards or {}).items():
             for number, requirement in enumerate(requirements):
                 yield "safeguards", ("safeguards", name, number), requirement

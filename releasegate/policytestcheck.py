@@ -173,7 +173,7 @@ class _Checking:
                 what = f"policy {self._policy.id} has no capability {name!r}"
                 yield self._problem((*at, "capabilities", name), what, _nearest(name, capabilities), key=True)
         sections = [(s, r.id) for c in self._policy.capabilities for s, _, r in c.sections()]
-        on_source = [r for s, r in sections if s in ("misuse", "safeguards")]
+        on_source = [r for s, r in sections if s in ("misuse", "working", "safeguards")]
         for where, known in (("source", on_source), ("stripped", [r for _, r in sections])):
             for name in getattr(expect, where):
                 if name not in known:

@@ -27,6 +27,9 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9_.-]{
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 """`sha256:` and 64 hexadecimal digits."""
 
+MetricId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=130)]
+"""`<eval>/<metric>`."""
+
 
 class Record(BaseModel):
     """The base of every stored type."""

@@ -16,8 +16,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from releasegate.policy import MetricId, Section
-from releasegate.records import Digest, Document, Identifier
+from releasegate.policy import Section
+from releasegate.records import Digest, Document, Identifier, MetricId
 from releasegate.signing import Untrusted, verify
 from releasegate.trust import Day, Line, PublicKey, Signature, Trust
 
@@ -137,6 +137,8 @@ def unwaivable(section: Section, status: str, reason: str | None) -> str | None:
     >>> unwaivable("removal", "violated", None)
     'shows that a capability was removed, which is never waived'
     """
+    if section == "working":
+        return "shows whether the model works, which is never waived"
     if section not in WAIVABLE:
         return "shows that a capability was removed, which is never waived"
     if status == "met":

@@ -142,7 +142,8 @@ def _measurements(plan: Plan) -> Table:
 
 
 def _capacities(plan: Plan) -> list[tuple[Requirement, Capacity]]:
-    return [(r, capacity(plan, r, section)) for c in plan.policy.capabilities for section, _, r in c.sections()]
+    policy = plan.policy
+    return [(r, capacity(plan, r, section)) for c in policy.capabilities for section, r in plan.stated(policy, c)]
 
 
 def _requirements(plan: Plan) -> Table:

@@ -170,6 +170,7 @@ def _capability(c: Capability, standings: list[Standing]) -> CapabilityDecision:
         route=decided.route,
         sentence=decided.sentence,
         findings=told_apart((mine.routes.channel, f) for mine in carried for f in mine.routes.findings),
+        closed=tuple(dict.fromkeys(one for mine in carried for one in mine.routes.closed)) or None,
     )
 
 

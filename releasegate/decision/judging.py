@@ -65,11 +65,16 @@ def judge(
     checkpoint: str,
     channel: Channel,
     safeguards: str | None = None,
+    *,
+    owner: str | None = None,
 ) -> Finding:
     """The finding for one requirement on one checkpoint, as judged for one channel.
 
     The status is met when every gated slice is met, violated when one is violated, else not_shown: for want of evidence
     if any slice wants it.
+
+    Args:
+        owner: the capability whose control it is.
     """
     card = bench.plan.cards.get(requirement.eval)
     measurement = bench.plan.find(requirement.eval, checkpoint)
@@ -94,6 +99,7 @@ def judge(
     finding = Finding(
         requirement=requirement.id,
         section=section,
+        capability=owner,
         safeguards=safeguards,
         checkpoint=checkpoint,
         metric=requirement.metric,

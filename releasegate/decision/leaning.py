@@ -8,8 +8,9 @@ from releasegate.decision.judging import Bench
 from releasegate.decision.record import CapabilityDecision, StripDecision
 from releasegate.decision.settled import stopped_early
 from releasegate.evidence import MEASURED
-from releasegate.plan import SOURCE, Plan
-from releasegate.policy import Policy
+from releasegate.plan import SOURCE, Doubt, Plan
+from releasegate.policy import WEIGHTS, Policy
+from releasegate.working import channels_of
 
 
 def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
@@ -21,6 +22,9 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
     for c in policy.capabilities:
         if c.unconditional:
             yield unconditional(c.title, c.rationale)
+    if plan.controlled:
+        yield from _not_elicited(policy)
+        yield from _accepted_parts(policy, plan)
     for eval_id, card in plan.cards.items():
         if card.items.kind == "public_pool":
             measurement = plan.find(eval_id, SOURCE)
@@ -28,6 +32,26 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
         if card.clusters is not None and card.clusters.population == "named":
             yield f"{eval_id}: {_clusters(plan, eval_id, card.clusters.key)}"
+
+
+def _not_elicited(policy: Policy) -> Iterable[str]:
+    """What is measured of weights is what they show as they are, not what somebody can make of them."""
+    asked = [c for c in policy.capabilities if c.misuse and not c.unconditional]
+    if any(channel in WEIGHTS for c in asked for channel in channels_of(policy, c)):
+        yield "measured as published, not elicited: who has the weights may train or edit them until they show more"
+
+
+def _accepted_parts(policy: Policy, plan: Plan) -> Iterable[str]:
+    for doubt in plan.doubts or ():
+        reason = (policy.model.accepts or {}).get(doubt.part or "")
+        if doubt.kind == "unmeasured_part" and reason:
+            yield f"{_part(doubt)}: accepted unmeasured, because: {reason}"
+
+
+def _part(doubt: Doubt) -> str:
+    """The name of an unmeasured part with its share of the parameters."""
+    share = "" if doubt.share is None else f", {100 * doubt.share:.0f} % of the parameters"
+    return f"{(doubt.part or doubt.place).replace('_', ' ')}{share}"
 
 
 def unconditional(title: str, rationale: str) -> str:
@@ -43,6 +67,9 @@ def _clusters(plan: Plan, eval_id: str, key: str) -> str:
 
 def not_measured(bench: Bench, source: list[CapabilityDecision], strip: StripDecision | None) -> Iterable[str]:
     """What nothing was found out about: of the strip, of each finding, of the instruments."""
+    parts = [_part(doubt) for doubt in bench.plan.doubts or () if doubt.kind == "unmeasured_part"]
+    if parts:
+        yield f"unmeasured parts: {'; '.join(parts)}"
     if strip is not None and not any(f.metric.startswith("restoration/") for f in strip.findings):
         yield "cost to restore: not measured"
     findings = [f for c in source for f in c.findings] + list(strip.findings if strip else ())

@@ -29,5 +29,5 @@ def _by_owner(decision: Decision, policy: Policy) -> dict[str | None, list[Findi
     owners = {r.id: c.id for c in policy.capabilities for _, _, r in c.sections()}
     found: dict[str | None, list[Finding]] = {}
     for finding in decision.stripped_findings:
-        found.setdefault(owners.get(finding.requirement), []).append(finding)
+        found.setdefault(finding.capability or owners.get(finding.requirement), []).append(finding)
     return found

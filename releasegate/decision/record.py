@@ -133,6 +133,8 @@ class Finding(Record):
 
     requirement: Identifier
     section: Section
+    capability: Identifier | None = None
+    """Of a working control: the capability whose `misuse` wants it."""
     safeguards: Identifier | None = None
     """The list that it belongs to."""
     checkpoint: str
@@ -165,6 +167,19 @@ class Finding(Record):
         return self.status in ("met", "waived")
 
 
+class ClosedRoute(Record):
+    """Why `misuse` releases nothing, whatever was measured: the checkpoint itself gives a reason to doubt it."""
+
+    checkpoint: str
+    channel: Channel
+    kind: Literal["uncontrolled", "odd_number", "unmeasured_part", "chat_template"]
+    reason: Literal["unsettled", "want_of_evidence"]
+    place: str
+    sentence: str
+    """Why."""
+    remedy: str
+
+
 class CapabilityDecision(Record):
     """What becomes of one capability: the worst over the artefacts that carry it."""
 
@@ -177,6 +192,8 @@ class CapabilityDecision(Record):
     sentence: str
     findings: tuple[Finding, ...] = ()
     """On the source checkpoint."""
+    closed: Annotated[tuple[ClosedRoute, ...], Field(min_length=1)] | None = None
+    """What closes `misuse` beside the findings, on the source and on every strip of it."""
 
 
 class CarriedDecision(Record):

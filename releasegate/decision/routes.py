@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from releasegate.decision.closing import closed_routes
 from releasegate.decision.judging import Bench, judge
-from releasegate.decision.record import Finding, Verdict
-from releasegate.policy import Capability, Channel, narrower
+from releasegate.decision.record import ClosedRoute, Finding, Verdict
+from releasegate.policy import Capability, Channel, Requirement, narrower
+from releasegate.working import controls
+
+NOT_SHOWN_TO_WORK = "the model is not shown to work"
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,8 @@ class Routes:
     route: str | None
     wants_evidence: bool
     findings: tuple[Finding, ...]
+    closed: tuple[ClosedRoute, ...] = ()
+    """What keeps a route closed, whatever was measured."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +91,23 @@ def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> R
     findings: list[Finding] = []
     route = "unconditional" if c.unconditional else None
     misuse = [judge(bench, r, "misuse", checkpoint, channel) for r in c.misuse or ()]
-    findings += misuse
-    if route is None and all_met(misuse):
+    working = [judge(bench, r, "working", checkpoint, channel, owner=c.id) for r in _controls(bench, c, channel)]
+    findings += [*misuse, *working]
+    closed = closed_routes(bench.policy, bench.plan, c, checkpoint, channel)
+    if route is None and all_met(misuse) and all(f.status == "met" for f in working) and not closed:
         route = "misuse"
     for name, requirements in (c.safeguards or {}).items():
         listed = [judge(bench, r, "safeguards", checkpoint, channel, name) for r in requirements]
         findings += listed
         if route is None and all_met(listed):
             route = f"safeguards/{name}"
-    return Routes(channel, route, wants(findings), tuple(findings))
+    wanting = wants(findings) or any(one.reason == "want_of_evidence" for one in closed)
+    return Routes(channel, route, wanting, tuple(findings), closed)
+
+
+def _controls(bench: Bench, c: Capability, channel: Channel) -> tuple[Requirement, ...]:
+    """Return the controls that `misuse` wants at a channel; of a plan of an earlier release, the policy's own alone."""
+    return controls(c, bench.plan.cards, (channel,)) if bench.plan.controlled else c.working or ()
 
 
 def all_met(findings: Iterable[Finding]) -> bool:
@@ -116,7 +130,10 @@ def released(routes: Routes) -> str:
 
 def why_not(routes: Routes, outcome: str) -> str:
     """The outcome, with everything that is not met."""
-    return f"{outcome}: {sentences(f for f in routes.findings if not f.holds)}"
+    unmet = [sentences([f]) for f in routes.findings if not f.holds and f.section != "working"]
+    broken = [sentences([f]) for f in routes.findings if not f.holds and f.section == "working"]
+    unmet += [f"{NOT_SHOWN_TO_WORK}: {'; '.join(broken)}"] if broken else []
+    return f"{outcome}: {'; '.join([*unmet, *(one.sentence for one in routes.closed)])}"
 
 
 def sentences(findings: Iterable[Finding]) -> str:

@@ -21,7 +21,7 @@ from releasegate.decision.judging import Bench, raw_slices
 from releasegate.decision.record import SettledEval
 from releasegate.decision.slices import slices_of
 from releasegate.evidence import MEASURED, MISSING, Columns, Evidence
-from releasegate.plan import SOURCE, Measurement, Plan
+from releasegate.plan import SOURCE, Measurement, Plan, sections_on
 from releasegate.policy import Policy, Requirement, Section
 from releasegate.waiver import Waivers
 
@@ -91,9 +91,9 @@ def is_settled(bench: Bench, measurement: Measurement) -> bool:
     end = int(gaps[0]) if len(gaps) else len(columns.state)
     judged = list(_judged_on(bench.policy, bench.plan, measurement))
     fates = [_fate(bench, measurement, one, _first(columns, end)) for one in judged]
-    if not all(fate.decided for fate in fates):
+    if not _decided(bench, measurement, judged, fates):
         return False
-    refuted = [one for one, fate in zip(judged, fates, strict=True) if not fate.met]
+    refuted = [one for one, fate in zip(judged, fates, strict=True) if fate.decided and not fate.met]
     kept_up = np.ones(end, dtype=np.bool_)
     for one in refuted:
         kept_up &= _few_failed(bench, measurement, one, columns, end)
@@ -103,7 +103,8 @@ def is_settled(bench: Bench, measurement: Measurement) -> bool:
     low, high = 0, end
     while high - low > 1 and kept_up.any():
         middle = (low + high) // 2
-        shown = all(_fate(bench, measurement, one, _first(columns, middle)).decided for one in judged)
+        before = [_fate(bench, measurement, one, _first(columns, middle)) for one in judged]
+        shown = _decided(bench, measurement, judged, before)
         low, high = (low, middle) if shown else (middle, high)
     return bool(kept_up[high - 1 :].any())
 
@@ -125,11 +126,24 @@ def _judged_on(policy: Policy, plan: Plan, measurement: Measurement) -> Iterator
     """The requirements that a decision judges on a measurement, as `deciding` does."""
     strip = next((s for s in plan.strips if s.name == measurement.checkpoint), None)
     for c in policy.capabilities:
-        stripped = strip is not None and c.id in strip.capabilities
-        wanted = ("removal", "keep") if stripped else ("misuse", "safeguards")
-        for section, _, requirement in c.sections():
-            if section in wanted and requirement.eval == measurement.eval:
+        for section, requirement in plan.stated(policy, c):
+            if section in sections_on(strip, c) and requirement.eval == measurement.eval:
                 yield section, requirement
+
+
+def _decided(bench: Bench, measurement: Measurement, judged: list[Judged], fates: list[_Fate]) -> bool:
+    """Whether all is known that a decision asks. A control is not asked for once its `misuse` is refuted.
+
+    Where waivers may count, a refuted requirement may be waived, and the control is asked for all the same.
+    """
+    refuted = {r.id for (section, r), fate in zip(judged, fates, strict=True) if fate.decided and not fate.met}
+    waivable = bench.policy.trust is not None and bool(bench.policy.trust.waivers)
+    closed = {c.id for c in bench.policy.capabilities if not waivable and refuted & {r.id for r in c.misuse or ()}}
+    owners = {r.id: c.id for c in bench.policy.capabilities for section, r in bench.plan.stated(bench.policy, c)}
+    return all(
+        fate.decided or (section == "working" and owners[r.id] in closed)
+        for (section, r), fate in zip(judged, fates, strict=True)
+    )
 
 
 def _fate(bench: Bench, measurement: Measurement, judged: Judged, columns: Columns) -> _Fate:

@@ -62,7 +62,7 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
     Raises:
         ReleaseGateError: something is missing.
     """
-    for eval_id in sorted({r.eval for r in policy.requirements}):
+    for eval_id in sorted(repository.evals_of(policy)):
         folder = repository.read_eval(eval_id)
         discreet = is_discreet(folder.card, policy)
         try:

@@ -15,6 +15,7 @@ from releasegate.records import digest_of, digest_of_bytes
 from releasegate.repository.reading import read_file
 from releasegate.repository.recipe_files import RecipeFiles, Recipes
 from releasegate.subjects import SUBJECTS
+from releasegate.working import control_evals
 
 if TYPE_CHECKING:
     from releasegate.evalcard import EvalCard
@@ -171,6 +172,16 @@ class GateRepository:
             problem = located.problem(("id",), f"the folder is named {eval_id}", "give both the same name")
             raise DocumentError([problem])
         return located.record
+
+    def evals_of(self, policy: Policy) -> frozenset[str]:
+        """Return the ids of the evals that an attempt under a policy measures: those that it names, and their controls'.
+
+        Raises:
+            NotFound, DocumentError: as `read_eval`, of an eval that the policy names.
+        """
+        named = frozenset(r.eval for r in policy.requirements)
+        cards = {name: self._card(name) for name in named if (self.root / "evals" / name / "eval.yaml").is_file()}
+        return named | control_evals(policy, cards)
 
     def read_eval(self, eval_id: str) -> EvalFolder:
         """An eval with the digests of its card's files.

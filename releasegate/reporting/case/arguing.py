@@ -151,7 +151,7 @@ class _Argument:
         again = []
         strip = self._decision.strip
         if strip is not None and a.checkpoint != SOURCE and c.id not in strip.capabilities:
-            again = self._lists(self._own(c, ("misuse", "safeguards")), a, carried, a.checkpoint, scope)
+            again = self._lists(self._own(c, ("misuse", "working", "safeguards")), a, carried, a.checkpoint, scope)
         every = [*again, *gone, *source]
         if carried.route == "unconditional" or carried.verdict not in MAY_GO_OUT:
             return [], every
@@ -173,7 +173,7 @@ class _Argument:
         """Misuse and each list of safeguards on one checkpoint, as arguments."""
         found: dict[str, list[Finding]] = {}
         for f in findings:
-            if f.section in ("misuse", "safeguards"):
+            if f.section in ("misuse", "working", "safeguards"):
                 found.setdefault("misuse" if f.safeguards is None else f"safeguards/{f.safeguards}", []).append(f)
         return [
             self._strategy(scope, checkpoint, route, self._at(route, fs, a, carried)) for route, fs in found.items()
@@ -195,6 +195,7 @@ class _Argument:
         """Findings on the stripped checkpoint that belong to a capability; of a replay those that belong to no other."""
         policy = self._policies.get(c.id)
         names = {r.id for _, _, r in policy.sections()} if policy else {f.requirement for f in c.findings}
+        names |= {f.requirement for f in self._decision.stripped_findings if f.capability == c.id}
         others = {f.requirement for other in self._decision.capabilities if other.id != c.id for f in other.findings}
         found = [f for f in self._decision.stripped_findings if f.section in sections]
         return [f for f in found if f.requirement in names or (policy is None and f.requirement not in others)]

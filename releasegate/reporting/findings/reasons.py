@@ -46,7 +46,7 @@ def _routes(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """The findings on the source by route: misuse is "", a list of safeguards its name."""
     found: dict[str, list[Finding]] = {}
     for f in findings:
-        if f.section in ("misuse", "safeguards"):
+        if f.section in ("misuse", "working", "safeguards"):
             found.setdefault(f.safeguards or "", []).append(f)
     return found
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from releasegate.decision import CapabilityDecision, Finding
 from releasegate.plan import SOURCE, Plan
-from releasegate.policy import Channel
+from releasegate.policy import Channel, Section
 from releasegate.reporting.findings.finding import finding_view
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.views.report import Findings
@@ -18,6 +18,10 @@ MOST_NAMED = 4
 
 RouteKey = tuple[str, str, str, Channel | None]
 """Checkpoint, section (`strip` for removal and keep), list of safeguards, channel."""
+
+
+_GROUPS: Mapping[Section, str] = {"removal": "strip", "keep": "strip", "working": "misuse"}
+"""The sections that stand together with another: controls are a part of `misuse`."""
 
 
 def route_groups(
@@ -35,7 +39,7 @@ def route_groups(
 
 
 def _key(finding: Finding) -> RouteKey:
-    section = "strip" if finding.section in ("removal", "keep") else finding.section
+    section = _GROUPS.get(finding.section, finding.section)
     return finding.checkpoint, section, finding.safeguards or "", finding.channel
 
 
@@ -61,6 +65,10 @@ def _title(key: RouteKey) -> str:
 def _status(found: Sequence[Finding], key: RouteKey, c: CapabilityDecision) -> tuple[Mark, str]:
     """Whether a route is open, and what stands in its way."""
     closing = [f for f in found if not f.holds]
+    doubted = c.closed or () if key[1] == "misuse" else ()
+    if doubted:
+        reasons = "; ".join(one.sentence for one in doubted[:MOST_NAMED])
+        return Mark("not_shown", "closed"), f"This route is closed, whatever was measured: {reasons}."
     n = plural(len(found), "requirement")
     if not closing:
         waived = sum(f.status == "waived" for f in found)

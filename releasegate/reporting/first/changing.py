@@ -14,6 +14,7 @@ from releasegate.reporting.wording.numbers import MOST_TEXT, beside, sentence, s
 
 BETTER: Mapping[Section, str] = {
     "misuse": "a weaker model",
+    "working": "a model that works",
     "safeguards": "stronger protection",
     "removal": "a strip that takes out more",
     "keep": "a strip that spares more",
@@ -32,6 +33,8 @@ def changes(decision: Decision) -> tuple[Change, ...]:
     held = [f for c in decision.capabilities if c.verdict != "release" for f in c.findings]
     held += decision.stripped_findings
     found: dict[tuple[bool, str], dict[str, str]] = {(False, text): {} for text in _awaited(decision)}
+    closed = dict.fromkeys(one for c in decision.capabilities if c.verdict != "release" for one in c.closed or ())
+    found |= {(False, shortened(sentence(f"{one.sentence}; {one.remedy}"), MOST_TEXT)): {} for one in closed}
     for f in held:
         if not f.holds:
             far = f.status == "violated" or f.reason == "does_not_count"

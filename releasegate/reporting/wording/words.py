@@ -68,6 +68,7 @@ METHOD: Mapping[Method, str] = {
 SIDE: Mapping[str, str] = {"at_most": "at most", "at_least": "at least", "margin": "worse by at most"}
 SECTION: Mapping[Section, str] = {
     "misuse": "too weak to harm",
+    "working": "shown to work",
     "safeguards": "protected well enough",
     "removal": "gone from the stripped checkpoint",
     "keep": "kept by the strip",
