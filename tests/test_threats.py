@@ -24,7 +24,7 @@ schema: releasegate/policy/v1
 id: tiny
 title: A tiny model
 model: {layout: chameleon-hf, subject: tiny}
-release: {channel: open_weights}
+release: {channel: api}
 capabilities:
   - id: speaking
     title: Speaks

@@ -101,8 +101,17 @@ def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> R
         findings += listed
         if route is None and all_met(listed):
             route = f"safeguards/{name}"
-    wanting = wants(findings) or any(one.reason == "want_of_evidence" for one in closed)
+    asked = findings if _open(misuse) else [f for f in findings if f.section != "working"]
+    wanting = wants(asked) or (_open(misuse) and any(one.reason == "want_of_evidence" for one in closed))
     return Routes(channel, route, wanting, tuple(findings), closed)
+
+
+def _open(misuse: Iterable[Finding]) -> bool:
+    """Return whether `misuse` may still be met: once one of it is violated, nobody asks whether the model works.
+
+    No loss of evidence makes a requirement violated, so none makes a control superfluous.
+    """
+    return not any(f.status == "violated" for f in misuse)
 
 
 def _controls(bench: Bench, c: Capability, channel: Channel) -> tuple[Requirement, ...]:
