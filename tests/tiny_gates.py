@@ -12,10 +12,11 @@ from releasegate.decision import Decision, Finding, decide
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Cell, Collector, Evidence, Failed, Measured, evidence_digest
 from releasegate.manifest import FileEntry, Manifest
-from releasegate.plan import EvalCode, LedgerPosition, Measurement, Plan, PlannedModel, SubjectRef, make_plan
+from releasegate.plan import Doubt, EvalCode, LedgerPosition, Measurement, Plan, PlannedModel, SubjectRef, make_plan
 from releasegate.policy import Policy
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
 from releasegate.records import digest_of
+from releasegate.working import control_evals
 
 OPENED = date(2026, 1, 1)
 POSITION = LedgerPosition(count=3, head="ef" * 32, anchored=True)
@@ -24,9 +25,16 @@ Outcome = float | Literal["failed"] | None
 """The value of an item, its failure, or no record at all."""
 
 
-def card(eval_id: str, metric: str, *, n: int = 100, **changes: Any) -> EvalCard:
-    """A card with one Bernoulli metric and two dimensions, one of which it gates."""
-    share = {"title": metric, "type": "bernoulli", "unit": "share", "range": [0, 1], "better": "higher"}
+def card(eval_id: str, metric: str, *, n: int = 100, working: str | None = None, **changes: Any) -> EvalCard:
+    """A card with one Bernoulli metric and two dimensions, one of which it gates; `working` is the metric of its control."""
+    share: dict[str, Any] = {
+        "title": metric,
+        "type": "bernoulli",
+        "unit": "share",
+        "range": [0, 1],
+        "better": "higher",
+        **({} if working is None else {"working": [{"metric": working, "at_least": 0.3}]}),
+    }
     plain: dict[str, Any] = {
         "schema": "releasegate/eval/v1",
         "id": eval_id,
@@ -45,6 +53,14 @@ CARDS = {
     "marking": card("marking", "found"),
     "naming": card("naming", "right", items={"kind": "public_pool", "n": 100, "source": "found"}),
 }
+CONTROLLED = {
+    "drawing": card("drawing", "legible", working="naming/right"),
+    "marking": card("marking", "found", working="naming/right"),
+    "naming": card(
+        "naming", "right", working="marking/found", items={"kind": "public_pool", "n": 100, "source": "found"}
+    ),
+}
+"""The same, each with a control."""
 
 
 def requirement(name: str, metric: str, **keys: Any) -> dict[str, Any]:
@@ -100,17 +116,28 @@ def cells_of(eval_id: str, n: int) -> tuple[Cell, ...]:
 
 
 def plan_of(
-    of: Policy, *, n: int = 100, cells: Mapping[str, tuple[Cell, ...]] | None = None, attempt: int = 1, shard: int = 25
+    of: Policy,
+    *,
+    n: int = 100,
+    cells: Mapping[str, tuple[Cell, ...]] | None = None,
+    attempt: int = 1,
+    shard: int = 25,
+    controlled: bool = False,
+    doubts: Iterable[Doubt] = (),
+    cards: Mapping[str, EvalCard] | None = None,
 ) -> Plan:
-    """The opened plan of an attempt on a model of one file."""
+    """The opened plan of an attempt on a model of one file; `controlled`, with the controls of the cards."""
+    known = cards or (CONTROLLED if controlled else CARDS)
     subject = SubjectRef(id="tiny", code="made by hand", dtype="float32", deterministic=True)
     evals = {}
-    for eval_id in sorted({r.eval for c in of.capabilities for _, _, r in c.sections()}):
+    named = {r.eval for c in of.capabilities for _, _, r in c.sections()}
+    for eval_id in sorted(named | (control_evals(of, known) if controlled else set())):
         planned = (cells or {}).get(eval_id, cells_of(eval_id, n))
-        sized = CARDS[eval_id].model_copy(update={"shard": shard})
+        sized = known[eval_id].model_copy(update={"shard": shard})
         evals[eval_id] = EvalCode(sized, "sha256:" + "1" * 64, {}, subject, {"gate": planned})
     recipes = {str(c.recipe): digest_of(c.recipe) for c in of.capabilities if c.recipe}
-    plan = make_plan(of, evals, recipes, SOURCE_MODEL, OPENED.isoformat(), attempt)
+    day = OPENED.isoformat()
+    plan = make_plan(of, evals, recipes, SOURCE_MODEL, day, attempt, controlled=controlled, doubts=doubts)
     return plan.model_copy(update={"nonce": "ab" * 32, "ledger": POSITION})
 
 
