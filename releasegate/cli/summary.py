@@ -66,6 +66,9 @@ def print_summary(
         console.print(f"  {escape(finding.requirement)}{at}: {escape(finding.sentence)}")
         if finding.settle and finding.status != "violated":
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
+    for place, sentence, remedy in _closed(decision):
+        console.print(f"  {escape(place)} is closed: {escape(sentence)}")
+        console.print(f"    to open it: {escape(remedy)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
     for line in decision.outside:
@@ -91,6 +94,17 @@ def _open(decision: Decision) -> list[Finding]:
     found = list(decision.strip.findings) if decision.strip else []
     found += [f for c in decision.capabilities for f in c.findings]
     return [f for f in found if not f.holds]
+
+
+def _closed(decision: Decision) -> list[tuple[str, str, str]]:
+    """What keeps `misuse` of capabilities closed, whatever was measured: which, why, and what would open it. Each once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for c in decision.capabilities:
+        for one in c.closed or () if c.route != "misuse" else ():
+            named = found.setdefault((one.sentence, one.remedy), [])
+            if c.id not in named:
+                named.append(c.id)
+    return [(f"misuse of {', '.join(named)}", *why) for why, named in found.items()]
 
 
 def _artefacts(decision: Decision) -> Table:
