@@ -66,8 +66,8 @@ def print_summary(
         console.print(f"  {escape(finding.requirement)}{at}: {escape(finding.sentence)}")
         if finding.settle and finding.status != "violated":
             console.print(f"    to settle it: {escape(finding.settle)}", style="dim")
-    for place, sentence, remedy in _closed(decision):
-        console.print(f"  {escape(place)} is closed: {escape(sentence)}")
+    for route, sentence, remedy in _closed(decision):
+        console.print(f"  {escape(route)} is closed: {escape(sentence)}")
         console.print(f"    to open it: {escape(remedy)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
