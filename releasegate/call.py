@@ -29,6 +29,8 @@ class Call:
         ledger: where attempts are counted; absent: the repository's.
         anchor: a place in the ledger that somebody else remembers.
         rehearsal: measure rehearsal items, and spend nothing.
+        extends: the run folder of a decided attempt that goes on in `run`.
+        items: fresh items of each measurement that goes on.
         outputs: what is written of the report, beside the page in the run folder.
         told_at: the policy's file as reports name it; absent: `policy`.
         judged_by: the commit that the gate repository was taken from, for the log.
@@ -44,6 +46,8 @@ class Call:
     ledger: Path | None = None
     anchor: Anchor | None = None
     rehearsal: bool = False
+    extends: Path | None = None
+    items: int | None = None
     outputs: tuple[Output, ...] = ()
     told_at: Path | None = None
     judged_by: str | None = None

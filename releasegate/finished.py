@@ -23,7 +23,8 @@ from releasegate.plan import EvalCode, Plan, SubjectRef, make_plan
 from releasegate.policy import Policy
 from releasegate.repository import Decided, GateRepository, LedgerFile, RunFolder, family_ledger, known_attempt
 from releasegate.repository.approvals import approvals_of
-from releasegate.repository.attempts import closing_of, is_complete
+from releasegate.repository.attempts import closing_of, is_complete, require_schedule
+from releasegate.repository.carrying import require_extension
 from releasegate.repository.deciding_run import decided_today
 from releasegate.repository.lock_file import require_locked
 from releasegate.repository.run_entries import refuse_foreign
@@ -57,10 +58,13 @@ def finished(call: Call, progress: Reading) -> Decision | None:
     run.require_place(call.model)
     _require_places(call, run, repository, ledger)
     with run.locked():
+        if call.extends is not None:
+            require_extension(run, RunFolder(call.extends), call.items or 0)
         refuse_foreign(run.root, closed=call.judged_by is not None)
         stored, view = run.read_plan(half_opened=True), ledger.read(policy.family, call.anchor)
         if not _has_ended(run, stored, view):
             return None
+        require_schedule(view, policy, stored.attempt)
         with progress.reading(call.model) as watch:
             checkpoint = open_checkpoint(call.model, watch, runs=policy.model.runs)
         run.refuse_other_plan(stored, plan_again(call, stored, repository, policy, checkpoint))
@@ -74,9 +78,10 @@ def finished(call: Call, progress: Reading) -> Decision | None:
 def _has_ended(run: RunFolder, plan: Plan, view: LedgerView) -> bool:
     """Whether the ledger knows the stored decision; of a rehearsal, whether all is measured. Looked at before anything large."""
     decision = run.read_decision()
-    if plan.nonce is None or plan.rehearsal:
-        return plan.nonce is not None and is_complete(run, plan, decision)
-    return decision.digest() in {attempt.closed.decision for attempt in view.attempts if attempt.closed is not None}
+    if not plan.is_open or plan.rehearsal:
+        return plan.is_open and is_complete(run, plan, decision)
+    known = (*view.attempts, *view.extensions)
+    return decision.digest() in {attempt.closed.decision for attempt in known if attempt.closed is not None}
 
 
 def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Policy, checkpoint: Checkpoint) -> Plan:
@@ -100,17 +105,19 @@ def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Pol
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
     model = planned_model(checkpoint)
     doubts = doubts_of(checkpoint, policy) if controlled else ()
-    return make_plan(
+    plan = make_plan(
         policy,
         evals,
         recipes,
         model,
         stored.opened,
         stored.attempt,
+        spending=stored.spends,
         rehearsal=call.rehearsal,
         controlled=controlled,
         doubts=doubts,
     )
+    return plan.extended_as(stored)
 
 
 def _subject(

@@ -14,8 +14,9 @@ from releasegate.call import Call
 from releasegate.checkpoint import Checkpoint
 from releasegate.decision import Decision
 from releasegate.evaluation import Bench, Progress, Target, measure, require_answers, require_material, torch_device
+from releasegate.extending import extend_or_resume
 from releasegate.opening import Attempt, open_or_resume
-from releasegate.plan import SOURCE
+from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.reporting import write_report
 from releasegate.reporting.formats import Taken, require_places
@@ -47,7 +48,7 @@ def gate(call: Call, progress: Progress) -> Decision:
         repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, rehearsal=call.rehearsal
     )
     with run.locked():
-        plan = open_or_resume(run, attempt)
+        plan = _opened(run, attempt, call)
         run.note_judge(call.judged_by)
         decision = measure_run(Bench(run, plan, repository, call.device, progress), checkpoint, call.today)
         close_run(run, plan, decision, ledger, call.anchor)
@@ -55,6 +56,13 @@ def gate(call: Call, progress: Progress) -> Decision:
         told_at = call.told_at or call.policy
         write_report(run, repository, decision, plan, run.receipt(), None, call.outputs, told_at, wanted)
     return decision
+
+
+def _opened(run: RunFolder, attempt: Attempt, call: Call) -> Plan:
+    """The plan of a new attempt, of the one that lies in the run folder, or of the decided one that goes on there."""
+    if call.extends is None:
+        return open_or_resume(run, attempt)
+    return extend_or_resume(run, attempt, RunFolder(call.extends), call.items or 0, call.today)
 
 
 def open_model(path: Path, policy: Policy, progress: Progress) -> Checkpoint:

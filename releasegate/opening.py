@@ -10,11 +10,11 @@ from releasegate.checkpoint.planned import planned_model
 from releasegate.errors import LedgerError
 from releasegate.evaluation import drawn_items, eval_code
 from releasegate.inspection.doubting import doubts_of
-from releasegate.ledger import Anchor, LedgerView, first_line, parse_ledger
+from releasegate.ledger import Anchor, Extended, LedgerView, first_line, parse_ledger
 from releasegate.plan import LedgerPosition, Plan, make_plan
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, known_attempt
-from releasegate.repository.attempts import require_shown
+from releasegate.repository.attempts import require_schedule, require_shown
 from releasegate.repository.ledger_file import HeldLedger
 from releasegate.stripping import plan_strip
 
@@ -56,7 +56,9 @@ def next_plan(attempt: Attempt) -> Plan:
 
 def first_plan(attempt: Attempt) -> Plan:
     """The plan of attempt 1 of a family that has no ledger yet, without its nonce. It cannot be opened."""
-    return new_plan(attempt, parse_ledger(first_line(attempt.policy.family), "no ledger"), attempt.today, 1)
+    policy = attempt.policy
+    empty = parse_ledger(first_line(policy.family, policy.release.attempts), "no ledger")
+    return new_plan(attempt, empty, attempt.today, 1)
 
 
 def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, controlled: bool = True) -> Plan:
@@ -66,9 +68,11 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, co
         controlled: False for an attempt that an earlier release opened, without working controls.
 
     Raises:
+        LedgerError: the ledger spends alpha otherwise than the policy says, or has none left for the attempt.
         RecipeMismatch: a strip that may come does not fit the checkpoint; better known before an attempt is spent.
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
+    spending = require_schedule(view, policy, number)
     names = repository.evals_of(policy) if controlled else {r.eval for r in policy.requirements}
     template = read_chat_template(checkpoint)
     evals = {
@@ -94,6 +98,7 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, co
         model,
         opened,
         number,
+        spending=spending,
         rehearsal=attempt.rehearsal,
         controlled=controlled,
         doubts=doubts,
@@ -119,31 +124,35 @@ def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
     with attempt.ledger.locked(attempt.policy.family, attempt.anchor) as held:
         plan = new_plan(attempt, held.view, attempt.today, held.view.next_attempt)
         run.open(plan)
-        return _draw(run, plan, held, attempt)
+        return draw(run, plan, held, attempt)
 
 
 def _resume(run: RunFolder, attempt: Attempt) -> Plan:
     stored = run.read_plan(half_opened=True)
     view = attempt.ledger.read(attempt.policy.family, attempt.anchor)
-    before = stored.controlled is None and stored.fixed in {known.plan for known in view.attempts}
-    run.refuse_other_plan(stored, new_plan(attempt, view, stored.opened, stored.attempt, controlled=not before))
+    known = stored.fixed if stored.extends is None else stored.extends.plan
+    before = stored.controlled is None and known in view.plans
+    again = new_plan(attempt, view, stored.opened, stored.attempt, controlled=not before)
+    run.refuse_other_plan(stored, again.extended_as(stored))
     stored = run.reword(stored, attempt.policy)
     run.evidence.mend_index()
     if stored.rehearsal:
         return stored
     with attempt.ledger.locked(attempt.policy.family, attempt.anchor) as held:
-        return _draw(run, stored, held, attempt)
+        return draw(run, stored, held, attempt)
 
 
-def _draw(run: RunFolder, plan: Plan, held: HeldLedger, attempt: Attempt) -> Plan:
+def draw(run: RunFolder, plan: Plan, held: HeldLedger, attempt: Attempt) -> Plan:
     """The plan with its nonce and the items of its pools: drawn and recorded once, however often the run is resumed.
 
     A run that was killed before its opening reached the ledger opens now, if no other attempt came between.
     """
-    if plan.nonce is not None:
+    if plan.is_open:
         require_shown(plan, known_attempt(held.view, plan), held.view, attempt.anchor)
         return plan
-    if plan.fixed in {known.plan for known in held.view.attempts}:
+    if plan.extends is not None:
+        return _extended(run, plan, held, attempt)
+    if plan.fixed in held.view.plans:
         nonce = held.resume(plan.fixed, attempt.draw_nonce)
     elif plan.attempt == held.view.next_attempt:
         nonce = held.open(plan.fixed, plan.opened, attempt.draw_nonce)
@@ -153,9 +162,32 @@ def _draw(run: RunFolder, plan: Plan, held: HeldLedger, attempt: Attempt) -> Pla
     drawn = _drawn_from_pools(plan, nonce, held.view, attempt)
     for name, items in drawn.items():
         held.use(plan.attempt, name, items)
-    place = held.view.anchor_of(held.view.attempt_of(plan.fixed))
-    position = LedgerPosition(count=place.count, head=place.head, anchored=attempt.anchor is not None)
-    plan = plan.model_copy(update={"nonce": nonce, "ledger": position, "drawn": drawn})
+    plan = plan.model_copy(update={"nonce": nonce, "ledger": _position(plan, held.view, attempt), "drawn": drawn})
+    run.write_plan(plan)
+    return plan
+
+
+def _position(plan: Plan, view: LedgerView, attempt: Attempt) -> LedgerPosition:
+    place = view.anchor_of(view.attempt_of(plan.fixed))
+    return LedgerPosition(count=place.count, head=place.head, anchored=attempt.anchor is not None)
+
+
+def _extended(run: RunFolder, plan: Plan, held: HeldLedger, attempt: Attempt) -> Plan:
+    """The plan of an extension with its nonce, which is drawn once, after the ledger says what goes on."""
+    known, extends = plan.fixed in held.view.plans, plan.extends
+    assert extends is not None
+    event = Extended(
+        attempt=plan.attempt,
+        plan=plan.fixed,
+        extends=extends.plan,
+        evidence=extends.evidence,
+        items=extends.items,
+        day=attempt.today,
+    )
+    draw = attempt.draw_nonce
+    nonce = held.resume(plan.fixed, draw) if known else held.extend(event, draw)
+    update = {"further": (*(plan.further or ()), nonce), "ledger": _position(plan, held.view, attempt)}
+    plan = plan.model_copy(update=update)
     run.write_plan(plan)
     return plan
 

@@ -12,17 +12,18 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from releasegate.evalcard import EvalCard
-from releasegate.evidence import Cell
+from releasegate.evidence import Cell, Done
 from releasegate.ledger import Anchor, ItemId, Nonce
 from releasegate.manifest import Manifest, stripped_digest
 from releasegate.policy import Capability, Policy, Prose, Requirement, Section
 from releasegate.recipe import RecipeId
 from releasegate.records import Digest, Document, Identifier, Record, digest_of
+from releasegate.spending import SERIES, Spending
 from releasegate.working import channels_of, controls
 
 Role = Literal["gate", "calibration"]
@@ -63,6 +64,10 @@ class Measurement(Record):
     cells: tuple[Cell, ...]
     problem: str | None = None
     """Why it cannot be measured, if its code does not load: nothing it was to show is shown."""
+    parts: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)] | None = None
+    """Of one that went on in an extension: its items at the attempt's opening, and at each extension."""
+    before: Digest | None = None
+    """The measurement that it goes on with, as the plan before named it."""
 
     @property
     def items(self) -> int:
@@ -71,8 +76,36 @@ class Measurement(Record):
 
     @property
     def shards(self) -> int:
-        """Shards that the items fill."""
-        return -(-self.items // self.shard)
+        """Shards that the items fill; no shard holds items of two parts."""
+        return sum(-(-n // self.shard) for n in self.parts or (self.items,))
+
+    def shard_items(self, shard: int) -> range:
+        """The numbers of the items of a shard.
+
+        Raises:
+            ValueError: it has no such shard.
+        """
+        start = 0
+        for n in self.parts or (self.items,):
+            if shard < -(-n // self.shard):
+                return range(start + shard * self.shard, start + min((shard + 1) * self.shard, n))
+            start, shard = start + n, shard - -(-n // self.shard)
+        raise ValueError(f"a measurement of {self.shards} shards has no shard {shard}")
+
+    def shard_of(self, item: int) -> int:
+        """The shard that holds an item, by its number."""
+        before = 0
+        for n in self.parts or (self.items,):
+            if item < n:
+                return before + item // self.shard
+            before, item = before + -(-n // self.shard), item - n
+        raise ValueError("the measurement has no such item")
+
+    @model_validator(mode="after")
+    def _parts_are_its_items(self) -> Self:
+        if self.parts is not None and sum(self.parts) != self.items:
+            raise ValueError(f"has {self.items} items, and parts of {sum(self.parts)}")
+        return self
 
 
 class RecipeRef(Record):
@@ -130,6 +163,21 @@ class LedgerPosition(Anchor):
     """Whether it was compared with a place that somebody else remembers."""
 
 
+class Extension(Record):
+    """The attempt that a run goes on with, as it was decided."""
+
+    number: Annotated[int, Field(ge=1)]
+    """1 for the first extension of the attempt."""
+    plan: Digest
+    """The plan before, without its nonce."""
+    evidence: Digest
+    """What was measured under it."""
+    items: Annotated[int, Field(ge=1)]
+    """Fresh items of each measurement that goes on."""
+    carried: tuple[Done, ...]
+    """The shards that were measured under it, which are the beginning of this run's evidence."""
+
+
 class Wording(Record):
     """What a policy called a capability, and why it is judged."""
 
@@ -145,6 +193,8 @@ class Plan(Document):
     attempt: Annotated[int, Field(ge=1)]
     alpha: float
     """Effective alpha of every requirement."""
+    spending: Spending | None = None
+    """The schedule of the family's ledger that gives the attempt its part of alpha; absent: the open-ended series."""
     policy: Policy
     """Its rules are fixed; its prose may be corrected while the run stands."""
     policy_digest: Digest | None = None
@@ -157,7 +207,11 @@ class Plan(Document):
     measurements: tuple[Measurement, ...]
     rehearsal: bool = False
     """Whether it measures rehearsal items, and counts for nothing."""
+    extends: Extension | None = None
+    """The attempt that this run goes on with, if it is an extension."""
     nonce: Nonce | None = None
+    further: tuple[Nonce, ...] | None = None
+    """The nonces of the extensions, in order: what their items derive from."""
     ledger: LedgerPosition | None = None
     """Where the ledger holds the nonce; a rehearsal has no place in it."""
     drawn: dict[Identifier, tuple[ItemId, ...]] = {}
@@ -166,6 +220,24 @@ class Plan(Document):
     """Whether `misuse` wants the working controls of the cards. None in plans of earlier releases, which decide as they did."""
     doubts: tuple[Doubt, ...] | None = None
     """What the inspection of the source found before the attempt; None: nothing, or nobody looked."""
+
+    @model_validator(mode="after")
+    def _spends_as_its_policy_says(self) -> Self:
+        spent = self.spends
+        if spent.attempts != self.policy.release.attempts:
+            raise ValueError(f"spends {spent.words}, and its policy says otherwise")
+        if spent.first > self.attempt or not spent.part(self.attempt):
+            raise ValueError(f"is of attempt {self.attempt}, which its schedule gives no alpha")
+        return self
+
+    @property
+    def spends(self) -> Spending:
+        """The schedule that gives the attempt its part of alpha."""
+        return self.spending or SERIES
+
+    def effective_alpha(self, policy: Policy, attempt: int | None = None) -> float:
+        """The alpha of every requirement of a policy, the plan's own or that of a replay, at this attempt or a later one."""
+        return self.spends.effective_alpha(policy.release.alpha, attempt or self.attempt, policy.shares)
 
     @property
     def source(self) -> str:
@@ -178,7 +250,18 @@ class Plan(Document):
 
         The policy is in it by the digest of its rules.
         """
-        return self._digest_without("nonce", "ledger", "drawn")
+        return self._digest_without("nonce", "further", "ledger", "drawn")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the nonce of its opening, or of its extension, was drawn."""
+        extensions = 0 if self.extends is None else self.extends.number
+        return self.nonce is not None and len(self.further or ()) == extensions
+
+    @property
+    def nonces(self) -> tuple[str, ...]:
+        """The nonce of the opening and those of the extensions, as far as they were drawn."""
+        return (*([] if self.nonce is None else [self.nonce]), *(self.further or ()))
 
     @property
     def measured_under(self) -> str:
@@ -228,7 +311,53 @@ class Plan(Document):
         """
         if self.nonce is None:
             raise ValueError("a plan that was not opened has no measurements to name")
-        return digest_of({"measurement": measurement.plain(), "nonce": self.nonce})
+        named = {"measurement": measurement.plain(), "nonce": self.nonce}
+        if measurement.parts is None:
+            return digest_of(named)
+        further = self.nonces[1 : len(measurement.parts)]
+        if len(further) + 1 < len(measurement.parts):
+            raise ValueError("an extension that was not opened has no measurements to name")
+        return digest_of(named | {"further": list(further)})
+
+    def carried(self, measurement: Measurement) -> dict[int, Done]:
+        """The shards of a measurement that come from the attempt before, by number, as the plan before knew them."""
+        if self.extends is None:
+            return {}
+        before = measurement.before if self._goes_on(measurement) else self.identity(measurement)
+        return {line.shard: line for line in self.extends.carried if line.measurement == before}
+
+    def _goes_on(self, measurement: Measurement) -> bool:
+        """Whether it has fresh items in the last extension."""
+        return self.extends is not None and len(measurement.parts or ()) == self.extends.number + 1
+
+    def seed_of(self, measurement: Measurement, item: int) -> int:
+        """The seed of an item by its number.
+
+        Raises:
+            ValueError: the plan was not opened.
+        """
+        if self.nonce is None:
+            raise ValueError("a plan that was not opened has no items")
+        family = item_family(measurement.eval, measurement.role, rehearsal=self.rehearsal)
+        for nonce, n in zip(self.nonces, measurement.parts or (measurement.items,), strict=False):
+            if item < n:
+                return item_seed(nonce, family, item)
+            item -= n
+        raise ValueError("the measurement has no such item")
+
+    def extended_as(self, stored: Plan) -> Plan:
+        """This plan, gone on with as `stored`, which has its measurements."""
+        if stored.extends is None:
+            return self
+        known = {(m.eval, m.checkpoint, m.role): m for m in stored.measurements if m.parts is not None}
+        keys = ("cells", "parts", "before")
+        measurements = (
+            m.model_copy(update={key: getattr(twin, key) for key in keys})
+            if (twin := known.get((m.eval, m.checkpoint, m.role))) is not None
+            else m
+            for m in self.measurements
+        )
+        return self.model_copy(update={"extends": stored.extends, "measurements": tuple(measurements)})
 
     def card_of(self, metric: str) -> EvalCard | None:
         """The card of the eval of `<eval>/<metric>`; None where it is not planned, as in a replay."""
@@ -279,6 +408,7 @@ def make_plan(
     opened: str,
     attempt: int = 1,
     *,
+    spending: Spending | None = None,
     rehearsal: bool = False,
     controlled: bool = False,
     doubts: Iterable[Doubt] = (),
@@ -291,6 +421,7 @@ def make_plan(
         model: the source checkpoint.
         opened: the day, `YYYY-MM-DD`.
         attempt: 1 for the first.
+        spending: the schedule of the family's ledger; by default the policy's own, from attempt 1 on.
         rehearsal: it is none, but what the attempt of that number would be, on other items.
         controlled: `misuse` wants the working controls of the cards. Every attempt of today does.
         doubts: what the inspection of the source found.
@@ -307,10 +438,12 @@ def make_plan(
         for eval_id in names
         for role in _roles(evals[eval_id], name)
     ]
+    spends = spending or policy.spending
     return Plan(
         opened=opened,
         attempt=attempt,
-        alpha=policy.effective_alpha(attempt),
+        alpha=spends.effective_alpha(policy.release.alpha, attempt, policy.shares),
+        spending=None if spends == SERIES else spends,
         policy=policy,
         policy_digest=policy.rules_digest(),
         model=model,
@@ -332,7 +465,7 @@ def differences(one: Plan, other: Plan) -> list[str]:
     if one.rehearsal != other.rehearsal:
         return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
     found = [] if one.policy_digest_of(one.policy) == one.policy_digest_of(other.policy) else ["policy"]
-    named = ("model", "strips", "attempt", "alpha", "controlled", "doubts")
+    named = ("model", "strips", "attempt", "alpha", "spending", "extends", "controlled", "doubts")
     found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:
         found.remove("strips")

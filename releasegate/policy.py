@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from releasegate.documents import Located, parse_document
-from releasegate.intervals import effective_alpha
 from releasegate.manifest import RelativePath
 from releasegate.publication import Publication
 from releasegate.recipe import RecipeId
 from releasegate.records import Digest, Document, Identifier, MetricId, Record, digest_of
 from releasegate.rules import rules_of, with_rules_of
+from releasegate.spending import Attempts, Spending
 from releasegate.taxonomy import Tag
 from releasegate.trust import Trust
 
@@ -71,6 +71,9 @@ class ReleaseSpec(Record):
     """What would go out, each through its own channel."""
     alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
     """The probability, at most, of releasing a model that violates the policy."""
+    attempts: Attempts | None = None
+    """The number of attempts that alpha is split over evenly, as the family's ledger says too; absent: the open-ended series
+    6 alpha / (pi^2 j^2)."""
     max_age_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """Evidence older than this shows nothing."""
     max_failed: Annotated[float, Field(ge=0, le=0.5)] = 0.02
@@ -315,9 +318,14 @@ class Policy(Document):
         strips = sum(c.otherwise == "strip" for c in self.capabilities)
         return max(1, len(sets)) * int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
 
+    @property
+    def spending(self) -> Spending:
+        """How it spends its alpha, unless the family's ledger has divided what was left of it anew."""
+        return Spending(attempts=self.release.attempts)
+
     def effective_alpha(self, attempt: int) -> float:
-        """The alpha of every requirement at an attempt: its part of the policy's, split into the shares."""
-        return effective_alpha(self.release.alpha, attempt, self.shares)
+        """The alpha of every requirement at an attempt: its part of the policy's, split into the shares; 0 after the last."""
+        return self.spending.effective_alpha(self.release.alpha, attempt, self.shares)
 
 
 def parse_policy(text: str | bytes, source: str) -> Located[Policy]:

@@ -28,7 +28,7 @@ from releasegate.documents import parse_document
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Done, Failed, Measured, Started
 from releasegate.inspection import Inspection
-from releasegate.ledger import Closed, NonceDrawn, Opened, Used
+from releasegate.ledger import Closed, Extended, NonceDrawn, Opened, Scheduled, Used
 from releasegate.ledger.lines import Init, Link
 from releasegate.lock import Lock
 from releasegate.plan import Plan
@@ -73,7 +73,7 @@ STORED: Mapping[str, tuple[type[Record], ...]] = {
     "formats.md#report": (Report,),
     "formats.md#receipt": (Receipt,),
     "inspecting.md#format": (Inspection,),
-    "ledger.md#format": (Init, Opened, NonceDrawn, Used, Closed, Link),
+    "ledger.md#format": (Init, Scheduled, Opened, Extended, NonceDrawn, Used, Closed, Link),
     "policy-tests.md#a-cell": (StatedCell,),
     "policy-tests.md#a-test": (PolicyTest,),
 }

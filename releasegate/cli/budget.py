@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from math import ceil
 
-from releasegate.intervals import effective_alpha
 from releasegate.ledger import Attempt, Outcome
 from releasegate.plan import SOURCE, Measurement, Plan
 from releasegate.records import Record
@@ -29,8 +28,10 @@ class Budget(Record):
     """What of it attempts from the next one to be opened on may still use."""
     effective_alpha: float
     """Of every requirement, at the attempt that is planned."""
-    next_effective_alpha: float
-    """The same at the attempt after it."""
+    next_effective_alpha: float | None = None
+    """The same at the attempt after it; left out where there is none."""
+    attempts: int | None = None
+    """The number of the last attempt, where the ledger declares one."""
 
 
 class Duration(Record):
@@ -47,15 +48,16 @@ def budget(plan: Plan, attempts: tuple[Attempt, ...]) -> Budget:
     """What the attempts so far spent.
 
     Args:
-        attempts: those that the ledger knows.
+        attempts: those that the ledger knows, up to the planned one if that is opened.
     """
-    whole = plan.policy.release.alpha
+    whole, spends = plan.policy.release.alpha, plan.spends
     return Budget(
         spent=tuple(Spent(attempt=a.number, verdict=a.closed.verdict if a.closed else None) for a in attempts),
         alpha=whole,
-        left=whole - sum(effective_alpha(whole, a.number, 1) for a in attempts),
+        left=whole * spends.left_after(max(len(attempts), spends.first - 1)),
         effective_alpha=plan.alpha,
-        next_effective_alpha=plan.policy.effective_alpha(plan.attempt + 1),
+        next_effective_alpha=plan.effective_alpha(plan.policy, plan.attempt + 1) or None,
+        attempts=spends.attempts,
     )
 
 
@@ -79,7 +81,10 @@ def in_words(found: Budget, following: int) -> str:
     verdicts = Counter(s.verdict or "not closed" for s in found.spent)
     ends = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     spent = f"attempts spent: {len(found.spent)}{f' ({ends})' if ends else ''}"
-    return f"{spent} · {found.left:.4f} of alpha {found.alpha:g} left from attempt {following} on"
+    on = "on" if found.attempts is None else f"to {found.attempts}"
+    if found.attempts is not None and following > found.attempts:
+        return f"{spent} · nothing of alpha {found.alpha:g} left: the last of {found.attempts} attempts is opened"
+    return f"{spent} · {found.left:.4f} of alpha {found.alpha:g} left from attempt {following} {on}"
 
 
 def time_in_words(seconds: float | None) -> str:

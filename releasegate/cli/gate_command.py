@@ -19,6 +19,7 @@ from releasegate.cli.console import Bars, output
 from releasegate.cli.judged import judged, require_fresh, require_ledger
 from releasegate.decision import Decision
 from releasegate.decision.wording import worded
+from releasegate.errors import UsageError
 from releasegate.finished import finished
 from releasegate.plan import SOURCE
 from releasegate.repository import GateRepository, RunFolder
@@ -33,8 +34,18 @@ if TYPE_CHECKING:
 @click.argument("policy", type=options.FILE)
 @options.model
 @click.option(
-    "--out", type=options.FILE, required=True, metavar="RUN", help="The run folder; an existing run is resumed."
+    "--out",
+    type=options.FILE,
+    metavar="RUN",
+    help="The run folder; an existing run is resumed. Of an extension: RUN-extended.",
 )
+@click.option(
+    "--extend",
+    type=options.FILE,
+    metavar="RUN",
+    help="Go on with this decided attempt, at its own alpha, in a new run folder.",
+)
+@click.option("--items", type=click.IntRange(min=1, max=10_000_000), metavar="N", help="Fresh items of an extension.")
 @options.device
 @options.dtype
 @options.judge_from
@@ -49,7 +60,9 @@ if TYPE_CHECKING:
 def command(
     policy: Path,
     model: Path,
-    out: Path,
+    out: Path | None,
+    extend: Path | None,
+    items: int | None,
     device: str,
     dtype: str,
     judge_from: str | None,
@@ -66,8 +79,9 @@ def command(
 
     Measures it, decides, strips what has to go, measures again, writes the report, and exits with the verdict. Opening
     RUN spends an attempt in the ledger, which `releasegate ledger init` starts. --rehearse does the same on other items,
-    at the alpha of the next attempt, and spends none. With --judge-from, POLICY is a path from the top of the Git
-    repository, and an attempt needs --ledger.
+    at the alpha of the next attempt, and spends none. --extend goes on with an attempt on which a sequential requirement is
+    unsettled, and spends none either. With --judge-from, POLICY is a path from the top of the Git repository, and an attempt
+    needs --ledger.
 
     \b
     Example:
@@ -79,7 +93,9 @@ def command(
     anchor = one_anchor(ledger_head, anchor_run)
     today = datetime.now(UTC).date()
     asked = with_printed(outputs, format_)
+    out = _place(out, extend, items, rehearse=rehearse)
     call = Call(policy, model, out, device, dtype, today, _nonce, ledger, anchor, rehearsal=rehearse, outputs=asked)
+    call = replace(call, extends=extend, items=items)
     with judged(policy, judge_from) as judge:
         require_ledger(judge, ledger, counts=not rehearse)
         require_fresh(judge, RunFolder(out), rehearsal=rehearse)
@@ -99,6 +115,26 @@ def command(
         places |= written(outputs)
         print_summary(output(), worded(decision, plan.policy), places, wanted)
     return exit_with(decision, artefacts, wanted)
+
+
+def _place(out: Path | None, extend: Path | None, items: int | None, *, rehearse: bool) -> Path:
+    """The run folder.
+
+    Raises:
+        UsageError: none is named, or an extension is asked for otherwise than it can be.
+    """
+    if (extend is None) != (items is None):
+        raise UsageError("--extend", "goes with --items: which attempt goes on, and by how many items", "give both")
+    if extend is None:
+        if out is None:
+            raise UsageError("releasegate gate", "Missing option '--out'.", "name the run folder with --out RUN")
+        return out
+    if rehearse:
+        raise UsageError("--extend", "goes on with an attempt, and a rehearsal is none", "leave out one of the two")
+    out = Path(f"{str(extend).rstrip('/')}-extended") if out is None else out
+    if out.resolve() == extend.resolve():
+        raise UsageError("--out", "is the run that goes on, which stays as it is", "name another folder")
+    return out
 
 
 def _decision(call: Call, bars: Bars) -> Decision:

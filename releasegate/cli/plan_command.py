@@ -12,7 +12,7 @@ from rich.table import Table
 
 from releasegate.cli import options
 from releasegate.cli.anchors import one_anchor
-from releasegate.cli.budget import budget, duration, in_words, time_in_words
+from releasegate.cli.budget import Budget, budget, duration, in_words, time_in_words
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.cli.judged import Judged, judged, require_ledger
 from releasegate.decision.capacity import Capacity, capacity
@@ -109,7 +109,7 @@ def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, uncounted: bool) -> N
     console, found = output(), budget(plan, spent)
     console.print(
         f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f}, "
-        f"{found.next_effective_alpha:.4f} at the next · opened {plan.opened}"
+        f"{_next_alpha(found)} at the next · opened {plan.opened}"
     )
     if uncounted:
         fix = f"`releasegate ledger init {plan.policy.family}`"
@@ -121,6 +121,10 @@ def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, uncounted: bool) -> N
     for r, able in _capacities(plan):
         if able.warning is not None:
             console.print(f"warning: {r.id}: {escape(able.warning)}", style="yellow")
+
+
+def _next_alpha(found: Budget) -> str:
+    return "none" if found.next_effective_alpha is None else f"{found.next_effective_alpha:.4f}"
 
 
 def _measurements(plan: Plan) -> Table:

@@ -120,9 +120,9 @@ def _limit(r: Requirement) -> tuple[Side, float]:
     return "at_least" if stated == "at_least" else "at_most", limit
 
 
-def _next_alpha(plan: Plan, alpha: float) -> float:
-    """The same share of the next attempt's alpha."""
-    return alpha * plan.policy.effective_alpha(plan.attempt + 1) / plan.alpha
+def _next_alpha(plan: Plan, alpha: float) -> float | None:
+    """The same share of the next attempt's alpha; None: there is no next attempt."""
+    return alpha * plan.effective_alpha(plan.policy, plan.attempt + 1) / plan.alpha or None
 
 
 def _fixed(base: Capacity, r: Requirement, plan: Plan) -> Capacity:
@@ -131,10 +131,11 @@ def _fixed(base: Capacity, r: Requirement, plan: Plan) -> Capacity:
     truth = best if r.assume is None else r.assume
     wrong = most_hits(base.items, limit, side, base.alpha)
     needs = items_to_settle(best, limit, side, base.alpha)
+    later = _next_alpha(plan, base.alpha)
     update = {
         "may_go_wrong": wrong,
         "needs": needs,
-        "needs_next": items_to_settle(best, limit, side, _next_alpha(plan, base.alpha)),
+        "needs_next": None if later is None else items_to_settle(best, limit, side, later),
         "truth": truth,
         "power": power(base.items, limit, side, base.alpha, truth) if r.margin is None else None,
         "warning": None
@@ -156,10 +157,11 @@ def _sequential(base: Capacity, r: Requirement, card: EvalCard, plan: Plan) -> C
         return Capacity(**{**asdict(base), "truth": truth})
     at_best, expected = stopping(claim, best, base.items), stopping(claim, truth, base.items)
     needs = at_best.items_for_power(1 - 1e-9)
-    later = stopping(Claim(claim.of, side, limit, _next_alpha(plan, base.alpha), span), best, 4 * base.items)
+    alpha = _next_alpha(plan, base.alpha)
+    later = None if alpha is None else stopping(Claim(claim.of, side, limit, alpha, span), best, 4 * base.items)
     update = {
         "needs": needs,
-        "needs_next": later.items_for_power(1 - 1e-9),
+        "needs_next": None if later is None else later.items_for_power(1 - 1e-9),
         "truth": truth,
         "power": float(expected.met[-1]),
         "mean_items": expected.mean_items,

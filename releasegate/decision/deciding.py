@@ -116,7 +116,7 @@ def _bench(policy: Policy, plan: Plan, evidence: Evidence, today: date) -> Bench
         raise EvidenceUntrusted("plan.json", f"was opened on {plan.opened}, which is after today", "correct the clock")
     limit = policy.release.max_age_days
     stale = f"the evidence is {age} days old, and counts for {limit}" if age > limit else None
-    bench = Bench(policy, plan, evidence, policy.effective_alpha(plan.attempt), stale, Waivers((), None, today))
+    bench = Bench(policy, plan, evidence, plan.effective_alpha(policy), stale, Waivers((), None, today))
     return replace(bench, settled=settled(bench))
 
 

@@ -17,6 +17,9 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
     """What the verdict rests on and no measurement shows."""
     if plan.ledger is not None and not plan.ledger.anchored:
         yield "ledger: unanchored: attempts removed from its end would not be seen"
+    if plan.extends is not None:
+        times = "once" if plan.extends.number == 1 else f"{plan.extends.number} times"
+        yield f"attempt {plan.attempt} went on {times}, the last time by {plan.extends.items} items, as one sequence at one alpha"
     if any(m.subject.served for m in plan.measurements):
         yield "server: what answered is not tied to the digest of any weights, and may be another model tomorrow"
     for c in policy.capabilities:

@@ -2,7 +2,7 @@
 
 from releasegate.evaluation.measuring import Bench, Progress, Target, measure, torch_device
 from releasegate.evaluation.opening import open_subject, require_answers
-from releasegate.evaluation.planning import drawn_items, eval_code, require_material
+from releasegate.evaluation.planning import drawn_items, eval_code, part_cells, require_material
 from releasegate.evaluation.tools import Tools
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "eval_code",
     "measure",
     "open_subject",
+    "part_cells",
     "require_answers",
     "require_material",
     "torch_device",

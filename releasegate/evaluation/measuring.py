@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -92,6 +92,9 @@ def measure(bench: Bench, target: Target) -> None:
     for measurement in sorted(planned, key=lambda m: m.role != "calibration"):
         identity = bench.plan.identity(measurement)
         missing = [s for s in range(measurement.shards) if (identity, s) not in done]
+        if set(missing) & set(bench.plan.carried(measurement)):
+            what = f"lacks what the attempt that it goes on with has measured of {measurement.eval} on {target.name}"
+            raise RunError(str(bench.run.root), what, "run the same gate with --extend RUN, and the --items of then")
         stops = may_stop(bench.plan.policy, bench.plan, measurement)
         so_far = SoFar(bench.run.evidence, bench.plan, measurement) if missing and stops else None
         if missing and not (so_far and so_far.settled()):
@@ -190,16 +193,22 @@ class _Measuring:
     def _items(self, harness: Harness) -> list[Item]:
         m, plan = self._measurement, self._bench.plan
         drawn = frozenset(plan.drawn.get(m.eval, ()))
-        items = planned_items(
-            harness,
-            self._folder.card,
-            m.role,
-            m.items,
-            plan.nonce or "",
-            free=drawn.__contains__,
-            rehearsal=plan.rehearsal,
-            discreet=self._discreet,
-        )
+        items: list[Item] = []
+        for nonce, n in zip(plan.nonces, m.parts or (m.items,), strict=False):
+            if not n:
+                continue
+            part = planned_items(
+                harness,
+                self._folder.card,
+                m.role,
+                n,
+                nonce,
+                free=drawn.__contains__,
+                rehearsal=plan.rehearsal,
+                discreet=self._discreet,
+            )
+            start = len(items)
+            items += [replace(item, number=start + item.number) for item in part]
         if cells_of(items) != m.cells:
             where = self._bench.repository.shown(self._folder.folder / "harness.py")
             raise RunError(
@@ -208,8 +217,8 @@ class _Measuring:
         return items
 
     def _part(self, items: list[Item], shard: int) -> list[Item]:
-        size = self._measurement.shard
-        return items[shard * size : (shard + 1) * size]
+        numbers = self._measurement.shard_items(shard)
+        return items[numbers.start : numbers.stop]
 
     def _broken_off(self) -> set[int]:
         lines = self._bench.run.evidence.index()

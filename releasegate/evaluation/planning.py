@@ -117,6 +117,18 @@ def _cells(
     return cells
 
 
+def part_cells(repository: GateRepository, policy: Policy, eval_id: str, n: int) -> tuple[Cell, ...]:
+    """The cells of `n` fresh items of an eval whose items are generated.
+
+    Raises:
+        HarnessError: its code does not load, or makes no such items.
+    """
+    folder = repository.read_eval(eval_id)
+    discreet = is_discreet(folder.card, policy)
+    harness = load_harness(folder.folder, discreet=discreet)
+    return cells_of(planned_items(harness, folder.card, "gate", n, NO_NONCE, discreet=discreet))
+
+
 def drawn_items(
     repository: GateRepository, policy: Policy, m: Measurement, nonce: str, used: frozenset[str]
 ) -> tuple[str, ...]:

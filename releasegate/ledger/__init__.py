@@ -1,11 +1,19 @@
 """The ledger of a family: every attempt to publish, in order, each line bound to the line before. Pure.
 
+Alpha is spent over attempts as the first line says, until a line divides what is left of it anew::
+
+    scheduled the number of attempts that it is split over from here on
+
 One attempt is four kinds of line::
 
     opened    the digest of a plan: from here on the attempt is spent
     nonce     what its items derive from, drawn once, after the plan was fixed
     used      items that a private pool gave away for good
     closed    the digests of plan, evidence and decision, and the verdict; again, if the same evidence is decided otherwise
+
+An attempt that was closed may go on, at its own alpha: then it is closed again, on the evidence of before and fresh items::
+
+    extended  the digest of the extended plan, of the one before and of its evidence; another nonce follows
 
 Every line holds its number, the hash of the line before, and its own hash. A changed, inserted, moved or removed line
 breaks the chain. Lines removed from the end do not: only an anchor, a (count, hash) kept elsewhere, shows that.
@@ -20,6 +28,7 @@ from releasegate.ledger.lines import (
     RESTORE,
     AttemptEvent,
     Closed,
+    Extended,
     Init,
     ItemId,
     Link,
@@ -27,6 +36,7 @@ from releasegate.ledger.lines import (
     NonceDrawn,
     Opened,
     Outcome,
+    Scheduled,
     Used,
     line_of,
     parse_line,
@@ -40,12 +50,14 @@ __all__ = [
     "Attempt",
     "AttemptEvent",
     "Closed",
+    "Extended",
     "ItemId",
     "LedgerView",
     "Nonce",
     "NonceDrawn",
     "Opened",
     "Outcome",
+    "Scheduled",
     "Used",
     "append",
     "check_anchor",
@@ -63,8 +75,11 @@ CUT_OFF = (
 )
 
 
-def first_line(family: str) -> bytes:
+def first_line(family: str, attempts: int | None = None) -> bytes:
     """The line that a new ledger consists of.
+
+    Args:
+        attempts: the number of attempts that alpha is split over evenly; None: the open-ended series.
 
     Raises:
         UsageError: `family` is not a name.
@@ -72,7 +87,7 @@ def first_line(family: str) -> bytes:
     >>> parse_ledger(first_line("chameleon"), "example").family
     'chameleon'
     """
-    return line_of(Init(family=parse_family(family, "family")), 1, GENESIS)
+    return line_of(Init(family=parse_family(family, "family"), attempts=attempts), 1, GENESIS)
 
 
 def append(view: LedgerView, event: AttemptEvent) -> bytes:
@@ -119,7 +134,9 @@ def parse_ledger(text: bytes, source: str) -> LedgerView:
     if rest:
         raise LedgerError(f"{source}:{len(lines) + 1}", "is cut off in the middle of the line", CUT_OFF)
     assert book is not None, "text without a newline is cut off"
-    return LedgerView(source, book.family, tuple(hashes), tuple(book.attempts))
+    return LedgerView(
+        source, book.family, tuple(hashes), tuple(book.attempts), tuple(book.spendings), tuple(book.extensions)
+    )
 
 
 def _check_link(link: Link, number: int, previous: str, where: str) -> None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Ty
 from releasegate.canonical import canonical
 from releasegate.errors import LedgerError
 from releasegate.records import Digest, Document, Identifier, Record, first_fault, refuse_duplicate_keys
+from releasegate.spending import Attempts
 
 SCHEMA = "releasegate/ledger/v1"
 GENESIS = "0" * 64
@@ -50,6 +51,18 @@ class Init(Document):
     schema_: Annotated[Literal["releasegate/ledger/v1"], Field(alias="schema")] = "releasegate/ledger/v1"
     event: Literal["init"] = "init"
     family: Identifier
+    attempts: Attempts | None = None
+    """The number of attempts that alpha is split over evenly; absent: the open-ended series."""
+
+
+class Scheduled(Record):
+    """What is left of alpha is divided anew, among the attempts that were not opened yet."""
+
+    event: Literal["scheduled"] = "scheduled"
+    first: Number
+    """The attempt that is due: the first one that it rules."""
+    attempts: Attempts | None = None
+    """The number of the last attempt; absent: the open-ended series, begun anew on what is left."""
 
 
 class Opened(Record):
@@ -59,6 +72,22 @@ class Opened(Record):
     attempt: Number
     plan: Digest
     """Of the plan without its nonce."""
+    day: Day
+
+
+class Extended(Record):
+    """A decided attempt goes on with fresh items, at its own alpha."""
+
+    event: Literal["extended"] = "extended"
+    attempt: Number
+    plan: Digest
+    """Of the extended plan without its last nonce."""
+    extends: Digest
+    """The plan that it goes on with, as in its opening or in its own extension."""
+    evidence: Digest
+    """As in the last closing under that plan."""
+    items: Number
+    """Fresh items of each measurement that goes on."""
     day: Day
 
 
@@ -91,9 +120,10 @@ class Closed(Record):
     verdict: Outcome
 
 
-Event = Annotated[Init | Opened | NonceDrawn | Used | Closed, Discriminator("event")]
-AttemptEvent = Opened | NonceDrawn | Used | Closed
-_EVENT: TypeAdapter[Init | Opened | NonceDrawn | Used | Closed] = TypeAdapter(Event)
+Event = Annotated[Init | Scheduled | Opened | Extended | NonceDrawn | Used | Closed, Discriminator("event")]
+AttemptEvent = Scheduled | Opened | Extended | NonceDrawn | Used | Closed
+"""Every kind of line but the first."""
+_EVENT: TypeAdapter[Init | AttemptEvent] = TypeAdapter(Event)
 
 
 class Link(Record):

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from releasegate.errors import LedgerError, UsageError
 from releasegate.ledger.lines import RESTORE, Closed, Hash, Number
 from releasegate.records import Identifier, Record
+from releasegate.spending import SERIES, Spending, ruling
 
 _FAMILY: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -38,6 +39,9 @@ class Attempt:
         used: the items of private pools that it drew, by eval.
         closed: how it was decided last; None where it was not.
         closed_at: the line that says so.
+        extends: of an extension the plan that it goes on with.
+        went_on_from: of an extension the digest of the evidence that it goes on with.
+        items: of an extension the fresh items of each measurement that goes on.
     """
 
     number: int
@@ -48,6 +52,9 @@ class Attempt:
     used: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     closed: Closed | None = None
     closed_at: int | None = None
+    extends: str | None = None
+    went_on_from: str | None = None
+    items: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,16 @@ class LedgerView:
         family: whose attempts it counts.
         hashes: of every line, in order.
         attempts: in order; attempt j is `attempts[j - 1]`.
+        extensions: of attempts, in order, each with the number of its attempt.
+        spendings: how alpha is spent over attempts, in order; each from its first attempt on.
     """
 
     source: str
     family: str
     hashes: tuple[str, ...]
     attempts: tuple[Attempt, ...]
+    spendings: tuple[Spending, ...] = (SERIES,)
+    extensions: tuple[Attempt, ...] = ()
 
     @property
     def count(self) -> int:
@@ -85,6 +96,10 @@ class LedgerView:
     def next_attempt(self) -> int:
         """The number that the next attempt to be opened will have."""
         return len(self.attempts) + 1
+
+    def spending(self, attempt: int) -> Spending:
+        """The schedule that gives an attempt, opened or to come, its part of alpha."""
+        return ruling(self.spendings, attempt)
 
     def used(self, eval_id: str, before: int | None = None) -> frozenset[str]:
         """The items of an eval's private pool that some attempt drew.
@@ -107,8 +122,18 @@ class LedgerView:
             raise LedgerError(self.source, f"attempt {attempt.number} has no nonce", "resume its run")
         return Anchor(count=attempt.drawn_at, head=self.hashes[attempt.drawn_at - 1])
 
+    @property
+    def plans(self) -> frozenset[str]:
+        """The plans that an attempt was opened, or extended, with."""
+        return frozenset(known.plan for known in (*self.attempts, *self.extensions))
+
+    def nonces_of(self, attempt: Attempt) -> tuple[str | None, ...]:
+        """The nonces that the items of an attempt, or of one as it was extended, derive from, in order."""
+        before = () if attempt.extends is None else self.nonces_of(self.attempt_of(attempt.extends))
+        return (*before, attempt.nonce)
+
     def attempt_of(self, plan: str) -> Attempt:
-        """The attempt that was opened with a plan.
+        """The attempt that was opened, or extended, with a plan.
 
         Args:
             plan: digest of the plan without its nonce.
@@ -116,7 +141,7 @@ class LedgerView:
         Raises:
             LedgerError: there is none.
         """
-        for attempt in self.attempts:
+        for attempt in (*self.attempts, *self.extensions):
             if attempt.plan == plan:
                 return attempt
         raise LedgerError(

@@ -12,6 +12,7 @@ from releasegate.policy import Policy
 from releasegate.repository.gate_repository import GateRepository
 from releasegate.repository.ledger_file import LedgerFile, ledger_path
 from releasegate.repository.run_folder import RunFolder
+from releasegate.spending import Spending
 
 
 def family_ledger(repository: GateRepository, policy: Policy, named: Path | None) -> LedgerFile:
@@ -32,6 +33,28 @@ def family_ledger(repository: GateRepository, policy: Policy, named: Path | None
     return LedgerFile(path)
 
 
+def require_schedule(view: LedgerView, policy: Policy, attempt: int) -> Spending:
+    """The schedule by which the ledger gives an attempt, opened or due, its part of alpha; the policy states the same.
+
+    Raises:
+        LedgerError: it states another, or the attempt comes after the last.
+    """
+    spending, stated = view.spending(attempt), policy.release.attempts
+    if spending.attempts != stated:
+        says = "no `release: attempts`" if stated is None else f"`release: {{attempts: {stated}}}`"
+        option = "--open-ended" if stated is None else f"--attempts {stated}"
+        now = "leave `attempts` out" if spending.attempts is None else f"write `attempts: {spending.attempts}`"
+        raise LedgerError(
+            view.source,
+            f"spends {spending.words} at attempt {attempt}, and policy {policy.id} has {says}",
+            f"{now}; or divide what is left: `releasegate ledger divide {view.family} {option}`",
+        )
+    if not spending.part(attempt):
+        what = f"spends {spending.words}, which were all opened: no alpha is left for attempt {attempt}"
+        raise LedgerError(view.source, what, "publish nothing more in this family; what is spent cannot be spent again")
+    return spending
+
+
 def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
     """The ledger's own account of the attempt that a run holds; the two agree.
 
@@ -39,13 +62,18 @@ def known_attempt(view: LedgerView, plan: Plan) -> Attempt:
         LedgerError: it does not know the attempt, or gave it another nonce, place or items.
     """
     known = view.attempt_of(plan.fixed)
-    drawn, used = ({name: sorted(ids) for name, ids in found.items()} for found in (plan.drawn, known.used))
+    first = view.attempts[known.number - 1]
+    drawn, used = ({name: sorted(ids) for name, ids in found.items()} for found in (plan.drawn, first.used))
+    extends = (None,) * 3 if plan.extends is None else (plan.extends.plan, plan.extends.evidence, plan.extends.items)
     for what, stated, counted in (
-        ("another nonce", plan.nonce, known.nonce),
+        ("another extension", extends, (known.extends, known.went_on_from, known.items)),
+        ("another nonce", plan.nonces, view.nonces_of(known)),
         ("other items of private pools", drawn, used),
     ):
         if stated != counted:
             raise LedgerError(view.source, f"holds {what} than plan.json", "restore the one that was changed")
+    if plan.spends != view.spending(known.number):
+        raise LedgerError(view.source, "spends alpha otherwise than plan.json", "restore the one that was changed")
     place = view.anchor_of(known)
     if plan.ledger is None or (plan.ledger.count, plan.ledger.head) != (place.count, place.head):
         raise LedgerError(view.source, "holds the attempt in another place than plan.json", "restore both")

@@ -157,7 +157,23 @@ class EvidenceStore:
                     str(self._index), f"measurement {identity[:19]}… is not in the plan", "measure in a new run folder"
                 )
             columns[identity] = self._collected(plan, measurement, done, hashed=hashed).columns()
+        self._refuse_changes(plan, done)
         return Evidence(columns, evidence_digest(done.values()))
+
+    def carry(self, plan: Plan, measurement: Measurement, line: Done, data: bytes) -> None:
+        """Nothing; a shard of the attempt that a run goes on with is the run's own, byte for byte.
+
+        Args:
+            measurement: of the run's own plan.
+            line: as the index of the attempt before has it.
+            data: the file that it speaks of.
+        """
+        identity = plan.identity(measurement)
+        self.start_shard(plan, identity, line.shard)
+        path = self.shard_path(identity, line.shard)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+        self._append(line.model_copy(update={"measurement": identity}))
 
     def collected(self, plan: Plan, measurement: Measurement) -> Collector:
         """The samples of one measurement so far, checked against the index; more can be added.
@@ -212,7 +228,7 @@ class EvidenceStore:
             )
         seen = hashlib.sha256()
         counts = Counter[str]()
-        items = range(shard * measurement.shard, (shard + 1) * measurement.shard)
+        items = measurement.shard_items(shard) if shard < measurement.shards else range(0)
         number = 1
         with path.open("rb") as file:
             while block := file.read(BLOCK) + file.readline(MAX_LINE):
@@ -238,6 +254,22 @@ class EvidenceStore:
                 raise EvidenceUntrusted(
                     f"{self._index}:{number}", what, "restore plan.json, or measure in a new run folder"
                 )
+
+    def _refuse_changes(self, plan: Plan, done: Mapping[tuple[str, int], Done]) -> None:
+        """Nothing, if what an extension begins with is what was measured before it, byte for byte."""
+        if plan.extends is None:
+            return
+        if evidence_digest(plan.extends.carried) != plan.extends.evidence:
+            what = "goes on with other shards than the evidence that it names consists of"
+            raise EvidenceUntrusted(str(self.root.parent / "plan.json"), what, AGAIN)
+        for m in plan.measurements:
+            identity = plan.identity(m)
+            for shard, line in plan.carried(m).items():
+                own = done.get((identity, shard))
+                if own is not None and own != line.model_copy(update={"measurement": identity}):
+                    path = self.shard_path(identity, shard)
+                    what = "is not what was measured before the attempt went on"
+                    raise EvidenceUntrusted(str(path), what, "restore it, or extend the attempt from its own run again")
 
     def _refuse_strays(self, index: Sequence[Started | Done]) -> None:
         # A shard that was only started may lie there: the run was killed before the index said that it was whole.

@@ -19,9 +19,11 @@ from releasegate.ledger import (
     Anchor,
     AttemptEvent,
     Closed,
+    Extended,
     LedgerView,
     NonceDrawn,
     Opened,
+    Scheduled,
     Used,
     append,
     check_anchor,
@@ -75,6 +77,15 @@ class HeldLedger:
         self._append(Opened(attempt=attempt, plan=plan, day=day))
         return self._draw(attempt, draw_nonce)
 
+    def extend(self, extended: Extended, draw_nonce: Callable[[], str]) -> str:
+        """The nonce of an extension, drawn after the ledger says what goes on; both are on disk.
+
+        Raises:
+            LedgerError: it does not go on with what the attempt came to last, or a line could not be written.
+        """
+        self._append(extended)
+        return self._draw(extended.attempt, draw_nonce)
+
     def resume(self, plan: str, draw_nonce: Callable[[], str]) -> str:
         """The nonce of the attempt that was opened with `plan`; drawn now, if its opening was cut off before that.
 
@@ -103,13 +114,24 @@ class HeldLedger:
         if fresh:
             self._append(Used(attempt=attempt, eval=eval_id, items=tuple(fresh)))
 
+    def divide(self, attempts: int | None) -> None:
+        """Nothing; the ledger says that what is left of alpha is divided among the attempts to come.
+
+        Args:
+            attempts: the number of the last attempt; None: the open-ended series, begun anew on what is left.
+
+        Raises:
+            LedgerError: it is divided so already, nothing is left, or the line could not be written.
+        """
+        self._append(Scheduled(first=self._view.next_attempt, attempts=attempts))
+
     def close(self, closing: Closed) -> None:
         """Nothing; the ledger says how an attempt was decided. If it says exactly that already, nothing is written.
 
         Raises:
             LedgerError: it was closed on other evidence, has another plan or no nonce, or the line could not be written.
         """
-        known = self._view.attempts[closing.attempt - 1].closed if closing.attempt < self._view.next_attempt else None
+        known = closing.plan in self._view.plans and self._view.attempt_of(closing.plan).closed
         if known != closing:
             self._append(closing)
 
@@ -149,14 +171,17 @@ class LedgerFile:
 
     path: Path
 
-    def init(self, family: str) -> LedgerView:
+    def init(self, family: str, attempts: int | None = None) -> LedgerView:
         """The ledger, new and without an attempt.
+
+        Args:
+            attempts: the number of attempts that alpha is split over evenly; None: the open-ended series.
 
         Raises:
             LedgerError: there is a file already.
             UsageError: `family` is not a name.
         """
-        line = first_line(family)
+        line = first_line(family, attempts)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

@@ -144,9 +144,9 @@ class RunFolder:
             EvidenceUntrusted: plan.json is not a plan, not one that was opened, or its policy is not the one that it fixed.
         """
         plan = read_stored(Plan, self.plan_path, PLAN)
-        if plan.nonce is None and not half_opened:
+        if not plan.is_open and not half_opened:
             raise EvidenceUntrusted(str(self.plan_path), "was never opened: it has no nonce", "start a new run")
-        if plan.nonce is not None and (plan.ledger is None) != plan.rehearsal:
+        if plan.is_open and (plan.ledger is None) != plan.rehearsal:
             what = "has a place in a ledger" if plan.rehearsal else "has no place in a ledger, and is no rehearsal"
             raise EvidenceUntrusted(str(self.plan_path), what, "start a new run")
         if plan.policy_digest is not None and plan.policy_digest != plan.policy.rules_digest():

@@ -28,17 +28,15 @@ def read_samples(
     """
     found: dict[int, Measured | Failed] = {}
     identity = plan.identity(measurement)
-    for shard, wanted in groupby(sorted(set(items)), key=lambda item: item // measurement.shard):
+    for shard, wanted in groupby(sorted(set(items)), key=measurement.shard_of):
         path = store.shard_path(identity, shard)
-        found |= _of_shard(path, measurement.shard * shard, measurement.shard, columns, frozenset(wanted))
+        found |= _of_shard(path, measurement.shard_items(shard), columns, frozenset(wanted))
     return found
 
 
-def _of_shard(
-    path: Path, first: int, size: int, columns: Columns, wanted: frozenset[int]
-) -> dict[int, Measured | Failed]:
+def _of_shard(path: Path, items: range, columns: Columns, wanted: frozenset[int]) -> dict[int, Measured | Failed]:
     """The wanted samples of a shard: at the lines where they are if it is sorted by item, or else wherever they are."""
-    present = first + np.flatnonzero(columns.state[first : first + size] != MISSING)
+    present = items.start + np.flatnonzero(columns.state[items.start : items.stop] != MISSING)
     places = frozenset(np.searchsorted(present, sorted(wanted)).tolist())
     try:
         found = dict(_at(path, places))

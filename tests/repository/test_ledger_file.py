@@ -395,7 +395,8 @@ def test_a_ledger_lies_beside_the_policies_and_knows_the_alpha_of_the_next_attem
     assert releasegate(capsys, "init", "tiny", "--repo", str(tmp_path))[0] == 0
     assert ledger_path(tmp_path, "tiny").is_file()
     said = releasegate(capsys, "show", "tiny", "--repo", str(tmp_path))[1]
-    assert said.startswith("next: attempt 1, effective alpha 0.0304\n")
+    left = "left: 1 of alpha; alpha over any number of attempts"
+    assert said.startswith(f"{left}\nnext: attempt 1, effective alpha 0.0304\n")
 
 
 @pytest.mark.parametrize("name", ["init", "show", "verify"])

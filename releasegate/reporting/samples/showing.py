@@ -9,7 +9,7 @@ from pathlib import Path
 
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Failed, Measured
-from releasegate.plan import SOURCE, Plan, item_family, item_seed
+from releasegate.plan import SOURCE, Plan
 from releasegate.reporting.gathered.concern import Concern, concern_of
 from releasegate.reporting.gathered.gathering import Gathered
 from releasegate.reporting.gathered.rows import RANKS, Row, RowRank
@@ -217,6 +217,6 @@ def files_of(sample: Measured | Failed, checkpoint: str = "") -> tuple[File, ...
 
 def seed_of(plan: Plan, eval_id: str, item: int) -> str:
     """The seed of an item of the gate, as the runner derives it; empty for a plan that was never opened."""
-    if plan.nonce is None:
-        return ""
-    return str(item_seed(plan.nonce, item_family(eval_id, "gate", rehearsal=plan.rehearsal), item))
+    measured = (m for m in plan.measurements if (m.eval, m.role) == (eval_id, "gate") and item < m.items)
+    m = next(measured, None)
+    return "" if plan.nonce is None or m is None else str(plan.seed_of(m, item))
