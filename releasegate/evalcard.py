@@ -148,6 +148,8 @@ class Items(Record):
     """Items of one measurement unless a policy says otherwise; for a pool, at most its size."""
     calibration: Annotated[int, Field(ge=0)] = 0
     """Items that measure the instruments."""
+    calibration_kind: Literal["generated"] | None = None
+    """Whether calibration items are made anew from each nonce; absent: others may be the same ones, or of the same pool."""
     rehearsal: Annotated[int, Field(ge=1)] | None = None
     """Items of a rehearsal, which the gate never measures, from the harness's `rehearsal`. Generated items need none: a
     rehearsal makes as many as the gate, of its own."""

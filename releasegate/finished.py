@@ -116,6 +116,7 @@ def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Pol
         rehearsal=call.rehearsal,
         controlled=controlled,
         doubts=doubts,
+        own_items=controlled,
     )
     return plan.extended_as(stored)
 

@@ -102,6 +102,7 @@ def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, co
         rehearsal=attempt.rehearsal,
         controlled=controlled,
         doubts=doubts,
+        own_items=controlled,
     )
     for strip in plan.strips:
         plan_strip(checkpoint, [repository.recipe(ref.id) for ref in strip.recipes])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Literal, Self
@@ -66,6 +66,8 @@ class Measurement(Record):
     """Why it cannot be measured, if its code does not load: nothing it was to show is shown."""
     parts: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=2)] | None = None
     """Of one that went on in an extension: its items at the attempt's opening, and at each extension."""
+    own: Literal[True] | None = None
+    """Whether its items are the strips' own, derived apart from those of the source."""
     before: Digest | None = None
     """The measurement that it goes on with, as the plan before named it."""
 
@@ -193,6 +195,9 @@ class Plan(Document):
     attempt: Annotated[int, Field(ge=1)]
     alpha: float
     """Effective alpha of every requirement."""
+    chances: Annotated[int, Field(ge=1)] | None = None
+    """Into how many chances to be published alpha is split, where strips are measured on items of their own; absent: as the
+    policy alone says, every strip being a chance."""
     spending: Spending | None = None
     """The schedule of the family's ledger that gives the attempt its part of alpha; absent: the open-ended series."""
     policy: Policy
@@ -230,6 +235,18 @@ class Plan(Document):
             raise ValueError(f"is of attempt {self.attempt}, which its schedule gives no alpha")
         return self
 
+    @model_validator(mode="after")
+    def _has_the_chances_that_its_items_leave(self) -> Self:
+        if self.chances is None:
+            return self
+        own = own_evals([(c, list(self.stated(self.policy, c))) for c in self.policy.capabilities], self.strips, self.cards)
+        if own is None or self.chances != self.policy.shares_among(2):
+            raise ValueError(f"splits alpha into {self.chances} chances, and its strips are more")
+        names = {strip.name for strip in self.strips}
+        if any((m.own is None) == (m.eval in own) for m in self.measurements if m.checkpoint in names and m.role == "gate"):
+            raise ValueError("measures a strip on items of the source, and splits alpha as if it did not")
+        return self
+
     @property
     def spends(self) -> Spending:
         """The schedule that gives the attempt its part of alpha."""
@@ -237,7 +254,9 @@ class Plan(Document):
 
     def effective_alpha(self, policy: Policy, attempt: int | None = None) -> float:
         """The alpha of every requirement of a policy, the plan's own or that of a replay, at this attempt or a later one."""
-        return self.spends.effective_alpha(policy.release.alpha, attempt or self.attempt, policy.shares)
+        mine = self.chances is not None and policy.rules_digest() == self.policy.rules_digest()
+        chances = self.chances if mine and self.chances is not None else policy.shares
+        return self.spends.effective_alpha(policy.release.alpha, attempt or self.attempt, chances)
 
     @property
     def source(self) -> str:
@@ -338,7 +357,8 @@ class Plan(Document):
         """
         if self.nonce is None:
             raise ValueError("a plan that was not opened has no items")
-        family = item_family(measurement.eval, measurement.role, rehearsal=self.rehearsal)
+        own = measurement.own is not None
+        family = item_family(measurement.eval, measurement.role, rehearsal=self.rehearsal, own=own)
         for nonce, n in zip(self.nonces, measurement.parts or (measurement.items,), strict=False):
             if item < n:
                 return item_seed(nonce, family, item)
@@ -377,6 +397,10 @@ class Plan(Document):
         """Return what is judged of a capability: the requirements of a policy, and the controls that its cards add."""
         return _stated(policy, c, self.cards, controlled=self.controlled is not None)
 
+    def find_calibration(self, eval_id: str, checkpoint: str) -> Measurement | None:
+        """The calibration that findings on a checkpoint rest on: its own where one is planned, else the source's."""
+        return self.find(eval_id, checkpoint, "calibration") or self.find(eval_id, SOURCE, "calibration")
+
     def strip_of(self, capabilities: Iterable[str]) -> PlannedStrip | None:
         """The planned strip that takes exactly these capabilities away."""
         wanted = set(capabilities)
@@ -412,6 +436,7 @@ def make_plan(
     rehearsal: bool = False,
     controlled: bool = False,
     doubts: Iterable[Doubt] = (),
+    own_items: bool = False,
 ) -> Plan:
     """The plan of one attempt, without its nonce.
 
@@ -425,6 +450,7 @@ def make_plan(
         rehearsal: it is none, but what the attempt of that number would be, on other items.
         controlled: `misuse` wants the working controls of the cards. Every attempt of today does.
         doubts: what the inspection of the source found.
+        own_items: strips are measured on items of their own, where that saves shares of alpha. Every attempt of today does.
     """
     source = model.manifest.digest()
     strips = tuple(_strips(policy, recipes, source))
@@ -432,17 +458,20 @@ def make_plan(
     stated = [(c, list(_stated(policy, c, cards, controlled=controlled))) for c in policy.capabilities]
     places = [(SOURCE, source, _on_source(stated))]
     places += [(strip.name, strip.model, _on_stripped(stated, strip)) for strip in strips]
+    own = own_evals(stated, strips, cards) if own_items else None
     measurements = [
-        _measurement(evals[eval_id], role, name, digest)
+        _measurement(evals[eval_id], role, name, digest, own=name != SOURCE and eval_id in (own or ()))
         for name, digest, names in places
         for eval_id in names
-        for role in _roles(evals[eval_id], name)
+        for role in _roles(evals[eval_id], name, own=own)
     ]
     spends = spending or policy.spending
+    chances = None if own is None else policy.shares_among(2)
     return Plan(
         opened=opened,
         attempt=attempt,
-        alpha=spends.effective_alpha(policy.release.alpha, attempt, policy.shares),
+        alpha=spends.effective_alpha(policy.release.alpha, attempt, chances or policy.shares),
+        chances=chances,
         spending=None if spends == SERIES else spends,
         policy=policy,
         policy_digest=policy.rules_digest(),
@@ -465,7 +494,7 @@ def differences(one: Plan, other: Plan) -> list[str]:
     if one.rehearsal != other.rehearsal:
         return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
     found = [] if one.policy_digest_of(one.policy) == one.policy_digest_of(other.policy) else ["policy"]
-    named = ("model", "strips", "attempt", "alpha", "spending", "extends", "controlled", "doubts")
+    named = ("model", "strips", "attempt", "alpha", "chances", "spending", "extends", "controlled", "doubts")
     found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:
         found.remove("strips")
@@ -496,22 +525,62 @@ def item_seed(nonce: str, eval_id: str, item: int) -> int:
     return int.from_bytes(mac.digest()[:8], "big") >> 1
 
 
-def item_family(eval_id: str, role: Role, *, rehearsal: bool) -> str:
+def item_family(eval_id: str, role: Role, *, rehearsal: bool, own: bool = False) -> str:
     """What `item_seed` knows the items of a measurement by.
+
+    Args:
+        own: of a strip, apart from those of the source.
 
     >>> item_family("drawing", "gate", rehearsal=True), item_family("drawing", "calibration", rehearsal=False)
     ('drawing:rehearsal', 'drawing:calibration')
     """
-    return ":".join([eval_id, *(["rehearsal"] if rehearsal else []), *([role] if role != "gate" else [])])
+    parts = [eval_id, *(["rehearsal"] if rehearsal else []), *(["stripped"] if own else [])]
+    return ":".join([*parts, *([role] if role != "gate" else [])])
 
 
-def _roles(code: EvalCode, checkpoint: str) -> Iterator[Role]:
+def own_evals(stated: _Stated, strips: Sequence[PlannedStrip], cards: Mapping[str, EvalCard]) -> frozenset[str] | None:
+    """The evals that are measured on the strips' own items, if then one chance is enough for all strips; None: it is not.
+
+    What picks the strip is the source's evidence on the routes. Given that, nothing that the strip is judged by may depend on
+    it: every item must be generated, of a claim about items and not about sampled clusters, and calibration too. What a strip
+    must keep is compared with the source item by item, and shares its items; so no route may be judged on that eval.
+    """
+    if len(strips) < 2:
+        return None
+    routes = {r.eval for _, judged in stated for section, r in judged if section in ROUTES}
+    on_strips = [
+        (section, r)
+        for strip in strips
+        for c, judged in stated
+        for section, r in judged
+        if section in sections_on(strip, c)
+    ]
+    kept = {r.eval for section, r in on_strips if section == "keep"}
+    if kept & routes or not all(_made_anew(section, r, cards[r.eval]) for section, r in on_strips):
+        return None
+    return frozenset(r.eval for _, r in on_strips) - kept
+
+
+def _made_anew(section: Section, r: Requirement, card: EvalCard) -> bool:
+    """Whether another draw of what a requirement is judged on would be independent of the first."""
+    metric = card.metrics.get(r.metric_name)
+    if card.items.kind != "generated" or metric is None:
+        return False
+    if card.clusters is not None and card.clusters.population != "named":
+        return False
+    calibrated = metric.judged_by is not None or metric.threshold is not None or r.excused is not None
+    return section == "keep" or not calibrated or card.items.calibration_kind == "generated"
+
+
+def _roles(code: EvalCode, checkpoint: str, *, own: frozenset[str] | None) -> Iterator[Role]:
     yield "gate"
-    if checkpoint == SOURCE and code.card.items.calibration:
+    items = code.card.items
+    anew = own is not None and code.card.id in own and items.calibration_kind == "generated"
+    if items.calibration and (checkpoint == SOURCE or anew):
         yield "calibration"
 
 
-def _measurement(code: EvalCode, role: Role, checkpoint: str, model: str) -> Measurement:
+def _measurement(code: EvalCode, role: Role, checkpoint: str, model: str, *, own: bool) -> Measurement:
     return Measurement(
         eval=code.card.id,
         role=role,
@@ -525,6 +594,7 @@ def _measurement(code: EvalCode, role: Role, checkpoint: str, model: str) -> Mea
         shard=code.card.shard,
         cells=code.cells.get(role, ()),
         problem=code.problem,
+        own=True if own else None,
     )
 
 

@@ -314,9 +314,16 @@ class Policy(Document):
         own. Artefacts that carry the same capabilities are one chance, whatever their channels: who may not go out through
         the narrowest may not through the others.
         """
+        return self.shares_among(int(2 ** sum(c.otherwise == "strip" for c in self.capabilities)))
+
+    def shares_among(self, checkpoints: int) -> int:
+        """The same where so many checkpoints are a chance each.
+
+        Two are, the source and the one that is stripped, where the latter is measured on items of its own: which one it is, is
+        fixed once the source's evidence is there.
+        """
         sets = {tuple(c.id for c in self.carried(name)) for name in self.release.channels} - {()}
-        strips = sum(c.otherwise == "strip" for c in self.capabilities)
-        return max(1, len(sets)) * int(2**strips) * max(1, *(c.alternatives for c in self.capabilities))
+        return max(1, len(sets)) * checkpoints * max(1, *(c.alternatives for c in self.capabilities))
 
     @property
     def spending(self) -> Spending:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from releasegate.decision.record import Decision, Finding
 from releasegate.evalcard import EvalCard
-from releasegate.plan import SOURCE, Measurement, Plan
+from releasegate.plan import SOURCE, Measurement, Plan, sections_on
 from releasegate.policy import Capability, Requirement, Section
 
 Judged = tuple[Section, Requirement]
@@ -33,6 +33,8 @@ class Continuing:
 
 def continuing(plan: Plan, decision: Decision) -> Continuing:
     """What of an attempt may go on, as it was decided."""
+    if plan.chances is not None:
+        return Continuing((), ("the strips are measured on items of their own, and other evidence could choose another one",))
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip is not None else ()
     wanted: set[tuple[str, str]] = set()
@@ -89,11 +91,10 @@ def _judged_on(plan: Plan, m: Measurement) -> Iterator[Judged]:
     """The requirements that a measurement is judged by, as the baseline of what is kept included."""
     strip = next((s for s in plan.strips if s.name == m.checkpoint), None)
     for c in plan.policy.capabilities:
-        away = strip is not None and c.id in strip.capabilities
-        wanted: tuple[Section, ...] = ("removal", "keep") if away else ("misuse", "safeguards")
+        wanted = sections_on(strip, c)
         if strip is None and c in _able(plan):
             wanted += ("keep",)
-        yield from ((section, r) for section, _, r in c.sections() if section in wanted and r.eval == m.eval)
+        yield from ((section, r) for section, r in plan.stated(plan.policy, c) if section in wanted and r.eval == m.eval)
 
 
 def _able(plan: Plan) -> list[Capability]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from datetime import date
 
@@ -51,7 +51,7 @@ def decide(
     if not waivers or bare.replay:
         return bare
     held = Waivers(waivers, trust, today)
-    found = _decided(replace(bench, waivers=held), receipt)
+    found = _decided(replace(bench, waivers=held), receipt, {_coming(bench)} if plan.chances is not None else frozenset())
     cases = [case_of(policy, plan, f) for f in found.findings]
     return found.model_copy(
         update={
@@ -73,12 +73,24 @@ def _waivers_of(findings: Iterable[Finding]) -> Iterable[str]:
         yield f"waiver {w.waiver} by {w.owner} until {w.expires}: {what}; {' '.join(w.reason.split())}"
 
 
-def _decided(bench: Bench, receipt: Receipt | None) -> Decision:
+def _coming(bench: Bench) -> frozenset[str]:
+    """The capabilities that the source's evidence says are to be taken away."""
+    channels, desk = bench.policy.release.channels, Desk(bench)
+    return frozenset(c for name, channel in channels.items() for c in on_source(desk, name, channel).stripping)
+
+
+def _decided(bench: Bench, receipt: Receipt | None, also: Set[frozenset[str]] = frozenset()) -> Decision:
+    """The decision.
+
+    Args:
+        also: sets of capabilities that may have been taken away though waivers let some of them stay.
+    """
     policy, plan = bench.policy, bench.plan
     desk = Desk(bench)
     asked = [on_source(desk, name, channel) for name, channel in policy.release.channels.items()]
     coming = {c for standing in asked for c in standing.stripping}
-    standings = [_stripped(desk, standing, receipt) for standing in asked]
+    chosen = None if plan.chances is None else {frozenset(coming), *also}
+    standings = [_stripped(desk, standing, receipt, chosen) for standing in asked]
     awaited = any(before.stripping and after.came_to is None for before, after in zip(asked, standings, strict=True))
     verdict = worst(standing.verdict for standing in standings)
     capabilities = [_capability(c, standings) for c in policy.capabilities]
@@ -144,18 +156,28 @@ def _refuse_other_checkpoints(plan: Plan, evidence: Evidence, receipt: Receipt |
             )
 
 
-def _stripped(desk: Desk, standing: Standing, receipt: Receipt | None) -> Standing:
+_Chosen = Set[frozenset[str]] | None
+"""The sets of capabilities one of which must be what was taken away; None: any set that holds all that must go."""
+
+
+def _stripped(desk: Desk, standing: Standing, receipt: Receipt | None, chosen: _Chosen) -> Standing:
     """The artefact on the stripped checkpoint, if that is what would go out and it was written."""
     if not standing.stripping:
         return without_strip(standing)
-    planned = _stripped_of(desk.bench.plan, receipt, standing.stripping)
+    planned = _stripped_of(desk.bench.plan, receipt, standing.stripping, chosen)
     return on_stripped(desk, standing, planned) if planned is not None else without_strip(standing)
 
 
-def _stripped_of(plan: Plan, receipt: Receipt | None, stripping: tuple[str, ...]) -> PlannedStrip | None:
-    """The planned strip that was written, if it takes away all that must go. It may take more: that shows no less."""
+def _stripped_of(
+    plan: Plan, receipt: Receipt | None, stripping: tuple[str, ...], chosen: _Chosen
+) -> PlannedStrip | None:
+    """The planned strip that was written, if it takes away all that must go. It may take more: that shows no less.
+
+    Where all strips are one chance, it is the one that the source's evidence chose: another one would be a second chance.
+    """
     written = (strip for strip in plan.strips if receipt is not None and strip.model == receipt.planned)
-    return next((strip for strip in written if set(stripping) <= set(strip.capabilities)), None)
+    fitting = (strip for strip in written if set(stripping) <= set(strip.capabilities))
+    return next((strip for strip in fitting if chosen is None or frozenset(strip.capabilities) in chosen), None)
 
 
 def _capability(c: Capability, standings: list[Standing]) -> CapabilityDecision:

@@ -150,7 +150,7 @@ def raw_slices(
     Args:
         columns: of the measurement; of some of its first items, for what those show alone.
     """
-    judged = _slice_judge(bench, requirement, section, card, columns, bounds=False)
+    judged = _slice_judge(bench, requirement, section, card, measurement.checkpoint, columns, bounds=False)
     return [judged(part) for part in slices_of(requirement, card, measurement.cells)]
 
 
@@ -166,7 +166,8 @@ def _all_slices(
     name, cells = requirement.metric_name, measurement.cells if measurement else ()
     if card is None or name not in card.metrics:
         return [judge_share(name, Slice({}, (), 0), None, _rule(bench, requirement))], []
-    judged = _slice_judge(bench, requirement, section, card, columns)
+    checkpoint = measurement.checkpoint if measurement else SOURCE
+    judged = _slice_judge(bench, requirement, section, card, checkpoint, columns)
     gated = [judged(part) for part in slices_of(requirement, card, cells)]
     return gated, [judged(part) for part in outside_of(requirement, card, cells)]
 
@@ -183,6 +184,7 @@ def _slice_judge(
     requirement: Requirement,
     section: Section,
     card: EvalCard,
+    checkpoint: str,
     columns: Columns | None,
     *,
     bounds: bool = True,
@@ -192,7 +194,7 @@ def _slice_judge(
     if section == "keep":
         base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
         return partial(_kept, requirement, card, base, columns, rule)
-    labelled = bench.plan.find(requirement.eval, SOURCE, "calibration")
+    labelled = bench.plan.find_calibration(requirement.eval, checkpoint)
     calibration = bench.columns(labelled)
     prepared = partial(prepare, requirement.metric_name, card, columns, calibration, rule)
     known = labelled.cells if labelled else ()

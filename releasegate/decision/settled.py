@@ -78,7 +78,7 @@ def may_stop(policy: Policy, plan: Plan, measurement: Measurement) -> bool:
 def judged_with(plan: Plan, measurement: Measurement) -> tuple[Measurement, ...]:
     """The other measurements that the findings on one measurement rest on: calibration, and the baseline of a strip."""
     baseline = plan.find(measurement.eval, SOURCE) if measurement.checkpoint != SOURCE else None
-    both = (plan.find(measurement.eval, SOURCE, "calibration"), baseline)
+    both = (plan.find_calibration(measurement.eval, measurement.checkpoint), baseline)
     return tuple(m for m in both if m is not None)
 
 

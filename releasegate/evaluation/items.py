@@ -33,6 +33,7 @@ def planned_items(
     *,
     free: Callable[[str], bool] = lambda name: True,
     rehearsal: bool = False,
+    own: bool = False,
     discreet: bool = False,
 ) -> list[Item]:
     """`n` items in the planned order, each with its number and seed.
@@ -41,6 +42,7 @@ def planned_items(
 
     Args:
         free: whether an item of a private pool, by its name, may be drawn.
+        own: items of a strip, apart from those of the source.
         rehearsal: items that are not those of the gate, with seeds of their own.
         discreet: say nothing that might quote a prompt.
 
@@ -48,7 +50,7 @@ def planned_items(
         HarnessError: there are fewer than `n`, or an item is malformed.
         ReleaseGateError: what the items are made from is missing or not what it was, as the harness says.
     """
-    name = item_family(card.id, role, rehearsal=rehearsal)
+    name = item_family(card.id, role, rehearsal=rehearsal, own=own)
     rng = np.random.default_rng(item_seed(nonce, name, -1))
     params: Mapping[str, Any] = {**card.params, "n": n}
     make = _maker(harness, card, role, rehearsal=rehearsal)

@@ -205,6 +205,7 @@ class _Measuring:
                 nonce,
                 free=drawn.__contains__,
                 rehearsal=plan.rehearsal,
+                own=m.own is not None,
                 discreet=self._discreet,
             )
             start = len(items)
