@@ -239,11 +239,15 @@ class Plan(Document):
     def _has_the_chances_that_its_items_leave(self) -> Self:
         if self.chances is None:
             return self
-        own = own_evals([(c, list(self.stated(self.policy, c))) for c in self.policy.capabilities], self.strips, self.cards)
+        own = own_evals(
+            [(c, list(self.stated(self.policy, c))) for c in self.policy.capabilities], self.strips, self.cards
+        )
         if own is None or self.chances != self.policy.shares_among(2):
             raise ValueError(f"splits alpha into {self.chances} chances, and its strips are more")
         names = {strip.name for strip in self.strips}
-        if any((m.own is None) == (m.eval in own) for m in self.measurements if m.checkpoint in names and m.role == "gate"):
+        if any(
+            (m.own is None) == (m.eval in own) for m in self.measurements if m.checkpoint in names and m.role == "gate"
+        ):
             raise ValueError("measures a strip on items of the source, and splits alpha as if it did not")
         return self
 

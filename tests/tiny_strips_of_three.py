@@ -75,7 +75,9 @@ def columns_of(m: Measurement, hits: int, model: str) -> Columns:
     return Columns(m.cells, np.zeros(m.items, dtype=np.int32), state, {"seen": values}, (), model)
 
 
-def decided(plan: Plan, source: Mapping[str, int], stripped: Mapping[str, int], written: tuple[str, ...] = ()) -> Decision:
+def decided(
+    plan: Plan, source: Mapping[str, int], stripped: Mapping[str, int], written: tuple[str, ...] = ()
+) -> Decision:
     """The decision on so many hits of each eval; the strip is the one that the source's evidence asks for.
 
     Args:

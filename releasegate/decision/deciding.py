@@ -51,7 +51,9 @@ def decide(
     if not waivers or bare.replay:
         return bare
     held = Waivers(waivers, trust, today)
-    found = _decided(replace(bench, waivers=held), receipt, {_coming(bench)} if plan.chances is not None else frozenset())
+    found = _decided(
+        replace(bench, waivers=held), receipt, {_coming(bench)} if plan.chances is not None else frozenset()
+    )
     cases = [case_of(policy, plan, f) for f in found.findings]
     return found.model_copy(
         update={

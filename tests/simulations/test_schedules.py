@@ -124,7 +124,14 @@ def test_twenty_extensions_at_the_limit(record: Record) -> None:
     exact = float(stopping(claim, LIMIT, n).met[-1])
     draws = _draws(n)
     whole = np.array([_extended(row) for row in draws])
-    record(PART, "twenty extensions of one attempt", f"at most 0.2, {FIRST} + 20 x {MORE}", rate(stops.met), rate(naive), exact)
+    record(
+        PART,
+        "twenty extensions of one attempt",
+        f"at most 0.2, {FIRST} + 20 x {MORE}",
+        rate(stops.met),
+        rate(naive),
+        exact,
+    )
     record(PART, "  through decide", "", rate(whole))
     assert (whole == stops.met[:DECIDED]).all()
     assert lowest(rate(naive)) > alpha
@@ -180,7 +187,9 @@ def test_three_capabilities_at_the_limit_and_strips_on_items_of_their_own(record
     whole = np.array([_left_in(plan, s, t) for s, t in zip(first[:DECIDED], fresh[:DECIDED], strict=True)])
     eight = np.array([_left_in(old, s, s) for s in first[:DECIDED]])
     bound = effective_alpha(ALPHA, 1, 1)
-    record(PART, "k = 3, own items, 2 chances (naive: the source's)", f"at most 0.2, {n} items", rate(ours), rate(naive))
+    record(
+        PART, "k = 3, own items, 2 chances (naive: the source's)", f"at most 0.2, {n} items", rate(ours), rate(naive)
+    )
     record(PART, "  through decide", "", rate(whole))
     record(PART, "k = 3, the source's items, 8 chances", "", rate(before))
     record(PART, "  through decide", "", rate(eight))
@@ -244,7 +253,12 @@ def test_a_threshold_that_source_and_strip_share(shared: bool, record: Record) -
     lucky = stays.any(axis=1) & ~stays.all(axis=1)
     found = rate((~stays | again).all(axis=1)[lucky])
     name = "the source's" if shared else "its own"
-    record(PART, f"k = 3, the strip passes given a lucky source, threshold {name}", f"{labels} calibration negatives", found)
+    record(
+        PART,
+        f"k = 3, the strip passes given a lucky source, threshold {name}",
+        f"{labels} calibration negatives",
+        found,
+    )
     assert lucky.sum() > 100
     if shared:
         assert lowest(found) > alpha

@@ -29,7 +29,7 @@ T = TypeVar("T")
 def same_items(one: Plan, other: Plan, eval_id: str) -> bool:
     """Whether two runs measured the same items of an eval: they follow from the nonce, the card and the harness."""
     a, b = one.find_gate(eval_id), other.find_gate(eval_id)
-    if a is None or b is None or one.nonce is None or (one.nonce, one.rehearsal) != (other.nonce, other.rehearsal):
+    if a is None or b is None or one.nonce is None or (one.nonces, one.rehearsal) != (other.nonces, other.rehearsal):
         return False
     return (a.card, a.harness, a.params, a.cells) == (b.card, b.harness, b.params, b.cells)
 

@@ -160,7 +160,8 @@ def _shown(group: _Group, gathered: Gathered, plan: Plan, purse: Purse) -> ShotG
 
 
 def _exhibit(row: Row, group: _Group, plan: Plan, purse: Purse) -> Exhibit:
-    labels = labels_of(next(iter(row.samples.values())).labels)
+    labelled = {labels_of(sample.labels) for sample in row.samples.values()}
+    labels = labelled.pop() if len(labelled) == 1 else ""  # a strip's own items are others than the source's
     lines = {name: lines_of(sample, purse) for name, sample in row.samples.items()}
     first = next(iter(lines.values()))
     same = tuple(line for line in first if len(lines) > 1 and all(line in other for other in lines.values()))
@@ -172,7 +173,8 @@ def _exhibit(row: Row, group: _Group, plan: Plan, purse: Purse) -> Exhibit:
     )
     several = len(group.checkpoints) > 1
     files = (files_of(row.samples[n], n if several else "") for n in group.checkpoints if n in row.samples)
-    seed = seed_of(plan, group.card.id, row.item)
+    own = several and any(m.own is not None for m in plan.measurements if m.eval == group.card.id)
+    seed = "" if own else seed_of(plan, group.card.id, row.item)
     return Exhibit(row.item, seed, labels, same, looks, tuple(chain.from_iterable(files)))
 
 
