@@ -148,6 +148,22 @@ def test_what_a_strip_must_keep_goes_on_with_its_baseline_pair_by_pair(made: Tin
     assert decide_run(more, made.repository, OPENED) == found
 
 
+def test_a_control_on_a_fixed_number_of_items_is_looked_at_once(made: Tiny) -> None:
+    """It judges the items of the opening alone, on a measurement that goes on for another requirement."""
+    gate(going(stripping(made)), Silent())
+    found = decided(extending(made, 200))
+
+    def control(of: Decision) -> list[tuple[int, str]]:
+        every = [f for c in of.capabilities for f in c.findings if f.section == "working"]
+        return [(f.slices[0].estimate.planned, f.status) for f in every]
+
+    assert found.strip is not None
+    kept = next(f for f in found.strip.findings if f.requirement == "kept")
+    assert kept.slices[0].estimate.planned == 210
+    assert control(found) == control(made.run.read_decision())
+    assert {planned for planned, _ in control(found)} == {10}
+
+
 def test_a_strip_is_carried_over_as_a_whole(made: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     gate(going(stripping(made)), Silent())
     with monkeypatch.context() as patched:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from releasegate.decision.continuing import is_sequential, opening_of
 from releasegate.decision.estimating import Rule, judge_pairs, judge_share, worst_first
 from releasegate.decision.excusing import excuse, excused_text
 from releasegate.decision.explaining import sentence, settle, settle_pairs
@@ -150,8 +151,18 @@ def raw_slices(
     Args:
         columns: of the measurement; of some of its first items, for what those show alone.
     """
-    judged = _slice_judge(bench, requirement, section, card, measurement.checkpoint, columns, bounds=False)
-    return [judged(part) for part in slices_of(requirement, card, measurement.cells)]
+    of, seen = _judged_items(requirement, section, card, measurement, columns)
+    judged = _slice_judge(bench, requirement, section, card, measurement.checkpoint, seen, bounds=False)
+    return [judged(part) for part in slices_of(requirement, card, of.cells)]
+
+
+def _judged_items(
+    r: Requirement, section: Section, card: EvalCard, measurement: Measurement, columns: Columns | None
+) -> tuple[Measurement, Columns | None]:
+    """What a requirement is judged on: all items of a sequence; else those of the opening, wherever an extension went on."""
+    if measurement.parts is None or is_sequential(r, section, card):
+        return measurement, columns
+    return opening_of(measurement, columns)
 
 
 def _all_slices(
@@ -163,9 +174,12 @@ def _all_slices(
     columns: Columns | None,
 ) -> tuple[list[SliceFinding], list[SliceFinding]]:
     """What the gated slices show, and alike those outside the threat set."""
-    name, cells = requirement.metric_name, measurement.cells if measurement else ()
+    name = requirement.metric_name
     if card is None or name not in card.metrics:
         return [judge_share(name, Slice({}, (), 0), None, _rule(bench, requirement))], []
+    if measurement is not None:
+        measurement, columns = _judged_items(requirement, section, card, measurement, columns)
+    cells = measurement.cells if measurement else ()
     checkpoint = measurement.checkpoint if measurement else SOURCE
     judged = _slice_judge(bench, requirement, section, card, checkpoint, columns)
     gated = [judged(part) for part in slices_of(requirement, card, cells)]
@@ -192,7 +206,10 @@ def _slice_judge(
     """What judges one slice of a requirement."""
     rule = _rule(bench, requirement, bounds=bounds)
     if section == "keep":
-        base = bench.columns(bench.plan.find(requirement.eval, SOURCE))
+        baseline = bench.plan.find(requirement.eval, SOURCE)
+        base = bench.columns(baseline)
+        if baseline is not None:
+            base = _judged_items(requirement, section, card, baseline, base)[1]
         return partial(_kept, requirement, card, base, columns, rule)
     labelled = bench.plan.find_calibration(requirement.eval, checkpoint)
     calibration = bench.columns(labelled)
