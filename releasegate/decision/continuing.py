@@ -37,7 +37,9 @@ class Continuing:
 def continuing(plan: Plan, decision: Decision) -> Continuing:
     """What of an attempt may go on, as it was decided."""
     if plan.chances is not None:
-        return Continuing((), ("the strips are measured on items of their own, and other evidence could choose another one",))
+        return Continuing(
+            (), ("the strips are measured on items of their own, and other evidence could choose another one",)
+        )
     findings = [f for c in decision.capabilities for f in c.findings]
     findings += decision.strip.findings if decision.strip is not None else ()
     wanted: set[tuple[str, str]] = set()
@@ -130,7 +132,9 @@ def _judged_on(plan: Plan, m: Measurement) -> Iterator[Judged]:
         wanted = sections_on(strip, c)
         if strip is None and c in _able(plan):
             wanted += ("keep",)
-        yield from ((section, r) for section, r in plan.stated(plan.policy, c) if section in wanted and r.eval == m.eval)
+        yield from (
+            (section, r) for section, r in plan.stated(plan.policy, c) if section in wanted and r.eval == m.eval
+        )
 
 
 def _able(plan: Plan) -> list[Capability]:
