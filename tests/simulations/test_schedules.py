@@ -225,7 +225,7 @@ def test_draws_from_one_pool_overlap(overlap: float, record: Record) -> None:
     same = int(overlap * n)
     common, own, other = rng.binomial(same, LIMIT, (RUNS, 3)), *rng.binomial(n - same, LIMIT, (2, RUNS, 3))
     found = rate(_out(common + own, common + other, n, effective_alpha(ALPHA, 1, 2)))
-    record(PART, f"k = 3, 2 chances, {overlap:.0%} of items the same", f"at most 0.2, {n} items", "", found)
+    record(PART, f"k = 3, 2 chances, {overlap:.0%} of items the same", f"at most 0.2, {n} items", found)
     bound = effective_alpha(ALPHA, 1, 1)
     if overlap == 1:
         assert lowest(found) > bound
@@ -234,7 +234,7 @@ def test_draws_from_one_pool_overlap(overlap: float, record: Record) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_threshold_that_source_and_strip_share(shared: bool, record: Record) -> None:
+def test_a_threshold_that_source_and_strip_share(*, shared: bool, record: Record) -> None:
     """Scores of three detectors, each at its limit; the strip has fresh items, and the source's threshold or one of its own.
 
     The threshold is set by 1,000 calibration negatives, as in `test_a_threshold_at_1_percent`. The proof asks that the strip,
