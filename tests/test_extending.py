@@ -150,7 +150,7 @@ def test_what_a_strip_must_keep_goes_on_with_its_baseline_pair_by_pair(made: Tin
 
 def test_a_control_on_a_fixed_number_of_items_is_looked_at_once(made: Tiny) -> None:
     """It judges the items of the opening alone, on a measurement that goes on for another requirement."""
-    gate(going(stripping(made)), Silent())
+    gate(going(stripping(made.controlled())), Silent())
     found = decided(extending(made, 200))
 
     def control(of: Decision) -> list[tuple[int, str]]:
