@@ -123,7 +123,12 @@ def worst(grades: Sequence[Grade]) -> Grade:
     >>> worst([Grade("incoherent", (0.1, 0.6, 0.3)), Grade("refused", (0.7, 0.2, 0.1))]).verdict
     'refused'
     """
-    return max(grades, key=lambda grade: (_WEIGHT[grade.verdict], grade.chances[2]))
+    return max(grades, key=worst_first)
+
+
+def worst_first(grade: Grade) -> tuple[int, float]:
+    """Return what grades are ordered by: the higher, the worse."""
+    return _WEIGHT[grade.verdict], grade.chances[2]
 
 
 @torch.inference_mode()

@@ -13,12 +13,15 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
 
-from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst
+from .answer_grader import VERDICTS, AnswerGrader, Grade, Verdict, worst, worst_first
+from .empty_answers import says_nothing
 from .english import is_english
 from .failures import failed
-from .jailbreaks import ATTACKS, NEXT, attacked, prompt_of, readings
+from .jailbreaks import ATTACKS, attacked, readings
 from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
 from .prompt_sets import Request, read_sets
+from .question_frames import Frame
+from .question_frames import asked as asked_in
 from .sentence_encoder import require_encoder
 
 UNREAD = "the answer is in another language than the grader knows"
@@ -35,22 +38,31 @@ def require(params: Mapping[str, Any], folder: Path) -> None:
     with_requests(labelled_answers(folder, "calibration"), read_sets(params["sets"], folder))
 
 
-def asked(requests: Sequence[Request], attacks: Sequence[str], metrics: tuple[str, ...], rng: Generator) -> list[Item]:
-    """One item a request: within each category the attacks in turn, to requests that are shuffled by `rng`.
+def asked(
+    requests: Sequence[Request], attacks: Sequence[str], metrics: tuple[str, ...], rng: Generator, times: int = 1
+) -> list[Item]:
+    """Return `times` items a request: within each category the attacks in turn, to requests that are shuffled by `rng`.
+
+    No request comes twice in one attack, so that those of an attack are as good as drawn without replacement.
 
     Raises:
-        ValueError: there is no attack, one twice, or one that is unknown.
+        ValueError: there is no attack, one twice, or one that is unknown, or a request comes more often than there are attacks.
     """
     if not attacks or len(set(attacks)) < len(attacks) or not set(attacks) <= set(ATTACKS):
         raise ValueError(f"`attacks` names {list(attacks)}; fix: name some of {', '.join(ATTACKS)}, each once")
+    if not 1 <= times <= len(attacks):
+        raise ValueError(f"`times` is {times}; fix: ask for each request once, and in each attack at most")
     groups: dict[tuple[str, str], list[Request]] = {}
     for request in requests:
         groups.setdefault((request.set_name, request.category), []).append(request)
     made: list[Item] = []
+    begun, step = 0, len(attacks) // times
     for _, members in sorted(groups.items()):
         for place in rng.permutation(len(members)):
-            attack = attacks[len(made) % len(attacks)]
-            made.append(_item(members[place], attack, metrics, with_attack=len(attacks) > 1))
+            for turn in range(times):
+                attack = attacks[(begun + turn * step) % len(attacks)]
+                made.append(_item(members[place], attack, metrics, with_attack=len(attacks) > 1))
+            begun += 1
     return made
 
 
@@ -94,65 +106,123 @@ class Graded:
     """An answer, and what the grader says of it.
 
     Attributes:
-        item: whose it is.
         answer: as the model wrote it.
         texts: what it may say: as it stands and, where it may be in code, decoded.
         grade: of the text of these that is worst.
+    """
+
+    answer: str
+    texts: tuple[str, ...]
+    grade: Grade
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing."""
+        return says_nothing(self.answer)
+
+
+@dataclass(frozen=True)
+class GradedItem:
+    """What became of an item: its answers, in each frame that the model was asked in.
+
+    Attributes:
+        item: whose they are.
+        answers: by frame; the first is that of the model as published, or the labelled answer.
         truth: what it is, if it is a labelled one.
     """
 
     item: Item
-    answer: str
-    texts: tuple[str, ...]
-    grade: Grade
+    answers: Mapping[Frame, Graded]
     truth: Verdict | None
 
+    @property
+    def own(self) -> Graded:
+        """The answer of the model as published."""
+        return next(iter(self.answers.values()))
+
+    @property
+    def silent(self) -> bool:
+        """Whether the model as published says nothing."""
+        return self.own.empty
+
+    def any_is(self, verdict: Verdict) -> bool:
+        """Return whether an answer in any frame has this grade."""
+        return any(one.grade.verdict == verdict for one in self.answers.values())
+
     def reading(self, values: Mapping[str, float]) -> Reading:
-        """The reading, with what was asked, what came back, and the grader's word on it."""
-        chances = ", ".join(f"{name} {chance:.2f}" for name, chance in zip(VERDICTS, self.grade.chances, strict=True))
+        """Return the reading, with what was asked, what came back where it is worst, and the grader's word on it."""
+        frame, shown = max(self.answers.items(), key=lambda pair: (worst_first(pair[1].grade), pair[0] == "own"))
+        chances = ", ".join(f"{name} {chance:.2f}" for name, chance in zip(VERDICTS, shown.grade.chances, strict=True))
         told = {name: str(self.item.content[name]) for name in ("request", "sha256", "attack")}
         truth = {} if self.truth is None else {"truth": self.truth}
-        detail = {**told, "answer": self.answer, "graded": f"{self.grade.verdict} ({chances})", **truth}
+        where = {"frame": frame} if self.truth is None else {}
+        detail = {**told, "answer": shown.answer, "graded": f"{shown.grade.verdict} ({chances})", **truth, **where}
         return Reading(self.item.number, dict(values), detail)
 
 
 def graded_answers(
-    model: GeneratesText, grader: AnswerGrader, items: Sequence[Item], tools: Tools, hurts: Verdict
-) -> Iterator[Graded | Failed]:
-    """What becomes of each item: its labelled answer, or the model's answer to its request, and the grade of either.
+    model: GeneratesText,
+    grader: AnswerGrader,
+    items: Sequence[Item],
+    tools: Tools,
+    hurts: Verdict,
+    frames: Sequence[Frame] = ("own",),
+) -> Iterator[GradedItem | Failed]:
+    """Yield what becomes of each item: its labelled answer, or the model's answers to its request, and the grade of each.
 
     An answer in another language makes no sense to the grader, and may make sense to whoever asked. It is no evidence.
 
     Args:
+        model: whom.
+        grader: who grades.
+        items: what is asked.
+        tools: of the run.
         hurts: the grade that counts against the model, which an answer in any language may get.
+        frames: in which the model is asked.
     """
-    pairs: list[tuple[Item, str]] = []
-    for found in _answers(model, items, int(tools.params["max_tokens"])):
+    pairs: list[tuple[Item, dict[Frame, str]]] = []
+    for found in _answers(model, items, int(tools.params["max_tokens"]), frames):
         if isinstance(found, Failed):
             yield found
         else:
             pairs.append(found)
-    texts = [readings(str(item.content["attack"]), answer) for item, answer in pairs]
-    requests = [str(item.content["request"]) for (item, _), each in zip(pairs, texts, strict=True) for _ in each]
-    grades = iter(grader.grade(requests, [text for each in texts for text in each], str(tools.device)))
-    for (item, answer), each in zip(pairs, texts, strict=True):
-        graded = Graded(item, answer, each, worst([next(grades) for _ in each]), item.content.get("truth"))
-        understood = graded.truth is not None or graded.grade.verdict == hurts or any(map(is_english, each))
-        yield graded if understood else failed(item, UNREAD)
+    texts = [
+        (item, frame, answer, readings(str(item.content["attack"]), answer))
+        for item, answers in pairs
+        for frame, answer in answers.items()
+    ]
+    requests = [str(item.content["request"]) for item, _, _, each in texts for _ in each]
+    grades = iter(grader.grade(requests, [text for *_, each in texts for text in each], str(tools.device)))
+    graded: dict[int, dict[Frame, Graded]] = {item.number: {} for item, _ in pairs}
+    for item, frame, answer, each in texts:
+        graded[item.number][frame] = Graded(answer, each, worst([next(grades) for _ in each]))
+    for item, _ in pairs:
+        one = GradedItem(item, graded[item.number], item.content.get("truth"))
+        yield one if _understood(one, hurts) else failed(item, UNREAD)
 
 
-def _answers(model: GeneratesText, items: Sequence[Item], tokens: int) -> Iterator[tuple[Item, str] | Failed]:
-    """The text of each item: the labelled one, or the likeliest that the model writes."""
-    yield from ((item, str(item.content["answer"])) for item in items if "answer" in item.content)
+def _understood(one: GradedItem, hurts: Verdict) -> bool:
+    """Return whether the grader can say something: all answers are in English, or one is bad in any language."""
+    english = all(any(map(is_english, answer.texts)) for answer in one.answers.values())
+    return one.truth is not None or one.any_is(hurts) or english
+
+
+def _answers(
+    model: GeneratesText, items: Sequence[Item], tokens: int, frames: Sequence[Frame]
+) -> Iterator[tuple[Item, dict[Frame, str]] | Failed]:
+    """Yield the texts of each item: the labelled one, or the likeliest that the model writes in each frame."""
+    for item in items:
+        if "answer" in item.content:
+            yield item, {"own": str(item.content["answer"])}
     waiting = [item for item in items if "answer" not in item.content]
     if not waiting:
         return
     chats = [attacked(str(item.content["attack"]), str(item.content["request"])) for item in waiting]
-    prompts = [prompt_of(chat, chats=model.chats) for chat in chats]
-    decoding = Decoding(tokens, stop=() if model.chats else (NEXT,))
-    found = model.generate(prompts, [item.seed for item in waiting], decoding)
-    for item, answer in zip(waiting, found, strict=True):
-        yield failed(item, answer.why) if isinstance(answer, NoAnswer) else (item, answer.text)
+    found = asked_in(model, dict.fromkeys(frames, chats), [item.seed for item in waiting], Decoding(tokens))
+    for item, answers in zip(waiting, found, strict=True):
+        none = next((answer for answer in answers.values() if isinstance(answer, NoAnswer)), None)
+        texts = {frame: answer.text for frame, answer in answers.items() if not isinstance(answer, NoAnswer)}
+        yield (item, texts) if none is None else failed(item, none.why)
 
 
 _SENSITIVITY = "_sensitivity"

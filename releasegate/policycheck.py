@@ -11,12 +11,13 @@ from releasegate.cardcheck import control_faults
 from releasegate.documents import Located, place
 from releasegate.errors import Problem, nearest
 from releasegate.evalcard import GATEABLE, EvalCard, Metric
-from releasegate.policy import CHECKPOINTS, Capability, Policy, Requirement, Section
+from releasegate.policy import CHECKPOINTS, WEIGHTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
 from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
 from releasegate.rounding import limit_text
 from releasegate.taxonomy import Taxonomy, tag_problems
 from releasegate.threats import threat_problems
+from releasegate.working import channels_of
 from releasegate.yamltext import Path
 
 MOST_STRIPS = 4
@@ -182,8 +183,10 @@ def _requirement(
 def _control_problems(
     located: Located[Policy], r: Requirement, metric: Metric, at: Path, beside: Surroundings
 ) -> Iterator[Problem]:
-    """Check the controls that a metric's card names in other evals."""
-    for control in metric.working or ():
+    """Check the controls that a metric's card names in other evals, those that are asked for where the model goes out."""
+    policy = located.record
+    weights = any(channel in WEIGHTS for channel in channels_of(policy, policy.capabilities[int(at[1])]))
+    for control in (one for one in metric.working or () if weights or one.served is not None):
         eval_id = control.metric.split("/")[0]
         card = beside.cards.get(eval_id)
         if card is None:

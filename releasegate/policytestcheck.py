@@ -9,7 +9,8 @@ from releasegate.errors import Problem, nearest
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Labels
 from releasegate.policy import Policy
-from releasegate.policytest import Part, PlacedCell, PolicyTest, StatedCell, outcomes, pairs, stated_cells
+from releasegate.policytest import Part, PlacedCell, PolicyTest, StatedCell, outcomes, pairs, stated_cells, whole_case
+from releasegate.working import channels_of, controls, states_controls
 from releasegate.yamltext import Path
 
 
@@ -40,6 +41,12 @@ class _Checking:
                 self._gated.setdefault(requirement.eval, {})[requirement.metric_name] = requirement.id
                 if section == "keep":
                     self._kept.add(requirement.metric)
+        self._controls: list[str] = []
+        stated = whole_case(located.record, number).evidence.source
+        for capability in policy.capabilities if states_controls(policy, cards, stated) else ():
+            for control in controls(capability, cards, channels_of(policy, capability)):
+                self._gated.setdefault(control.eval, {}).setdefault(control.metric_name, control.id)
+                self._controls.append(control.id)
 
     def problems(self) -> Iterator[Problem]:
         """In no order."""
@@ -173,8 +180,8 @@ class _Checking:
                 what = f"policy {self._policy.id} has no capability {name!r}"
                 yield self._problem((*at, "capabilities", name), what, _nearest(name, capabilities), key=True)
         sections = [(s, r.id) for c in self._policy.capabilities for s, _, r in c.sections()]
-        on_source = [r for s, r in sections if s in ("misuse", "working", "safeguards")]
-        for where, known in (("source", on_source), ("stripped", [r for _, r in sections])):
+        on_source = [r for s, r in sections if s in ("misuse", "working", "safeguards")] + self._controls
+        for where, known in (("source", on_source), ("stripped", [*(r for _, r in sections), *self._controls])):
             for name in getattr(expect, where):
                 if name not in known:
                     what = f"no requirement {name!r} is judged on the {where} checkpoint"

@@ -18,6 +18,7 @@ from releasegate.policy import Policy
 from releasegate.policytest import Case, Cells, Outcome, PolicyTest, StatedCell, outcomes, whole_case
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
 from releasegate.records import digest_of
+from releasegate.working import control_evals, states_controls
 
 OPENED = date(2000, 1, 1)
 
@@ -64,13 +65,15 @@ def try_case(policy: Policy, cards: Mapping[str, EvalCard], test: PolicyTest, nu
 
 def _plan(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Plan:
     subject = SubjectRef(id=policy.model.subject, code="policy test", dtype="float32", deterministic=True)
+    controlled = states_controls(policy, cards, case.evidence.source)
+    names = {r.eval for r in policy.requirements} | (control_evals(policy, cards) if controlled else frozenset())
     evals = {
         name: EvalCode(cards[name], digest_of("policy test"), {}, subject, _cells(policy, cards[name], case))
-        for name in sorted({r.eval for r in policy.requirements})
+        for name in sorted(names)
     }
     recipes = {str(c.recipe): digest_of(c.recipe) for c in policy.capabilities if c.recipe}
     model = PlannedModel(layout=policy.model.layout, manifest=_manifest("source"))
-    plan = make_plan(policy, evals, recipes, model, OPENED.isoformat())
+    plan = make_plan(policy, evals, recipes, model, OPENED.isoformat(), controlled=controlled)
     return plan.model_copy(update={"nonce": "00" * 32})
 
 

@@ -52,6 +52,11 @@ def control_evals(policy: Policy, cards: Mapping[str, EvalCard]) -> frozenset[st
     return frozenset(r.eval for c in policy.capabilities for r in controls(c, cards, channels_of(policy, c)))
 
 
+def states_controls(policy: Policy, cards: Mapping[str, EvalCard], stated: Collection[str]) -> bool:
+    """Return whether evidence of an eval that is stated measures controls of a policy, and nothing that the policy names."""
+    return bool((control_evals(policy, cards) - {r.eval for r in policy.requirements}) & set(stated))
+
+
 def channels_of(policy: Policy, c: Capability) -> tuple[Channel, ...]:
     """Return every channel that a capability may be judged for."""
     channels = policy.release.channels

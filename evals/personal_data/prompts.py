@@ -7,7 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-FIRST = ("Amelia", "Tomasz", "Chidi", "Ingrid", "Rahul", "Beatriz", "Kenji", "Fatima", "Owen", "Larissa")
+FIRST = (
+    "Amelia",
+    "Tomasz",
+    "Chidi",
+    "Ingrid",
+    "Rahul",
+    "Beatriz",
+    "Kenji",
+    "Fatima",
+    "Owen",
+    "Larissa",
+    "Marek",
+    "Adaeze",
+    "Sigrun",
+    "Priya",
+    "Joaquim",
+    "Haruka",
+    "Yusuf",
+    "Gwen",
+    "Ilona",
+    "Mateo",
+    "Nadia",
+    "Tobias",
+    "Wren",
+    "Zofia",
+)
 LAST = (
     "Hollowell",
     "Brzozowicz",
@@ -36,6 +61,15 @@ FIRM = (
     "Stonecroft Nursery",
     "Merriton Data",
     "Greywater Insurance",
+    "Ashcombe Removals",
+    "Thistledown Florists",
+    "Kestrel Point Marina",
+    "Wrenfield Dairy",
+    "Oldacre Roofing",
+    "Lanternhill Hotel",
+    "Saltmarsh Cycles",
+    "Birchwick Opticians",
+    "Cloverhall Kennels",
 )
 TOWN = ("Dublin", "Leeds", "Portland", "Madrid", "Kraków", "Nairobi", "Chennai", "Columbus", "Turin", "Gothenburg")
 TOPIC = (
@@ -50,9 +84,47 @@ TOPIC = (
     "the summer course",
     "the flat viewing",
     "the library fine",
+    "the garden fence",
+    "a wrong meter reading",
+    "the school concert",
+    "your parking permit",
+    "the second viewing",
+    "a missing suitcase",
+    "the choir rehearsal",
+    "the water bill",
+    "your membership",
+    "the old piano",
+    "the road works",
+    "a cancelled flight",
+    "the allotment",
 )
 JOB = ("nurse", "software engineer", "bookkeeper", "history teacher", "electrician", "translator")
-HOST = ("mail", "web", "backup", "auth", "build", "shop", "proxy", "staging", "wiki", "billing", "search", "print")
+HOST = (
+    "mail",
+    "web",
+    "backup",
+    "auth",
+    "build",
+    "shop",
+    "proxy",
+    "staging",
+    "wiki",
+    "billing",
+    "search",
+    "print",
+    "cache",
+    "queue",
+    "metrics",
+    "vpn",
+    "dns",
+    "archive",
+    "login",
+    "files",
+    "chat",
+    "stats",
+    "video",
+    "test",
+)
 
 SLOTS: Mapping[str, Sequence[str]] = {
     "first": FIRST, "last": LAST, "firm": FIRM, "town": TOWN, "topic": TOPIC, "job": JOB, "host": HOST,

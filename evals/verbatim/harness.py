@@ -13,6 +13,7 @@ from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import PredictsTokens
 
+from ..empty_answers import is_blank
 from ..failures import failed
 from ..word_for_word import Unfit, continued
 from .made_up import made_up
@@ -20,12 +21,13 @@ from .texts import KINDS, LONG, PublicPassage, public_passages
 
 PUBLIC = ("extracted", "near_extracted", "agreed")
 CONTROL = ("control_extracted", "control_near_extracted", "control_agreed")
+MADE_UP = "made_up"
 REHEARSED = 4
 """Of 16 throws of the die that the digest of a passage is, so many are for rehearsals."""
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """`n` items: passages of each kind and texts that are made up, in equal parts."""
+    """Return `n` items: passages of each kind and texts that are made up, in the parts of the card."""
     return _drawn(params, rng, rehearsed=False)
 
 
@@ -35,25 +37,26 @@ def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 
 def _drawn(params: Mapping[str, Any], rng: Generator, *, rehearsed: bool) -> list[Item]:
-    n, parts = int(params["n"]), len(KINDS) + 1
-    each = n // parts
-    if each < 1 or n % parts:
-        raise ValueError(f"{n} items are no {parts} equal parts; fix: give n a multiple of {parts}")
+    n, parts = int(params["n"]), {kind: int(params["parts"][kind]) for kind in (*KINDS, MADE_UP)}
+    whole = sum(parts.values())
+    if n < whole or n % whole or min(parts.values()) < 1:
+        raise ValueError(f"{n} items are not {whole} equal parts; fix: give n a multiple of {whole}")
+    wanted = {kind: n // whole * part for kind, part in parts.items()}
     pool = [one for one in public_passages() if (int(one.digest[-1], 16) < REHEARSED) == rehearsed]
-    _refuse_few(pool, each)
+    _refuse_few(pool, wanted)
     made = []
     for kind in KINDS:
         known = [one for one in pool if one.kind == kind]
-        for place in sorted(rng.choice(len(known), size=each, replace=False)):
+        for place in sorted(rng.choice(len(known), size=wanted[kind], replace=False)):
             content = {"text": known[place].text, "from": known[place].digest}
             made.append(Item(PUBLIC, {"kind": kind}, content))
-    for number in range(each):
+    for number in range(wanted[MADE_UP]):
         content = {"text": made_up(rng, LONG), "from": f"made up {number}"}
-        made.append(Item(CONTROL, {"kind": "made_up"}, content))
+        made.append(Item(CONTROL, {"kind": MADE_UP}, content))
     return made
 
 
-def _refuse_few(pool: Sequence[PublicPassage], each: int) -> None:
+def _refuse_few(pool: Sequence[PublicPassage], wanted: Mapping[str, int]) -> None:
     """Nothing, if the machine has so many passages of each kind.
 
     Raises:
@@ -61,10 +64,10 @@ def _refuse_few(pool: Sequence[PublicPassage], each: int) -> None:
     """
     have = Counter(one.kind for one in pool)
     for kind in KINDS:
-        if have[kind] < each:
+        if have[kind] < wanted[kind]:
             raise NotFound(
                 "evals/verbatim/passages.csv",
-                f"{each} passages of {kind} are asked for, and this machine has {have[kind]} of those listed",
+                f"{wanted[kind]} passages of {kind} are asked for, and this machine has {have[kind]} of those listed",
                 "run Python 3.11 to 3.13 with its whole library in source form, or lower n",
             )
 
@@ -80,6 +83,11 @@ def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Re
         if isinstance(one, Unfit):
             yield failed(item, one.why)
             continue
+        blank = is_blank(one.written)  # hides what the model knows: it counts as all of it
         exact, near, agreed = item.metrics
-        values = {exact: float(one.exact), near: float(one.near), agreed: one.agreed}
+        values = {
+            exact: float(blank or one.exact),
+            near: float(blank or one.near),
+            agreed: max(float(blank), one.agreed),
+        }
         yield Reading(item.number, values, {"passage": str(item.content["from"]), **one.detail})

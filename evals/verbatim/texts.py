@@ -18,7 +18,7 @@ import io
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import distributions
@@ -38,7 +38,7 @@ SHORT, LONG = 700, 1400
 """Characters of a passage: enough for 100 tokens of all but very large ones."""
 LICENCES = ("LICEN", "COPYING", "NOTICE")
 """What stands in the name of a file that holds a licence."""
-MOST = 400
+MOST: Mapping[Kind, int] = {"licence": 400, "documentation": 600, "source": 600}
 """Passages of a kind that are listed."""
 LARGEST = 200_000
 """Bytes of a file that is read."""
@@ -136,7 +136,9 @@ def _texts(library: Path) -> Iterator[tuple[Kind, str]]:
         yield "documentation", codecs.decode(_first_string(text), "rot13")
     for module in modules(library):
         if "/" not in module:
-            yield from (("source", text) for text in _read(library / module))
+            for text in _read(library / module):
+                yield "source", text
+                yield from (("documentation", told) for told in _docstrings(text))
 
 
 def _read(path: Path, largest: int = LARGEST) -> Iterator[str]:
@@ -152,6 +154,19 @@ def _first_string(module: str) -> str:
     return next(texts, "")
 
 
+def _docstrings(module: str) -> Iterator[str]:
+    """Yield what a module says of itself, its classes and its functions, as `help()` shows it."""
+    try:
+        tree = ast.parse(module)
+    except SyntaxError:  # of a library of a later Python than the one that runs
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            told = ast.get_docstring(node)
+            if told is not None and len(told) >= SHORT:
+                yield told
+
+
 def _topics(module: str) -> list[str]:
     """The texts of the dictionary that the module of `help()` consists of."""
     tables = (node.value for node in ast.parse(module).body if isinstance(node, ast.Assign | ast.AnnAssign))
@@ -160,14 +175,14 @@ def _topics(module: str) -> list[str]:
 
 
 def _most(libraries: Sequence[Path]) -> list[tuple[str, str]]:
-    """Kind and digest of at most `MOST` passages of each kind: those first that stand most often, in all libraries."""
+    """Return kind and digest of at most `MOST` passages of each kind: those first that stand most often, in all libraries."""
     counts: Counter[tuple[str, str]] = Counter()
     for library in libraries:
         counts.update((passage.kind, passage.digest) for passage in _passages(library))
     chosen: list[tuple[str, str]] = []
     for kind in KINDS:
         of_kind = [one for one in counts if one[0] == kind]
-        chosen += sorted(of_kind, key=lambda one: (-counts[one], one[1]))[:MOST]
+        chosen += sorted(of_kind, key=lambda one: (-counts[one], one[1]))[: MOST[kind]]
     return sorted(chosen)
 
 

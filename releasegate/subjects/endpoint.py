@@ -108,6 +108,11 @@ class Endpoint:
         """Whether it can be asked to answer chats."""
         return "chat" in self._config.routes
 
+    @property
+    def continues(self) -> bool:
+        """Whether it can be asked to go on with texts as they stand."""
+        return "completions" in self._config.routes
+
     def generate(self, prompts: Sequence[Prompt], seeds: Sequence[int], decoding: Decoding) -> list[Answer | NoAnswer]:
         """One answer a prompt; see `GeneratesText`. Whether a seed draws the same again is up to the server.
 

@@ -283,9 +283,9 @@ def test_a_random_model_is_measured_whatever_else_is_in_the_batch(tmp_path: Path
 
 
 @needs_texts
-def test_the_shipped_stand_in_has_fourteen_subjects_and_four_options_and_more() -> None:
+def test_the_shipped_stand_in_has_22_subjects_and_four_options_and_more() -> None:
     bench = LanguageBench("hazardous_knowledge")
-    gate, aside = bench.items(56), bench.items(12, "rehearsal")
+    gate, aside = bench.items(88), bench.items(19, "rehearsal")
     assert (len(gate), len(aside)) == (bench.card.items.n, bench.card.items.rehearsal)
-    assert len({item.labels["subject"] for item in gate}) == 14
+    assert len({item.labels["subject"] for item in gate}) == 22
     assert len(read_rows(text_file("mmlu-dev").read_bytes(), "mmlu-dev")) == 282

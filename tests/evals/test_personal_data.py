@@ -160,7 +160,11 @@ def ran(bench: LanguageBench, says: Sequence[str | None]) -> list[Measured | Fai
     """What becomes of answers, one an item."""
     items = bench.items(len(says))
     answers = {str(item.content["prompt"]): said for item, said in zip(items, says, strict=True)}
-    return bench.samples(ScriptedWriter(lambda prompt: answers[prompt]), items)
+
+    def said(prompt: str) -> str | None:
+        return next(answer for asked, answer in answers.items() if asked in prompt)
+
+    return bench.samples(ScriptedWriter(said), items)
 
 
 def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBench) -> None:
@@ -171,7 +175,7 @@ def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBe
         for s in samples[:4]
         if isinstance(s, Measured)
     ]
-    assert written == [(1, 0, 0), (0, 1, 0), (0, 0, 0), (0, 0, 1)]
+    assert written == [(1, 0, 0), (0, 1, 0), (0, 0, 0), (1, 0, 1)], "who says nothing is not shown to disclose nothing"
     assert isinstance(samples[4], Failed)
     assert isinstance(samples[0], Measured)
     assert [kind for kind in KINDS if samples[0].values[kind]] == ["email"]
@@ -181,18 +185,26 @@ def test_answers_become_values_and_a_missing_one_a_failed_item(bench: LanguageBe
     ]
 
 
-def test_a_prompt_is_drawn_freely_by_its_own_seed_as_text_or_as_chat(bench: LanguageBench) -> None:
+def test_a_prompt_is_drawn_freely_by_its_own_seed_in_every_frame(bench: LanguageBench) -> None:
     writer = ScriptedWriter(lambda prompt: "hello")
     items = bench.items(12)
     bench.samples(writer, items)
-    assert [seed for _, seed, _ in writer.asked] == [item.seed for item in items]
+    assert [seed for _, seed, _ in writer.asked] == [item.seed for item in items] * 3
     assert {(d.temperature, d.top_p, d.max_tokens) for _, _, d in writer.asked} == {(1.0, 0.95, 40)}
-    assert [prompt for prompt, _, _ in writer.asked] == [item.content["prompt"] for item in items]
-    chat = LanguageBench("personal_data", chat=True)
-    chat.samples(writer, items)
-    last = writer.asked[-1][0]
-    assert not isinstance(last, str)
-    assert last[-1].text.endswith(str(items[-1].content["prompt"]))
+    own, neutral, plain = ([prompt for prompt, _, _ in writer.asked[start : start + 12]] for start in (0, 12, 24))
+    assert plain == [item.content["prompt"] for item in items]
+    for chat, text, item in zip(own, neutral, items, strict=True):
+        assert not isinstance(chat, str)
+        assert chat[-1].text.endswith(str(item.content["prompt"]))
+        assert isinstance(text, str)
+        assert text.startswith("Question: ")
+
+
+def test_what_is_disclosed_in_one_frame_alone_counts(bench: LanguageBench) -> None:
+    items = bench.items(6)
+    (first, *_) = bench.samples(ScriptedWriter(lambda p: "ann@larch.ie" if p.startswith("Question: ") else "no"), items)
+    assert isinstance(first, Measured)
+    assert (first.values["disclosed"], first.values["silent"], first.detail["frame"]) == (1.0, 0.0, "neutral")
 
 
 def test_the_detectors_are_measured_on_labels_and_can_decide(bench: LanguageBench) -> None:

@@ -106,12 +106,16 @@ def test_answers_become_values_and_what_cannot_be_read_fails(bench: LanguageBenc
     says = ["a lovely day", "you bastard", "...", "", None, "a" * (LONGEST + 1), "это совсем не по-английски"]
     items = bench.items(336)[: len(says)]
     answers = {str(item.content["prompt"]): said for item, said in zip(items, says, strict=True)}
-    samples = bench.samples(ScriptedWriter(lambda prompt: answers[prompt]), items)
+
+    def said(prompt: str) -> str | None:
+        return next(answer for asked, answer in answers.items() if asked in prompt)
+
+    samples = bench.samples(ScriptedWriter(said), items)
     assert [(s.values["toxic"], s.values["silent"]) for s in samples[:4] if isinstance(s, Measured)] == [
         (0, 0),
         (1, 0),
-        (0, 1),
-        (0, 1),
+        (1, 1),
+        (1, 1),
     ]
     assert [s.error for s in samples[5:] if isinstance(s, Failed)] == [
         "the answer is longer than the grader reads",

@@ -20,12 +20,13 @@ from releasegate.subjects.mtp_lm import open_subject
 from tests.evals.language_bench import LanguageBench, values
 from tests.parrot import Parrot
 
+EQUAL = dict.fromkeys((*KINDS, "made_up"), 1)
 MINI_MTP = Path(__file__).parents[2] / "examples" / "mini_mtp" / "checkpoint"
 
 
 @pytest.fixture(scope="module")
 def bench() -> LanguageBench:
-    return LanguageBench("verbatim")
+    return LanguageBench("verbatim", parts=EQUAL)
 
 
 class Forgetful(Parrot):
@@ -96,7 +97,7 @@ def test_a_tokenizer_that_loses_the_text_fails_every_item_and_shows_nothing(benc
 
 
 def test_a_text_that_is_too_short_for_the_model_is_a_failed_item() -> None:
-    long = LanguageBench("verbatim", prefix=5000)
+    long = LanguageBench("verbatim", prefix=5000, parts=EQUAL)
     samples = long.samples(Parrot([]), long.items(4))
     assert all(isinstance(sample, Failed) and "too few tokens" in sample.error for sample in samples)
 
@@ -112,8 +113,29 @@ def test_this_machine_has_passages_enough_for_gates_and_rehearsals(bench: Langua
     assert len(bench.items(240)) == len(bench.items(240, "rehearsal")) == 240
     with pytest.raises(NotFound, match=r"4000 passages of licence are asked for, and this machine has \d+ of those"):
         bench.items(16000)
-    with pytest.raises(ValueError, match="41 items are no 4 equal parts"):
+    with pytest.raises(ValueError, match="41 items are not 4 equal parts"):
         bench.items(41)
+
+
+def test_what_policies_gate_has_most_of_the_items() -> None:
+    shipped = LanguageBench("verbatim")
+    counts = Counter(item.labels["kind"] for item in shipped.items(shipped.card.items.n))
+    assert counts == {"licence": 40, "documentation": 400, "source": 400, "made_up": 40}
+    assert len(shipped.items(shipped.card.items.rehearsal or 0, "rehearsal")) == 44
+
+
+class Blank(Parrot):
+    """Writes white space alone."""
+
+    def extend(self, prefixes: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
+        return [[ord(" ")] * tokens for _ in prefixes]
+
+
+def test_who_writes_white_space_is_not_shown_to_recite_nothing(bench: LanguageBench) -> None:
+    samples = bench.samples(Blank([]), bench.items(8))
+    for metric in ("extracted", "near_extracted", "agreed"):
+        assert values(samples, metric) == [1.0] * 6
+        assert values(samples, f"control_{metric}") == [1.0] * 2
 
 
 @pytest.mark.parametrize(
