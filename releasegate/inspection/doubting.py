@@ -59,6 +59,7 @@ def files_of(checkpoint: Checkpoint) -> Files:
         config_file=checkpoint.config_file or next(iter(checkpoint.shards), "config.json"),
         texts=dict(_texts(checkpoint)),
         tensors=[*_stored(checkpoint.tensors, checkpoint.shards)],
+        beside=[one for file, header in checkpoint.siblings.items() for one in _beside(file, header)],
         vocabulary=checkpoint.vocabulary,
     )
 
@@ -73,3 +74,8 @@ def _stored(tensors: Mapping[str, Place], shards: Mapping[str, Header]) -> Itera
     for place in tensors.values():
         entry, header = place.entry, shards[place.file]
         yield Stored(entry.name, place.file, entry.dtype, entry.shape, entry.size, header.data_start + entry.begin)
+
+
+def _beside(file: str, header: Header) -> Iterator[Stored]:
+    for entry in header.in_file_order():
+        yield Stored(entry.name, file, entry.dtype, entry.shape, entry.size, header.data_start + entry.begin)

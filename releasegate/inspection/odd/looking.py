@@ -34,7 +34,8 @@ def oddities(files: Files, digest: str | None) -> Iterator[Oddity]:
             yield from configured_oddities(name, config, files.kind)
             yield from generating_oddities(name, config, files.kind, exempt=_kept_back(name, config, exempt))
     yield from _rows(files, exempt)
-    yield from size_oddities(files.root, files.tensors)
+    for part in (files.tensors, files.beside):
+        yield from size_oddities(files.root, part)
 
 
 def _kept_back(file: str, config: Mapping[str, Any], exempt: Exempt) -> frozenset[tuple[str, str]]:

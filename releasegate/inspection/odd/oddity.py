@@ -34,7 +34,8 @@ class Files:
         config: its configuration.
         config_file: the file that it stands in.
         texts: other JSON files at the top of the folder, parsed, by name.
-        tensors: those of the model, and of files beside it.
+        tensors: those of the model.
+        beside: those of other files, such as a decoder.
         vocabulary: ids by token; may be empty.
     """
 
@@ -44,6 +45,7 @@ class Files:
     config_file: str
     texts: Mapping[str, Mapping[str, Any]] = field(repr=False)
     tensors: Sequence[Stored] = field(repr=False)
+    beside: Sequence[Stored] = field(default=(), repr=False)
     vocabulary: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property

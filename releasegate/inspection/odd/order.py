@@ -23,9 +23,9 @@ WIDTH = 256
 """Dimensions that longer rows are projected to, at random, with a fixed seed."""
 AGREE, COMPARED = 0.4, 2048
 """Share of rows that the map must find again for anything to be said, among `COMPARED` rows at most."""
-MARGIN, LEAST = 0.25, 2
-"""By how much of a cosine the other place must fit better, each way; and how many such rows are odd. In the untouched trained
-models of this repository where anything can be said there is none at .1."""
+MARGIN, LEAST, SURE = 0.25, 2, 0.8
+"""By how much of a cosine the other place must fit better; how many such rows are odd; and the share of the usual fit that they
+must reach there: rows that the map knows nothing of fit nowhere well."""
 RIDGE = 1.0
 
 Matrix = NDArray[np.float64]
@@ -64,14 +64,15 @@ def moved_rows(read: Matrix, answered: Matrix) -> list[int]:
     likeness = predicted[poor] @ answered[poor].T
     best, back = likeness.argmax(1), likeness.argmax(0)
     place = np.arange(len(poor))
-    moved = (back[best] == place) & (best != place) & (likeness[place, best] - fits[poor] > MARGIN)
+    there = likeness[place, best]
+    moved = (back[best] == place) & (best != place) & (there - fits[poor] > MARGIN) & (there > SURE * np.median(fits))
     return [int(row) for row in poor[moved]]
 
 
 def _agreement(predicted: Matrix, answered: Matrix) -> float:
     """The share of rows that are nearest to their own, among some that stand for all."""
     some = np.linspace(0, len(predicted) - 1, min(len(predicted), COMPARED)).astype(np.int64)
-    return float((( predicted[some] @ answered[some].T).argmax(1) == np.arange(len(some))).mean())
+    return float(((predicted[some] @ answered[some].T).argmax(1) == np.arange(len(some))).mean())
 
 
 def _without_itself(read: Matrix, answered: Matrix) -> Matrix:

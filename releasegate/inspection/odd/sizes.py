@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,9 +19,9 @@ MATRIX, NORM = 5.0, 12.0
 5.1 for norms (SmolLM2); the first and the last layer are given twice as much room."""
 NEIGHBOURS = 2
 """Layers on each side that a layer is held against."""
-GAIN = (0.02, 60.0)
-"""Root mean square of a matrix's elements times the root of the length of its rows: what it makes of a row of ones at random.
-Trained ones have .11 to 9.6."""
+GAIN, FILTER, TABLE = (0.02, 60.0), (5e-3, 100.0), (1e-5, 60.0)
+"""Root mean square of the elements times the root of the length of a row: what a matrix makes of a row of ones at random.
+Trained matrices have .11 to 9.6, filters of convolutions .11 to 2.1, and tables of codes 2.0."""
 WEIGHT = (2e-3, 200.0)
 """Median of the absolute elements of a norm's weight. Trained ones have .02 to 2."""
 REMEDY = "scale the tensor back, or publish what was trained"
@@ -41,12 +42,27 @@ def size_oddities(root: Path, tensors: Sequence[Stored]) -> Iterator[Oddity]:
 
 
 def _is_matrix(tensor: Stored) -> bool:
-    """Whether it is a weight that rows of numbers go through. Biases, tables and scales have no size of their own."""
-    return tensor.name.endswith(".weight") and len(tensor.shape) == 2 and min(tensor.shape) >= 4 and not _is_table(tensor.name)
+    """Whether it is a weight that rows of numbers go through, or a table of codes. Biases and scales have no size of their own."""
+    wide = 2 <= len(tensor.shape) <= 4 and min(tensor.shape[:2]) >= (4 if len(tensor.shape) == 2 else 2)
+    return wide and (_is_codes(tensor.name) or (tensor.name.endswith(".weight") and not _is_table(tensor.name)))
+
+
+def _is_codes(name: str) -> bool:
+    return re.search(r"codebook|quantizer?\.(?:\w+\.)*embed", name) is not None
 
 
 def _is_table(name: str) -> bool:
-    return any(part in name.lower() for part in ("embed", "codebook", "quantize", "wte", "wpe", "relative", "lora_", "router", "gate.weight", "pooler"))
+    return any(part in name.lower() for part in _TABLES)
+
+
+_TABLES = ("embed", "wte", "wpe", "relative", "lora_", "router", "gate.weight", "pooler")
+"""In names of tensors whose rows are looked up, or that may be as small as they like."""
+
+
+def _usual_gain(tensor: Stored) -> tuple[float, float]:
+    if is_norm(tensor.name):
+        return WEIGHT
+    return TABLE if _is_codes(tensor.name) else GAIN if len(tensor.shape) == 2 else FILTER
 
 
 def _size(root: Path, tensor: Stored) -> float:
@@ -70,8 +86,8 @@ def _unlike_neighbours(some: Sequence[tuple[Stored, float]]) -> Iterator[Oddity]
 
 
 def _implausible(tensor: Stored, size: float) -> Iterator[Oddity]:
-    low, high = WEIGHT if is_norm(tensor.name) else GAIN
-    value = size if is_norm(tensor.name) else size * math.sqrt(tensor.shape[1])
+    low, high = _usual_gain(tensor)
+    value = size if is_norm(tensor.name) else size * math.sqrt(math.prod(tensor.shape[1:]))
     if size > 0 and not low <= value <= high:
         what = f"its numbers have a gain of {shown_number(value)}; those of trained models have {shown_number(low)} to {shown_number(high)}"
         yield Oddity(f"{tensor.file}: {tensor.name}"[:400], what, REMEDY)
