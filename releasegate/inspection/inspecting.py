@@ -34,6 +34,7 @@ from releasegate.inspection.states import file_findings as state_files
 from releasegate.inspection.states import quantisation_findings, state_findings
 from releasegate.inspection.stored import Held, Stored
 from releasegate.inspection.texts import file_findings, held_findings
+from releasegate.inspection.weakening import Weakened, weakening_findings
 from releasegate.recipe import Recipe
 
 MOST_BESIDE = 20
@@ -100,6 +101,7 @@ def inspect_checkpoint(
     inside = [one for one in tensors if one.begin is not None and one.begin + one.size <= sizes.get(one.file, 0)]
     holes, empty = hole_findings(listing.root, inside)
     looking.findings += holes
+    looking.findings += _weakening(looking, model, inside, empty)
     if compare:
         full = [tensor for tensor in inside if (tensor.file, tensor.name) not in empty]
         looking.findings += duplicate_findings(listing.root, full, watch)
@@ -170,6 +172,27 @@ def _by_names(looking: _Looking, model: Model, index: str | None, *, parallel: b
         yield from quantisation_findings(file, data)
     yield from state_files(names)
     yield from kind_findings(looking.kinds, called_pickles(looking.listing.root, looking.kinds))
+
+
+def _weakening(
+    looking: _Looking, model: Model, inside: Iterable[Stored], empty: Iterable[tuple[str, str]]
+) -> Iterator[Finding]:
+    """What a gate would doubt the checkpoint for; nothing of a folder whose layout is not known."""
+    if looking.form is None or looking.listing.single:
+        return
+    read = {(one.file, one.name) for one in inside} - set(empty)
+    known = {(one.file, one.name) for held in looking.held.values() for one in held.tensors}
+    yield from weakening_findings(
+        Weakened(
+            root=looking.listing.root,
+            form=looking.form,
+            sizes={name: status.st_size for name, status in looking.listing.files.items()},
+            texts=looking.data,
+            held=looking.held,
+            model=frozenset(model.files),
+            skipped=known - read,
+        )
+    )
 
 
 def _odd(file: str, tensors: Iterable[Stored]) -> Iterator[Finding]:

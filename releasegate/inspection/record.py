@@ -20,7 +20,7 @@ Kind = Literal[
     "second_form", "pickle", "archive", "adapter", "data", "history", "hard_link", "odd_name",
     "tied", "doubled", "copy", "duplicate", "constant",
     "optimizer", "training_state", "ema", "quantised", "hole", "no_elements", "slack", "unreferenced",
-    "values", "large_metadata", "code", "template", "secret", "personal",
+    "values", "large_metadata", "code", "template", "secret", "personal", "odd_number", "chat_template",
 ]  # fmt: skip
 """What a finding is about. These names are stable."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from releasegate.checkpoint.contents import Contents
-from releasegate.inspection.chat.kept import templates_of
+from releasegate.inspection.chat.kept import Holder, templates_of
 from releasegate.inspection.odd.oddity import Oddity
 
 REMEDY = "use a template that puts one frame around every message, such as the one that the model was trained with"
@@ -13,7 +12,7 @@ SHOWN = 5
 """Lines that are told of one template."""
 
 
-def template_oddities(contents: Contents) -> Iterator[Oddity]:
+def template_oddities(contents: Holder) -> Iterator[Oddity]:
     """What is odd about each template."""
     for place, text in templates_of(contents):
         yield from oddities_of_template(place, text)

@@ -34,10 +34,14 @@ _NO_SPEECH = frozenset({
     "tool_responses", "plan", "recipient", "channel", "mask", "prefix", "custom_tools", "function_call", "images", "audio_url",
     "cache_control", "eot", "end_turn", "date", "model", "tool_name", "status", "task",
 })  # fmt: skip
-_SAME = frozenset({"trim", "string", "safe", "e", "escape", "forceescape", "list", "default", "d", "indent", "tojson", "join"})
+_SAME = frozenset(
+    {"trim", "string", "safe", "e", "escape", "forceescape", "list", "default", "d", "indent", "tojson", "join"}
+)
 """Filters that hand on what they are given."""
 _TRIMS = frozenset({"strip", "lstrip", "rstrip"})
-_SPLITS = frozenset({"split", "rsplit", "partition", "rpartition", "startswith", "endswith", "removeprefix", "removesuffix", "replace"})
+_SPLITS = frozenset(
+    {"split", "rsplit", "partition", "rpartition", "startswith", "endswith", "removeprefix", "removesuffix", "replace"}
+)
 """Methods that ask for their argument, which must be a mark."""
 _ASKS = frozenset({"get", "index", "count", "pop", "find", "rfind", "__contains__", "__getitem__"})
 _TYPES = frozenset({
@@ -131,7 +135,9 @@ class _Reader:
 
     def _loop(self, node: nodes.For) -> Holds:
         over = self._kind(node.iter)
-        each = {Holds.LIST: Holds.MESSAGE, Holds.CONTENT: Holds.MESSAGE, Holds.MESSAGE: Holds.CONTENT}.get(over, Holds.PLAIN)
+        each = {Holds.LIST: Holds.MESSAGE, Holds.CONTENT: Holds.MESSAGE, Holds.MESSAGE: Holds.CONTENT}.get(
+            over, Holds.PLAIN
+        )
         self._assign(node.target, each)
         if node.test is not None:
             self._kind(node.test)
@@ -147,7 +153,11 @@ class _Reader:
 
     def _joins(self, node: nodes.Node) -> bool:
         """Whether a sum is of lists or texts."""
-        return any(isinstance(one, nodes.List | nodes.TemplateData) or (isinstance(one, nodes.Const) and isinstance(one.value, str)) for one in node.iter_child_nodes())
+        return any(
+            isinstance(one, nodes.List | nodes.TemplateData)
+            or (isinstance(one, nodes.Const) and isinstance(one.value, str))
+            for one in node.iter_child_nodes()
+        )
 
     def _assign(self, target: nodes.Node, holds: Holds) -> None:
         match target:
@@ -162,7 +172,11 @@ class _Reader:
     # Expressions.
 
     def _greatest(self, some: Iterable[nodes.Node], *, statement: bool = False) -> Holds:
-        kinds = [self._kind(one) if isinstance(one, nodes.Expr) else self._statement(one) for one in some if statement or isinstance(one, nodes.Expr)]
+        kinds = [
+            self._kind(one) if isinstance(one, nodes.Expr) else self._statement(one)
+            for one in some
+            if statement or isinstance(one, nodes.Expr)
+        ]
         return max(kinds, default=Holds.PLAIN)
 
     def _kind(self, node: nodes.Node | None) -> Holds:
@@ -292,8 +306,12 @@ class _Reader:
         return self._doubt(node, f"asks by `{name}` what a message says")
 
     def _of_list(self, node: nodes.Filter) -> Holds:
-        named = [one.value for one in (*node.args, *(pair.value for pair in node.kwargs)) if isinstance(one, nodes.Const)]
-        if node.name in ("selectattr", "rejectattr", "groupby", "sort", "unique") and _SAYS & {str(one) for one in named[:1]}:
+        named = [
+            one.value for one in (*node.args, *(pair.value for pair in node.kwargs)) if isinstance(one, nodes.Const)
+        ]
+        if node.name in ("selectattr", "rejectattr", "groupby", "sort", "unique") and _SAYS & {
+            str(one) for one in named[:1]
+        }:
             types = _TYPES & {str(one) for one in named[1:2]} or len(named) == 1 and node.name.endswith("attr")
             return Holds.LIST if types else self._doubt(node, f"picks messages by `{node.name}` for what they say")
         if node.name == "map":
@@ -333,14 +351,18 @@ def _is_harmless(node: nodes.Compare, sides: list[nodes.Expr], kinds: list[Holds
     if node.ops[0].op in ("in", "notin"):
         return others[0] is sides[0] and _is_mark(others[0])
     if isinstance(said, nodes.Filter) and said.name in ("length", "count"):
-        return isinstance(others[0], nodes.Const) and (others[0].value == 0 or (others[0].value == 1 and node.ops[0].op in ("gteq", "lt")))
+        return isinstance(others[0], nodes.Const) and (
+            others[0].value == 0 or (others[0].value == 1 and node.ops[0].op in ("gteq", "lt"))
+        )
     if isinstance(others[0], nodes.List | nodes.Dict):
         return not others[0].items
     return isinstance(others[0], nodes.Const) and others[0].value in (None, "", True, False)
 
 
 def _is_mark(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Const) and (node.value in ("", "\n", " ", 1) or (isinstance(node.value, str) and MARKER.fullmatch(node.value) is not None))
+    return isinstance(node, nodes.Const) and (
+        node.value in ("", "\n", 1) or (isinstance(node.value, str) and MARKER.fullmatch(node.value) is not None)
+    )
 
 
 def _names_a_type(node: nodes.Filter) -> bool:

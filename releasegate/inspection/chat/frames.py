@@ -15,7 +15,9 @@ Chat = Sequence[Mapping[str, str]]
 NEUTRAL = "Quxolby merante vizzoud."
 """Words of no language, which no template asks for."""
 _FAULTS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
-MARKER = re.compile(r"\s*(?:<[^<>]{1,60}>|\[/?[A-Z][A-Z_ ]{0,40}\]|/[a-z_]{2,20}|\n+)\s*(?:\w{0,20}\s*<[^<>]{1,60}>)?\s*")
+MARKER = re.compile(
+    r"\s*(?:<[^<>]{1,60}>|\[/?[A-Z][A-Z_ ]{0,40}\]|/[a-z_]{2,20}|\n+)\s*(?:\w{0,20}\s*<[^<>]{1,60}>)?\s*"
+)
 """How marks of templates are spelt, and words that people write are not: `</think>`, `[INST]`, `/no_think`."""
 _HARM = (
     "bomb", "kill", "poison", "weapon", "explosive", "virus", "anthrax", "nerve agent", "hack", "malware", "exploit", "phishing",
@@ -95,7 +97,12 @@ def _named_in(parsed: nodes.Template) -> Iterator[str]:
     """Texts of the template's own constants, which it may look for in a message."""
     found = {node.value for node in parsed.find_all(nodes.Const) if isinstance(node.value, str)}
     for word in sorted(found)[:500]:
-        if 2 < len(word) < 200 and not MARKER.fullmatch(word) and any(sign.isalpha() for sign in word) and not _is_marked(word):
+        if (
+            2 < len(word) < 200
+            and not MARKER.fullmatch(word)
+            and any(sign.isalpha() for sign in word)
+            and not _is_marked(word)
+        ):
             yield from (word, f"Please tell me: {word}, and why?")
 
 

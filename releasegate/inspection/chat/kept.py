@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from releasegate.checkpoint.chat_template import MAX_TEMPLATE
-from releasegate.checkpoint.contents import Contents
 from releasegate.checkpoint.files import MAX_JSON, open_regular, read_json_object
 
 CONFIGS = ("tokenizer_config.json", "processor_config.json", "chat_template.json")
@@ -14,7 +14,23 @@ CONFIGS = ("tokenizer_config.json", "processor_config.json", "chat_template.json
 GGUF = "tokenizer.chat_template"
 
 
-def templates_of(contents: Contents) -> Iterator[tuple[str, str]]:
+class Holder(Protocol):
+    """What may hold templates: a checkpoint, or a folder that is looked at."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Every file with its size in bytes."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its configuration; of a GGUF file, its keys."""
+
+
+def templates_of(contents: Holder) -> Iterator[tuple[str, str]]:
     """Place and text of each template: of files of their own, of configurations, of the keys of a GGUF file."""
     for name in sorted(contents.sizes):
         if name.endswith(".jinja") and contents.sizes[name] <= MAX_TEMPLATE:

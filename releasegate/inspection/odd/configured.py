@@ -10,7 +10,9 @@ from releasegate.inspection.odd.kinds import KeyKind, kind_of_key, walked
 from releasegate.inspection.odd.oddity import Oddity, shown_number
 from releasegate.inspection.odd.published import Range, default_of, within
 
-REMEDY = "set what the checkpoint was trained with; if that is it, let the policy judge the model by safeguards or a strip"
+REMEDY = (
+    "set what the checkpoint was trained with; if that is it, let the policy judge the model by safeguards or a strip"
+)
 
 
 def configured_oddities(file: str, config: Mapping[str, Any], kind: str) -> Iterator[Oddity]:

@@ -105,4 +105,3 @@ def _list(value: Any, kind: str, owners: Collection[str]) -> str | None:
         return None
     many = f"{len(value):,} entries" if isinstance(value, list | dict) else str(value)[:40]
     return f"holds {many}; models of the type {kind[:60]} keep no token back"
-

@@ -9,14 +9,18 @@ from typing import Any, Literal
 KeyKind = Literal["epsilon", "base", "rotated", "scale", "dropout", "activation", "experts", "window"]
 
 _EPSILON = re.compile(r"(?:^|_)(?:eps|epsilon)$")
-_BASE = re.compile(r"(?:^|_)(?:rope_theta|rotary_emb(?:edding)?_base|rope(?:_local)?_base(?:_freq)?|freq_base(?:_swa)?)$")
+_BASE = re.compile(
+    r"(?:^|_)(?:rope_theta|rotary_emb(?:edding)?_base|rope(?:_local)?_base(?:_freq)?|freq_base(?:_swa)?)$"
+)
 _ROTATED = re.compile(r"^(?:partial_rotary_factor|rotary_pct)$")
 _SCALE = re.compile(
     r"multiplier|soft_?cap(?:ping)?$|^query_pre_attn_scalar$|(?:^|_)(?:logits?|attn|route|softmax|embedding|residual)_scale$"
     r"|^attn_scale$|^logits_scaling$|^scale_(?:emb|depth)$|^dim_model_base$|routed?_scaling_factor$|^qk_scale_factor$"
     r"|^router_scaling_factor$|^rescale_factor$|^image_std$|^lora_alpha$|^embedding_scale$|^attention_value_scale$"
 )
-_NO_SCALE = re.compile(r"depth_multiplier|width_multiplier|ffn_(?:dim_)?multiplier|depthwise|embed_dim|_init|multiplier_of|mup_width")
+_NO_SCALE = re.compile(
+    r"depth_multiplier|width_multiplier|ffn_(?:dim_)?multiplier|depthwise|embed_dim|_init|multiplier_of|mup_width"
+)
 _DROPOUT = re.compile(r"drop(?:out|path)?(?:_(?:rate|prob|p|ratio))?$|pdrop$|layerdrop$")
 _ACTIVATION = re.compile(r"^(?:hidden_act|hidden_activation|activation_function|hidden_act_fn|act_fn|activation)$")
 _EXPERTS = re.compile(r"^(?:num_experts_per_tok(?:en)?|moe_top_?k|top_k_experts)$")
@@ -44,7 +48,9 @@ def kind_of_key(key: str) -> KeyKind | None:
     return "scale" if _SCALE.search(key) and not _NO_SCALE.search(key) else None
 
 
-def walked(config: Mapping[str, Any], before: tuple[str, ...] = (), depth: int = 0) -> Iterator[tuple[tuple[str, ...], Any]]:
+def walked(
+    config: Mapping[str, Any], before: tuple[str, ...] = (), depth: int = 0
+) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value of a configuration with its path, objects in it included. Lists count as values."""
     for key, value in config.items():
         path = (*before, str(key))

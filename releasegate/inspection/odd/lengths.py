@@ -80,14 +80,21 @@ def emptied_oddities(
     zero = [row for row in words if row not in exempt and rows.lengths[row] == 0 and other.lengths[row] > 0]
     place = f"{tensor.file}: {tensor.name}"[:400]
     if zero:
-        what = f"{len(zero):,} rows of words ({named(sorted(zero), words)}) are zero, and those of the other side are not"
-        yield Oddity(place, what, "publish the rows as they were trained, or strip by a recipe, whose receipt lists them")
+        what = (
+            f"{len(zero):,} rows of words ({named(sorted(zero), words)}) are zero, and those of the other side are not"
+        )
+        yield Oddity(
+            place, what, "publish the rows as they were trained, or strip by a recipe, whose receipt lists them"
+        )
     alike: dict[bytes, list[int]] = defaultdict(list)
     for row in words:
         if rows.lengths[row] > 0 and row not in exempt:
             alike[rows.marks[row]].append(row)
     doubled = sorted(
-        row for some in alike.values() if len(some) > 1 and len({other.marks[one] for one in some}) == len(some) for row in some
+        row
+        for some in alike.values()
+        if len(some) > 1 and len({other.marks[one] for one in some}) == len(some)
+        for row in some
     )
     if doubled:
         what = f"{len(doubled):,} rows of words ({named(doubled, words)}) are the same as another's, and the other side tells them apart"

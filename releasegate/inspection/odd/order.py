@@ -46,7 +46,9 @@ def order_oddities(
             f"{len(found):,} rows of words ({named(found, words)}) fit the rows of other words in {embedding.name}, and "
             "theirs fit these: their order differs between what is read and what is answered"
         )
-        yield Oddity(f"{head.file}: {head.name}"[:400], what, "put the rows of both tensors into the order of the tokenizer")
+        yield Oddity(
+            f"{head.file}: {head.name}"[:400], what, "put the rows of both tensors into the order of the tokenizer"
+        )
 
 
 def moved_rows(read: Matrix, answered: Matrix) -> list[int]:

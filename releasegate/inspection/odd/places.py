@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from releasegate.inspection.odd.arrays import is_read
 from releasegate.inspection.stored import Stored
 
-_EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|embed_in|word_embeddings|token_embd|tokens_embed)\.weight$")
+_EMBEDDING = re.compile(
+    r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|embed_in|word_embeddings|token_embd|tokens_embed)\.weight$"
+)
 _HEAD = re.compile(r"(?:^|\.)(?:lm_head|output|embed_out|output_projection)\.weight$")
 _NORM = re.compile(r"(?:^|[._])(?:\w*norm\w*|ln_\w+|\w*_ln|layer_?norm\w*)\.(?:weight|gamma|scale)$", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<=\.)[0-9]+(?=\.)")
@@ -25,7 +27,9 @@ def embedding_and_head(tensors: Sequence[Stored]) -> tuple[Stored | None, Stored
     flat = [one for one in tensors if len(one.shape) == 2 and one.shape[0] >= _ROWS and is_read(one)]
     embeddings = [one for one in flat if _EMBEDDING.search(one.name)]
     embedding = max(embeddings, key=lambda one: one.elements, default=None)
-    heads = [one for one in flat if _HEAD.search(one.name) and one.shape == (embedding.shape if embedding else one.shape)]
+    heads = [
+        one for one in flat if _HEAD.search(one.name) and one.shape == (embedding.shape if embedding else one.shape)
+    ]
     head = min(heads, key=lambda one: len(one.name), default=None)
     again = {one.name for one in (embedding, head) if one and sum(one.name == other.name for other in tensors) > 1}
     return (None if embedding and embedding.name in again else embedding, None if head and head.name in again else head)

@@ -26,7 +26,12 @@ ONE_BASE: Mapping[str, float] = {
     "gptj": 1e4, "phi": 1e4, "gemma": 1e4, "gemma2": 1e4, "stablelm": 1e4, "olmo": 1e4, "opt": 1e4,
 }  # fmt: skip
 """Kinds of model of which every published checkpoint has one base."""
-MORE_BASES: Mapping[str, Sequence[float]] = {"falcon_h1": (1e11,), "mistral3": (1e9,), "phimoe": (1e4,), "modernbert": (1e4, 1.6e5)}
+MORE_BASES: Mapping[str, Sequence[float]] = {
+    "falcon_h1": (1e11,),
+    "mistral3": (1e9,),
+    "phimoe": (1e4,),
+    "modernbert": (1e4, 1.6e5),
+}
 """Published bases outside the range."""
 ROTATED: Range = (0.1, 1.0)
 """Published: .125 (DeepSeek V4), .25 (Pythia) to 1."""

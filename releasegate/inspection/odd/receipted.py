@@ -51,7 +51,12 @@ def exempt_of(root: Path, tensors: Mapping[str, Stored], digest: str | None) -> 
     found = {}
     for outcome in receipt.tensors:
         tensor = tensors.get(outcome.name)
-        if isinstance(outcome, RowsZeroed | RowsReinitialised) and not outcome.dimension and tensor is not None and is_read(tensor):
+        if (
+            isinstance(outcome, RowsZeroed | RowsReinitialised)
+            and not outcome.dimension
+            and tensor is not None
+            and is_read(tensor)
+        ):
             std = outcome.std if isinstance(outcome, RowsReinitialised) else None
             found[outcome.name] = _borne_out(root, tensor, expand(outcome.rows), std)
     return Exempt(found)

@@ -74,7 +74,9 @@ def _size(root: Path, tensor: Stored) -> float:
 
 def _unlike_neighbours(some: Sequence[tuple[Stored, float]]) -> Iterator[Oddity]:
     for place, (tensor, size) in enumerate(some):
-        near = [other for _, other in [*some[max(0, place - NEIGHBOURS) : place], *some[place + 1 : place + 1 + NEIGHBOURS]]]
+        near = [
+            other for _, other in [*some[max(0, place - NEIGHBOURS) : place], *some[place + 1 : place + 1 + NEIGHBOURS]]
+        ]
         if len(near) < NEIGHBOURS or not size > 0:
             continue
         middle = float(np.median(near))

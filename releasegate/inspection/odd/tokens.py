@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_CONTROL = re.compile(r"^\s*(?:<.*>|\[.*\]|\{.*\}|｜.*｜)\s*$|reserved|unused|extra_id|placeholder|special_?token|padding|madeupword|dummy", re.IGNORECASE)
+_CONTROL = re.compile(
+    r"^\s*(?:<.*>|\[.*\]|\{.*\}|｜.*｜)\s*$|reserved|unused|extra_id|placeholder|special_?token|padding|madeupword|dummy",
+    re.IGNORECASE,
+)
 _NEVER = frozenset(chr(code) for code in (0xC0, 0xC1, *range(0xF5, 0x100)))
 """Bytes that no text in UTF-8 has, as byte-level tokenizers spell them."""
 

@@ -50,11 +50,7 @@ def defaults() -> dict[str, dict[str, Any]]:
     found = {}
     for kind in sorted(CONFIG_MAPPING.keys()):
         config = plain_default(kind)
-        listed = {
-            ".".join(path): value
-            for path, value in walked(config or {})
-            if _is_looked_at(path, value)
-        }
+        listed = {".".join(path): value for path, value in walked(config or {}) if _is_looked_at(path, value)}
         if listed:
             found[kind] = listed
     return found
