@@ -92,12 +92,35 @@ PUBLISHED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 
 GENERATING: Mapping[str, Mapping[str, Any]] = {
-    "Llama-3.1-8B-Instruct": {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [128001, 128008, 128009]},
-    "Qwen2.5-7B-Instruct": {"do_sample": True, "repetition_penalty": 1.05, "temperature": 0.7, "top_p": 0.8, "top_k": 20},
-    "Qwen2.5-0.5B-Instruct": {"do_sample": True, "repetition_penalty": 1.1, "temperature": 0.7, "top_p": 0.8, "top_k": 20},
+    "Llama-3.1-8B-Instruct": {
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.9,
+        "eos_token_id": [128001, 128008, 128009],
+    },
+    "Qwen2.5-7B-Instruct": {
+        "do_sample": True,
+        "repetition_penalty": 1.05,
+        "temperature": 0.7,
+        "top_p": 0.8,
+        "top_k": 20,
+    },
+    "Qwen2.5-0.5B-Instruct": {
+        "do_sample": True,
+        "repetition_penalty": 1.1,
+        "temperature": 0.7,
+        "top_p": 0.8,
+        "top_k": 20,
+    },
     "Qwen2-VL-7B-Instruct": {"do_sample": True, "top_p": 0.001, "top_k": 1, "temperature": 0.01},
     "Qwen2.5-VL-7B-Instruct": {"do_sample": True, "repetition_penalty": 1.05, "temperature": 0.000001},
-    "Gemma-3": {"cache_implementation": "hybrid", "do_sample": True, "top_k": 64, "top_p": 0.95, "eos_token_id": [1, 106]},
+    "Gemma-3": {
+        "cache_implementation": "hybrid",
+        "do_sample": True,
+        "top_k": 64,
+        "top_p": 0.95,
+        "eos_token_id": [1, 106],
+    },
     "Qwen3": {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.95},
     "DeepSeek-R1": {"do_sample": True, "temperature": 0.6, "top_p": 0.95},
     "Mistral-Small": {"temperature": 0.15, "do_sample": True},

@@ -15,7 +15,20 @@ from releasegate.inspection.odd.kinds import kind_of_key
 from tests.inspection.odd import defaults
 from tests.inspection.odd.layouts import GENERATING, PUBLISHED
 
-TEXT = ("llama", "mistral", "qwen3", "gemma2", "phi3", "gpt_neox", "cohere", "granite", "olmo2", "chameleon", "mixtral", "falcon_h1")
+TEXT = (
+    "llama",
+    "mistral",
+    "qwen3",
+    "gemma2",
+    "phi3",
+    "gpt_neox",
+    "cohere",
+    "granite",
+    "olmo2",
+    "chameleon",
+    "mixtral",
+    "falcon_h1",
+)
 
 
 def odd(kind: str, config: dict[str, Any], file: str = "config.json") -> list[str]:
@@ -76,7 +89,11 @@ def _numbers(config: dict[str, Any], before: tuple[str, ...] = ()) -> list[tuple
     for key, value in config.items():
         if isinstance(value, dict):
             found += _numbers(value, (*before, key))
-        elif isinstance(value, int | float) and not isinstance(value, bool) and kind_of_key(key) in ("epsilon", "base", "scale"):
+        elif (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and kind_of_key(key) in ("epsilon", "base", "scale")
+        ):
             found.append(((*before, key), float(value)))
     return found
 
