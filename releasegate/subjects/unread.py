@@ -33,7 +33,8 @@ class UnreadPart:
 
 
 _WRAPPERS = frozenset({
-    "model", "transformer", "base_model", "language_model", "text_model", "backbone", "gpt_neox", "gpt_neox_japanese", "llm", "rwkv",
+    "model", "transformer", "base_model", "language_model", "text_model", "backbone", "gpt_neox", "gpt_neox_japanese",
+    "llm", "rwkv",
     "roberta", "bert", "roc_bert", "electra", "roberta_prelayernorm", "prophetnet", "rembert", "biogpt", "cpmant",
     "data2vec_text", "ernie", "roformer", "thinker", "camembert", "big_bird",
 })  # fmt: skip
@@ -45,9 +46,11 @@ _OF_TEXT = frozenset({
     "emb_norm", "embedding_norm", "decoder", "encoder", "head", "output", "output_projection", "tok_embeddings", "rope", "cls",
     "position_embeddings", "positions_embed", "tokens_embed", "rotary_emb", "ln_out", "ln_in", "proj_out", "input_embedding",
     "per_layer_model_projection", "per_layer_projection_norm", "hc_head", "hyper_connection_mixer", "global_transformer",
-    "local_encoder", "local_decoder", "patcher", "encoder_hash_tok_embedding", "segment_embedding", "position_bias", "logit_scale",
+    "local_encoder", "local_decoder", "patcher", "encoder_hash_tok_embedding", "segment_embedding", "position_bias",
+    "logit_scale",
     "generator_predictions", "generator_lm_head", "lm_loss", "pred_layer", "attentions", "layer_norm1", "layer_norm2", "ffns",
-    "layer_norm_emb", "mask_emb", "z_L_init", "L_module", "H_module", "final_input", "message_input", "out_norm", "embeddings_project",
+    "layer_norm_emb", "mask_emb", "z_L_init", "L_module", "H_module", "final_input", "message_input", "out_norm",
+    "embeddings_project",
     "input_hidden_states_scale", "input_hidden_states_bias", "pooler", "proj", "drop", "embedding", "final_logits_bias", "w",
 })  # fmt: skip
 """First steps of the tensors that the causal models of transformers read and answer text by."""

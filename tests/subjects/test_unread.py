@@ -105,11 +105,12 @@ def test_of_a_program_nothing_is_said(tmp_path: Path) -> None:
 def causal_names() -> dict[str, list[str]]:
     """Names of the tensors of small models of text, as transformers makes them."""
     import torch
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING as CLASSES
     from transformers import CONFIG_MAPPING
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING as CLASSES
 
     found = {}
-    for kind in ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi", "phi3", "gpt2", "gpt_neox", "opt", "bloom", "falcon",
+    for kind in ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi", "phi3", "gpt2", "gpt_neox", "opt",
+                 "bloom", "falcon",
                  "cohere", "granite", "olmo2", "starcoder2", "mamba", "stablelm", "mpt", "codegen", "gptj"):  # fmt: skip
         config = CONFIG_MAPPING[kind]()
         for key in ("num_hidden_layers", "n_layer", "n_layers"):

@@ -45,7 +45,8 @@ _SPLITS = frozenset(
 """Methods that ask for their argument, which must be a mark."""
 _ASKS = frozenset({"get", "index", "count", "pop", "find", "rfind", "__contains__", "__getitem__"})
 _TYPES = frozenset({
-    "defined", "undefined", "none", "string", "mapping", "iterable", "sequence", "number", "boolean", "integer", "float", "callable",
+    "defined", "undefined", "none", "string", "mapping", "iterable", "sequence", "number", "boolean", "integer", "float",
+    "callable",
     "true", "false",
 })  # fmt: skip
 _ROUNDS = 12
@@ -312,7 +313,7 @@ class _Reader:
         if node.name in ("selectattr", "rejectattr", "groupby", "sort", "unique") and _SAYS & {
             str(one) for one in named[:1]
         }:
-            types = _TYPES & {str(one) for one in named[1:2]} or len(named) == 1 and node.name.endswith("attr")
+            types = _TYPES & {str(one) for one in named[1:2]} or (len(named) == 1 and node.name.endswith("attr"))
             return Holds.LIST if types else self._doubt(node, f"picks messages by `{node.name}` for what they say")
         if node.name == "map":
             return Holds.CONTENT if _SAYS & {str(one) for one in named} else Holds.PLAIN

@@ -93,7 +93,8 @@ def _odd(key: str, value: Any, kind: str, *, encoder: bool) -> str | None:
 
 
 _ENCODERS = frozenset({
-    "bart", "mbart", "marian", "pegasus", "pegasus_x", "m2m_100", "nllb-moe", "blenderbot", "blenderbot-small", "fsmt", "led", "mvp",
+    "bart", "mbart", "marian", "pegasus", "pegasus_x", "m2m_100", "nllb-moe", "blenderbot", "blenderbot-small", "fsmt",
+    "led", "mvp",
     "plbart", "bigbird_pegasus", "whisper", "speech_to_text", "seamless_m4t", "seamless_m4t_v2", "t5", "mt5", "prophetnet",
     "xlm-prophetnet", "florence2", "longt5", "umt5", "switch_transformers", "encoder-decoder", "vision-encoder-decoder",
     "speech-encoder-decoder",

@@ -97,7 +97,10 @@ def emptied_oddities(
         for row in some
     )
     if doubled:
-        what = f"{len(doubled):,} rows of words ({named(doubled, words)}) are the same as another's, and the other side tells them apart"
+        what = (
+            f"{len(doubled):,} rows of words ({named(doubled, words)}) are the same as another's, and the other side tells "
+            "them apart"
+        )
         yield Oddity(place, what, "publish the rows as they were trained")
 
 

@@ -102,4 +102,5 @@ def _directions(root: Path, tensor: Stored, rows: NDArray[np.int64]) -> Matrix:
 
 
 def _unit(rows: Matrix) -> Matrix:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    found: Matrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return found

@@ -42,7 +42,7 @@ def size_oddities(root: Path, tensors: Sequence[Stored]) -> Iterator[Oddity]:
 
 
 def _is_matrix(tensor: Stored) -> bool:
-    """Whether it is a weight that rows of numbers go through, or a table of codes. Biases and scales have no size of their own."""
+    """Whether it is a weight that rows of numbers go through, or a table of codes: biases and scales are of any size."""
     wide = 2 <= len(tensor.shape) <= 4 and min(tensor.shape[:2]) >= (4 if len(tensor.shape) == 2 else 2)
     return wide and (_is_codes(tensor.name) or (tensor.name.endswith(".weight") and not _is_table(tensor.name)))
 
@@ -91,5 +91,6 @@ def _implausible(tensor: Stored, size: float) -> Iterator[Oddity]:
     low, high = _usual_gain(tensor)
     value = size if is_norm(tensor.name) else size * math.sqrt(math.prod(tensor.shape[1:]))
     if size > 0 and not low <= value <= high:
-        what = f"its numbers have a gain of {shown_number(value)}; those of trained models have {shown_number(low)} to {shown_number(high)}"
+        usual = f"{shown_number(low)} to {shown_number(high)}"
+        what = f"its numbers have a gain of {shown_number(value)}; those of trained models have {usual}"
         yield Oddity(f"{tensor.file}: {tensor.name}"[:400], what, REMEDY)

@@ -101,7 +101,8 @@ def test_rows_that_were_scaled_are_found(tmp_path: Path, tensor: str, rows: list
     [
         ("model.norm.weight", 1e-4), ("model.norm.weight", 1e4), ("model.layers.2.self_attn.q_norm.weight", 40.0),
         ("model.layers.1.self_attn.o_proj.weight", 0.02), ("model.layers.1.mlp.down_proj.weight", 40.0),
-        ("lm_head.weight", 1e-3), ("model.vqmodel.post_quant_conv.weight", 0.01), ("model.vqmodel.quantize.embedding.weight", 100.0),
+        ("lm_head.weight", 1e-3), ("model.vqmodel.post_quant_conv.weight", 0.01),
+        ("model.vqmodel.quantize.embedding.weight", 100.0),
         ("decoder.conv_out.weight", 1e-3),
     ],
 )  # fmt: skip
@@ -144,7 +145,11 @@ def test_inspect_shows_what_the_gate_would_doubt(tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(20, 400), st.floats(0.0, 0.5), st.integers(0, 2**32 - 1), st.floats(12.0, 1e4), st.booleans())
 def test_any_part_of_the_rows_that_is_scaled_far_falls_apart_from_the_others(
-    rows: int, spread: float, seed: int, factor: float, shorter: bool
+    rows: int,
+    spread: float,
+    seed: int,
+    factor: float,
+    shorter: bool,  # noqa: FBT001
 ) -> None:
     drawn = np.random.default_rng(seed)
     lengths = np.exp(drawn.uniform(-spread, spread, rows))
