@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from releasegate.checkpoint import Checkpoint, read_manifest
+from releasegate.checkpoint import Checkpoint
 from releasegate.decision.settled import may_stop
 from releasegate.discretion import BROKEN_OFF, DOES_NOT_LOAD
 from releasegate.errors import HarnessError, RunError, UsageError
@@ -22,14 +22,15 @@ from releasegate.evaluation.opening import open_subject
 from releasegate.evaluation.planning import problem_of
 from releasegate.evaluation.runner import failed, run_shard
 from releasegate.evaluation.scratch import temporary_in_memory
+from releasegate.evaluation.sealing import Seals
 from releasegate.evaluation.sofar import SoFar
 from releasegate.evaluation.tools import OutputDigests, Tools
 from releasegate.evidence import Failed, Item, Measured, Started
-from releasegate.plan import Measurement, Plan
+from releasegate.plan import Measurement, Plan, SubjectRef
 from releasegate.repository import EvalFolder, GateRepository, RunFolder
 from releasegate.repository.subject_code import subject_code
 from releasegate.sensitivity import is_discreet
-from releasegate.subjects import Lending
+from releasegate.subjects import SUBJECTS, Lending
 
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32,
@@ -82,13 +83,18 @@ def measure(bench: Bench, target: Target) -> None:
     """Nothing; every measurement that the plan lists for the checkpoint is on disk, or as much of it as settles it.
 
     Raises:
-        RunError: the code in the repository is not what the plan was opened with.
+        RunError: the code in the repository is not what the plan was opened with, or somebody wrote to the checkpoint or to an
+            instrument meanwhile.
         CheckpointError: the model does not load.
     """
     keep_freed_memory()
+    with Seals(bench.plan.policy.model.subject, target.checkpoint, target.lending) as seals:
+        _measure(bench, target, _LazySubject(bench, target, seals))
+
+
+def _measure(bench: Bench, target: Target, subject: _LazySubject) -> None:
     planned = [m for m in bench.plan.measurements if m.checkpoint == target.name]
     done = bench.run.evidence.done()
-    subject = _LazySubject(bench, target)
     for measurement in sorted(planned, key=lambda m: m.role != "calibration"):
         identity = bench.plan.identity(measurement)
         missing = [s for s in range(measurement.shards) if (identity, s) not in done]
@@ -102,34 +108,28 @@ def measure(bench: Bench, target: Target) -> None:
 
 
 class _LazySubject:
-    """The subject, loaded when the first shard needs it."""
+    """The subject, loaded from a private copy when the first shard needs it."""
 
-    def __init__(self, bench: Bench, target: Target) -> None:
+    def __init__(self, bench: Bench, target: Target, seals: Seals) -> None:
         self._bench = bench
         self._target = target
+        self.seals = seals
 
     @cached_property
     def opened(self) -> object:
-        """The subject; the files that it was loaded from are still those that were hashed.
+        """The subject; every byte that it is made of was hashed.
 
         Raises:
-            RunError: they are not.
+            RunError: the files are not what they were when they were hashed.
         """
-        subject = self._open()
-        checkpoint = self._target.checkpoint
-        if read_manifest(checkpoint.root, like=checkpoint.manifest).digest() != checkpoint.digest:
-            what = "changed while it was being read"
-            raise RunError(str(checkpoint.root), what, "let nobody write to it, and open a new attempt")
-        return subject
-
-    def _open(self) -> object:
-        name = self._bench.plan.policy.model.subject
-        dtype = next(m.subject.dtype for m in self._bench.plan.measurements)
-        bench, target = self._bench, self._target
+        bench = self._bench
+        name = bench.plan.policy.model.subject
+        dtype = DTYPES[next(m.subject.dtype for m in bench.plan.measurements)]
         if name not in bench.repository.subjects():
             raise RunError(name, "no such subject any more", "restore it, or open a new attempt")
-        return open_subject(
-            name, bench.repository, target.checkpoint, target.lending, torch_device(bench.device), DTYPES[dtype]
+        device = torch_device(bench.device)
+        return self.seals.open(
+            lambda checkpoint, lending: open_subject(name, bench.repository, checkpoint, lending, device, dtype)
         )
 
 
@@ -159,7 +159,7 @@ class _Measuring:
         tools = Tools(
             params=self._measurement.params,
             device=torch_device(self._bench.device),
-            instruments={name: _files(self._folder, name) for name in self._folder.card.instruments},
+            instruments=self._subject.seals.instruments(self._folder),
             write=self._bench.run.write_output if self._digests is None else self._digests.write,
         )
         broken_off = self._broken_off()
@@ -168,7 +168,7 @@ class _Measuring:
             advance(len(items) - sum(len(self._part(items, shard)) for shard in missing))
             for shard in missing:
                 part = self._part(items, shard)
-                if shard in broken_off and not self._measurement.subject.deterministic:
+                if shard in broken_off and not _measured_again(self._measurement.subject):
                     samples: list[Measured | Failed] = [failed(i, BROKEN_OFF) for i in part]
                 else:
                     self._bench.run.evidence.start_shard(self._bench.plan, self._identity, shard)
@@ -226,6 +226,15 @@ class _Measuring:
         return {e.shard for e in lines if isinstance(e, Started) and e.measurement == self._identity}
 
 
+def _measured_again(subject: SubjectRef) -> bool:
+    """Whether a shard that was broken off is measured again: of code that is known to give the same samples.
+
+    What the checkpoint says of itself does not count. Whoever made it could stop the runs that go badly, and draw again.
+    """
+    kind = SUBJECTS.get(subject.id)
+    return subject.deterministic and (kind is None or kind.deterministic is True)
+
+
 def torch_device(name: str) -> torch.device:
     """The device `name`, such as `cpu` or `cuda:1`.
 
@@ -239,10 +248,6 @@ def torch_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device", "this machine has no CUDA device", "use --device cpu")
     return device
-
-
-def _files(folder: EvalFolder, instrument: str) -> tuple[Path, ...]:
-    return tuple(folder.folder / file for file in folder.card.instruments[instrument].files)
 
 
 def _refuse_changes(folder: EvalFolder, m: Measurement, repository: GateRepository) -> None:

@@ -242,14 +242,16 @@ class SubjectKind:
         module: where its `open_subject` is.
         provides: names of the interfaces that it has.
         deterministic: whether the same items give the same samples on one machine; None where the checkpoint's configuration
-            says so, as `deterministic`.
+            says so, as `deterministic`: that is told, and never relied on.
         served: whether a server answers for the model, whose weights nothing ties to a digest.
+        reads_later: whether it reads the checkpoint's folder after it was opened, too.
     """
 
     module: str
     provides: frozenset[str]
     deterministic: bool | None
     served: bool = False
+    reads_later: bool = False
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -282,6 +284,7 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.command",
         provides=frozenset({"ClonesVoice"}),
         deterministic=None,
+        reads_later=True,
     ),
     "endpoint": SubjectKind(
         module="releasegate.subjects.endpoint",

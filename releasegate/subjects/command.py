@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from releasegate.checkpoint import Checkpoint
-from releasegate.checkpoint.files import list_files
+from releasegate.checkpoint.sealed import file_states
 from releasegate.errors import CheckpointError, CodeRequested
 from releasegate.records import Record
 from releasegate.subjects import Lending, NoClone, Utterance
@@ -85,7 +85,7 @@ class Command:
         self._config = config
         self._root = root.resolve()
         self._always = {"python": sys.executable, "model": str(self._root), "device": str(device)}
-        self._state = _state(self._root)
+        self._state = file_states(self._root)
         self.rate = config.sample_rate
 
     def clone(
@@ -105,7 +105,7 @@ class Command:
         return self._started(rows) if rows else []
 
     def _started(self, rows: Sequence[Row]) -> list[Tensor | NoClone]:
-        if _state(self._root) != self._state:
+        if file_states(self._root) != self._state:
             what = "changed since it was opened"
             raise CheckpointError(str(self._root), what, "let nobody write to it, and open a new attempt")
         config = self._config
@@ -113,7 +113,7 @@ class Command:
             own = {"jobs": str(made.list)} if config.batched else made.values[0]
             argv = [_filled(argument, self._always | own) for argument in config.argv]
             why = run_command(argv, made.home, config.seconds_to_start + len(rows) * config.seconds_per_clone)
-            if why is None and _state(self._root) != self._state:
+            if why is None and file_states(self._root) != self._state:
                 why = "the program changed the folder of its checkpoint"
             if why is not None:
                 return [NoClone(why)] * len(rows)
@@ -142,9 +142,3 @@ def open_subject(checkpoint: Checkpoint, lending: Lending | None, device: torch.
 def _filled(argument: str, values: Mapping[str, str]) -> str:
     """The argument with its placeholders filled in, once: braces in what is filled in stay as they are."""
     return _PLACEHOLDER.sub(lambda found: values[found[1]], argument)
-
-
-def _state(root: Path) -> dict[str, tuple[int, ...]]:
-    """What changes whenever somebody writes to a file of the folder: the time of its last change cannot be set back."""
-    found = {name: os.stat(root / name, follow_symlinks=False) for name in list_files(root)}
-    return {name: (one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for name, one in found.items()}

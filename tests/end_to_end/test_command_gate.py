@@ -9,7 +9,9 @@ import pytest
 
 import releasegate.gate
 from releasegate.__main__ import run
+from releasegate.evaluation.measuring import BROKEN_OFF
 from releasegate.repository import LedgerFile, RunFolder
+from releasegate.repository.evidence_store import EvidenceStore
 from tests.programs import consent, write_program
 
 CARD = """
@@ -119,3 +121,21 @@ def test_a_program_that_fails_is_evidence_that_is_wanting(gated: Path) -> None:
     assert {sample["error"] for sample in samples(gated)} == {"the program ended with exit code 1"}
     (measurement,) = RunFolder(gated / "run").read_plan().measurements
     assert not measurement.subject.deterministic
+
+
+def test_a_program_that_calls_itself_deterministic_is_not_measured_again_where_it_was_broken_off(
+    gated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever made it could end the runs that go badly, and have them measured again."""
+    consented = consent(gated / "model")
+    with monkeypatch.context() as patch:
+
+        def killed(*arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(EvidenceStore, "finish_shard", killed)
+        assert gate(gated, runs=consented) == 130
+    assert gate(gated, runs=consented) == 3
+    (measurement,) = RunFolder(gated / "run").read_plan().measurements
+    assert measurement.subject.deterministic
+    assert {sample["error"] for sample in samples(gated) if sample["outcome"] == "failed"} == {BROKEN_OFF}
