@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.random import Generator
 
+from releasegate.errors import DocumentError, Problem
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
 from releasegate.subjects.language import Decoding, GeneratesText, NoAnswer
@@ -18,7 +19,7 @@ from .empty_answers import says_nothing
 from .english import is_english
 from .failures import failed
 from .jailbreaks import ATTACKS, attacked, readings
-from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, with_requests
+from .labelled_answers import ELICITED, LabelledAnswer, labelled_answers, labelled_apart, with_requests
 from .prompt_sets import Request, read_sets
 from .question_frames import Frame
 from .question_frames import asked as asked_in
@@ -35,7 +36,24 @@ def require(params: Mapping[str, Any], folder: Path) -> None:
         DocumentError, TextChanged: something is there, and not as it should be.
     """
     require_encoder()
-    with_requests(labelled_answers(folder, "calibration"), read_sets(params["sets"], folder))
+    labelled(read_sets(params["sets"], folder), params, folder)
+
+
+def labelled(
+    requests: Sequence[Request], params: Mapping[str, Any], folder: Path
+) -> list[tuple[Request, LabelledAnswer]]:
+    """Every labelled answer that calibrates, with its request: of the sets that gates ask, and of those that are apart.
+
+    Raises:
+        DocumentError: a request is in none of the sets, or one that is apart is in a set that gates ask.
+    """
+    found = with_requests(labelled_answers(folder, "calibration"), requests)
+    apart = read_sets(params.get("labelled_sets", {}), folder)
+    asked_too = {request.digest for request in requests} & {request.digest for request in apart}
+    if asked_too:
+        fix = "leave it out of one of the two"
+        raise DocumentError([Problem("labelled_sets", f"has request {min(asked_too)[:12]}… of the gate's sets", fix)])
+    return [*found, *with_requests(labelled_apart(folder), apart)]
 
 
 def asked(
@@ -72,8 +90,7 @@ def _item(request: Request, attack: str, metrics: tuple[str, ...], *, with_attac
 
 
 def known(
-    requests: Sequence[Request],
-    folder: Path,
+    answers: Sequence[tuple[Request, LabelledAnswer]],
     metrics_of: Callable[[LabelledAnswer], Sequence[str]],
     *,
     by_attack: bool = False,
@@ -87,17 +104,18 @@ def known(
     that one that babbles brings.
     """
     made = []
-    for request, one in with_requests(labelled_answers(folder, "calibration"), requests):
+    for request, one in answers:
         told = {"request": request.text, "sha256": request.digest, "attack": one.attack}
         content = {**told, "answer": one.answer, "truth": one.verdict}
         metrics = metrics_of(one)
+        cluster = {"request": request.digest[:12]}  # answers to one request are alike: they are one cluster
         if not by_attack:
-            made.append(Item(tuple(metrics), {"answer": one.verdict}, content))
+            made.append(Item(tuple(metrics), {"answer": one.verdict, **cluster}, content))
             continue
         missed = tuple(name for name in metrics if name.endswith(_SENSITIVITY))
         taken = tuple(name for name in metrics if name not in missed)
-        labels = {"answer": one.verdict, **({} if one.attack == ELICITED else {"attack": one.attack})}
-        made += [Item(names, which, content) for names, which in ((missed, {}), (taken, labels)) if names]
+        labels = {**cluster, "answer": one.verdict, **({} if one.attack == ELICITED else {"attack": one.attack})}
+        made += [Item(names, which, content) for names, which in ((missed, cluster), (taken, labels)) if names]
     return made
 
 

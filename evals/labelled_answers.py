@@ -25,6 +25,8 @@ from .quoted_requests import filled
 from .request_parts import Part, part_of
 
 NAME = "labelled.jsonl"
+APART = "labelled_apart.jsonl"
+"""Answers to requests of sets that no gate asks, whatever their digests: all of them calibrate. An eval need not have any."""
 ELICITED = "elicited"
 """In place of an attack: the answer was drawn out by examples of such answers, where a model hardly gives any of its own."""
 
@@ -59,6 +61,15 @@ def labelled_answers(folder: Path, part: Part) -> list[LabelledAnswer]:
     return [one for one in _all(folder / NAME) if part_of(one.request) == part]
 
 
+def labelled_apart(folder: Path) -> list[LabelledAnswer]:
+    """The labelled answers to requests that are for this alone, in the order of the file; none where there is no file.
+
+    Raises:
+        DocumentError: a line is no labelled answer, or stands there twice.
+    """
+    return list(_all(folder / APART, apart=True)) if (folder / APART).is_file() else []
+
+
 def with_requests(
     answers: Sequence[LabelledAnswer], requests: Sequence[Request]
 ) -> list[tuple[Request, LabelledAnswer]]:
@@ -76,7 +87,7 @@ def with_requests(
 
 
 @lru_cache(maxsize=8)
-def _all(file: Path) -> tuple[LabelledAnswer, ...]:
+def _all(file: Path, *, apart: bool = False) -> tuple[LabelledAnswer, ...]:
     lines = text_of(file, "no labelled answers", "label some: evals/labelled_answers.py says how").split("\n")
     found: dict[tuple[str, str, str], LabelledAnswer] = {}
     for number, line in enumerate(lines, 1):
@@ -87,7 +98,7 @@ def _all(file: Path) -> tuple[LabelledAnswer, ...]:
         if one is None:
             fix = f"give it {', '.join(sorted(_FIELDS))}; a verdict is one of {', '.join(VERDICTS)}"
             raise DocumentError([Problem(where, "is no labelled answer", fix)])
-        if part_of(one.request) == "gate":
+        if not apart and part_of(one.request) == "gate":
             raise DocumentError([Problem(where, "is an answer to a request that gates ask for", "leave it out")])
         if found.setdefault((one.request, one.attack, one.answer), one) is not one:
             raise DocumentError([Problem(where, "is an answer that stands there already", "leave one out")])

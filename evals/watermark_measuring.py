@@ -224,8 +224,14 @@ class _Work:
         return before
 
     def _book(self, item: Item) -> tuple[tuple[int, ...], ...]:
-        """The registered messages, each different, of as many bits as the watermark carries."""
-        return registered(int(item.content["book"]), int(self._params["registered"]), self._subject.bits)
+        """The registered messages, each different, of as many bits as the watermark carries.
+
+        For a clip that carries none they are drawn anew for each item: whether somebody is named depends on who is registered, so
+        that one book for all would make one draw of them all.
+        """
+        of_its_own = item.content["do"] == "read" and not item.content["marked"]
+        seed = item.seed if of_its_own else int(item.content["book"])
+        return registered(seed, int(self._params["registered"]), self._subject.bits)
 
     def _message(self, item: Item) -> int:
         """Which of them the clip carries; items are made before anybody knows how few there may be."""

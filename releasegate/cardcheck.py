@@ -7,7 +7,7 @@ from typing import assert_never
 
 from releasegate.documents import Located, parse_document
 from releasegate.errors import DocumentError, Problem
-from releasegate.evalcard import GATEABLE, Control, EvalCard, Metric, Threshold
+from releasegate.evalcard import GATEABLE, Calibration, Control, EvalCard, Metric, Threshold
 from releasegate.figures import (
     CurveFigure,
     HeatmapFigure,
@@ -34,9 +34,35 @@ def parse_card(text: str | bytes, source: str) -> Located[EvalCard]:
     problems += _one_threshold_problems(located, card)
     if card.clusters is not None and card.clusters.key not in card.slices:
         problems.append(located.problem(("clusters", "key"), "no such dimension", "name one of `slices`"))
+    if card.calibration is not None:
+        problems += _calibration_problems(located, card, card.calibration)
     if problems:
         raise DocumentError(problems)
     return located
+
+
+def _calibration_problems(located: Located[EvalCard], card: EvalCard, stated: Calibration) -> Iterator[Problem]:
+    """What the card says of the clusters of its calibration items, and cannot be so."""
+    at: Path = ("calibration",)
+    if not card.items.calibration:
+        yield located.problem(
+            at, "there are no calibration items", "state their number: `items.calibration`, or remove it"
+        )
+    if stated.key is not None and stated.key not in card.slices:
+        yield located.problem((*at, "key"), "no such dimension", "name one of `slices`")
+    if stated.key is None and stated.population != "unknown":
+        fix = "name the dimension whose label on calibration items says of which cluster each is"
+        yield located.problem(at, f"{stated.population} clusters without `key`", fix)
+    if (stated.population == "unknown") != (stated.reason is not None):
+        what = (
+            "unknown clusters without a `reason`" if stated.reason is None else "only unknown clusters want a `reason`"
+        )
+        yield located.problem(at, what, "say why nobody knows them" if stated.reason is None else "remove it")
+    if card.clusters is not None and card.clusters.population == "sampled" and stated.population != "sampled":
+        what = f"the eval claims something of every {card.clusters.key}, and its calibration items are no sample of clusters"
+        yield located.problem(
+            (*at, "population"), what, "calibrate on a sample of clusters, or name those of `clusters`"
+        )
 
 
 def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metric: Metric) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StringConstraints
 
 from releasegate.figures import Figure
 from releasegate.manifest import RelativePath
@@ -18,6 +18,8 @@ MetricType = Literal["bernoulli", "bounded_mean", "thresholded", "ratio", "repor
 Sensitive = Literal["harmful", "personal"]
 GATEABLE: tuple[MetricType, ...] = ("bernoulli", "bounded_mean", "thresholded")
 """The metric types that have a statistical method so far."""
+UNSAID = "does not say what the clusters of its calibration items are"
+"""How the problem of a card ends that rests on calibration items and lacks `calibration`."""
 
 
 class Threshold(Record):
@@ -180,6 +182,28 @@ class Clusters(Record):
     hold; every number says "these, not others"."""
 
 
+class Calibration(Record):
+    """What calibration items have in common: how far a number about an instrument carries."""
+
+    of: Literal["model", "instrument"]
+    """`model`: what calibration items show comes from the model under test, or through it (scores that it gives, pictures that
+    its codec makes): it is measured on every checkpoint, and each is judged by its own. `instrument`: the model has no part in
+    it, and what the source's measurement shows holds for all."""
+    population: Literal["sampled", "named", "unknown"]
+    """`sampled`: the clusters are a sample of those to come; each is one number. `named`: the claim is about these clusters
+    alone; their items count one by one. `unknown`: whose items belong together is not known beyond `key`, and the claim is about
+    this pool alone, by name."""
+    key: Identifier | None = None
+    """The dimension whose label on calibration items names the cluster. Absent, with `unknown`: each item counts by itself."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    """Why it is unknown whose items belong together."""
+
+    @property
+    def grouped_by(self) -> str | None:
+        """The dimension whose values count once each; None where items count one by one."""
+        return None if self.population == "named" else self.key
+
+
 class EvalCard(Document):
     """What an eval measures."""
 
@@ -196,6 +220,8 @@ class EvalCard(Document):
     metrics: Annotated[dict[Identifier, Metric], Field(min_length=1)]
     slices: dict[Identifier, Slice] = {}
     clusters: Clusters | None = None
+    calibration: Calibration | None = None
+    """What the clusters of calibration items are. Absent: nothing that rests on calibration items is shown."""
     instruments: dict[Identifier, Instrument] = {}
     figures: Annotated[tuple[Figure, ...], Field(min_length=1)] | None = None
     """The pictures that a report draws of the numbers."""

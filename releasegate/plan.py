@@ -225,6 +225,9 @@ class Plan(Document):
     """Whether `misuse` wants the working controls of the cards. None in plans of earlier releases, which decide as they did."""
     doubts: tuple[Doubt, ...] | None = None
     """What the inspection of the source found before the attempt; None: nothing, or nobody looked."""
+    by_cluster: Literal[True] | None = None
+    """Whether calibration items count by the clusters that their cards declare. None in plans of earlier releases, which decide
+    as they did."""
 
     @model_validator(mode="after")
     def _spends_as_its_policy_says(self) -> Self:
@@ -486,6 +489,7 @@ def make_plan(
         rehearsal=rehearsal,
         controlled=True if controlled else None,
         doubts=tuple(doubts) or None,
+        by_cluster=True,
     )
 
 
@@ -498,7 +502,18 @@ def differences(one: Plan, other: Plan) -> list[str]:
     if one.rehearsal != other.rehearsal:
         return [f"purpose: {'a rehearsal' if one.rehearsal else 'an attempt that counts'}"]
     found = [] if one.policy_digest_of(one.policy) == one.policy_digest_of(other.policy) else ["policy"]
-    named = ("model", "strips", "attempt", "alpha", "chances", "spending", "extends", "controlled", "doubts")
+    named = (
+        "model",
+        "strips",
+        "attempt",
+        "alpha",
+        "chances",
+        "spending",
+        "extends",
+        "controlled",
+        "doubts",
+        "by_cluster",
+    )
     found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:
         found.remove("strips")
@@ -578,9 +593,10 @@ def _made_anew(section: Section, r: Requirement, card: EvalCard) -> bool:
 
 def _roles(code: EvalCode, checkpoint: str, *, own: frozenset[str] | None) -> Iterator[Role]:
     yield "gate"
-    items = code.card.items
+    items, stated = code.card.items, code.card.calibration
     anew = own is not None and code.card.id in own and items.calibration_kind == "generated"
-    if items.calibration and (checkpoint == SOURCE or anew):
+    through_model = stated is not None and stated.of == "model"
+    if items.calibration and (checkpoint == SOURCE or anew or through_model):
         yield "calibration"
 
 

@@ -10,7 +10,7 @@ from releasegate.approvalcheck import approval_problems, unused_keys
 from releasegate.cardcheck import control_faults
 from releasegate.documents import Located, place
 from releasegate.errors import Problem, nearest
-from releasegate.evalcard import GATEABLE, EvalCard, Metric
+from releasegate.evalcard import GATEABLE, UNSAID, EvalCard, Metric
 from releasegate.policy import CHECKPOINTS, WEIGHTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
 from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
@@ -166,6 +166,7 @@ def _requirement(
         )
         return
     yield from _metric(located, r, metric, at)
+    yield from _calibrated(located, r, card, metric, at)
     if section == "misuse" or (section == "removal" and metric.type != "ratio"):
         yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)
@@ -251,6 +252,17 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         yield from _assumption(located, r, at)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
+
+
+def _calibrated(
+    located: Located[Policy], r: Requirement, card: EvalCard, metric: Metric, at: Path
+) -> Iterator[Problem]:
+    """Nobody knows what calibration items show unless the card says what their clusters are."""
+    rests = metric.judged_by is not None or metric.threshold is not None or r.excused is not None
+    if rests and r.margin is None and card.calibration is None and card.items.calibration:
+        what = f"{r.metric} rests on calibration items, and eval {card.id} {UNSAID}"
+        fix = "state `calibration` in the card: its population, its key, and what is calibrated"
+        yield located.problem((*at, "metric"), what, fix)
 
 
 def _direction(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:

@@ -68,13 +68,26 @@ def _plan(policy: Policy, cards: Mapping[str, EvalCard], case: Case) -> Plan:
     controlled = states_controls(policy, cards, case.evidence.source)
     names = {r.eval for r in policy.requirements} | (control_evals(policy, cards) if controlled else frozenset())
     evals = {
-        name: EvalCode(cards[name], digest_of("policy test"), {}, subject, _cells(policy, cards[name], case))
+        name: EvalCode(
+            _carded(cards[name], case), digest_of("policy test"), {}, subject, _cells(policy, cards[name], case)
+        )
         for name in sorted(names)
     }
     recipes = {str(c.recipe): digest_of(c.recipe) for c in policy.capabilities if c.recipe}
     model = PlannedModel(layout=policy.model.layout, manifest=_manifest("source"))
     plan = make_plan(policy, evals, recipes, model, OPENED.isoformat(), controlled=controlled)
     return plan.model_copy(update={"nonce": "00" * 32})
+
+
+def _carded(card: EvalCard, case: Case) -> EvalCard:
+    """The card as a case takes it: one that says nothing of clusters states independent calibration items."""
+    stated, key = (
+        case.evidence.calibration.get(card.id, ()),
+        card.calibration.key if card.calibration is not None else None,
+    )
+    if card.calibration is None or key is None or any(key in cell.labels for cell in stated):
+        return card
+    return card.model_copy(update={"calibration": card.calibration.model_copy(update={"key": None})})
 
 
 def _manifest(name: str) -> Manifest:
@@ -113,14 +126,14 @@ def _evidence(plan: Plan, case: Case, receipt: Receipt | None) -> Evidence:
     stated = case.evidence
     for m in plan.measurements:
         base: Cells = {}
-        if m.role == "calibration":
-            cells, model = stated.calibration, plan.source
-        elif m.checkpoint == SOURCE:
+        if m.checkpoint == SOURCE:
             cells, model = stated.source, plan.source
         elif receipt is not None and m.model == receipt.planned:
             cells, base, model = stated.stripped, stated.source, receipt.output_digest
         else:
             continue
+        if m.role == "calibration":  # of a stripped checkpoint that has its own, the same is stated
+            cells, base = stated.calibration, {}
         records = list(_records(m, cells.get(m.eval, ()), base.get(m.eval, ()), plan.cards[m.eval]))
         if records:
             collector = Collector(m.cells, "policy test")

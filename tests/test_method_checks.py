@@ -34,9 +34,11 @@ slices:
   attack: {title: Attack, gate: true}
 instruments:
   judge: {title: Judge, files: [judge.bin], source: made}
+calibration: {of: model, population: sampled, key: speaker}
 """
 CLUSTERED = SPEAKING.replace("id: speaking", "id: voices") + "clusters: {key: speaker, population: sampled}\n"
 NAMED = SPEAKING.replace("id: speaking", "id: cast") + "clusters: {key: speaker, population: named}\n"
+UNSAID = SPEAKING.replace("calibration: {of: model, population: sampled, key: speaker}\n", "")
 POLICY = """\
 schema: releasegate/policy/v1
 id: tiny
@@ -266,6 +268,16 @@ def test_a_card_whose_methods_lack_a_part_is_refused(before: str, after: str, me
 
 def test_clusters_are_named_by_a_dimension() -> None:
     with pytest.raises(DocumentError) as caught:
-        card(CLUSTERED.replace("key: speaker", "key: singer"))
+        card(CLUSTERED.replace("clusters: {key: speaker", "clusters: {key: singer"))
     (problem,) = caught.value.problems
     assert (problem.what, problem.fix) == ("clusters.key: no such dimension", "name one of `slices`")
+
+
+@pytest.mark.parametrize("metric", ["said", "found"])
+def test_a_card_that_does_not_say_what_its_calibration_items_are_is_refused(metric: str) -> None:
+    cards = {name: card(text) for name, text in (("speaking", UNSAID), ("voices", CLUSTERED), ("cast", NAMED))}
+    text = POLICY.replace("GUARD", f"metric: speaking/{metric}, at_least: 0.9").replace("KEEP", GOOD_KEEP)
+    recipes: dict[str, Recipe] = {"chameleon-hf/image_generation": recipe()}
+    (problem,) = problems(parse_policy(text, "p.yaml"), Surroundings(cards, recipes, {"tiny": None}))
+    assert problem.what.endswith("eval speaking does not say what the clusters of its calibration items are")
+    assert problem.fix == "state `calibration` in the card: its population, its key, and what is calibrated"

@@ -39,6 +39,7 @@ DETECTING = {
         "rate",
         metrics={"rate": RATE, "clean": SCORES, "marked": SCORES},
         items={"kind": "generated", "n": 100, "calibration": 20, "source": "made"},
+        calibration={"of": "model", "population": "sampled", "key": "digit"},
     )
 }
 FOUND = requirement("found", "found/rate", at_least=0.8, slices=["digit"], enforced_by="weights")

@@ -14,7 +14,7 @@ MORE = "  usable: {title: Usable, type: bernoulli, unit: share, range: [0, 1], b
     "  ruined: {title: Ruined, type: bernoulli, unit: share, range: [0, 1], better: lower}\nslices:"
 )
 BARE = SPEAKING.replace("id: speaking", "id: bare").replace(", calibration: 300", "")
-BARE = "\n".join(line for line in BARE.splitlines() if "found:" not in line and "said:" not in line) + "\n"
+BARE = "\n".join(x for x in BARE.splitlines() if not any(y in x for y in ("found:", "said:", "calibration:"))) + "\n"
 CARDS = {
     name: card(text.replace("slices:", MORE))
     for name, text in (("speaking", SPEAKING), ("voices", CLUSTERED), ("cast", NAMED), ("bare", BARE))

@@ -41,6 +41,9 @@ SAID = {**RIGHT, "title": "Said", "judged_by": "judge"}
 SENSITIVE = {**RIGHT, "title": "Sensitive", "of_instrument": "judge", "shows": "sensitivity"}
 SPECIFIC = {**RIGHT, "title": "Specific", "of_instrument": "judge", "shows": "specificity"}
 JUDGE = {"judge": {"title": "Judge", "files": ["judge.bin"], "source": "made"}}
+POOL = {"of": "instrument", "population": "unknown", "reason": "made by hand"}
+"""Calibration items that count one by one."""
+SAMPLED = {"of": "instrument", "population": "sampled", "key": "speaker"}
 SPEAKERS = {"speaker": {"title": "Speaker"}, "attack": {"title": "Attack", "gate": True}}
 
 
@@ -59,7 +62,11 @@ def eval_card(metrics: Mapping[str, Any], *, rate: float = 0.1, frozen: bool = F
         changes["instruments"] = JUDGE
     calibrated = "caught" in plain or "said" in plain or "kept" in plain
     items = {"kind": "generated", "n": 100, "calibration": 100 if calibrated else 0, "source": "made"}
-    return card("tested", "unused", **{"metrics": plain, "items": items, "slices": SPEAKERS} | changes)
+    stated: dict[str, Any] = {"metrics": plain, "items": items, "slices": SPEAKERS}
+    if calibrated:
+        sampled = changes.get("clusters", {}).get("population") == "sampled"
+        stated["calibration"] = SAMPLED if sampled else POOL
+    return card("tested", "unused", **stated | changes)
 
 
 def clustered(population: str, **metrics: Any) -> EvalCard:
@@ -90,6 +97,7 @@ class Trial:
         gate: on the source, or on the stripped checkpoint of a `margin`.
         base: on the source, of a `margin`.
         labels: of each cell of the gate.
+        stripping: whether the requirement is what a stripped checkpoint must show.
     """
 
     card: EvalCard
@@ -102,6 +110,7 @@ class Trial:
     calibration_cells: Sequence[Cell] = ()
     planned: Sequence[int] | None = None
     max_failed: float = 0.05
+    stripping: bool = False
 
     @cached_property
     def policy(self) -> Policy:
@@ -110,6 +119,11 @@ class Trial:
         if "excused" in self.limit:
             guarded = {"marked": [{**tested, "enforced_by": "weights"}]}
             return policy(capability("talking", safeguards=guarded), max_failed=self.max_failed)
+        if self.stripping:
+            strip = {"otherwise": "strip", "recipe": "tiny-hf/talking", "removal": [tested]}
+            strip["keep"] = [requirement("kept", "gone/legible", margin=0.5)]
+            weak = requirement("weak", f"tested/{self.metric}", at_most=0.01)
+            return policy(capability("talking", misuse=[weak], **strip), max_failed=self.max_failed)
         if "margin" not in self.limit:
             return policy(capability("talking", misuse=[tested]), max_failed=self.max_failed)
         strip = {"otherwise": "strip", "recipe": "tiny-hf/talking", "keep": [tested]}

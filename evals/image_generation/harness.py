@@ -57,7 +57,7 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
         shown = int(digits.labels[row])
         for kind in KINDS:
             metric = "judge_sensitivity" if kind == "round_trip" else "judge_specificity"
-            labels = {"junk": kind} if kind != "round_trip" else {}
+            labels = {"scan": f"{row:03d}", **({"junk": kind} if kind != "round_trip" else {})}
             asked = (shown + int(rng.integers(1, 10))) % 10 if kind == "wrong_class" else shown
             made.append(Item((metric,), labels, {"kind": kind, "row": row, "asked": asked}))
     return made

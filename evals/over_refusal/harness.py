@@ -14,7 +14,7 @@ from releasegate.subjects.language import GeneratesText
 
 from .. import answered_requests
 from ..answer_grader import Verdict, answer_grader
-from ..answered_requests import GradedItem, agreed, asked, graded_answers, known, measured_by
+from ..answered_requests import GradedItem, agreed, asked, graded_answers, known, labelled, measured_by
 from ..labelled_answers import LabelledAnswer
 from ..prompt_sets import Request, read_sets
 from ..request_parts import gated, set_aside
@@ -42,7 +42,7 @@ def rehearsal(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     """Every labelled answer that calibrates."""
-    return known(_requests(params), FOLDER, _metrics_of)
+    return known(labelled(_requests(params), params, FOLDER), _metrics_of)
 
 
 def _requests(params: Mapping[str, Any]) -> list[Request]:

@@ -9,13 +9,17 @@ import numpy as np
 from releasegate.decision.excusing import calibrating
 from releasegate.decision.explaining import label_text
 from releasegate.decision.slices import Slice, slices_of
-from releasegate.evalcard import EvalCard
-from releasegate.intervals import Side, items_to_settle, most_hits, power
+from releasegate.decision.units import Units, carrying, units_of
+from releasegate.evalcard import EvalCard, Threshold
+from releasegate.evidence import Cell
+from releasegate.intervals import Side, clopper_pearson, items_to_settle, most_hits, power
+from releasegate.noisy import LEAST_INFORMED
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement, Section
 from releasegate.rounding import decimal
 from releasegate.sequential import Claim, anytime_bounds
 from releasegate.stopping import stopping
+from releasegate.thresholds import negatives_needed
 
 MOST_PLANNED = 100_000
 """Items up to which the chances of a sequential test are worked out exactly."""
@@ -87,21 +91,68 @@ def capacity(plan: Plan, requirement: Requirement, section: Section) -> Capacity
         shown = _sequential(base, requirement, card, plan)
     else:
         shown = _fixed(base, requirement, plan)
-    return shown if shown.warning else replace(shown, warning=_idle_excuse(plan, requirement, parts, rate_alpha))
+    units = units_of(card, by_cluster=plan.by_cluster is not None)
+    measured = plan.find_calibration(requirement.eval, checkpoint)
+    cells = measured.cells if measured else ()
+    warnings = (shown.warning, _idle_instrument(requirement, card, units, cells, rate_alpha))
+    warning = next((w for w in warnings if w), None) or _idle_excuse(requirement, units, cells, parts, rate_alpha)
+    return replace(shown, warning=warning)
 
 
-def _idle_excuse(plan: Plan, r: Requirement, parts: list[Slice], alpha: float) -> str | None:
+def _idle_instrument(r: Requirement, card: EvalCard, units: Units, cells: tuple[Cell, ...], alpha: float) -> str | None:
+    """Why no answer of an instrument lets it carry the requirement, if that is so: its calibration items are too few."""
+    metric = card.metrics[r.metric_name]
+    if r.margin is not None or (metric.judged_by is None and metric.threshold is None):
+        return None
+    if units.problem is not None:
+        return f"{units.problem}: nothing can be shown"
+    try:
+        if metric.threshold is not None:
+            return _idle_threshold(metric.threshold, _limit(r)[0], units, cells, alpha)
+        right = {m.shows: name for name, m in card.metrics.items() if m.of_instrument == metric.judged_by and m.shows}
+        kinds = [units.planned(cells, carrying(name, cells), units.key) for _, name in sorted(right.items())]
+    except ValueError as error:
+        return f"{error}: nothing can be shown"
+    if not all(kinds):
+        return None  # nothing is planned yet, as in a policy's test without labels
+    most = sum(clopper_pearson(n, n, alpha / 4).low for n in kinds) - 1
+    if most >= LEAST_INFORMED:
+        return None
+    of = f"of dimension {units.key}" if units.key is not None else "items"
+    return (
+        f"{metric.judged_by} is calibrated on {' and '.join(map(str, kinds))} {of}: too few to show that it can decide"
+    )
+
+
+def _idle_threshold(how: Threshold, side: Side, units: Units, cells: tuple[Cell, ...], alpha: float) -> str | None:
+    """Why no threshold can be had."""
+    if how.positives is not None:
+        return None
+    n, needed = (
+        units.planned(cells, carrying(how.negatives, cells), units.negatives_key),
+        negatives_needed(how.rate, side, alpha),
+    )
+    if not n or n >= needed:
+        return None
+    of = f"of dimension {units.negatives_key}" if units.negatives_key is not None else "negatives"
+    return f"{n} {of} cannot support a threshold at a rate of {how.rate:g}: needs {needed}"
+
+
+def _idle_excuse(r: Requirement, units: Units, cells: tuple[Cell, ...], parts: list[Slice], alpha: float) -> str | None:
     """Why half of alpha is spent on an excuse that no slice can have, if that is so."""
     if r.excused is None:
         return None
-    measured = plan.find(r.eval, SOURCE, "calibration")
-    cells = measured.cells if measured else ()
+    if not units.excuses:
+        return f"nothing can be excused: {units.problem or 'the eval samples clusters, of which one says little of another'}"
     found = [f for part in parts if (f := calibrating(r, r.excused, part.labels, cells)) is not None]
     side, limit = r.excused.stated
     needs = items_to_settle(0.0 if side == "at_most" else 1.0, limit, side, alpha)
     if not found:
         return f"nothing can be excused: no calibration item carries {r.excused.metric} with the labels of a slice"
-    most = max(part.planned for part in found)
+    try:
+        most = max(units.thinned(part, None, cells)[0].planned for part in found)
+    except ValueError as error:
+        return f"nothing can be excused: {error}"
     if needs is None or most < needs:
         return f"nothing can be excused: {most} calibration items cannot show it, {needs} are needed"
     return None

@@ -12,6 +12,7 @@ from releasegate.decision.estimating import Rule, judge_share, status_of
 from releasegate.decision.explaining import UNKNOWN_EXCUSE, label_text, percent_free
 from releasegate.decision.record import Estimate, Excused, Finding, SliceFinding
 from releasegate.decision.slices import Slice, is_threat
+from releasegate.decision.units import Units
 from releasegate.evidence import Cell, Columns
 from releasegate.intervals import clopper_pearson
 from releasegate.policy import Excuse, Requirement
@@ -19,7 +20,12 @@ from releasegate.rounding import limit_text
 
 
 def excuse(
-    requirement: Requirement, planned: tuple[Cell, ...], calibration: Columns | None, rule: Rule, found: SliceFinding
+    requirement: Requirement,
+    planned: tuple[Cell, ...],
+    calibration: Columns | None,
+    rule: Rule,
+    units: Units,
+    found: SliceFinding,
 ) -> SliceFinding:
     """The finding, `excused` where calibration items show that the material of the slice is ruined.
 
@@ -30,12 +36,18 @@ def excuse(
     Args:
         planned: the calibration items.
         rule: of the slice, at half of the requirement's alpha already.
+        units: which of them are independent. Where a card samples clusters, none excuses: whether one of them is ruined says
+            little of another.
     """
     stated = requirement.excused
-    if stated is None or found.status == "met":
+    if stated is None or found.status == "met" or not units.excuses:
         return found
     part = calibrating(requirement, stated, found.labels, planned)
     if part is None:
+        return found
+    try:
+        part, calibration = units.thinned(part, calibration, planned)
+    except ValueError:
         return found
     side, limit = stated.stated
     of_excuse = Rule(side, limit, rule.alpha, rule.max_failed)

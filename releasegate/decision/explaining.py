@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from releasegate.decision.record import Estimate, SliceFinding
+from releasegate.evalcard import UNSAID
 from releasegate.intervals import Side, items_to_settle
 from releasegate.rounding import decimal, limit_text, percent
 from releasegate.sequential import Claim, items_at_rate
@@ -144,6 +145,8 @@ def settle(found: SliceFinding, side: Side, limit: float, effective: float) -> s
         if found.problem is not None:
             if found.problem.endswith(NO_CLUSTER):
                 return "label every item with its cluster"
+            if found.problem.endswith(UNSAID):
+                return "state `calibration` in the card: its population, its key, and what is calibrated"
             if found.problem.endswith(UNKNOWN_EXCUSE):
                 return "measure all planned calibration items"
             return "measure the instrument on more calibration items, or use a better one"

@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from releasegate.decision.estimating import Rule, with_values
+from releasegate.decision.units import Units, carrying
 from releasegate.evalcard import EvalCard, Metric, Threshold
-from releasegate.evidence import FAILED, MEASURED, Columns
+from releasegate.evidence import Columns
 from releasegate.noisy import Answers, worst_limits
 from releasegate.thresholds import Threshold as Cut
 from releasegate.thresholds import frozen_threshold, threshold
 
 _POOLED: Mapping[str, str] = MappingProxyType({})
+_ITEMS = Units()
+"""Each item by itself: of a frozen threshold nothing is claimed."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,28 @@ def prepare(
     columns: Columns | None,
     calibration: Columns | None,
     rule: Rule,
+    units: Units,
     labels: Mapping[str, str] = _POOLED,
 ) -> Prepared:
     """The rule and the values after calibration; unchanged where the metric rests on no calibrated instrument.
 
     Args:
+        units: which calibration items are independent.
         labels: those of the slice that is judged. A judge may err more often in one slice than in another, so calibration
             items with a label in a dimension of the slice count for slices of that value alone; others count for all. A label
             in a dimension that no gate item has says of which kind a labelled item is. A model may give that kind alone, so
             the limit is moved by the errors on the kind that hurts most.
     """
     metric = card.metrics[name]
+    if metric.judged_by is None and metric.threshold is None:
+        return Prepared(columns, rule)
+    if units.problem is not None:
+        return Prepared(
+            None if metric.judged_by is None else columns, replace(rule, refutes=False), problem=units.problem
+        )
     if metric.judged_by is not None:
-        return _moved(metric, card, columns, calibration, rule, labels)
-    if metric.threshold is not None:
-        return _thresholded(name, metric, card, columns, calibration, rule)
-    return Prepared(columns, rule)
+        return _moved(metric, card, columns, calibration, rule, units, labels)
+    return _thresholded(name, metric, columns, calibration, rule, units)
 
 
 def _moved(
@@ -74,6 +83,7 @@ def _moved(
     columns: Columns | None,
     calibration: Columns | None,
     rule: Rule,
+    units: Units,
     labels: Mapping[str, str],
 ) -> Prepared:
     halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
@@ -81,44 +91,48 @@ def _moved(
     if calibration is None or not shown.get("sensitivity") or not shown.get("specificity"):
         return Prepared(columns, halved, problem=f"{metric.judged_by} was not measured on calibration items")
     asked = frozenset(d for cell in columns.cells for d in cell.labels) if columns else frozenset()
-    positives = list(_by_kind(shown["sensitivity"], calibration, labels, asked))
-    wrongly = [
-        Answers(right.n - right.failed - right.yes, right.n, right.failed)
-        for right in _by_kind(shown["specificity"], calibration, labels, asked)
-    ]
     try:
+        positives = list(_by_kind(shown["sensitivity"], calibration, labels, asked, units))
+        wrongly = [
+            Answers(right.n - right.failed - right.yes, right.n, right.failed)
+            for right in _by_kind(shown["specificity"], calibration, labels, asked, units)
+        ]
         limit, refuting = worst_limits(rule.limit, rule.side, positives, wrongly, rule.alpha)
     except ValueError as error:
         return Prepared(columns, halved, problem=str(error))
     return Prepared(columns, replace(halved, limit=limit), tested_limit=limit, refuting_limit=refuting)
 
 
-def _by_kind(name: str, calibration: Columns, labels: Mapping[str, str], asked: frozenset[str]) -> Iterator[Answers]:
+def _by_kind(
+    name: str, calibration: Columns, labels: Mapping[str, str], asked: frozenset[str], units: Units
+) -> Iterator[Answers]:
     """How often the judge was right on all calibration items for a slice, and then on those of each kind alone.
 
     Args:
         asked: the dimensions that gate items have labels in; a kind is what the labels in the other ones say.
+        units: which items are independent; the dimension that names clusters makes no kinds.
     """
-    yield _answers(name, calibration, labels)
-    carrying = [cell.labels for cell in calibration.cells if name in cell.metrics]
-    kinds = {tuple(sorted((d, value) for d, value in each.items() if d not in asked)) for each in carrying}
+    yield _answers(name, calibration, labels, units)
+    labelled = [cell.labels for cell in calibration.cells if name in cell.metrics]
+    apart = asked | {units.key}
+    kinds = {tuple(sorted((d, value) for d, value in each.items() if d not in apart)) for each in labelled}
     for kind in sorted(kinds - {()}):
-        found = _answers(name, calibration, {**labels, **dict(kind)})
+        found = _answers(name, calibration, {**labels, **dict(kind)}, units)
         if found.n:
             yield found
 
 
-def _answers(name: str, calibration: Columns | None, labels: Mapping[str, str]) -> Answers:
+def _answers(name: str, calibration: Columns | None, labels: Mapping[str, str], units: Units) -> Answers:
     """How often the judge was right on the calibration items that carry a metric and fit the labels of a slice.
 
-    Failed and missing ones are failed.
+    Failed and missing ones are failed. Of each cluster one item counts.
     """
-    planned, right = _scores(name, calibration, labels)
+    planned, right = _scores(name, calibration, units, labels)
     return Answers(int(right.sum()), planned, planned - len(right))
 
 
 def _thresholded(
-    name: str, metric: Metric, card: EvalCard, columns: Columns | None, calibration: Columns | None, rule: Rule
+    name: str, metric: Metric, columns: Columns | None, calibration: Columns | None, rule: Rule, units: Units
 ) -> Prepared:
     how = metric.threshold
     if how is not None and how.positives is not None:
@@ -126,9 +140,10 @@ def _thresholded(
     halved = replace(rule, alpha=rule.alpha / 2, refutes=False)
     if how is None or calibration is None or how.negatives not in calibration.values:
         return Prepared(None, halved, problem="no calibration negatives were measured, so there is no threshold")
-    places, lost = _negatives(how.negatives, card, calibration)
-    scores = calibration.values[how.negatives][places]
+    among = carrying(how.negatives, calibration.cells)
     try:
+        planned, places = units.scored(calibration, among, units.negatives_key)
+        lost, scores = planned - len(places), calibration.values[how.negatives][places]
         cut = threshold(scores, how.rate, rule.side, rule.alpha, failed=lost)
     except ValueError as error:
         return Prepared(None, halved, problem=str(error))
@@ -142,7 +157,7 @@ def _frozen(
 
     Losing some would move it, and nobody could say which way that helps.
     """
-    scores = [_scores(metric, calibration) for metric in (how.negatives, positives)]
+    scores = [_scores(metric, calibration, _ITEMS) for metric in (how.negatives, positives)]
     lost = sum(planned - len(found) for planned, found in scores)
     if lost or not all(planned for planned, _ in scores):
         planned = sum(planned for planned, _ in scores)
@@ -153,15 +168,17 @@ def _frozen(
 
 
 def _scores(
-    name: str, calibration: Columns | None, labels: Mapping[str, str] = _POOLED
+    name: str, calibration: Columns | None, units: Units, labels: Mapping[str, str] = _POOLED
 ) -> tuple[int, NDArray[np.float64]]:
-    """How many calibration items carry a metric and no other label than those, and the scores of those that have one."""
+    """How many calibration items carry a metric and no other label than those, and the scores of those that have one.
+
+    Raises:
+        ValueError: one of each cluster is asked for, and an item has none.
+    """
     if calibration is None or name not in calibration.values:
         return 0, np.zeros(0)
-    fitting = [all(cell.labels.get(d, value) == value for d, value in labels.items()) for cell in calibration.cells]
-    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics and fitting[i]]
-    scored = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32)) & (calibration.state == MEASURED)
-    return sum(calibration.cells[i].n for i in carrying), calibration.values[name][scored]
+    planned, places = units.scored(calibration, carrying(name, calibration.cells, labels), units.key)
+    return planned, calibration.values[name][places]
 
 
 def _flagged(name: str, columns: Columns | None, cut: Cut) -> Columns | None:
@@ -169,26 +186,3 @@ def _flagged(name: str, columns: Columns | None, cut: Cut) -> Columns | None:
     if columns is None or name not in columns.values:
         return None
     return with_values(columns, name, cut.flags(columns.values[name]).astype(np.float64))
-
-
-def _negatives(name: str, card: EvalCard, calibration: Columns) -> tuple[np.ndarray, int]:
-    """The places of independent calibration negatives with a score, and how many failed or are missing.
-
-    Of sampled clusters one item each is taken, the first in planned order; a cluster whose first one failed is lost. So is
-    one that lacks a record: it might be that of its first, and the next one is no substitute that anybody may choose.
-    """
-    carrying = [i for i, cell in enumerate(calibration.cells) if name in cell.metrics]
-    inside = np.isin(calibration.cell, np.asarray(carrying, dtype=np.int32))
-    if card.clusters is None or card.clusters.population == "named":
-        planned = sum(calibration.cells[i].n for i in carrying)
-        places = np.flatnonzero(inside & (calibration.state == MEASURED))
-        return places, planned - len(places)
-    key = card.clusters.key
-    owner = {i: calibration.cells[i].labels.get(key, "") for i in carrying}
-    records = np.bincount(calibration.cell[inside], minlength=len(calibration.cells))
-    gaps = {owner[i] for i in carrying if records[i] < calibration.cells[i].n}
-    first: dict[str, int] = {}
-    for place in np.flatnonzero(inside):
-        first.setdefault(owner[int(calibration.cell[place])], int(place))
-    scored = [p for cluster, p in first.items() if cluster not in gaps and calibration.state[p] != FAILED]
-    return np.asarray(sorted(scored), dtype=np.int64), len(set(owner.values())) - len(scored)

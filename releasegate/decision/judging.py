@@ -14,6 +14,7 @@ from releasegate.decision.instruments import Prepared, prepare
 from releasegate.decision.record import Finding, Reason, SliceFinding, Status
 from releasegate.decision.sequences import judge_clusters, judge_paired_sequence, judge_sequence
 from releasegate.decision.slices import Slice, outside_of, slices_of
+from releasegate.decision.units import units_of
 from releasegate.decision.waiving import waive
 from releasegate.evalcard import EvalCard
 from releasegate.evidence import Columns, Evidence
@@ -213,11 +214,12 @@ def _slice_judge(
         return partial(_kept, requirement, card, base, columns, rule)
     labelled = bench.plan.find_calibration(requirement.eval, checkpoint)
     calibration = bench.columns(labelled)
-    prepared = partial(prepare, requirement.metric_name, card, columns, calibration, rule)
+    units = units_of(card, by_cluster=bench.plan.by_cluster is not None)
+    prepared = partial(prepare, requirement.metric_name, card, columns, calibration, rule, units)
     known = labelled.cells if labelled else ()
-    excusing = partial(excuse, requirement, known, calibration, rule)
+    excusing = partial(excuse, requirement, known, calibration, rule, units)
     if card.metrics[requirement.metric_name].judged_by is not None:
-        return lambda part: _limited(requirement, card, prepared(part.labels), excusing, part)
+        return lambda part: _limited(requirement, card, prepared(labels=part.labels), excusing, part)
     return partial(_limited, requirement, card, prepared(), excusing)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from releasegate.decision.judging import Bench
 from releasegate.decision.record import CapabilityDecision, StripDecision
 from releasegate.decision.settled import stopped_early
+from releasegate.evalcard import Calibration
 from releasegate.evidence import MEASURED
 from releasegate.plan import SOURCE, Doubt, Plan
 from releasegate.policy import WEIGHTS, Policy
@@ -35,6 +36,25 @@ def leans_on(policy: Policy, plan: Plan) -> Iterable[str]:
             yield f"{eval_id}: {n} public items, which the model's author may have trained on; attempt {plan.attempt}"
         if card.clusters is not None and card.clusters.population == "named":
             yield f"{eval_id}: {_clusters(plan, eval_id, card.clusters.key)}"
+        if plan.by_cluster is not None and card.calibration is not None:
+            yield from _calibrated(plan, eval_id, card.calibration)
+
+
+def _calibrated(plan: Plan, eval_id: str, stated: Calibration) -> Iterable[str]:
+    """What calibration items say of those alone that they are, where they are no sample."""
+    cells = [cell for m in plan.measurements if (m.eval, m.role) == (eval_id, "calibration") for cell in m.cells]
+    if not cells or stated.population == "sampled":
+        return
+    if stated.population == "named" and stated.key is not None:
+        names = {cell.labels[stated.key] for cell in cells if stated.key in cell.labels}
+        yield f"{eval_id}: calibrated on {len(names)} of dimension {stated.key}: these, not others"
+        return
+    n = plan.find(eval_id, SOURCE, "calibration")
+    of = f"{n.items if n is not None else 0} items"
+    if stated.key is not None:
+        of += f" of {len({cell.labels.get(stated.key) for cell in cells})} of dimension {stated.key}"
+    why = " ".join((stated.reason or "").split())
+    yield f"{eval_id}: calibrated on this pool ({of}), not others, as its clusters are unknown: {why}"
 
 
 def _not_elicited(policy: Policy) -> Iterable[str]:

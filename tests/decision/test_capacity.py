@@ -17,7 +17,7 @@ def found(
     cells: tuple[Cell, ...],
     *,
     section: str = "misuse",
-    calibration: tuple[Cell, ...] = (),
+    calibrated: tuple[Cell, ...] = (),
     **changes: Any,
 ) -> Capacity:
     """The capacity of one requirement on `drawing/legible` in a plan of its own, with one route."""
@@ -28,7 +28,7 @@ def found(
         harness=manifest("harness").digest(),
         instruments={},
         subject=SubjectRef(id="tiny", code="1", dtype="float32", deterministic=True),
-        cells={"gate": cells, "calibration": calibration},
+        cells={"gate": cells, "calibration": calibrated},
     )
     model = PlannedModel(layout="tiny-hf", manifest=manifest("source"))
     plan = make_plan(made, {"drawing": code}, {}, model, OPENED.isoformat())
@@ -131,7 +131,9 @@ def excusing(calibration: tuple[Cell, ...], **keys: Any) -> Capacity:
     metrics = {"legible": KEPT_METRIC, "kept": KEPT_METRIC}
     items = {"kind": "generated", "n": 100, "calibration": 100, "source": "made"}
     cells = (drawn(500, digit="1"),)
-    return found(asked, cells, section="safeguards", calibration=calibration, metrics=metrics, items=items)
+    stated = {"of": "model", "population": "named", "key": "digit"}
+    asking = {"metrics": metrics, "items": items, "calibration": stated}
+    return found(asked, cells, section="safeguards", calibrated=calibration, **asking)
 
 
 def test_an_excuse_halves_alpha() -> None:
