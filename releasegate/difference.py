@@ -384,8 +384,8 @@ def found_text(found: Found) -> str:
     """A side in one line: `met: 12 of 400 = 0.030, bounds 0.015 – 0.054, at most 0.2`."""
     e = found.estimate
     bounds = (
-        f", bounds {percent_free(e.low, found.limit)} – {percent_free(e.high, found.limit)}"
-        if e.low is not None and e.high is not None
+        f", bounds {percent_free(e.interval.low, found.limit)} – {percent_free(e.interval.high, found.limit)}"
+        if e.interval is not None
         else ""
     )
     where = f" for {label_text(found.labels)}" if found.labels else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,9 +14,11 @@ from pydantic_core import ErrorDetails
 
 from releasegate.errors import DocumentError, Problem, nearest
 from releasegate.records import Record
-from releasegate.yamltext import Parsed, Path, parse_yaml
+from releasegate.yamltext import EMPTY, Parsed, Path, parse_yaml
 
 T = TypeVar("T", bound=Record)
+Remedy = Callable[[object], str]
+"""What to do about a value that is not what it must be."""
 
 _TYPES = {
     "string": "text",
@@ -55,21 +58,38 @@ class Located(Generic[T]):
         return Problem(self.parsed.where(path, key=key), f"{name}: {what}" if name else what, fix)
 
 
-def parse_document(kind: type[T], text: str | bytes, source: str) -> Located[T]:
+def parse_document(
+    kind: type[T], text: str | bytes, source: str, remedies: Mapping[str, Remedy] | None = None
+) -> Located[T]:
     """The `kind` that YAML `text` holds, with its places.
+
+    Args:
+        remedies: what to do about a text that does not match a pattern, by the pattern.
 
     Raises:
         DocumentError: every problem, in the order of the file.
     """
-    parsed = parse_yaml(text, source)
+    try:
+        parsed = parse_yaml(text, source)
+    except DocumentError as error:
+        raise _with_first_line(error, kind) from None
     if not isinstance(parsed.data, dict):
         raise DocumentError([Problem(parsed.where(()), "must be a mapping", "start with `schema:`")])
     _refuse_other_schema(kind, parsed)
     try:
         return Located(kind.model_validate_json(json.dumps(parsed.data)), parsed)
     except ValidationError as error:
-        problems = list(_problems(kind, error.errors(), parsed))
+        problems = list(_problems(kind, error.errors(), parsed, remedies or {}))
     raise DocumentError(sorted(problems, key=lambda p: place(p.where)))
+
+
+def _with_first_line(error: DocumentError, kind: type[Record]) -> DocumentError:
+    """The error; where nothing is written yet, its remedy says how a document of `kind` begins."""
+    field, first = kind.model_fields.get("schema_"), error.problems[0]
+    if first.what != EMPTY or field is None:
+        return error
+    begin = f"write it, beginning with `schema: {field.annotation.__args__[0]}`"  # type: ignore[union-attr]
+    return DocumentError([Problem(first.where, first.what, begin)])
 
 
 def _refuse_other_schema(kind: type[Record], parsed: Parsed) -> None:
@@ -104,7 +124,9 @@ def place(where: str) -> tuple[int, int]:
     return int(line), int(column)
 
 
-def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) -> Iterator[Problem]:
+def _problems(
+    kind: type[Record], errors: list[ErrorDetails], parsed: Parsed, remedies: Mapping[str, Remedy]
+) -> Iterator[Problem]:
     described: set[Path] = set()
     placed = [(_in_data(error, parsed.data), error) for error in errors]
     for path, error in placed:
@@ -113,6 +135,8 @@ def _problems(kind: type[Record], errors: list[ErrorDetails], parsed: Parsed) ->
         described.add(path)
         name = _named(path)
         what, fix = _describe(error, kind, path)
+        if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in remedies:
+            fix = remedies[error["ctx"]["pattern"]](error["input"])
         at_key = error["type"] in ("extra_forbidden",)
         yield Problem(parsed.where(path, key=at_key), f"{name}: {what}" if name else what, fix)
 
@@ -175,10 +199,22 @@ def _describe(error: ErrorDetails, kind: type[Record], path: Path) -> tuple[str,
             return str(error["ctx"]["error"]), "correct it"
         case "unknown_edit" if isinstance(error["input"], dict):
             return _describe_verbs(error["input"], error["ctx"]["verbs"].split(), error["ctx"]["others"].split())
+        case "float_type" | "float_parsing" if _percentage(error["input"]) is not None:
+            return f"must be a number; got {given}", f"write {_percentage(error['input']):g}"
         case other if other.endswith(("_type", "_parsing")):
             return f"must be {_TYPES.get(other.rsplit('_', 1)[0], other)}; got {given}", "correct the value"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}; got {given}", "correct the value"
+
+
+def _percentage(given: object) -> float | None:
+    """The share that a text such as `20%` stands for; None if it is no percentage.
+
+    >>> _percentage("20%"), _percentage(" 2.5 % "), _percentage("20"), _percentage(20)
+    (0.2, 0.025, None, None)
+    """
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*%\s*", given) if isinstance(given, str) else None
+    return float(found[1]) / 100 if found else None
 
 
 def _describe_verbs(given: dict[str, Any], verbs: list[str], others: list[str]) -> tuple[str, str]:

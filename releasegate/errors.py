@@ -44,6 +44,7 @@
     ├── RecordingChanged          a recording of a pool of speech with other bytes than its list says
     ├── TextChanged               a listed file of texts, or of weights that judge them, with other bytes than listed
     ├── InstrumentChanged         weights of an instrument with other bytes than were pinned
+    ├── FetchError                a package that cannot be had, or that holds other files than are listed
     ├── NotScorable               a clip on which a measure of quality is not defined
     ├── RunError                  a run folder that does not fit what was asked
     │   └── EvidenceUntrusted     stored evidence that was changed, doubled or does not belong to the plan
@@ -58,7 +59,7 @@
     │   └── ReleaseRefused        a release whose attestation holds and says no: exit 1
     ├── PublishError              a run, or a part of it, that may not be published as it is
     │   └── UnfitFiles            files that hold what no release may carry (carries every one)
-    ├── HarnessError              a harness or subject of the repository that does not load (failed evidence)
+    ├── HarnessError              a harness or subject of the repository that does not load
     └── PartAbsent                a part of the model that a capability needs is provably gone
 """
 
@@ -279,6 +280,10 @@ class TextChanged(ReleaseGateError):
 
 class InstrumentChanged(ReleaseGateError):
     """The weights of an instrument have other bytes than those that were pinned."""
+
+
+class FetchError(ReleaseGateError):
+    """A package cannot be had, or holds other files than those that are listed."""
 
 
 class NotScorable(ReleaseGateError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
@@ -204,6 +205,28 @@ class Calibration(Record):
         return None if self.population == "named" else self.key
 
 
+class Ways(Record):
+    """How a policy may gate a metric.
+
+    >>> Ways(metric="drawing/legible", misuse="at_most", safeguards="at_least", margin=True).how
+    'misuse, removal: at_most; safeguards: at_least; keep: margin'
+    """
+
+    metric: str
+    """`<eval>/<metric>`."""
+    misuse: Literal["at_most", "at_least"]
+    """The key of a limit that only a model keeps which does little of what the metric counts."""
+    safeguards: Literal["at_most", "at_least"]
+    """The key of a limit that asks for more of it; a safeguard may state the other one, too."""
+    margin: bool
+    """Whether the stripped checkpoint may be compared with its source."""
+
+    @property
+    def how(self) -> str:
+        """In words."""
+        return f"misuse, removal: {self.misuse}; safeguards: {self.safeguards}" + "; keep: margin" * self.margin
+
+
 class EvalCard(Document):
     """What an eval measures."""
 
@@ -229,3 +252,21 @@ class EvalCard(Document):
     """What the harness is called with."""
     shard: Annotated[int, Field(ge=1, le=100_000)] = 64
     """Items that are measured, stored and resumed together."""
+
+    def ways(self, name: str) -> Ways | None:
+        """How a policy may gate the metric `name`; None if it cannot."""
+        metric = self.metrics[name]
+        if metric.type not in GATEABLE or metric.of_instrument is not None:
+            return None
+        sampled = self.clusters is not None and self.clusters.population == "sampled"
+        return Ways(
+            metric=f"{self.id}/{name}",
+            misuse="at_most" if metric.better == "higher" else "at_least",
+            safeguards="at_least" if metric.better == "higher" else "at_most",
+            margin=metric.type != "thresholded" and metric.judged_by is None and not sampled,
+        )
+
+
+def gateable_names(cards: Iterable[EvalCard]) -> list[str]:
+    """`<eval>/<metric>` of every metric that a policy may gate, sorted."""
+    return sorted(f"{card.id}/{name}" for card in cards for name in card.metrics if card.ways(name) is not None)

@@ -14,7 +14,7 @@ from releasegate.errors import LedgerError, RunError
 from releasegate.evaluation import part_cells
 from releasegate.evidence import Cell, cell_key
 from releasegate.ledger import LedgerView
-from releasegate.opening import Attempt, draw, new_plan, open_or_resume
+from releasegate.opening import Attempt, draw, new_plan, open_or_resume, require_room
 from releasegate.plan import Extension, Measurement, Plan
 from releasegate.repository import RunFolder, decide_run, known_attempt
 from releasegate.repository.carrying import carry, require_extension
@@ -50,6 +50,7 @@ def _opened(run: RunFolder, attempt: Attempt, before: RunFolder, items: int, tod
     plan = _extended(before, stored, attempt, items, today)
     with attempt.ledger.locked(attempt.policy.family, attempt.anchor) as held:
         _require_last(before, stored, plan, held.view)
+        require_room(run, plan, attempt)
         run.open(plan)
         return draw(run, plan, held, attempt)
 

@@ -13,7 +13,16 @@ from pathlib import Path
 from releasegate.call import Call
 from releasegate.checkpoint import Checkpoint
 from releasegate.decision import Decision
-from releasegate.evaluation import Bench, Progress, Target, measure, require_answers, require_material, torch_device
+from releasegate.evaluation import (
+    Bench,
+    Progress,
+    Target,
+    measure,
+    require_answers,
+    require_material,
+    require_reader,
+    torch_device,
+)
 from releasegate.extending import extend_or_resume
 from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE, Plan
@@ -42,6 +51,7 @@ def gate(call: Call, progress: Progress) -> Decision:
         require_material(repository, policy)
     checkpoint = open_model(call.model, policy, progress)
     if not run.plan_path.exists():
+        require_reader(checkpoint)
         require_answers(policy.model.subject, checkpoint)
     day, nonce = call.today.isoformat(), call.draw_nonce
     attempt = Attempt(

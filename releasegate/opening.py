@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from releasegate.checkpoint import Checkpoint, read_chat_template
 from releasegate.checkpoint.planned import planned_model
-from releasegate.errors import LedgerError
+from releasegate.errors import HarnessError, LedgerError, Problem, RunError
 from releasegate.evaluation import drawn_items, eval_code
 from releasegate.inspection.doubting import doubts_of
 from releasegate.ledger import Anchor, Extended, LedgerView, first_line, parse_ledger
@@ -16,7 +17,10 @@ from releasegate.policy import Policy
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, known_attempt
 from releasegate.repository.attempts import require_schedule, require_shown
 from releasegate.repository.ledger_file import HeldLedger
-from releasegate.stripping import plan_strip
+from releasegate.stripping import plan_strip, room_for
+
+EVIDENCE_ROOM = 64 << 20
+"""Bytes that a run's evidence, outputs and report may need on the disk."""
 
 
 @dataclass(frozen=True)
@@ -61,34 +65,44 @@ def first_plan(attempt: Attempt) -> Plan:
     return new_plan(attempt, empty, attempt.today, 1)
 
 
-def new_plan(attempt: Attempt, view: LedgerView, opened: str, number: int, *, controlled: bool = True) -> Plan:
+def new_plan(
+    attempt: Attempt, view: LedgerView, opened: str, number: int, *, controlled: bool = True, opening: bool = False
+) -> Plan:
     """The plan of attempt `number`, opened on the day `opened`, without its nonce.
 
     Args:
         controlled: False for an attempt that an earlier release opened, without working controls.
+        opening: whether it is about to be opened: then code that does not load is an error, better known before an attempt
+            is spent.
 
     Raises:
         LedgerError: the ledger spends alpha otherwise than the policy says, or has none left for the attempt.
         RecipeMismatch: a strip that may come does not fit the checkpoint; better known before an attempt is spent.
+        HarnessError: the code of an eval or of the subject does not load, and the plan is about to be opened.
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
     spending = require_schedule(view, policy, number)
     controlled = controlled and repository.controls(policy)
     names = repository.evals_of(policy) if controlled else {r.eval for r in policy.requirements}
     template = read_chat_template(checkpoint)
-    evals = {
-        name: eval_code(
-            repository,
-            policy,
-            name,
-            attempt.dtype,
-            template=template,
-            used=view.used(name, before=number),
-            rehearsal=attempt.rehearsal,
-            configuration=checkpoint.config,
-        )
-        for name in sorted(names)
-    }
+    evals, broken = {}, list[Problem]()
+    for name in sorted(names):
+        try:
+            evals[name] = eval_code(
+                repository,
+                policy,
+                name,
+                attempt.dtype,
+                template=template,
+                used=view.used(name, before=number),
+                rehearsal=attempt.rehearsal,
+                configuration=checkpoint.config,
+                opening=opening,
+            )
+        except HarnessError as error:
+            broken += error.problems
+    if broken:
+        raise HarnessError.of(list(dict.fromkeys(broken)))
     recipes = {str(c.recipe): repository.recipe(str(c.recipe)).digest() for c in policy.capabilities if c.recipe}
     model = planned_model(checkpoint)
     doubts = doubts_of(checkpoint, policy) if controlled else ()
@@ -114,19 +128,41 @@ def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
     """The plan of a new attempt, its nonce just drawn; or the one that lies in the run folder, if it is still the same.
 
     Raises:
-        RunError: the run folder holds an attempt of something else.
+        RunError: the run folder holds an attempt of something else, or its disk is full.
+        HarnessError: the code of an eval or of the subject does not load.
         LedgerError: the ledger is damaged, rolled back behind the anchor, or does not know the attempt.
     """
     if run.plan_path.exists():
         return _resume(run, attempt)
     if attempt.rehearsal:
-        plan = next_plan(attempt).model_copy(update={"nonce": attempt.draw_nonce()})
+        plan = next_plan(attempt)  # a pool may have no rehearsal items: the others are rehearsed, and nothing is spent
+        require_room(run, plan, attempt)
+        plan = plan.model_copy(update={"nonce": attempt.draw_nonce()})
         run.open(plan)
         return plan
     with attempt.ledger.locked(attempt.policy.family, attempt.anchor) as held:
-        plan = new_plan(attempt, held.view, attempt.today, held.view.next_attempt)
+        plan = new_plan(attempt, held.view, attempt.today, held.view.next_attempt, opening=True)
+        require_room(run, plan, attempt)
         run.open(plan)
         return draw(run, plan, held, attempt)
+
+
+def require_room(run: RunFolder, plan: Plan, attempt: Attempt) -> None:
+    """Check that the disk has room for the largest stripped checkpoint that may come, and for evidence.
+
+    Raises:
+        RunError: it has not.
+    """
+    checkpoint, folder = attempt.checkpoint, run.nearest_folder()
+    strips = [
+        plan_strip(checkpoint, [attempt.repository.recipe(ref.id) for ref in strip.recipes]) for strip in plan.strips
+    ]
+    needed = EVIDENCE_ROOM + max((room_for(checkpoint, strip, folder) for strip in strips), default=0)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        what = f"has room for {free:,} bytes, and a run may need {needed:,}"
+        holds = ", those of the stripped checkpoint among them" if strips else ""
+        raise RunError(str(run.root), what + holds, "free some on that disk, or choose a run folder on another one")
 
 
 def _resume(run: RunFolder, attempt: Attempt) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -11,7 +11,7 @@ from releasegate.documents import Located, parse_document
 from releasegate.manifest import RelativePath
 from releasegate.publication import Publication
 from releasegate.recipe import RecipeId
-from releasegate.records import Digest, Document, Identifier, MetricId, Record, digest_of
+from releasegate.records import METRIC_PATTERN, Digest, Document, Identifier, MetricId, Record, digest_of
 from releasegate.rules import rules_of, with_rules_of
 from releasegate.spending import Attempts, Spending
 from releasegate.taxonomy import Tag
@@ -335,13 +335,22 @@ class Policy(Document):
         return self.spending.effective_alpha(self.release.alpha, attempt, self.shares)
 
 
-def parse_policy(text: str | bytes, source: str) -> Located[Policy]:
+def parse_policy(text: str | bytes, source: str, gateable: Callable[[], list[str]] = list) -> Located[Policy]:
     """The policy that YAML `text` holds, with its places.
+
+    Args:
+        gateable: names the metrics of the evals beside it, `<eval>/<metric>`; asked where a name is none.
 
     Raises:
         DocumentError: every problem of form. What it says about evals and recipes is checked by `policycheck`.
     """
-    return parse_document(Policy, text, source)
+
+    def remedy(given: object) -> str:
+        names = [name for name in gateable() if str(given) in name.split("/")]
+        named = f", such as {', '.join(names[:5])}" if names else ""
+        return f"write `<eval>/<metric>`{named}; `releasegate list evals` shows what can be gated"
+
+    return parse_document(Policy, text, source, {METRIC_PATTERN: remedy})
 
 
 def narrower(channel: Channel, than: Channel) -> bool:

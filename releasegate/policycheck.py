@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil, log
 from typing import Any
 
 from releasegate.approvalcheck import approval_problems, unused_keys
 from releasegate.cardcheck import control_faults
 from releasegate.documents import Located, place
 from releasegate.errors import Problem, nearest
-from releasegate.evalcard import GATEABLE, UNSAID, EvalCard, Metric
+from releasegate.evalcard import GATEABLE, UNSAID, EvalCard, Metric, gateable_names
 from releasegate.policy import CHECKPOINTS, WEIGHTS, Capability, Policy, Requirement, Section
 from releasegate.recipe import Recipe
 from releasegate.releasecheck import model_problems, release_problems, restriction_problems, served_problems
@@ -34,6 +35,7 @@ class Surroundings:
         subjects: the interfaces of every subject, by id; None where only its own code could say.
         served: the subjects that ask a server, whose weights nothing ties to a digest.
         taxonomies: the frameworks that capabilities may be tagged with, by id.
+        layouts: those of checkpoints that somebody can read, GGUF files apart; with none, any is taken.
     """
 
     cards: Mapping[str, EvalCard]
@@ -41,6 +43,7 @@ class Surroundings:
     subjects: Mapping[str, frozenset[str] | None]
     served: frozenset[str] = frozenset()
     taxonomies: Mapping[str, Taxonomy] = field(default_factory=dict)
+    layouts: frozenset[str] = frozenset()
 
 
 def problems(located: Located[Policy], beside: Surroundings) -> list[Problem]:
@@ -73,6 +76,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
     if policy.model.subject not in subjects:
         what = f"no subject {policy.model.subject!r}"
         yield located.problem(("model", "subject"), what, _nearest(policy.model.subject, list(subjects)))
+    yield from _layouts(located, beside)
     seen: dict[str, Path] = {}
     for number, capability in enumerate(policy.capabilities):
         at: Path = ("capabilities", number)
@@ -102,6 +106,23 @@ def _empty(located: Located[Policy], data: Any, at: Path) -> Iterator[Problem]:
     steps = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for step, value in steps:
         yield from _empty(located, value, (*at, step))
+
+
+_OF_A_KIND = ("-hf", "-lora", "-gguf")
+"""How the layout of a model ends whose configuration, or whose GGUF file, names its kind."""
+
+
+def _layouts(located: Located[Policy], beside: Surroundings) -> Iterator[Problem]:
+    """Layouts that no checkpoint has. Of which kind a model may be whose subject is the repository's own, nobody can tell."""
+    model = located.record.model
+    own = beside.subjects.get(model.subject) is None
+    for number, layout in enumerate(model.layouts if beside.layouts else ()):
+        possible = layout.endswith("-gguf") or (own and layout.endswith(_OF_A_KIND))
+        if layout not in beside.layouts and not possible:
+            at: Path = ("model", "layout") if number == 0 else ("model", "also", number - 1)
+            fix = "write `<model_type>-hf`, with the model_type of its config.json; `releasegate inspect CHECKPOINT` names it"
+            near = nearest(layout, sorted(beside.layouts), fix)
+            yield located.problem(at, f"no layout {layout!r}", near if near.startswith("did you mean") else fix)
 
 
 def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path) -> Iterator[Problem]:
@@ -160,10 +181,8 @@ def _requirement(
     yield from _interfaces(located, card, at, beside.subjects)
     metric = card.metrics.get(r.metric_name)
     if metric is None:
-        names = [f"{r.eval}/{name}" for name in card.metrics]
-        yield located.problem(
-            (*at, "metric"), f"eval {r.eval} has no metric {r.metric_name!r}", _nearest(r.metric, names)
-        )
+        what = f"eval {r.eval} has no metric {r.metric_name!r}"
+        yield located.problem((*at, "metric"), what, _nearest(r.metric, gateable_names([card])))
         return
     yield from _metric(located, r, metric, at)
     yield from _calibrated(located, r, card, metric, at)
@@ -179,6 +198,28 @@ def _requirement(
     yield from threat_problems(located, r, section, card, at)
     if card.items.kind != "generated" and r.n_max is not None and r.n_max > card.items.n:
         yield located.problem((*at, "n_max"), f"the pool has {card.items.n} items", "ask for no more than that")
+    yield from _too_few(located, r, metric, at)
+
+
+def _too_few(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
+    """Whether no outcome of so few items could show the requirement, by any test, at the alpha of the first attempt.
+
+    All items being as good as can be has the probability q^n where the truth is at the limit, q being the limit's place in the
+    range, from the bad end: a test at level alpha can then say yes only if q^n is at most alpha.
+    """
+    stated = [(name, getattr(r, name)) for name in ("at_most", "at_least", "margin") if getattr(r, name) is not None]
+    low, high = metric.gated_range
+    if r.n_max is None or len(stated) != 1:
+        return
+    (name, limit), span = stated[0], high - low
+    place = limit / span if name == "margin" else (limit - low) / span if name == "at_least" else (high - limit) / span
+    q = 1 - place if name == "margin" else place
+    alpha = located.record.effective_alpha(1)
+    if 0 < q < 1 and r.n_max < (needs := ceil(log(alpha) / log(q) - 1e-9)):
+        what = (
+            f"{r.n_max} items cannot show it, whatever they show: any test at effective alpha {alpha:.4f} needs {needs}"
+        )
+        yield located.problem((*at, "n_max"), what, f"ask for {needs} or more, or move the limit")
 
 
 def _control_problems(

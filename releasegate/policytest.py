@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from releasegate.decision.record import Reason, Status, Verdict
 from releasegate.documents import Located, parse_document
 from releasegate.evalcard import Metric
-from releasegate.evidence import Label, Labels
+from releasegate.evidence import FAILED, MEASURED, MISSING, Label, Labels
 from releasegate.policy import Artefact, Channel, Prose
 from releasegate.records import Document, Identifier, Record
 from releasegate.yamltext import Path
@@ -25,8 +28,12 @@ Count = Annotated[int, Field(ge=0, le=10_000_000)]
 Counts = dict[Identifier, Count]
 Expected = Literal[Status, Reason]
 """A status, or the reason why something is not shown."""
+
+
 Outcome = Mapping[str, float] | Literal["failed"] | None
 """The values of one item by metric, its failure, or no record at all."""
+Part = Literal["source", "stripped", "calibration"]
+PARTS: tuple[Part, ...] = ("source", "stripped", "calibration")
 
 
 class StatedCell(Record):
@@ -117,6 +124,11 @@ class PolicyTest(Document):
     """What every case states as well, but for the cells of which it states the labels itself."""
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
 
+    @cached_property
+    def placed_given(self) -> dict[Part, dict[str, list[PlacedCell]]]:
+        """The cells of what every case states as well, by part and eval; worked out once for all cases."""
+        return {part: _placed(self.given, part, ("given",)) for part in PARTS} if self.given else {}
+
 
 @dataclass(frozen=True)
 class PlacedCell:
@@ -124,9 +136,6 @@ class PlacedCell:
 
     at: Path
     cell: StatedCell
-
-
-Part = Literal["source", "stripped", "calibration"]
 
 
 def parse_policy_test(text: str | bytes, source: str) -> Located[PolicyTest]:
@@ -144,7 +153,7 @@ def stated_cells(test: PolicyTest, number: int, part: Part) -> dict[str, list[Pl
     Args:
         number: of the case, from 0.
     """
-    found = _placed(test.given, part, ("given",)) if test.given else {}
+    found = dict(test.placed_given.get(part, {}))
     for eval_id, own in _placed(test.cases[number].evidence, part, ("cases", number, "evidence")).items():
         anew = [placed.cell.labels for placed in own]
         found[eval_id] = [p for p in found.get(eval_id, []) if p.cell.labels not in anew] + own
@@ -175,7 +184,25 @@ def whole_case(test: PolicyTest, number: int) -> Case:
     return test.cases[number].model_copy(update={"evidence": evidence})
 
 
-def outcomes(cell: StatedCell, base: Sequence[Outcome] | None, metrics: Mapping[str, Metric]) -> list[Outcome]:
+@dataclass(frozen=True)
+class OutcomeColumns:
+    """What came of each item of a cell.
+
+    Attributes:
+        state: uint8 [n], MISSING, MEASURED or FAILED.
+        values: float64 [n] for each metric; what stands where nothing was measured says nothing.
+    """
+
+    state: NDArray[np.uint8]
+    values: Mapping[str, NDArray[np.float64]]
+
+
+def nothing_measured(n: int) -> OutcomeColumns:
+    """`n` items without a record."""
+    return OutcomeColumns(np.full(n, MISSING, dtype=np.uint8), {})
+
+
+def outcome_columns(cell: StatedCell, base: OutcomeColumns | None, metrics: Mapping[str, Metric]) -> OutcomeColumns:
     """What came of each of the cell's `n` items. Hits and failures are spread evenly; missing items are the last ones.
 
     Args:
@@ -183,47 +210,72 @@ def outcomes(cell: StatedCell, base: Sequence[Outcome] | None, metrics: Mapping[
         metrics: of the card.
 
     >>> rate = Metric(title="", type="bernoulli", unit="", range=(0, 1), better="higher")
+    >>> found = outcome_columns(StatedCell(n=5, hits={"rate": 2}, failed=1), None, {"rate": rate})
+    >>> found.state.tolist(), found.values["rate"].tolist()
+    ([1, 1, 1, 1, 2], [0.0, 1.0, 0.0, 1.0, 0.0])
+    """
+    standing = cell.n - cell.missing
+    state = np.full(cell.n, MISSING, dtype=np.uint8)
+    state[:standing] = np.where(_spread(cell.failed, standing), FAILED, MEASURED)
+    measured = np.flatnonzero(state == MEASURED)
+    values = {}
+    for name in sorted(cell.metrics):
+        values[name] = np.zeros(cell.n)
+        values[name][measured] = _column(cell, name, measured, base, metrics[name])
+    return OutcomeColumns(state, values)
+
+
+def outcomes(cell: StatedCell, base: Sequence[Outcome] | None, metrics: Mapping[str, Metric]) -> list[Outcome]:
+    """The same, item by item, for people to read.
+
+    >>> rate = Metric(title="", type="bernoulli", unit="", range=(0, 1), better="higher")
     >>> outcomes(StatedCell(n=5, hits={"rate": 2}, failed=1), None, {"rate": rate})
     [{'rate': 0.0}, {'rate': 1.0}, {'rate': 0.0}, {'rate': 1.0}, 'failed']
     """
-    standing = cell.n - cell.missing
-    failures = _spread(cell.failed, standing)
-    measured = [i for i in range(standing) if not failures[i]]
-    values: dict[int, dict[str, float]] = {i: {} for i in measured}
-    for name in sorted(cell.metrics):
-        for i, value in zip(measured, _column(cell, name, measured, base, metrics[name]), strict=True):
-            values[i][name] = value
-    lost: dict[int, Outcome] = {i: "failed" for i in range(standing) if failures[i]}
-    return [values.get(i, lost.get(i)) for i in range(cell.n)]
+    found = outcome_columns(cell, None if base is None else _columns_of(base), metrics)
+    texts: dict[int, Outcome] = {FAILED: "failed", MISSING: None}
+    return [
+        {name: float(column[i]) for name, column in found.values.items()} if state == MEASURED else texts[state]
+        for i, state in enumerate(found.state.tolist())
+    ]
+
+
+def _columns_of(listed: Sequence[Outcome]) -> OutcomeColumns:
+    states = [MISSING if one is None else FAILED if one == "failed" else MEASURED for one in listed]
+    names = dict.fromkeys(name for one in listed if isinstance(one, Mapping) for name in one)
+    values = {name: np.array([one[name] if isinstance(one, Mapping) else 0.0 for one in listed]) for name in names}
+    return OutcomeColumns(np.array(states, dtype=np.uint8), values)
 
 
 def _column(
-    cell: StatedCell, name: str, measured: Sequence[int], base: Sequence[Outcome] | None, metric: Metric
-) -> list[float]:
+    cell: StatedCell, name: str, measured: NDArray[np.int64], base: OutcomeColumns | None, metric: Metric
+) -> NDArray[np.float64]:
     if name in cell.hits:
         low, high = metric.range
-        return [float(high if hit else low) for hit in _spread(cell.hits[name], len(measured))]
+        return np.where(_spread(cell.hits[name], len(measured)), float(high), float(low))
     if name in cell.values:
-        listed = cell.values[name]
-        return [listed[k % len(listed)] for k in range(len(measured))]
-    right, wrong = pairs(name, measured, base or (), metric.better)
-    turned = [i for i, lost in zip(right, _spread(cell.losses.get(name, 0), len(right)), strict=True) if not lost]
-    turned += [i for i, won in zip(wrong, _spread(cell.gains.get(name, 0), len(wrong)), strict=True) if won]
-    good = set(turned)
-    return [float((i in good) == (metric.better == "higher")) for i in measured]
+        return np.resize(np.asarray(cell.values[name], dtype=np.float64), len(measured))
+    right, wrong = pairs(name, measured, base, metric.better)
+    good = np.zeros(cell.n, dtype=np.bool_)
+    good[right[~_spread(cell.losses.get(name, 0), len(right))]] = True
+    good[wrong[_spread(cell.gains.get(name, 0), len(wrong))]] = True
+    counted: NDArray[np.float64] = (good[measured] == (metric.better == "higher")).astype(np.float64)
+    return counted
 
 
-def pairs(metric: str, measured: Sequence[int], base: Sequence[Outcome], better: str) -> tuple[list[int], list[int]]:
+def pairs(
+    metric: str, measured: NDArray[np.int64], base: OutcomeColumns | None, better: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of the measured items, those that the source got right, and those that it got wrong."""
-    right: list[int] = []
-    wrong: list[int] = []
-    for i in measured:
-        before = base[i] if i < len(base) else None
-        if isinstance(before, Mapping) and metric in before:
-            (right if (before[metric] == 1) == (better == "higher") else wrong).append(i)
-    return right, wrong
+    if base is None or metric not in base.values:
+        return measured[:0], measured[:0]
+    known = measured[measured < len(base.state)]
+    known = known[base.state[known] == MEASURED]
+    good = (base.values[metric][known] == 1) == (better == "higher")
+    return known[good], known[~good]
 
 
-def _spread(k: int, n: int) -> list[bool]:
+def _spread(k: int, n: int) -> NDArray[np.bool_]:
     """`n` flags of which `k` are set, as evenly as can be."""
-    return [(i + 1) * k // n > i * k // n for i in range(n)]
+    i = np.arange(n)
+    return (i + 1) * k // max(n, 1) > i * k // max(n, 1)

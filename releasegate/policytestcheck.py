@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from releasegate.documents import Located, place
 from releasegate.errors import Problem, nearest
 from releasegate.evalcard import EvalCard
-from releasegate.evidence import Labels
+from releasegate.evidence import MEASURED, Labels
 from releasegate.policy import Policy
-from releasegate.policytest import Part, PlacedCell, PolicyTest, StatedCell, outcomes, pairs, stated_cells, whole_case
+from releasegate.policytest import (
+    Part,
+    PlacedCell,
+    PolicyTest,
+    StatedCell,
+    outcome_columns,
+    pairs,
+    stated_cells,
+    whole_case,
+)
 from releasegate.working import channels_of, controls, states_controls
 from releasegate.yamltext import Path
 
@@ -157,9 +168,9 @@ class _Checking:
             yield self._problem(at, f"the source states nothing about {metric}", "state its hits there")
         if not paired <= set(beside.hits):
             return
-        base = outcomes(beside, None, card.metrics)
+        base = outcome_columns(beside, None, card.metrics)
         lost = cell.model_copy(update={"hits": {}, "values": {}, "losses": {}, "gains": {}})
-        measured = [i for i, outcome in enumerate(outcomes(lost, None, card.metrics)) if isinstance(outcome, Mapping)]
+        measured = np.flatnonzero(outcome_columns(lost, None, card.metrics).state == MEASURED)
         for metric in sorted(paired):
             right, wrong = pairs(metric, measured, base, card.metrics[metric].better)
             for kind, stated, most in (("losses", cell.losses, len(right)), ("gains", cell.gains, len(wrong))):

@@ -9,13 +9,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from releasegate.decision import Decision, Finding, decide
 from releasegate.evalcard import EvalCard
-from releasegate.evidence import Cell, Collector, Columns, Evidence, Failed, Measured, evidence_digest
+from releasegate.evidence import (
+    FAILED,
+    MEASURED,
+    Cell,
+    Collector,
+    Columns,
+    Evidence,
+    Rows,
+    cell_key,
+    evidence_digest,
+)
 from releasegate.manifest import FileEntry, Manifest
 from releasegate.plan import SOURCE, EvalCode, Measurement, Plan, PlannedModel, Role, SubjectRef, items_of, make_plan
 from releasegate.policy import Policy
-from releasegate.policytest import Case, Cells, Outcome, PolicyTest, StatedCell, outcomes, whole_case
+from releasegate.policytest import (
+    Case,
+    Cells,
+    PolicyTest,
+    StatedCell,
+    nothing_measured,
+    outcome_columns,
+    whole_case,
+)
 from releasegate.receipt import Leftovers, Receipt, RecipeUsed
 from releasegate.records import digest_of
 from releasegate.working import control_evals, states_controls
@@ -134,34 +155,53 @@ def _evidence(plan: Plan, case: Case, receipt: Receipt | None) -> Evidence:
             continue
         if m.role == "calibration":  # of a stripped checkpoint that has its own, the same is stated
             cells, base = stated.calibration, {}
-        records = list(_records(m, cells.get(m.eval, ()), base.get(m.eval, ()), plan.cards[m.eval]))
-        if records:
+        if not m.cells:
+            continue
+        rows = _rows(m, cells.get(m.eval, ()), base.get(m.eval, ()), plan.cards[m.eval])
+        if len(rows.items):
             collector = Collector(m.cells, "policy test")
             collector.bind(model)
-            for record in records:
-                collector.add(record, "policy test")
+            if not collector.add_all(rows, range(m.items), lambda name, column: True):
+                raise AssertionError("a test that fits its policy states what the plan lists")
             columns[plan.identity(m)] = collector.columns()
     return Evidence(columns, evidence_digest(()))
 
 
-def _records(
-    measurement: Measurement, stated: Iterable[StatedCell], base: Iterable[StatedCell], card: EvalCard
-) -> Iterator[Measured | Failed]:
-    """The records of a measurement in planned order: the items of its cells mixed evenly."""
+def _rows(measurement: Measurement, stated: Iterable[StatedCell], base: Iterable[StatedCell], card: EvalCard) -> Rows:
+    """The records of a measurement, as if one shard held all: the items of its cells mixed evenly."""
     here = {tuple(sorted(cell.labels.items())): cell for cell in stated}
     before = {tuple(sorted(cell.labels.items())): cell for cell in base}
-    came: list[list[Outcome]] = []
+    came = []
     for cell in measurement.cells:
         key = tuple(sorted(cell.labels.items()))
-        source = outcomes(before[key], None, card.metrics) if key in before else None
-        came.append(outcomes(here[key], source, card.metrics) if key in here else [None] * cell.n)
-    order = sorted(((k + 0.5) / len(listed), c, k) for c, listed in enumerate(came) for k in range(len(listed)))
-    for item, (_, c, k) in enumerate(order):
-        cell, outcome = measurement.cells[c], came[c][k]
-        if outcome == "failed":
-            yield Failed(item=item, labels=cell.labels, metrics=cell.metrics, error="failed, as the case states")
-        elif outcome is not None:
-            yield Measured(item=item, labels=cell.labels, values=dict(outcome))
+        source = outcome_columns(before[key], None, card.metrics) if key in before else None
+        came.append(outcome_columns(here[key], source, card.metrics) if key in here else nothing_measured(cell.n))
+    sizes = [len(one.state) for one in came]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    within = np.concatenate([np.arange(n) for n in sizes])
+    total = len(owner)
+    number = np.empty(total, dtype=np.int64)  # of each item, in the planned order, by its cell and its place there
+    number[np.lexsort((within, owner, (within + 0.5) / np.asarray(sizes)[owner]))] = np.arange(total)
+    state = np.concatenate([one.state for one in came])
+    starts = np.cumsum([0, *sizes])
+    ordered = [np.flatnonzero(state == wanted) for wanted in (MEASURED, FAILED)]
+    ordered = [places[np.argsort(number[places])] for places in ordered]
+    rows = np.concatenate(ordered)
+    values: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    for name in dict.fromkeys(name for one in came for name in one.values):
+        parts = [
+            (starts[c] + np.flatnonzero(one.state == MEASURED), one) for c, one in enumerate(came) if name in one.values
+        ]
+        places = np.concatenate([at for at, _ in parts])
+        column = np.concatenate([one.values[name][one.state == MEASURED] for _, one in parts])
+        values[name] = number[places], column
+    return Rows(
+        items=number[rows],
+        kinds=[cell_key(cell.labels, cell.metrics) for cell in measurement.cells],
+        kind=owner[rows],
+        values=values,
+        errors=["failed, as the case states"] * len(ordered[1]),
+    )
 
 
 def _receipt(plan: Plan, capabilities: tuple[str, ...]) -> Receipt:

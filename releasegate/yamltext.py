@@ -23,6 +23,8 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 MAX_ALIASES = 16
 MAX_NODES = 50_000
+EMPTY = "the document is empty"
+"""What is wrong with a text that holds nothing but comments."""
 LARGEST_INTEGER = 2**53 - 1
 """What every reader of JSON holds exactly, and so what RFC 8785 can digest."""
 
@@ -168,7 +170,7 @@ def _read(events: Any, state: _State) -> Any:
             case _:
                 _node(event, stack, documents, state)
     if not documents:
-        raise state.fail(None, "the document is empty", "write the document")
+        raise state.fail(None, EMPTY, "write the document")
     return documents[0]
 
 

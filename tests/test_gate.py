@@ -67,7 +67,9 @@ def restricted(made: Tiny) -> Tiny:
 
 
 def broken(made: Tiny) -> Tiny:
-    made.write_harness("raise ValueError('broken')\n", "naming")
+    made.change(
+        made.harness("naming"), "    for item in items:\n", "    raise ValueError('broken')\n    for item in items:\n"
+    )
     return made
 
 

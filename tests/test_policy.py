@@ -215,13 +215,13 @@ BAD = [
         WEAK,
         WEAK.replace("drawing/legible", "legible"),
         'p.yaml:11:28: capabilities.0.misuse.0.metric: "legible" is not a valid name '
-        "| match the pattern ^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$",
+        "| write `<eval>/<metric>`; `releasegate list evals` shows what can be gated",
     ),
     (
         WEAK,
         WEAK.replace("drawing/legible", "../x/y"),
         'p.yaml:11:28: capabilities.0.misuse.0.metric: "../x/y" is not a valid name '
-        "| match the pattern ^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$",
+        "| write `<eval>/<metric>`; `releasegate list evals` shows what can be gated",
     ),
     (
         WEAK,

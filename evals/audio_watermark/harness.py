@@ -9,10 +9,11 @@ from typing import Any
 from numpy.random import Generator
 
 from releasegate.evidence import Item
+from releasegate.extras import require_packages
 
 from ..speech import require_all
 from ..watermark_items import calibration_items, gate_items, read_suite, rehearsed
-from ..watermark_measuring import measure
+from ..watermark_measuring import PACKAGES, measure
 
 __all__ = ["calibration", "items", "measure", "rehearsal", "require"]
 
@@ -35,5 +36,6 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
 
 
 def require(params: Mapping[str, Any]) -> None:
-    """Nothing; every recording that may be asked for is there."""
+    """Check that what attacks and measures of quality are made with is installed, and that every recording is there."""
+    require_packages(PACKAGES, "eval audio_watermark")
     require_all()

@@ -9,9 +9,15 @@ from numpy.random import Generator
 
 from releasegate.evaluation import Tools
 from releasegate.evidence import Item, Reading
+from releasegate.extras import require_packages
 from releasegate.subjects import CaptionsImages
 
 from ..digits import WORDS, Part, split, to_pixels
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Check that the package of the digits is installed."""
+    require_packages(("sklearn",), "eval image_captioning")
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:

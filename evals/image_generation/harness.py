@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 from numpy.random import Generator
-from PIL import Image
 from torch import Tensor
 
 from releasegate.evaluation import Tools
 from releasegate.evidence import Item, Reading
+from releasegate.extras import require_packages
 from releasegate.subjects import GeneratesImages, TokenisesImages
 
 from ..digits import WORDS, shifts, split, to_pixels
@@ -30,6 +30,17 @@ KINDS = ("round_trip", "random", "shuffled", "wrong_class")
 
 class Draws(GeneratesImages, TokenisesImages, Protocol):
     """What this eval needs of a subject."""
+
+
+def require(params: Mapping[str, Any]) -> None:
+    """Check that the packages of the digits and of pictures are installed, and that the judge can be read.
+
+    Raises:
+        NotFound: a package or the judge's file is missing.
+        HeaderError, ValueError: the file is no judge.
+    """
+    require_packages(("PIL", "sklearn"), "eval image_generation")
+    DigitJudge.read(Path(__file__).with_name("judge.safetensors"), "cpu")
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
@@ -149,6 +160,8 @@ def _in_words(digit: int) -> str:
 def _png(pixels: Tensor) -> bytes:
     """PNG bytes of float32 [3, height, width] in [-1, 1]."""
     levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu()  # [h, w, 3]
+    from PIL import Image
+
     file = io.BytesIO()
     Image.fromarray(levels.numpy()).save(file, format="PNG")
     return file.getvalue()

@@ -101,7 +101,7 @@ def _read(file: Path) -> WordGrader:
     rows = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
     if not set(COLUMNS) <= set(rows.fieldnames or ()):
         what = f"its columns are {rows.fieldnames}, and {' and '.join(COLUMNS)} are needed"
-        raise DocumentError([Problem(file.name, what, "fetch the list again: make texts")])
+        raise DocumentError([Problem(file.name, what, "fetch the list again: releasegate fetch texts")])
     listed = {normal(row["text"] or "").strip(): row["category_1"] for row in rows}
     listed = {word: kind for word, kind in listed.items() if word and word not in PLAIN}
     return WordGrader(_form(listed), _form([word for word, kind in listed.items() if kind in GROUPS]))

@@ -17,6 +17,7 @@ from releasegate.audio.files import encode_flac
 from releasegate.errors import NotScorable, ReleaseGateError
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.extras import require_packages
 
 from .. import voices
 from ..failures import failed
@@ -33,7 +34,8 @@ SILENT = "there is no sound in it"
 
 
 def require(params: Mapping[str, Any]) -> None:
-    """Nothing; every recording that may be asked for is there."""
+    """Check that what codecs and clones are made with is installed, and that every recording is there."""
+    require_packages(("av", "pyworld", "soundfile"), "eval voice_authentication")
     voices.require_all()
 
 

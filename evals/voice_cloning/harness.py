@@ -12,17 +12,21 @@ from releasegate.audio.files import encode_flac
 from releasegate.errors import DocumentError, Problem
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.extras import require_packages
 
 from .. import voices
 from ..cloning import Made, Request, clones, drawn, targets
 from ..failures import failed
-from ..speaker_encoders import ENCODERS
+from ..speaker_encoders import ENCODERS, RESEMBLYZER, VOICEFILTER
+from ..speech_recogniser import WHISPER
 from ..voices import RATE, Split
 from .impostors import cohort, strangers
 from .judging import Judge
 
 T = TypeVar("T")
 
+PACKAGES = ("av", "faster_whisper", "jiwer", "onnxruntime", "pyworld", "soundfile", "speechmos")
+"""Modules of packages that judges, impostors and recordings are made with."""
 SEEN = tuple(f"{metric}_{name}" for name in ENCODERS for metric in ("false_accept", "similar", "similarity"))
 """What every clone carries."""
 HEARD = ("intelligible", "words_wrong", "words_said", "natural", "dnsmos")
@@ -30,7 +34,10 @@ HEARD = ("intelligible", "words_wrong", "words_said", "natural", "dnsmos")
 
 
 def require(params: Mapping[str, Any]) -> None:
-    """Nothing; every recording that may be asked for is there."""
+    """Check that packages, the weights of the judges and every recording are there, with the bytes that are listed."""
+    require_packages(PACKAGES, "eval voice_cloning")
+    for weights in (RESEMBLYZER, VOICEFILTER, WHISPER):
+        weights.folder()
     voices.require_all()
 
 

@@ -14,6 +14,7 @@ from releasegate.attacks.suite import Suite
 from releasegate.errors import DocumentError, Problem
 from releasegate.evaluation import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.extras import require_packages
 
 from .. import voices, watermark_measuring
 from ..cloning import Request, drawn
@@ -43,7 +44,8 @@ class Person:
 
 
 def require(params: Mapping[str, Any]) -> None:
-    """Nothing; every recording that may be asked for is there."""
+    """Check that what attacks and measures of quality are made with is installed, and that every recording is there."""
+    require_packages(watermark_measuring.PACKAGES, "eval voice_watermark")
     voices.require_all()
 
 

@@ -1,8 +1,9 @@
 """Lists the pool of speech anew: `python examples/speech/list.py --speech FOLDER --out evals/speech.csv`.
 
-FOLDER holds one folder a Debian package, as `fetch.py` leaves it. Which recording stands in which split is drawn by the digest
-of its name, so that the same packages give the same list. Left out are recordings with less than three seconds of speech,
-those that are mostly pause wherever one cuts, and those that hold the same sound as another of the speaker's.
+FOLDER holds one folder a Debian package, as `releasegate fetch speech` leaves it. Which recording stands in which split is
+drawn by the digest of its name, so that the same packages give the same list. Left out are recordings with less than three
+seconds of speech, those that are mostly pause wherever one cuts, and those that hold the same sound as another of the
+speaker's.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def usable(speech: Path, speaker: Speaker) -> Iterator[tuple[str, Tensor]]:
     package = speech / speaker.package
     paths = {file.relative_to(package).as_posix(): file for file in package.glob(speaker.files) if file.is_file()}
     if not paths:
-        raise click.ClickException(f"{package}: no recording of {speaker.name}; fix: examples/speech/fetch.py")
+        raise click.ClickException(f"{package}: no recording of {speaker.name}; fix: releasegate fetch speech")
     digests: set[str] = set()
     for path in sorted(paths, key=_drawn):
         digest = _digest(paths[path])

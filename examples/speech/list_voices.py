@@ -1,9 +1,9 @@
 """Lists the pool of voices anew: `python examples/speech/list_voices.py --speech FOLDER --out evals/voices.csv`.
 
-FOLDER holds one folder a Debian package, as `fetch.py` leaves it. Which recording stands in which split is drawn by the digest
-of its name, so that the same packages give the same list. Left out are recordings with less than 1.5 seconds of speech, and
-those that hold the same sound as another of the speaker's. What is said in `source` stands in the list that is replaced, and
-is kept.
+FOLDER holds one folder a Debian package, as `releasegate fetch speech` leaves it. Which recording stands in which split is
+drawn by the digest of its name, so that the same packages give the same list. Left out are recordings with less than 1.5
+seconds of speech, and those that hold the same sound as another of the speaker's. What is said in `source` stands in the list
+that is replaced, and is kept.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def usable(speech: Path, speaker: Speaker) -> Iterator[tuple[str, Tensor]]:
     package = speech / speaker.package
     paths = {file.relative_to(package).as_posix(): file for file in package.glob(speaker.files) if file.is_file()}
     if not paths:
-        raise click.ClickException(f"{package}: no recording of {speaker.name}; fix: examples/speech/fetch.py")
+        raise click.ClickException(f"{package}: no recording of {speaker.name}; fix: releasegate fetch speech")
     digests: set[str] = set()
     for path in sorted(paths, key=lambda path: hashlib.sha256(f"{SEED}/{path}".encode()).hexdigest()):
         digest = _digest(paths[path])

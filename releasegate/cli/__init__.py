@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "revoke": "Revoke releases, models, attestations or keys: issue a signed list.",
     "attack": "Put sound files through attacks on watermarks.",
     "list": "List policies, evals, subjects and recipes.",
+    "fetch": "Fetch the texts and recordings that evals read.",
     "init": "Start a gate repository: policies, evals, reports.",
 }
 """Every command and its one line of help. The module `cli.<name>_command` has the function `command`."""

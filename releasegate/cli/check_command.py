@@ -10,11 +10,13 @@ import click
 from releasegate.cli import options
 from releasegate.cli.checked import FORMS, Checked, Found
 from releasegate.errors import DocumentError, NotFound, Problem, ReleaseGateError
+from releasegate.evaluation.fitted import unfit
 from releasegate.policycheck import unused
 from releasegate.repository import GateRepository
 from releasegate.repository.gate_repository import Beside
 from releasegate.repository.lock_file import require_locked
 from releasegate.sensitivity import unsettled
+from releasegate.working import control_evals
 
 
 @click.command("check")
@@ -25,7 +27,8 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
     """Check POLICIES (all of the repository, and all recipes, if none is named) against their evals and recipes.
 
     Every problem is listed with its file, line and column, and what to do about it. So is every file that is not as it
-    was locked, where there is a lock.
+    was locked, where there is a lock, and every harness that does not load or that its card contradicts: the evals' code
+    runs, in a process of its own.
 
     \b
     Example:
@@ -41,13 +44,16 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         raise NotFound(str(repo), "has no policies", "add one to policies/, or name a file")
     places: list[tuple[Path, str]] = []
     known: dict[Path, Beside] = {}
+    evals: dict[Path, list[str]] = {}
     for file in files:
-        place, more = _policy(file, known)
+        place, more, used = _policy(file, known)
         places.append(place)
         found += [one for one in more if one not in found]
+        evals.setdefault(place[0], []).extend(used)
     for root in dict.fromkeys(root for root, _ in places):
         named = [file for file, (at, _) in zip(files, places, strict=True) if at == root]
         found += _lock(GateRepository(root), named)
+        found += _harnesses(root, known.get(root), evals[root] if policies else None)
     checked = Checked(files, places, found)
     if format_ != "text":
         click.echo(FORMS[format_](checked), nl=False)
@@ -78,8 +84,29 @@ def _lock(repository: GateRepository, policies: list[Path]) -> Iterator[Found]:
         yield Found(repository.root, Problem(where, error.strerror or "cannot be read", fix))
 
 
-def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], list[Found]]:
-    """How messages name a policy, behind its gate repository, and what was found on it; another one is checked all the same.
+def _harnesses(root: Path, beside: Beside | None, used: list[str] | None) -> Iterator[Found]:
+    """What is wrong with the harnesses of evals whose cards can be read.
+
+    Args:
+        used: the evals of the policies that were named; None: all of the repository.
+    """
+    if beside is None:
+        return
+    try:
+        cards = beside.cards
+    except ReleaseGateError:
+        return  # said of the policies already
+    names = [name for name in cards if used is None or name in used]
+    problems, lacking = unfit(GateRepository(root), names)
+    yield from (Found(root, problem) for problem in problems)
+    for one in lacking:
+        what = f"{one.what}, so the harness was not asked whether its card fits; {one.fix}"
+        yield Found(root, Problem(one.where, what, ""), note=True)
+
+
+def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], list[Found], list[str]]:
+    """How messages name a policy, behind its gate repository; what was found on it, another one being checked all the same;
+    and the evals that it gates.
 
     Args:
         known: what lies beside the policies of a repository, by its folder: read once for all of them.
@@ -92,8 +119,9 @@ def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], li
         policy = repository.read_policy(file, beside).record
         notes = (*unused(policy), *unsettled(policy, beside.cards))
     except ReleaseGateError as error:
-        return (root, shown), [Found(root, problem) for problem in error.problems]
+        return (root, shown), [Found(root, problem) for problem in error.problems], []
     except OSError as error:
         fix = "check the path and its permissions"
-        return (root, shown), [Found(root, Problem(shown, error.strerror or "cannot be read", fix))]
-    return (root, shown), [Found(root, Problem(shown, note, ""), note=True) for note in notes]
+        return (root, shown), [Found(root, Problem(shown, error.strerror or "cannot be read", fix))], []
+    told = [Found(root, Problem(shown, note, ""), note=True) for note in notes]
+    return (root, shown), told, sorted({r.eval for r in policy.requirements} | control_evals(policy, beside.cards))

@@ -121,22 +121,23 @@ def _requirement(explained: RequirementExplained) -> Iterator[str]:
         yield f"  threats   {_plain(threats)}"
     yield f"  slice     {_slice(f)}"
     yield f"  estimate  {counts_text(e)}{value_text(e, *limits)}"
-    if e.low is not None and e.high is not None:
-        interval = f"{decimal(e.low, limits)} – {decimal(e.high, limits)}"
+    if e.interval is not None:
+        interval = f"{decimal(e.interval.low, limits)} – {decimal(e.interval.high, limits)}"
         method = e.method.replace("_", " ")
         yield f"  bounds    {interval} ({method}, each at alpha {e.alpha:.4f})"
     if worst.threshold is not None:
         yield f"  flagged   from a score of {limit_text(worst.threshold)}, set on calibration items"
-    if worst.tested_limit is not None:
+    if worst.moved is not None:
         beside = [x for x in (e.value, e.low, e.high) if x is not None]
-        moved = limit_text(worst.tested_limit, beside, f"{worst.tested_limit:g}")
-        yield f"  judge     its errors move the limit to {moved}"
+        moved = limit_text(worst.moved, beside, f"{worst.moved:.4f}")
+        refuted = ", beyond which they explain nothing" if worst.refuting_limit is not None else ""
+        yield f"  judge     its errors move the limit to {moved}{refuted}"
     if worst.reason in ("want_of_evidence", "does_not_count"):
         yield f"  why       {_plain(f.sentence)}"
     for excused in (s for s in f.slices if s.status == "excused"):
         yield f"  excused   {_plain(excused_text(excused))}"
     for beyond in f.outside:
-        yield f"  outside   {_plain(beyond_text(beyond, f.limit))} (not gated)"
+        yield f"  outside   {_plain(beyond_text(beyond, f.limit, shown=True))} (not gated)"
     if f.settle and f.status != "violated":
         yield f"  to settle {_plain(f.settle)}"
     shown = len(explained.samples)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from releasegate.cli import options
 from releasegate.cli.console import print_json
 from releasegate.errors import DocumentError, Problem
 from releasegate.repository import GateRepository
+
+if TYPE_CHECKING:
+    from releasegate.evalcard import EvalCard
 
 Rows = list[dict[str, Any]]
 
@@ -34,7 +37,12 @@ def _evals(repository: GateRepository, problems: list[Problem]) -> Rows:
     except DocumentError as error:
         problems += error.problems
         return []
-    return [{"id": c.id, "title": c.title, "metrics": sorted(c.metrics)} for c in cards]
+    return [{"id": c.id, "title": c.title, "metrics": sorted(c.metrics), "gateable": _ways(c)} for c in cards]
+
+
+def _ways(card: EvalCard) -> Rows:
+    """How each metric that can be gated can be."""
+    return [{**w.plain(), "how": w.how} for name in sorted(card.metrics) if (w := card.ways(name)) is not None]
 
 
 def _subjects(repository: GateRepository, problems: list[Problem]) -> Rows:
@@ -84,7 +92,8 @@ ASKED = ("tags",)
 def command(kind: str | None, repo: Path, format_: str) -> int:
     """List policies, evals, subjects, recipes and taxonomies, or one KIND of them. The exit code is 2 if one cannot be read.
 
-    The tags of all taxonomies are many, and listed only if asked for.
+    Below an eval stand the metrics that a policy may gate, each with the limit that its sections take. The tags of all
+    taxonomies are many, and listed only if asked for.
 
     \b
     Example:
@@ -115,3 +124,10 @@ def _print(shown: Mapping[str, Rows]) -> None:
         width = max((len(row["id"]) for row in rows), default=0)
         for row in rows:
             click.echo(f"  {row['id']:<{width}}  {row['title']}")
+            _print_ways(row.get("gateable", ()))
+
+
+def _print_ways(ways: Sequence[Mapping[str, Any]]) -> None:
+    width = max((len(way["metric"]) for way in ways), default=0)
+    for way in ways:
+        click.echo(f"    {way['metric']:<{width}}  {way['how']}")

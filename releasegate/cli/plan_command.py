@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
@@ -16,15 +17,17 @@ from releasegate.cli.budget import Budget, budget, duration, in_words, time_in_w
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.cli.judged import Judged, judged, require_ledger
 from releasegate.decision.capacity import Capacity, capacity
-from releasegate.errors import RunError
-from releasegate.gate import open_model
+from releasegate.errors import ReleaseGateError, RunError
 from releasegate.ledger import Anchor
 from releasegate.ledger import Attempt as AttemptSpent
-from releasegate.opening import Attempt, first_plan, next_plan, open_or_resume
 from releasegate.plan import Plan
 from releasegate.policy import Requirement
 from releasegate.repository import GateRepository, LedgerFile, RunFolder, family_ledger, ledger_path
 from releasegate.repository.lock_file import require_locked
+from releasegate.stripped import open_source
+
+if TYPE_CHECKING:
+    from releasegate.opening import Attempt
 
 
 @click.command("plan")
@@ -62,23 +65,35 @@ def command(
     anchor = one_anchor(ledger_head, anchor_run)
     with judged(policy, judge_from) as judge:
         require_ledger(judge, ledger, counts=run is not None)
-        plan, known = _planned(judge, model, dtype, run, ledger, anchor, Bars(quiet=quiet))
+        plan, known, lacking = _planned(judge, model, dtype, run, ledger, anchor, Bars(quiet=quiet))
     uncounted = known is None
     spent = (known or ())[: plan.attempt if run is not None else plan.attempt - 1]  # others may open more meanwhile
     if format_ == "json":
         more = {"duration": duration(plan).plain(), "budget": budget(plan, spent).plain()}
         print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)], **more})
         return 0
-    _print(plan, spent, uncounted=uncounted)
+    _print(plan, spent, opened=run is not None, uncounted=uncounted)
+    for refusal in _refusals(plan, lacking):
+        output().print(f"warning: a gate opens no attempt: {escape(refusal)}", style="yellow")
     if run is not None:
         click.echo(f"opened in {run}; go on with: releasegate eval {run} --model …")
     return 0
 
 
+def _refusals(plan: Plan, lacking: list[ReleaseGateError]) -> list[str]:
+    """Why a gate on this machine would open no attempt: what it lacks, and code that cannot say what to measure."""
+    said = {f"{p.where}: {p.what}": p.fix for error in lacking for p in error.problems}
+    planned = {m.problem: "correct it" for m in plan.measurements if m.problem is not None}
+    return [f"{what}; fix: {fix}" for what, fix in {**planned, **said}.items()]
+
+
 def _planned(
     judge: Judged, model: Path, dtype: str, run: Path | None, ledger: Path | None, anchor: Anchor | None, bars: Bars
-) -> tuple[Plan, tuple[AttemptSpent, ...] | None]:
-    """The plan, opened if a run folder is named; and the attempts that the ledger knows, or None if there is none."""
+) -> tuple[Plan, tuple[AttemptSpent, ...] | None, list[ReleaseGateError]]:
+    """The plan, opened if a run folder is named; the attempts that the ledger knows, or None if there is none; what is missing.
+
+    What measures is imported once all files that are named were found: it takes seconds.
+    """
     repository = GateRepository.around(judge.named)
     require_locked(repository, judge.named)
     policy = repository.read_policy(judge.named).record
@@ -87,16 +102,28 @@ def _planned(
     counted = LedgerFile(usual) if uncounted else family_ledger(repository, policy, ledger)
     if run is not None:
         RunFolder(run).require_place(model)
-    checkpoint = open_model(model, policy, bars)
+    with bars.reading(model) as watch:
+        checkpoint = open_source(model, policy, watch)
+    from releasegate.evaluation import missing_material, require_answers, require_material, require_reader
+    from releasegate.opening import Attempt, first_plan, next_plan
+
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, policy, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
-    if uncounted:
-        return first_plan(attempt), None
-    plan = next_plan(attempt) if run is None else _opened(RunFolder(run), attempt, judge)
-    return plan, counted.read(policy.family, anchor).attempts
+    if run is None:
+        lacking = missing_material(repository, policy)
+        if uncounted:
+            return first_plan(attempt), None, lacking
+        return next_plan(attempt), counted.read(policy.family, anchor).attempts, lacking
+    require_material(repository, policy)
+    require_reader(checkpoint)
+    require_answers(policy.model.subject, checkpoint)
+    plan = _opened(RunFolder(run), attempt, judge)
+    return plan, counted.read(policy.family, anchor).attempts, []
 
 
 def _opened(folder: RunFolder, attempt: Attempt, judge: Judged) -> Plan:
+    from releasegate.opening import open_or_resume
+
     with folder.locked():
         if folder.plan_path.exists():
             raise RunError(str(folder.root), "holds a run already", "resume it, or choose another folder")
@@ -105,11 +132,12 @@ def _opened(folder: RunFolder, attempt: Attempt, judge: Judged) -> Plan:
     return plan
 
 
-def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, uncounted: bool) -> None:
+def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, opened: bool, uncounted: bool) -> None:
     console, found = output(), budget(plan, spent)
+    day = f"opened {plan.opened}" if opened else f"as of {plan.opened}, and nothing is spent"
     console.print(
         f"{plan.policy.id} · attempt {plan.attempt} · effective alpha {plan.alpha:.4f}, "
-        f"{_next_alpha(found)} at the next · opened {plan.opened}"
+        f"{_next_alpha(found)} at the next · {day}"
     )
     if uncounted:
         fix = f"`releasegate ledger init {plan.policy.family}`"

@@ -12,6 +12,7 @@ from releasegate.approval import Wanted
 from releasegate.cli.awaited import awaited_lines
 from releasegate.decision import Decision, Finding
 from releasegate.decision.explaining import label_text
+from releasegate.decision.outside import outside_text
 from releasegate.rounding import decimal, limit_text
 
 STYLES = {
@@ -71,7 +72,7 @@ def print_summary(
         console.print(f"    to open it: {escape(remedy)}", style="dim")
     for line in decision.not_measured:
         console.print(escape(line))
-    for line in decision.outside:
+    for line in outside_text(decision):
         console.print(escape(line))
     for line in decision.idle_waivers:
         console.print(f"waiver that does not count: {escape(line)}")
@@ -131,8 +132,8 @@ def _row(f: Finding) -> list[str]:
     e = worst.estimate
     interval = (
         "–"
-        if e.value is None or e.low is None or e.high is None
-        else f"{decimal(e.low, [f.limit])} – {decimal(e.high, [f.limit])}"
+        if e.value is None or e.interval is None
+        else f"{decimal(e.interval.low, [f.limit])} – {decimal(e.interval.high, [f.limit])}"
     )
     where = (f" ({label_text(worst.labels)})" if worst.labels else "") + (f" at {f.channel}" if f.channel else "")
     return [

@@ -17,6 +17,7 @@ from releasegate.policytest import PolicyTest, parse_policy_test
 from releasegate.policytestcheck import problems
 from releasegate.policytrial import Trial, try_case
 from releasegate.repository import GateRepository
+from releasegate.repository.gate_repository import Beside
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ def _read_all(files: list[Path]) -> list[_Ready]:
     """Every test, or every problem of all of them."""
     found: list[Problem] = []
     ready = []
+    known: dict[Path, Beside] = {}
     for file in files:
         try:
-            ready.append(_read(file))
+            ready.append(_read(file, known))
         except DocumentError as error:
             found += error.problems
     if found:
@@ -85,7 +87,12 @@ def _read_all(files: list[Path]) -> list[_Ready]:
     return ready
 
 
-def _read(file: Path) -> _Ready:
+def _read(file: Path, known: dict[Path, Beside]) -> _Ready:
+    """A test, its policy and the cards of its repository.
+
+    Args:
+        known: what lies beside the policies of a repository, by its folder: read once for all of them.
+    """
     repository = GateRepository.around(file)
     if not file.is_file():
         raise NotFound(str(file), "is no file", "name a file in policies/tests/")
@@ -93,10 +100,11 @@ def _read(file: Path) -> _Ready:
     name = located.record.policy
     path = repository.policy_path(name)
     if not path.is_file():
-        known = [policy.stem for policy in repository.policies()]
-        fix = nearest(name, known, "use one of none")
+        there = [policy.stem for policy in repository.policies()]
+        fix = nearest(name, there, "use one of none")
         raise DocumentError([located.problem(("policy",), f"no policy {name!r}", fix)])
-    policy, cards = repository.read_policy(path).record, repository.cards()
+    beside = known.setdefault(repository.root, Beside(repository))
+    policy, cards = repository.read_policy(path, beside).record, beside.cards
     wrong = problems(located, policy, cards)
     if wrong:
         raise DocumentError(wrong)

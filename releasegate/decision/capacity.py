@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Capacity:
         power: the chance to show it if that is the truth; None where it is not worked out.
         mean_items: items that a sequential test is expected to consume then.
         clusters: clusters of a claim about new ones.
+        needs_clusters: the fewest of them that could show it, all perfect; `needs` has them with as many items each as now.
         ceiling: the limit that so many perfect clusters could show at most.
         warning: why it cannot be met, or none of its slices be excused.
     """
@@ -56,6 +58,7 @@ class Capacity:
     power: float | None = None
     mean_items: float | None = None
     clusters: int | None = None
+    needs_clusters: int | None = None
     ceiling: float | None = None
     warning: str | None = None
 
@@ -86,7 +89,7 @@ def capacity(plan: Plan, requirement: Requirement, section: Section) -> Capacity
     if card.clusters is not None and card.clusters.population == "sampled" and requirement.margin is None:
         key, cells = card.clusters.key, found[0].cells
         clusters = min(len({cells[i].labels.get(key, "") for i in part.cells}) for part in parts)
-        shown = _clustered(base, requirement, clusters)
+        shown = _clustered(base, requirement, key, clusters, plan)
     elif requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean":
         shown = _sequential(base, requirement, card, plan)
     else:
@@ -221,12 +224,44 @@ def _sequential(base: Capacity, r: Requirement, card: EvalCard, plan: Plan) -> C
     return Capacity(**{**asdict(base), **update})
 
 
-def _clustered(base: Capacity, r: Requirement, clusters: int) -> Capacity:
+def _clustered(base: Capacity, r: Requirement, key: str, clusters: int, plan: Plan) -> Capacity:
     """The bets of the gate show less than any test could: what so many perfect clusters show is worked out from them."""
     side, limit = _limit(r)
-    bound = anytime_bounds(Claim("mean", "at_least", 0.5, base.alpha), np.ones(clusters)).low
+    bound = _shown_by(clusters, base.alpha)
     ceiling = bound if side == "at_least" else 1 - bound
-    short = bound < (limit if side == "at_least" else 1 - limit)
+    wanted = limit if side == "at_least" else 1 - limit
+    each = ceil(base.items / clusters)
+    needs, alpha = _clusters_for(wanted, base.alpha), _next_alpha(plan, base.alpha)
+    later = None if alpha is None else _clusters_for(wanted, alpha)
     shown, most = decimal(ceiling, [limit]), "most" if side == "at_least" else "least"
     words = f"{clusters} clusters can show {shown} at {most}, however many items"
-    return Capacity(**{**asdict(base), "clusters": clusters, "ceiling": ceiling, "warning": words if short else None})
+    if needs is not None:
+        words += f": {needs} values of {key} with {each} items each, {needs * each} items, could show it; list them, and raise "
+        words += "`items.n` on the card (or `n_max`) with them"
+    update = {
+        "clusters": clusters,
+        "needs_clusters": needs,
+        "needs": None if needs is None else needs * each,
+        "needs_next": None if later is None else later * each,
+        "ceiling": ceiling,
+        "warning": words if bound < wanted else None,
+    }
+    return Capacity(**{**asdict(base), **update})
+
+
+def _shown_by(clusters: int, alpha: float) -> float:
+    """The lower bound of a mean of which so many perfect clusters were seen."""
+    return anytime_bounds(Claim("mean", "at_least", 0.5, alpha), np.ones(clusters)).low
+
+
+def _clusters_for(wanted: float, alpha: float) -> int | None:
+    """The fewest perfect clusters whose lower bound reaches `wanted`; None if no number up to `MOST_PLANNED` does."""
+    if _shown_by(MOST_PLANNED, alpha) < wanted:
+        return None
+    low, high = 0, 1
+    while _shown_by(high, alpha) < wanted:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _shown_by(middle, alpha) >= wanted else (middle, high)
+    return high

@@ -30,22 +30,27 @@ def label_text(labels: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in labels.items())
 
 
-def measured_text(found: SliceFinding, limit: float) -> str:
-    """What was measured of a slice: `attack mp3_64k: 41.2 % (33.1–49.7)`, the value and its bounds."""
+def measured_text(found: SliceFinding, limit: float, *, shown: bool = False) -> str:
+    """What was measured of a slice: `attack mp3_64k: 41.2 % (33.1–49.7)`, the value and its bounds.
+
+    Args:
+        shown: the interval that people are shown, which holds the value; stored sentences have the two bounds.
+    """
     e, tested = found.estimate, limit if found.tested_limit is None else found.tested_limit
     where = f"{label_text(found.labels)}: " if found.labels else ""
     if e.value is None or e.low is None or e.high is None:
         return f"{where}nothing scored"
+    ends = (e.interval if shown else None) or (e.low, e.high)
     if e.hits is None:
-        value, low, high = (percent_free(x, tested) for x in (e.value, e.low, e.high))
+        value, low, high = (percent_free(x, tested) for x in (e.value, *ends))
         return f"{where}{value} ({low}–{high})"
-    value, low, high = (percent(x, tested) for x in (e.value, e.low, e.high))
+    value, low, high = (percent(x, tested) for x in (e.value, *ends))
     return f"{where}{value} %{' lost' if e.gains is not None else ''} ({low}–{high})"
 
 
-def beyond_text(found: SliceFinding, limit: float) -> str:
+def beyond_text(found: SliceFinding, limit: float, *, shown: bool = False) -> str:
     """The same of a slice outside the threat set, and what it would come to."""
-    return f"{measured_text(found, limit)}, {would_be(found)}"
+    return f"{measured_text(found, limit, shown=shown)}, {would_be(found)}"
 
 
 def would_be(found: SliceFinding) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from releasegate.decision.explaining import beyond_text, label_text
-from releasegate.decision.record import Finding, SliceFinding
+from releasegate.decision.record import Decision, Finding, SliceFinding
 from releasegate.evalcard import EvalCard
 from releasegate.intervals import clopper_pearson
 from releasegate.plan import SOURCE
@@ -59,6 +59,17 @@ def unmet_outside(findings: Iterable[Finding], cards: Mapping[str, EvalCard]) ->
     """
     said = (text for finding in findings for text in _sentences(finding, cards))
     return tuple(dict.fromkeys(said))
+
+
+def outside_text(decision: Decision) -> tuple[str, ...]:
+    """The stored sentences about what lies outside the threat sets, as people are shown them: each interval holds its value."""
+    told = {beyond_text(s, f.limit): beyond_text(s, f.limit, shown=True) for f in decision.findings for s in f.outside}
+    lines = []
+    for line in decision.outside:
+        for stored, shown in told.items():
+            line = line.replace(stored, shown) if stored != shown else line
+        lines.append(line)
+    return tuple(lines)
 
 
 def _sentences(f: Finding, cards: Mapping[str, EvalCard]) -> Iterator[str]:

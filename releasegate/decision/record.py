@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from releasegate.evidence import Labels
+from releasegate.intervals import Bounds, clopper_pearson, paired_difference
 from releasegate.ledger import Outcome
 from releasegate.plan import LedgerPosition
 from releasegate.policy import Artefact, Channel, EnforcedBy, Limited, Section
@@ -75,6 +76,42 @@ class Estimate(Record):
     clusters: Annotated[int, Field(ge=1)] | None = None
     """Independent units of a claim about new clusters: `value` is the mean over them, each counted once."""
 
+    @property
+    def interval(self) -> Bounds | None:
+        """The interval that people are shown: the two bounds; where the value lies outside of them, so wide that it does not.
+
+        In both bounds a lost item counts against the requirement, so that the value of the items that were scored may lie
+        outside: 2 of 2 with a third lost is 1, and 2 of 3 at most .990. The end that decides nothing is then the one of the
+        best that lost items could have shown.
+
+        >>> Estimate(value=1, low=.104, high=.99, method="clopper_pearson", alpha=.0304, planned=3, attempted=3, scored=2,
+        ...     failed=1, hits=2).interval
+        Bounds(low=0.104, high=1.0)
+        """
+        if self.low is None or self.high is None:
+            return None
+        nothing_lost = self.planned == self.scored
+        if self.value is None or nothing_lost or self.low <= self.value <= self.high:
+            return Bounds(self.low, self.high)
+        best = self._best
+        if self.value > self.high:
+            return Bounds(self.low, max(self.value, best.high if best else self.value))
+        return Bounds(min(self.value, best.low if best else self.value), self.high)
+
+    @property
+    def _best(self) -> Bounds | None:
+        """The bounds with every lost item counted on the side of the value, of shares and of pairs of yes and no."""
+        lost = self.planned - self.scored
+        if self.hits is None or self.value is None or self.high is None:
+            return None
+        above = self.value > self.high
+        if self.method == "clopper_pearson":
+            return clopper_pearson(self.hits + lost * above, self.planned, self.alpha)
+        if self.method == "paired_clopper_pearson" and self.gains is not None:
+            losses, gains = self.hits + lost * above, self.gains + lost * (not above)
+            return paired_difference(losses, gains, self.planned, self.alpha)
+        return None
+
 
 class Excused(Record):
     """The proof that the attack of a slice ruins the material."""
@@ -109,6 +146,11 @@ class SliceFinding(Record):
     """Present with the status of that name."""
     refuted: bool = False
     """Whether it is violated whatever the items without a value would have shown."""
+
+    @property
+    def moved(self) -> float | None:
+        """Where a judge's errors moved the limit; of what is refuted, what it was refuted by. None where nothing moved it."""
+        return self.tested_limit if self.refuting_limit is None else self.refuting_limit
 
     def limits(self, stated: float) -> tuple[float, ...]:
         """Every limit that its numbers stand beside: the one that is stated, and where a judge's errors moved it."""

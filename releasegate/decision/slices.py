@@ -32,7 +32,9 @@ class Slice:
         """bool [n]: whether each item has a record, and lies in this slice; empty without columns."""
         if columns is None:
             return np.zeros(0, dtype=np.bool_)
-        return np.isin(columns.cell, np.asarray(self.cells, dtype=np.int32))
+        inside = np.zeros(len(columns.cells) + 1, dtype=np.bool_)  # the last one is of items without a record, -1
+        inside[list(self.cells)] = True
+        return inside[columns.cell]
 
 
 def slices_of(requirement: Requirement, card: EvalCard, cells: tuple[Cell, ...]) -> list[Slice]:

@@ -35,7 +35,7 @@ def case_of(policy: Policy, plan: Plan, finding: Finding) -> Case:
 
 def waive(finding: Finding, policy: Policy, plan: Plan, waivers: Waivers) -> Finding:
     """The finding, `waived` where a waiver counts for it."""
-    counts = waivers.on(case_of(policy, plan, finding))
+    counts = waivers.on(case_of(policy, plan, finding)) if waivers.documents else None
     if counts is None:
         return finding
     w = counts.waiver

@@ -13,10 +13,11 @@ from numpy.random import Generator
 
 from releasegate.discretion import unsaid
 from releasegate.errors import HarnessError, ReleaseGateError, Terminated
-from releasegate.evaluation.importing import import_file
+from releasegate.evaluation.importing import PREFIX, import_file
 from releasegate.evaluation.silence import silenced
 from releasegate.evaluation.tools import Tools
 from releasegate.evidence import Failed, Item, Reading
+from releasegate.extras import remedy
 from releasegate.subjects import OpensSubject
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class RequiringHarness(Harness, Protocol):
     """A harness that needs more on the machine than its folder and the model."""
 
     def require(self, params: Mapping[str, Any]) -> None:
-        """Nothing; what `measure` reads is there. Called before an attempt is opened, and quick.
+        """Check that what `measure` reads is there. Called before an attempt is opened, and quick.
 
         Raises:
             ReleaseGateError: something is missing, and how to get it.
@@ -99,7 +100,7 @@ def guarded(
 ) -> T:
     """What `call` returns; whatever the repository's code raises becomes a HarnessError with its file and line.
 
-    One of the three places that catch everything: code that cannot be loaded is failed evidence, not a crash.
+    One of the three places that catch everything: code that cannot be loaded is an error with a place, not a crash.
 
     Args:
         expected: what the code may raise with a place and a remedy of its own, which is passed on.
@@ -113,13 +114,21 @@ def guarded(
     except BaseException as error:  # noqa: BLE001
         words = unsaid(type(error).__name__) if discreet else f"{type(error).__name__}: {error}"
         cause = None if discreet else error
-        raise HarnessError(_line_of(error, file), f"{action}: {words}", "correct it") from cause
+        raise HarnessError(_line_of(error, file), f"{action}: {words}", _remedy_of(error)) from cause
 
 
 def _load(file: Path, *, discreet: bool = False) -> ModuleType:
     if not file.is_file():
         raise HarnessError(str(file), "is missing", "add it")
     return guarded(file, "does not load", lambda: import_file(file), discreet=discreet)
+
+
+def _remedy_of(error: BaseException) -> str:
+    """What to do about what the repository's code raised: a package that is missing can be installed."""
+    inside = getattr(error, "name", None)
+    if isinstance(error, ModuleNotFoundError) and inside and not inside.startswith(PREFIX):
+        return remedy(inside)
+    return "correct it"
 
 
 def _line_of(error: BaseException, file: Path) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from releasegate.errors import HarnessError, NotFound, ReleaseGateError
-from releasegate.evaluation.harness import guarded, load_harness, load_subject
+from releasegate.errors import HarnessError, NotFound
+from releasegate.evaluation.harness import load_harness, load_subject
 from releasegate.evaluation.items import NO_NONCE, cells_of, planned_items
 from releasegate.evidence import Cell
 from releasegate.plan import EvalCode, Measurement, Role, SubjectRef, items_of
@@ -28,51 +28,35 @@ def eval_code(
     used: frozenset[str] = frozenset(),
     rehearsal: bool = False,
     configuration: Mapping[str, object] | None = None,
+    opening: bool = False,
 ) -> EvalCode:
-    """An eval as the plan binds it. Code that does not load is not an error here: it is failed evidence.
+    """An eval as the plan binds it. Of code that does not load the plan says why, where no attempt is being opened.
 
     Args:
         template: the digest of the checkpoint's chat template.
         used: the items of its private pool that earlier attempts drew.
         rehearsal: plan rehearsal items.
         configuration: of the checkpoint, which may say whether it is deterministic.
+        opening: whether an attempt is about to be opened: then code that does not load is an error.
 
     Raises:
         NotFound: the eval or the subject does not exist.
+        HarnessError: code does not load, or cannot say what to measure, and an attempt is about to be opened.
     """
     folder = repository.read_eval(eval_id)
     declared = (configuration or {}).get("deterministic") is True
-    subject, problem = _subject(repository, policy.model.subject, dtype, declared=declared)
+    subject, problem = _subject(repository, policy.model.subject, dtype, declared=declared, opening=opening)
     cells: dict[Role, tuple[Cell, ...]] = {}
     try:
         n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal)
         discreet = is_discreet(folder.card, policy)
         cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal, discreet=discreet)
     except HarnessError as error:
+        if opening:
+            raise
         problem = problem_of(repository, error)
     subject = subject.model_copy(update={"chat_template": template})
     return EvalCode(folder.card, folder.harness, folder.instruments, subject, cells, problem)
-
-
-def require_material(repository: GateRepository, policy: Policy) -> None:
-    """Nothing; what the policy's evals read on this machine is there, as far as their harnesses say what that is.
-
-    An attempt that could only come to failed evidence is better not opened. A harness that does not load is left to the plan.
-
-    Raises:
-        ReleaseGateError: something is missing.
-    """
-    for eval_id in sorted(repository.evals_of(policy)):
-        folder = repository.read_eval(eval_id)
-        discreet = is_discreet(folder.card, policy)
-        try:
-            require = getattr(load_harness(folder.folder, discreet=discreet), "require", None)
-        except HarnessError:
-            continue
-        if require is not None:
-            file, params = folder.folder / "harness.py", folder.card.params
-            call = partial(require, params)
-            guarded(file, "cannot say what it needs", call, expected=ReleaseGateError, discreet=discreet)
 
 
 def problem_of(repository: GateRepository, error: HarnessError) -> str:
@@ -82,14 +66,18 @@ def problem_of(repository: GateRepository, error: HarnessError) -> str:
     return f"{repository.shown(place) if place.is_absolute() else place}: {first.what}"
 
 
-def _subject(repository: GateRepository, name: str, dtype: str, *, declared: bool) -> tuple[SubjectRef, str | None]:
+def _subject(
+    repository: GateRepository, name: str, dtype: str, *, declared: bool, opening: bool
+) -> tuple[SubjectRef, str | None]:
     """The subject as a measurement names it, and why it does not load, if it does not.
 
     Args:
         declared: whether the checkpoint says that it is deterministic.
+        opening: whether an attempt is about to be opened.
 
     Raises:
         NotFound: neither releasegate nor the repository has it.
+        HarnessError: it does not load, and an attempt is about to be opened.
     """
     code = subject_code(repository, name)
     if name in SUBJECTS:
@@ -101,6 +89,8 @@ def _subject(repository: GateRepository, name: str, dtype: str, *, declared: boo
     try:
         _, deterministic = load_subject(file)
     except HarnessError as error:
+        if opening:
+            raise
         problem = problem_of(repository, error)
     return SubjectRef(id=name, code=code, dtype=dtype, deterministic=deterministic), problem
 

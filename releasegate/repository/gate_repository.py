@@ -129,12 +129,15 @@ class GateRepository:
             NotFound: there is no such file.
             DocumentError: everything that is wrong with it.
         """
+        from releasegate.evalcard import gateable_names
         from releasegate.policy import parse_policy  # with scipy, which recipes do not need
         from releasegate.policycheck import Surroundings, problems
+        from releasegate.repository.known_layouts import known_layouts
         from releasegate.taxonomies import read_taxonomies
 
-        located = parse_policy(read_file(path, "policy", "name a file in policies/"), self.shown(path))
         beside = beside or Beside(self)
+        text = read_file(path, "policy", "name a file in policies/")
+        located = parse_policy(text, self.shown(path), lambda: gateable_names(beside.cards.values()))
         recipes = beside.recipes
         named = {str(c.recipe) for c in located.record.capabilities}
         broken = [problem for name in sorted(named & recipes.broken.keys()) for problem in recipes.broken[name]]
@@ -142,7 +145,9 @@ class GateRepository:
             raise DocumentError(broken)
         tagged = any(c.tags for c in located.record.capabilities)
         frameworks = read_taxonomies() if tagged else {}
-        found = problems(located, Surroundings(beside.cards, recipes.read, beside.subjects, _SERVED, frameworks))
+        layouts = known_layouts(recipes.read.values())
+        around = Surroundings(beside.cards, recipes.read, beside.subjects, _SERVED, frameworks, layouts)
+        found = problems(located, around)
         if path.stem != located.record.id and path.resolve().parent == self.root / "policies":
             found.append(
                 located.problem(("id",), f"the file is named {path.name}", f"rename it to {located.record.id}.yaml")

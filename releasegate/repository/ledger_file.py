@@ -31,6 +31,7 @@ from releasegate.ledger import (
     first_line,
     parse_ledger,
 )
+from releasegate.repository.modes import owner_keeps_access
 from releasegate.repository.writing import sync_folder
 
 WAIT_S = 60.0
@@ -182,9 +183,10 @@ class LedgerFile:
             UsageError: `family` is not a name.
         """
         line = first_line(family, attempts)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            with owner_keeps_access():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
             fix = "go on with it; a ledger is started once"
             raise LedgerError(str(self.path), "there is a ledger already", fix) from None

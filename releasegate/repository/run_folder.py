@@ -27,6 +27,7 @@ from releasegate.plan import Plan, differences
 from releasegate.policy import Policy
 from releasegate.receipt import Receipt
 from releasegate.repository.evidence_store import EvidenceStore
+from releasegate.repository.modes import make_folder, owner_keeps_access
 from releasegate.repository.nesting import refuse_file, refuse_in_run, refuse_nested
 from releasegate.repository.receipts import read_receipt, receipt_path
 from releasegate.repository.stored import Wording, read_stored
@@ -85,19 +86,27 @@ class RunFolder:
         refuse_nested(self.root, source, RunError)
         refuse_in_run(self.root, RunError)
 
+    def nearest_folder(self) -> Path:
+        """The run folder, or the nearest folder above it that is there."""
+        return next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.is_dir())
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nothing; while it lasts, no other process works in this folder.
+        """Keep every other process out of this folder, which is made if need be, as long as the block lasts.
+
+        Its owner can enter it and read what is written in it, whatever the mask of the process says.
 
         Raises:
             RunError: another one does.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        with owner_keeps_access():
+            self.root.mkdir(parents=True, exist_ok=True)
         folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._lock(folder)
             try:
-                yield
+                with owner_keeps_access():
+                    yield
             finally:
                 if self._holds(folder) and not any(self.root.iterdir()):
                     self.root.rmdir()  # no attempt was opened
@@ -126,7 +135,7 @@ class RunFolder:
             raise RunError(str(self.root), "holds a run already", "resume it, or choose another folder")
         if self.root.exists() and any(not path.name.endswith(".partial") for path in self.root.iterdir()):
             raise RunError(str(self.root), "is not empty and not a run", "choose another folder")
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         self.write_plan(plan)
 
     def write_plan(self, plan: Plan) -> None:

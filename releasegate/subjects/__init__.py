@@ -245,6 +245,7 @@ class SubjectKind:
             says so, as `deterministic`: that is told, and never relied on.
         served: whether a server answers for the model, whose weights nothing ties to a digest.
         reads_later: whether it reads the checkpoint's folder after it was opened, too.
+        packages: modules of packages that it imports when it is opened, beyond what every installation has.
     """
 
     module: str
@@ -252,6 +253,7 @@ class SubjectKind:
     deterministic: bool | None
     served: bool = False
     reads_later: bool = False
+    packages: tuple[str, ...] = ()
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -264,6 +266,7 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.audioseal",
         provides=frozenset({"WatermarksAudio"}),
         deterministic=True,
+        packages=("audioseal",),
     ),
     "perth": SubjectKind(
         module="releasegate.subjects.perth",
@@ -274,6 +277,7 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.mini_voice",
         provides=frozenset({"ClonesVoice", "WatermarksAudio"}),
         deterministic=True,
+        packages=("pyworld",),
     ),
     "xtts": SubjectKind(
         module="releasegate.subjects.xtts",

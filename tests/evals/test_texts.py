@@ -74,7 +74,7 @@ def test_a_file_that_is_nowhere_says_how_to_get_it(written: Path, monkeypatch: p
         text_file("a")
     (problem,) = raised.value.problems
     assert problem.where == "some-package/b/c.txt"
-    assert problem.fix == "make texts, or set RELEASEGATE_TEXTS to the folder that examples/texts/fetch.py filled"
+    assert problem.fix == "releasegate fetch texts, or set RELEASEGATE_TEXTS to the folder that it filled"
 
 
 def test_a_name_that_is_not_listed_is_told_from_a_file_that_is_missing(written: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from releasegate.checkpoint import open_checkpoint
 from releasegate.decision import decide
-from releasegate.errors import NotFound, RunError, UsageError
+from releasegate.errors import HarnessError, NotFound, ReleaseGateError, RunError, UsageError
 from releasegate.evaluation import Bench, Target, measure
 from releasegate.evaluation.measuring import BROKEN_OFF, torch_device
 from releasegate.evidence import Evidence, Failed, Measured
+from releasegate.gate import gate
 from releasegate.plan import SOURCE, Plan
 from releasegate.repository import subject_code
 from releasegate.repository.evidence_store import EvidenceStore
@@ -190,7 +191,7 @@ def test_source_and_stripped_checkpoint_are_asked_the_same(made: Tiny, tmp_path:
     assert lines[:4] == lines[4:]
 
 
-# What goes wrong with a harness is failed evidence: the decision is incomplete, and says why.
+# A harness that cannot be planned opens no attempt; what goes wrong while it measures is failed evidence.
 
 BROKEN = {
     "at import": (
@@ -215,14 +216,73 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "problem"), BROKEN.values(), ids=BROKEN)
-def test_a_harness_that_cannot_be_planned_is_failed_evidence(made: Tiny, text: str, problem: str) -> None:
+def test_a_harness_that_cannot_be_planned_opens_no_attempt(made: Tiny, text: str, problem: str) -> None:
     made.write_harness(text)
-    plan = made.opened()
-    evidence = made.measured(plan)
-    decision = decide(plan.policy, plan, evidence, None, OPENED)
-    assert decision.verdict == "incomplete"
-    assert problem in decision.capabilities[0].sentence
-    assert str(made.root) not in decision.text()
+    with pytest.raises(HarnessError) as caught:
+        gate(made.call(), Silent())
+    (found,) = caught.value.problems
+    assert f"{found.where}: {found.what}".removeprefix(f"{made.root}/").startswith(problem)
+    assert found.fix
+    assert made.ledger.read("tiny").attempts == ()
+    assert not made.run.root.exists()
+
+
+def test_a_harness_that_does_not_load_is_not_rehearsed(made: Tiny) -> None:
+    made.write_harness("raise ImportError('no torch here')\n")
+    with pytest.raises(HarnessError, match="does not load"):
+        gate(made.call(rehearsal=True), Silent())
+    assert not made.run.root.exists()
+
+
+def test_everything_that_is_broken_is_named_at_once(made: Tiny) -> None:
+    made.write_harness("raise ImportError('no torch here')\n")
+    made.write_harness("import nobody_has_this\n", "naming")
+    with pytest.raises(ReleaseGateError) as caught:
+        gate(made.call(), Silent())
+    assert [p.where for p in caught.value.problems] == ["evals/drawing/harness.py:1", "evals/naming/harness.py:1"]
+    assert caught.value.problems[1].fix == "install the package that has the module nobody_has_this"
+
+
+LATER = """from releasegate.evidence import Item, Reading
+
+
+def items(params, rng):
+    return [Item(("legible",), {"digit": "0"}) for i in range(100)]
+
+
+def measure(subject, items, tools):
+    {}
+    for item in items:
+        yield Reading(item.number, {{"legible": 0.0}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("import nobody_has_this.inside", True),
+        ("from nobody_has_this import it", True),
+        ("import json, numpy", False),
+        ("\n    try:\n        import nobody_has_this\n    except ImportError:\n        pass", False),
+    ],
+)
+def test_a_package_that_is_imported_only_while_measuring_is_missed_before_the_attempt(
+    made: Tiny, line: str, *, refused: bool
+) -> None:
+    made.write_harness(LATER.replace("{}", line, 1).replace("{{", "{").replace("}}", "}"))
+    if not refused:
+        assert gate(made.call(), Silent())
+        return
+    with pytest.raises(NotFound, match="package nobody_has_this is not installed"):
+        gate(made.call(), Silent())
+    assert made.ledger.read("tiny").attempts == ()
+
+
+def test_a_subject_that_does_not_load_opens_no_attempt(made: Tiny) -> None:
+    (made.root / "evals" / "tiny" / "subject.py").write_text("\n1 / 0\n")
+    with pytest.raises(HarnessError, match="does not load: ZeroDivisionError"):
+        made.opened()
+    assert made.ledger.read("tiny").attempts == ()
 
 
 MEASURES = {
@@ -283,15 +343,6 @@ def test_a_subject_that_does_not_open_is_failed_evidence(made: Tiny, before: str
     assert said.startswith("evals/tiny/subject.py:")
     assert said.endswith(error)
     assert verdict(plan, evidence) == "incomplete"
-
-
-def test_a_subject_that_does_not_load_is_failed_evidence(made: Tiny) -> None:
-    (made.root / "evals" / "tiny" / "subject.py").write_text("\n1 / 0\n")
-    plan = made.opened()
-    evidence = made.measured(plan)
-    decision = decide(plan.policy, plan, evidence, None, OPENED)
-    assert decision.verdict == "incomplete"
-    assert "evals/tiny/subject.py:2: does not load: ZeroDivisionError: division by zero" in decision.text()
 
 
 def test_a_subject_that_lacks_what_the_harness_asks_for_is_failed_evidence(made: Tiny) -> None:

@@ -64,14 +64,14 @@ def _chart(
 def _row(which: str, finding: Finding) -> ChartRow | None:
     worst = worst_first(finding, finding.slices)[0]
     e, at, shown = worst.estimate, tested(finding, worst), standing(finding, worst)
-    if e.low is None or e.high is None:
+    if e.interval is None:
         return None
     return ChartRow(
         label=f"{which} · {STATUS[finding.status].word}",
         tone=finding.status,
         depth=0,
         numbers=f"{shown.estimate}  [{shown.low}, {shown.high}]",
-        interval=(e.low, e.high),
+        interval=e.interval,
         value=e.value,
         limit=at,
     )

@@ -58,9 +58,10 @@ def _chart(group: list[Finding], plan: Plan) -> Chart | None:
 def _said(finding: Finding) -> str:
     worst = worst_first(finding, finding.slices)[0]
     e, limits = worst.estimate, worst.limits(finding.limit)
+    low, high = e.interval or (None, None)
     return (
         f"{finding.requirement} {checkpoint(finding.checkpoint)}: {STATUS[finding.status].word}; from "
-        f"{beside(e.low, *limits)} to {beside(e.high, *limits)}, "
+        f"{beside(low, *limits)} to {beside(high, *limits)}, "
         f"limit {SIDE[finding.side]} {limit(finding.limit)}."
     )
 
@@ -95,16 +96,15 @@ def _shared(finding: Finding) -> tuple[str, ...]:
 
 def _row(finding: Finding, found: SliceFinding, label: str) -> ChartRow:
     e = found.estimate
-    assert e.low is not None
-    assert e.high is not None
+    assert e.interval is not None
     limits = found.limits(finding.limit)
-    low, high = beside(e.low, *limits), beside(e.high, *limits)
+    low, high = (beside(end, *limits) for end in e.interval)
     return ChartRow(
         label=label,
         tone=found.status,
         depth=1 if found.labels else 0,
         numbers=f"{beside(e.value, *limits)}  [{low}, {high}]",
-        interval=(e.low, e.high),
+        interval=e.interval,
         value=e.value,
         limit=tested(finding, found),
     )

@@ -32,7 +32,7 @@ def tested(finding: Finding, found: SliceFinding) -> float:
 
 def moved(found: SliceFinding) -> float | None:
     """Where a judge's errors moved the limit of a slice; of a refuted one, what it was refuted by. None if nowhere."""
-    return found.tested_limit if found.refuting_limit is None else found.refuting_limit
+    return found.moved
 
 
 def conservative(finding: Finding, found: SliceFinding) -> float | None:

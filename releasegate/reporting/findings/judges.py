@@ -54,11 +54,11 @@ def _rates(card: EvalCard, measures: Iterable[Measure]) -> Iterator[Pair]:
 
 
 def _moved(finding: Finding, worst: SliceFinding) -> str:
-    if worst.tested_limit is None:
+    if worst.moved is None:
         return ""
-    e, refuting = worst.estimate, worst.refuting_limit
-    beyond = f", and refuted beyond {limit(refuting, e.value, e.low, e.high)}" if refuting is not None else ""
-    moved = limit(worst.tested_limit, e.value, e.low, e.high)
+    e = worst.estimate
+    beyond = ", beyond which they explain nothing" if worst.refuting_limit is not None else ""
+    moved = limit(worst.moved, e.value, e.low, e.high)
     open_ = ", and may explain what lies beyond it, so nothing is refuted" if looks_refuted(finding, worst) else ""
     return f"its errors moved the limit from {limit(finding.limit)} to {moved}{beyond}{open_}"
 

@@ -44,5 +44,6 @@ def standing(finding: Finding, found: SliceFinding) -> Standing:
     stated = f"{SIDE[finding.side]} {limit(finding.limit)}" + (f", tested at {tested}" if tested else "")
     lost = (e.planned - e.not_attempted if e.used is None else e.used) - e.scored
     items = f"{e.scored} of {e.planned}" + (f", {lost} failed or missing" if lost else "")
-    value, low, high = (beside(x, *limits) for x in (e.value, e.low, e.high))
+    ends = e.interval or (None, None)
+    value, low, high = (beside(x, *limits) for x in (e.value, *ends))
     return Standing(value, low, high, stated, tested, items, lost)

@@ -108,20 +108,15 @@ def _found(
     card: EvalCard,
     gathered: Gathered,
 ) -> _Found | None:
-    """What was measured of a part on one checkpoint: by the tallies; where they hold no interval of it, as it was judged."""
+    """What was measured of a part on one checkpoint: as it was judged there; where it was not, by the tallies."""
+    for estimate in _estimates(judged, labels) if finding.side != "margin" else ():
+        if estimate.value is not None and estimate.interval is not None:
+            counted = f"{estimate.scored} scored; bounds at alpha {number(estimate.alpha)}"
+            return _Found(estimate.value, estimate.interval, counted)
     place = (card.id, "gate", checkpoint)
     found = valued(gathered.tallies, place, card, finding.metric.split("/")[1], part_of(labels, labels))
     if found is not None and found.value is not None and found.bounds is not None:
-        return _Found(found.value, found.bounds, f"{found.counted}; exact 95 % interval")
-    for estimate in _estimates(judged, labels):
-        if (
-            finding.side != "margin"
-            and estimate.value is not None
-            and estimate.low is not None
-            and estimate.high is not None
-        ):
-            bounds = Bounds(estimate.low, estimate.high)
-            return _Found(estimate.value, bounds, f"{estimate.scored} scored; bounds at alpha {number(estimate.alpha)}")
+        return _Found(found.value, found.bounds, f"{found.counted}; exact 95 % interval, not judged")
     return None if found is None or found.value is None else _Found(found.value, None, found.counted)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from releasegate.decision import Decision
+from releasegate.decision.outside import outside_text
 
 _SAID = re.compile(r"(?:;|,)? outside the threat set(?=:)")
 """What `releasegate.decision.outside` says in every line, once: what follows may be text of an eval."""
@@ -19,4 +20,4 @@ def outside(decision: Decision) -> Iterable[str]:
     >>> _SAID.sub("", "marked holds outside the threat set: echo, gain", count=1)
     'marked holds: echo, gain'
     """
-    return (_SAID.sub("", line, count=1) for line in decision.outside)
+    return (_SAID.sub("", line, count=1) for line in outside_text(decision))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from releasegate.checkpoint import Contents
 from releasegate.errors import StripError
+from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.rows import after_edit
 from releasegate.stripping.writing.copying import GRID, clone
 from releasegate.stripping.writing.source import changed, open_source
-from releasegate.stripping.writing.steps import Step
+from releasegate.stripping.writing.steps import Step, steps_of
 
 
 def room(contents: Contents, steps: Sequence[Step], free: Collection[Step] = ()) -> int:
@@ -27,6 +28,16 @@ def room(contents: Contents, steps: Sequence[Step], free: Collection[Step] = ())
     """
     names = {step.name for step in free}
     return sum(_written(contents, step) for step in steps if step.to is not None and step.name not in names)
+
+
+def room_for(contents: Contents, plan: StripPlan, folder: Path) -> int:
+    """Bytes that a strip to `folder` needs on its disk at most: nothing for blocks that it can share with the source.
+
+    Raises:
+        StripError: a file of the source is gone.
+    """
+    steps = steps_of(contents, plan)
+    return room(contents, steps, free=[step for step in steps if step.same] if can_share(contents, folder) else ())
 
 
 def _written(contents: Contents, step: Step) -> int:
