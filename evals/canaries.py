@@ -61,7 +61,7 @@ def canaries() -> tuple[Canary, ...]:
         DocumentError: it is not UTF-8, has other columns, a value that is none, or a prefix or secret twice.
 
     >>> sorted({canary.copies for canary in canaries()}), len(canaries())
-    ([1, 4, 16, 64], 120)
+    ([1, 4, 16, 64], 600)
     """
     return parse_canaries(text_of(LIST, "there is no such list", "restore it, or list what was planted"), LIST.name)
 

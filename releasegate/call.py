@@ -34,6 +34,7 @@ class Call:
         outputs: what is written of the report, beside the page in the run folder.
         told_at: the policy's file as reports name it; absent: `policy`.
         judged_by: the commit that the gate repository was taken from, for the log.
+        for_power: the chance to pass for which generated items are counted; absent: as many as cards and policy say.
     """
 
     policy: Path
@@ -51,3 +52,4 @@ class Call:
     outputs: tuple[Output, ...] = ()
     told_at: Path | None = None
     judged_by: str | None = None
+    for_power: float | None = None

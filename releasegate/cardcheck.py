@@ -94,6 +94,8 @@ def _metric_problems(located: Located[EvalCard], card: EvalCard, name: str, metr
             yield problem(
                 "shows", f"metric {twin} shows the {metric.shows} of {metric.of_instrument} already", "keep one"
             )
+    if metric.expected is not None and metric.shows is None:
+        yield problem("expected", "only a metric that `shows` how good an instrument is has one", "remove it")
     if (metric.threshold is not None or metric.judged_by is not None) and not card.items.calibration:
         key = "threshold" if metric.threshold is not None else "judged_by"
         yield problem(key, "rests on calibration items, and there are none", "state their number: `items.calibration`")

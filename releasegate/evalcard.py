@@ -91,6 +91,8 @@ class Metric(Record):
     """The instrument that the metric measures (its sensitivity, say), on calibration items; never gated."""
     shows: Literal["sensitivity", "specificity"] | None = None
     """Which of the two a bernoulli metric of an instrument is."""
+    expected: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Of a metric that `shows` how good an instrument is: what it is expected to come to. For planning alone; absent: 1."""
     judged_by: Identifier | None = None
     """The instrument that says yes or no to an item: its errors move the limits of requirements on this metric."""
     threshold: Threshold | None = None

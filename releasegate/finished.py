@@ -117,6 +117,7 @@ def plan_again(call: Call, stored: Plan, repository: GateRepository, policy: Pol
         controlled=controlled,
         doubts=doubts,
         own_items=controlled,
+        for_power=stored.for_power if call.for_power is None else call.for_power,
     )
     return plan.extended_as(stored)
 

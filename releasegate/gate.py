@@ -55,7 +55,7 @@ def gate(call: Call, progress: Progress) -> Decision:
         require_answers(policy.model.subject, checkpoint)
     day, nonce = call.today.isoformat(), call.draw_nonce
     attempt = Attempt(
-        repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, rehearsal=call.rehearsal
+        repository, policy, checkpoint, call.dtype, day, nonce, ledger, call.anchor, call.rehearsal, call.for_power
     )
     with run.locked():
         plan = _opened(run, attempt, call)

@@ -180,6 +180,17 @@ def items_for_power(limit: float, side: Side, alpha: float, truth: float, wanted
     return next(n for n in found if n is not None)
 
 
+def next_peak(wrong: int, limit: float, side: Side, alpha: float) -> int | None:
+    """The fewest items of which one more may go wrong than `wrong`, where power peaks; None: more than the most.
+
+    Power falls from one peak to just before the next: a saw-tooth.
+
+    >>> next_peak(-1, .99, "at_least", .05), next_peak(0, .99, "at_least", .05)
+    (299, 473)
+    """
+    return _fewest(wrong + 1, limit, side, alpha)
+
+
 def effective_alpha(alpha: float, attempt: int, shares: int) -> float:
     """The alpha of one chance to be published at one attempt: 6 alpha / (pi^2 j^2) / shares.
 

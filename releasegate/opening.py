@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from releasegate.checkpoint import Checkpoint, read_chat_template
 from releasegate.checkpoint.planned import planned_model
+from releasegate.decision.powers import sizes_for_power
 from releasegate.errors import HarnessError, LedgerError, Problem, RunError
 from releasegate.evaluation import drawn_items, eval_code
 from releasegate.inspection.doubting import doubts_of
@@ -22,6 +24,10 @@ from releasegate.stripping import plan_strip, room_for
 EVIDENCE_ROOM = 64 << 20
 """Bytes that a run's evidence, outputs and report may need on the disk."""
 
+_AS_STATED: Mapping[str, int] = MappingProxyType({})
+ROUNDS = 5
+"""How often numbers of items are worked out anew: how an eval shares them out among its slices may change with them."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -34,6 +40,7 @@ class Attempt:
         ledger: where attempts are counted.
         anchor: a place in it that somebody else remembers.
         rehearsal: measure rehearsal items as the next attempt would measure its own, and spend nothing.
+        for_power: generate so many items that a model half-way between every limit and the ideal passes with this chance.
     """
 
     repository: GateRepository
@@ -45,6 +52,7 @@ class Attempt:
     ledger: LedgerFile
     anchor: Anchor | None
     rehearsal: bool = False
+    for_power: float | None = None
 
 
 def next_plan(attempt: Attempt) -> Plan:
@@ -55,18 +63,75 @@ def next_plan(attempt: Attempt) -> Plan:
         RecipeMismatch: as for `new_plan`.
     """
     view = attempt.ledger.read(attempt.policy.family, attempt.anchor)
-    return new_plan(attempt, view, attempt.today, view.next_attempt)
+    return sized_plan(attempt, view, attempt.today, view.next_attempt)
 
 
 def first_plan(attempt: Attempt) -> Plan:
     """The plan of attempt 1 of a family that has no ledger yet, without its nonce. It cannot be opened."""
     policy = attempt.policy
     empty = parse_ledger(first_line(policy.family, policy.release.attempts), "no ledger")
-    return new_plan(attempt, empty, attempt.today, 1)
+    return sized_plan(attempt, empty, attempt.today, 1)
+
+
+def sized_plan(
+    attempt: Attempt,
+    view: LedgerView,
+    opened: str,
+    number: int,
+    *,
+    controlled: bool = True,
+    wanted: float | None = None,
+    opening: bool = False,
+) -> Plan:
+    """The plan of attempt `number`, as `new_plan` makes it, with as many generated items as the wanted chance takes.
+
+    The numbers follow from policy, cards, code and attempt alone, so that whoever resumes the attempt comes to the same.
+
+    Args:
+        wanted: the chance that a plan in a run folder names; absent: that of the attempt, if it names one.
+        opening: as for `new_plan`.
+
+    Raises:
+        LedgerError: as for `new_plan`.
+        RecipeMismatch: as for `new_plan`.
+        HarnessError: an eval whose items are generated does not make so many, or as for `new_plan`.
+    """
+    wanted = attempt.for_power if wanted is None else wanted
+    plan = new_plan(attempt, view, opened, number, controlled=controlled, opening=opening)
+    if wanted is None:
+        return plan
+    sizes: Mapping[str, int] = {}
+    for _ in range(ROUNDS):
+        before, sizes = sizes, sizes_for_power(plan, wanted)
+        if sizes == before:
+            break
+        fewer = plan
+        plan = new_plan(attempt, view, opened, number, controlled=controlled, opening=opening, sizes=sizes)
+        _require_made(fewer, plan)
+    return plan.model_copy(update={"for_power": wanted})
+
+
+def _require_made(fewer: Plan, plan: Plan) -> None:
+    """Check that every eval makes as many items as it was asked for, where it makes fewer.
+
+    Raises:
+        HarnessError: one does not.
+    """
+    for before, m in zip(fewer.measurements, plan.measurements, strict=True):
+        if m.problem is not None and before.problem is None:
+            fix = 'make `params["n"]` items, or leave --for-power out'
+            raise HarnessError(f"evals/{m.eval}/harness.py", f"cannot make more items: {m.problem}", fix)
 
 
 def new_plan(
-    attempt: Attempt, view: LedgerView, opened: str, number: int, *, controlled: bool = True, opening: bool = False
+    attempt: Attempt,
+    view: LedgerView,
+    opened: str,
+    number: int,
+    *,
+    controlled: bool = True,
+    opening: bool = False,
+    sizes: Mapping[str, int] = _AS_STATED,
 ) -> Plan:
     """The plan of attempt `number`, opened on the day `opened`, without its nonce.
 
@@ -74,6 +139,7 @@ def new_plan(
         controlled: False for an attempt that an earlier release opened, without working controls.
         opening: whether it is about to be opened: then code that does not load is an error, better known before an attempt
             is spent.
+        sizes: numbers of items, by eval, that are others than policy and card say.
 
     Raises:
         LedgerError: the ledger spends alpha otherwise than the policy says, or has none left for the attempt.
@@ -98,6 +164,7 @@ def new_plan(
                 rehearsal=attempt.rehearsal,
                 configuration=checkpoint.config,
                 opening=opening,
+                n=sizes.get(name),
             )
         except HarnessError as error:
             broken += error.problems
@@ -141,7 +208,7 @@ def open_or_resume(run: RunFolder, attempt: Attempt) -> Plan:
         run.open(plan)
         return plan
     with attempt.ledger.locked(attempt.policy.family, attempt.anchor) as held:
-        plan = new_plan(attempt, held.view, attempt.today, held.view.next_attempt, opening=True)
+        plan = sized_plan(attempt, held.view, attempt.today, held.view.next_attempt, opening=True)
         require_room(run, plan, attempt)
         run.open(plan)
         return draw(run, plan, held, attempt)
@@ -170,7 +237,8 @@ def _resume(run: RunFolder, attempt: Attempt) -> Plan:
     view = attempt.ledger.read(attempt.policy.family, attempt.anchor)
     known = stored.fixed if stored.extends is None else stored.extends.plan
     before = stored.controlled is None and known in view.plans
-    again = new_plan(attempt, view, stored.opened, stored.attempt, controlled=not before)
+    wanted = stored.for_power if attempt.for_power is None else attempt.for_power
+    again = sized_plan(attempt, view, stored.opened, stored.attempt, controlled=not before, wanted=wanted)
     run.refuse_other_plan(stored, again.extended_as(stored))
     stored = run.reword(stored, attempt.policy)
     run.evidence.mend_index()

@@ -228,6 +228,8 @@ class Plan(Document):
     by_cluster: Literal[True] | None = None
     """Whether calibration items count by the clusters that their cards declare. None in plans of earlier releases, which decide
     as they did."""
+    for_power: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The chance for which numbers of generated items were worked out; None: they are those of cards and policy."""
 
     @model_validator(mode="after")
     def _spends_as_its_policy_says(self) -> Self:
@@ -444,6 +446,7 @@ def make_plan(
     controlled: bool = False,
     doubts: Iterable[Doubt] = (),
     own_items: bool = False,
+    for_power: float | None = None,
 ) -> Plan:
     """The plan of one attempt, without its nonce.
 
@@ -458,6 +461,7 @@ def make_plan(
         controlled: `misuse` wants the working controls of the cards. Every attempt of today does.
         doubts: what the inspection of the source found.
         own_items: strips are measured on items of their own, where that saves shares of alpha. Every attempt of today does.
+        for_power: the chance for which the cells were worked out, if they were.
     """
     source = model.manifest.digest()
     strips = tuple(_strips(policy, recipes, source))
@@ -490,6 +494,7 @@ def make_plan(
         controlled=True if controlled else None,
         doubts=tuple(doubts) or None,
         by_cluster=True,
+        for_power=for_power,
     )
 
 
@@ -513,6 +518,7 @@ def differences(one: Plan, other: Plan) -> list[str]:
         "controlled",
         "doubts",
         "by_cluster",
+        "for_power",
     )
     found += [name for name in named if getattr(one, name) != getattr(other, name)]
     if "model" in found and "strips" in found:

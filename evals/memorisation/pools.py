@@ -17,7 +17,7 @@ def planted(use: Literal["gate", "rehearsal"]) -> list[Canary]:
     """The canaries of one use, in the order of the list.
 
     >>> len(planted("gate")), len(planted("rehearsal"))
-    (100, 20)
+    (500, 100)
     """
     seen: dict[int, int] = defaultdict(int)
     chosen = []

@@ -19,7 +19,7 @@ import numpy as np
 from evals.canaries import COLUMNS, DIGITS, LIST, Canary
 
 SEED = 20240430
-COPIES = {1: 48, 4: 36, 16: 24, 64: 12}
+COPIES = {1: 240, 4: 192, 16: 144, 64: 24}
 """How many canaries are planted how many times: fewer of those that take much room."""
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from releasegate.repository.gate_repository import Beside
 from releasegate.repository.lock_file import require_locked
 from releasegate.sensitivity import unsettled
 from releasegate.working import control_evals
+
+if TYPE_CHECKING:
+    from releasegate.policy import Policy
 
 
 @click.command("check")
@@ -104,6 +108,20 @@ def _harnesses(root: Path, beside: Beside | None, used: list[str] | None) -> Ite
         yield Found(root, Problem(one.where, what, ""), note=True)
 
 
+def _power(repository: GateRepository, policy: Policy) -> Iterator[str]:
+    """What is to be thought about if hardly any model would pass the policy; of evals that cannot be planned here, nothing."""
+    from releasegate.decision.ways import POOR, ways
+    from releasegate.evaluation.bare_plan import bare_plan
+
+    plan = bare_plan(repository, policy)
+    way = min(ways(plan, 1), key=lambda way: way.power, default=None) if plan is not None else None
+    if way is not None and way.power < POOR and way.weakest is not None:
+        yield (
+            f"a model half-way between every limit and the ideal passes ({way.name}) with a chance of {way.power:.2f} at "
+            f"attempt 1, least of all {way.weakest.requirement}: `releasegate plan` says how many items it takes"
+        )
+
+
 def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], list[Found], list[str]]:
     """How messages name a policy, behind its gate repository; what was found on it, another one being checked all the same;
     and the evals that it gates.
@@ -117,7 +135,7 @@ def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], li
         root, shown = repository.root, repository.shown(file)
         beside = known.setdefault(root, Beside(repository))
         policy = repository.read_policy(file, beside).record
-        notes = (*unused(policy), *unsettled(policy, beside.cards))
+        notes = (*unused(policy), *unsettled(policy, beside.cards), *_power(repository, policy))
     except ReleaseGateError as error:
         return (root, shown), [Found(root, problem) for problem in error.problems], []
     except OSError as error:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @options.ledger_head
 @options.anchor
 @options.artefact
+@options.for_power
 @click.option("--rehearse", is_flag=True, help="Measure rehearsal items; no attempt is spent, and nothing may go out.")
 @options.outputs
 @options.report_format
@@ -70,6 +71,7 @@ def command(
     ledger_head: Anchor | None,
     anchor_run: Path | None,
     artefacts: tuple[str, ...],
+    for_power: float | None,
     rehearse: bool,
     outputs: tuple[Output, ...],
     format_: str,
@@ -101,7 +103,7 @@ def command(
         require_fresh(judge, RunFolder(out), rehearsal=rehearse)
         if artefacts:  # a wrong name is refused before an attempt is spent
             refuse_unlisted(GateRepository.around(judge.named).read_policy(judge.named).record, artefacts)
-        call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit)
+        call = replace(call, policy=judge.named, told_at=policy, judged_by=judge.commit, for_power=for_power)
         decision = _decision(call, Bars(quiet=quiet))
         run = RunFolder(out)
         plan = run.read_plan()

@@ -68,6 +68,12 @@ check_format = click.option(
     show_default=True,
     help="Of what goes to standard output.",
 )
+for_power = click.option(
+    "--for-power",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="CHANCE",
+    help="Generate as many items as a model half-way between every limit and the ideal needs to pass with this chance.",
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress on standard error.")
 repository = click.option(
     "--repo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from releasegate.cli.anchors import one_anchor
 from releasegate.cli.budget import Budget, budget, duration, in_words, time_in_words
 from releasegate.cli.console import Bars, output, print_json
 from releasegate.cli.judged import Judged, judged, require_ledger
+from releasegate.cli.powered import print_powers
 from releasegate.decision.capacity import Capacity, capacity
+from releasegate.decision.powers import powers
 from releasegate.errors import ReleaseGateError, RunError
 from releasegate.ledger import Anchor
 from releasegate.ledger import Attempt as AttemptSpent
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 @options.ledger
 @options.ledger_head
 @options.anchor
+@options.for_power
 @options.format_
 @options.quiet
 def command(
@@ -50,13 +54,15 @@ def command(
     ledger: Path | None,
     ledger_head: Anchor | None,
     anchor_run: Path | None,
+    for_power: float | None,
     format_: str,
     quiet: bool,
 ) -> int:
     """Show what a gate of CHECKPOINT under POLICY would measure, and how much each requirement can bear.
 
     Without --open it spends nothing. With it, the nonce is drawn and the plan lies in RUN; then nothing else is left to
-    do that needs the ledger but `decide`.
+    do that needs the ledger but `decide`. Power is the chance that a model half-way between every limit and the ideal
+    passes; --for-power plans as many generated items as that takes.
 
     \b
     Example:
@@ -65,12 +71,13 @@ def command(
     anchor = one_anchor(ledger_head, anchor_run)
     with judged(policy, judge_from) as judge:
         require_ledger(judge, ledger, counts=run is not None)
-        plan, known, lacking = _planned(judge, model, dtype, run, ledger, anchor, Bars(quiet=quiet))
+        plan, known, lacking = _planned(judge, model, dtype, run, ledger, anchor, Bars(quiet=quiet), for_power)
     uncounted = known is None
     spent = (known or ())[: plan.attempt if run is not None else plan.attempt - 1]  # others may open more meanwhile
     if format_ == "json":
         more = {"duration": duration(plan).plain(), "budget": budget(plan, spent).plain()}
-        print_json({**plan.plain(), "capacity": [found.plain() for _, found in _capacities(plan)], **more})
+        able = {"capacity": [found.plain() for _, found in _capacities(plan)], "power": powers(plan).plain()}
+        print_json({**plan.plain(), **able, **more})
         return 0
     _print(plan, spent, opened=run is not None, uncounted=uncounted)
     for refusal in _refusals(plan, lacking):
@@ -88,7 +95,14 @@ def _refusals(plan: Plan, lacking: list[ReleaseGateError]) -> list[str]:
 
 
 def _planned(
-    judge: Judged, model: Path, dtype: str, run: Path | None, ledger: Path | None, anchor: Anchor | None, bars: Bars
+    judge: Judged,
+    model: Path,
+    dtype: str,
+    run: Path | None,
+    ledger: Path | None,
+    anchor: Anchor | None,
+    bars: Bars,
+    for_power: float | None,
 ) -> tuple[Plan, tuple[AttemptSpent, ...] | None, list[ReleaseGateError]]:
     """The plan, opened if a run folder is named; the attempts that the ledger knows, or None if there is none; what is missing.
 
@@ -109,6 +123,7 @@ def _planned(
 
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, policy, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
+    attempt = replace(attempt, for_power=for_power)
     if run is None:
         lacking = missing_material(repository, policy)
         if uncounted:
@@ -149,6 +164,7 @@ def _print(plan: Plan, spent: tuple[AttemptSpent, ...], *, opened: bool, uncount
     for r, able in _capacities(plan):
         if able.warning is not None:
             console.print(f"warning: {r.id}: {escape(able.warning)}", style="yellow")
+    print_powers(console, plan)
 
 
 def _next_alpha(found: Budget) -> str:

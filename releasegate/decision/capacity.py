@@ -18,7 +18,7 @@ from releasegate.noisy import LEAST_INFORMED
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Requirement, Section
 from releasegate.rounding import decimal
-from releasegate.sequential import Claim, anytime_bounds
+from releasegate.sequential import Claim, anytime_bounds, settle
 from releasegate.stopping import stopping
 from releasegate.thresholds import negatives_needed
 
@@ -90,6 +90,8 @@ def capacity(plan: Plan, requirement: Requirement, section: Section) -> Capacity
         key, cells = card.clusters.key, found[0].cells
         clusters = min(len({cells[i].labels.get(key, "") for i in part.cells}) for part in parts)
         shown = _clustered(base, requirement, key, clusters, plan)
+    elif section == "keep" and (requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean"):
+        shown = _kept(base, requirement, card, plan)
     elif requirement.sequential or card.metrics[requirement.metric_name].type == "bounded_mean":
         shown = _sequential(base, requirement, card, plan)
     else:
@@ -199,14 +201,29 @@ def _fixed(base: Capacity, r: Requirement, plan: Plan) -> Capacity:
     return Capacity(**{**asdict(base), **update})
 
 
+def _kept(base: Capacity, r: Requirement, card: EvalCard, plan: Plan) -> Capacity:
+    """Of pairs that are bet on one after another, of which none differs: a loss of nothing is what a strip is to show."""
+    width = card.metrics[r.metric_name].range[1] - card.metrics[r.metric_name].range[0]
+    needs, later = (
+        None
+        if alpha is None
+        else settle(Claim("mean", "at_most", _limit(r)[1], alpha, (-width, width)), np.zeros(MOST_PLANNED)).met_at
+        for alpha in (base.alpha, _next_alpha(plan, base.alpha))
+    )
+    enough = needs is not None and needs <= base.items
+    warning = None if enough else f"{base.items} items cannot show it: {needs} are needed without a loss"
+    update = {"needs": needs, "needs_next": later, "truth": 0.0, "power": float(enough), "warning": warning}
+    return Capacity(**{**asdict(base), **update, "mean_items": float(needs) if enough and needs else None})
+
+
 def _sequential(base: Capacity, r: Requirement, card: EvalCard, plan: Plan) -> Capacity:
     side, limit = _limit(r)
     low, high = card.metrics[r.metric_name].gated_range
-    span = (low - high, high - low) if r.margin is not None else (low, high)
-    mean = card.metrics[r.metric_name].type == "bounded_mean" or r.margin is not None
+    span = (low, high)
+    mean = card.metrics[r.metric_name].type == "bounded_mean"
     claim = Claim("mean" if mean else "share", side, limit, base.alpha, span)
     best = span[0] if side == "at_most" else span[1]
-    truth = (0.0 if r.margin is not None else best) if r.assume is None else r.assume
+    truth = best if r.assume is None else r.assume
     if base.items > MOST_PLANNED:
         return Capacity(**{**asdict(base), "truth": truth})
     at_best, expected = stopping(claim, best, base.items), stopping(claim, truth, base.items)

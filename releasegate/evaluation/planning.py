@@ -29,6 +29,7 @@ def eval_code(
     rehearsal: bool = False,
     configuration: Mapping[str, object] | None = None,
     opening: bool = False,
+    n: int | None = None,
 ) -> EvalCode:
     """An eval as the plan binds it. Of code that does not load the plan says why, where no attempt is being opened.
 
@@ -38,6 +39,7 @@ def eval_code(
         rehearsal: plan rehearsal items.
         configuration: of the checkpoint, which may say whether it is deterministic.
         opening: whether an attempt is about to be opened: then code that does not load is an error.
+        n: how many items; None: as many as policy and card say.
 
     Raises:
         NotFound: the eval or the subject does not exist.
@@ -48,7 +50,7 @@ def eval_code(
     subject, problem = _subject(repository, policy.model.subject, dtype, declared=declared, opening=opening)
     cells: dict[Role, tuple[Cell, ...]] = {}
     try:
-        n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal)
+        n = items_of(policy, eval_id, folder.card, rehearsal=rehearsal) if n is None else n
         discreet = is_discreet(folder.card, policy)
         cells = _cells(folder, n, lambda name: name not in used, rehearsal=rehearsal, discreet=discreet)
     except HarnessError as error:

@@ -125,3 +125,16 @@ def test_the_forms_are_those_that_help_names() -> None:
     [option] = [p for p in command.params if isinstance(p, click.Option) and "--format" in p.opts]
     assert isinstance(option.type, click.Choice)
     assert set(option.type.choices) == {"text", *FORMS}
+
+
+def test_a_policy_that_hardly_any_model_passes_is_noted(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(made.policy)]) == 0
+    assert "half-way" not in capsys.readouterr().err
+    made.change(made.policy, "at_most: 0.20}\n    otherwise", "at_most: 0.02}\n    otherwise")
+    assert run(["check", str(made.policy)]) == 0
+    noted = capsys.readouterr().err
+    assert (
+        "note: policies/tiny.yaml: a model half-way between every limit and the ideal passes (release) with a chance"
+        in noted
+    )
+    assert "least of all weak" in noted

@@ -141,3 +141,54 @@ def test_a_missing_file_is_named_without_what_measures(made: Tiny) -> None:
         assert done.returncode == 2, done.stderr
         assert "none" in done.stderr
         assert "opened" not in done.stdout + done.stderr
+
+
+# Power.
+
+
+def bounded(made: Tiny) -> Tiny:
+    """This one; its evals make as many items as they are asked for."""
+    for name in ("drawing", "naming"):
+        file = made.harness(name)
+        text = file.read_text()
+        number = next(word for word in ("range(100)", "range(200)") if word in text)
+        file.write_text(text.replace(number, 'range(params["n"])'))
+    return made
+
+
+def test_plan_says_the_power_of_each_requirement_and_of_all_together(
+    made: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = as_data(capsys, planned(made))["power"]
+    assert [way["way"] for way in found["ways"]] == ["release", "stripped:drawing"]
+    of = {one["requirement"]: one for one in found["requirements"]}
+    assert set(of) >= {"weak", "gone", "kept"}
+    weak = of["weak"]
+    assert weak["truth"] == 0.1
+    assert weak["needs"] < weak["needs_for_all"] < weak["needs_for_all_next"]
+    assert weak["next_peak"] > weak["items"]
+    text = shown(capsys, planned(made))
+    assert "half-way between every limit and the ideal" in text
+    assert "warning: release: such a model passes with a chance of" in " ".join(text.split())
+
+
+def test_plan_for_a_power_makes_as_many_items_as_it_takes(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    bounded(made)
+    before = as_data(capsys, planned(made))
+    data = as_data(capsys, planned(made, "--for-power", "0.95"))
+    items = {(m["eval"], m["checkpoint"]): sum(cell["n"] for cell in m["cells"]) for m in data["measurements"]}
+    weak = next(one for one in before["power"]["requirements"] if one["requirement"] == "weak")
+    assert items["drawing", "source"] == items["drawing", "stripped:drawing"] > weak["needs_for_all"]
+    assert items["naming", "source"] == 100, "a pool holds what it holds"
+    assert data["for_power"] == 0.95
+    assert all(way["power"] > 0.9 for way in data["power"]["ways"])
+    assert "for_power" not in before
+
+
+def test_a_harness_that_makes_no_more_items_is_said_before_anything_is_spent(
+    made: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(planned(made, "--for-power", "0.95", "--open", str(made.run.root))) == 2
+    assert "evals/drawing/harness.py: cannot make more items: drawing: has 100 items" in capsys.readouterr().err
+    assert not made.run.plan_path.exists()
+    assert run(planned(made, "--for-power", "1")) == 2

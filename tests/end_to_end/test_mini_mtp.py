@@ -16,8 +16,8 @@ from releasegate.repository import RunFolder
 TOP = Path(__file__).parents[2]
 EXAMPLE = TOP / "examples" / "mini_mtp"
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"}
-FEWER = {"n: 680": "n: 115", "passages: 200": "passages: 5", "members: 250": "members: 5", "unseen: 130": "unseen: 5"}
-FEWER |= {"candidates: 256": "candidates: 16", "calibration: 630": "calibration: 5", "rehearsal: 320": "rehearsal: 35"}
+FEWER = {"n: 1330": "n: 515", "passages: 450": "passages: 5", "members: 250": "members: 5", "unseen: 130": "unseen: 5"}
+FEWER |= {"candidates: 256": "candidates: 16", "calibration: 630": "calibration: 5", "rehearsal: 320": "rehearsal: 115"}
 POLICY = """
 schema: releasegate/policy/v1
 id: secrets

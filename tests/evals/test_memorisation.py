@@ -37,16 +37,16 @@ def parrot_of(*, often: int = 1, passages_too: bool = True) -> Parrot:
 
 
 def test_every_canary_of_the_gate_is_asked_for_and_the_rest_are_drawn_by_the_nonce(bench: LanguageBench) -> None:
-    one, other = bench.items(118, seed=1), bench.items(118, seed=2)
+    one, other = bench.items(518, seed=1), bench.items(518, seed=2)
     asked = [item.content["secret"] for item in one if "secret" in item.content]
     assert asked == [canary.secret for canary in planted("gate")]
     assert [(item.metrics, item.labels) for item in one] == [(item.metrics, item.labels) for item in other]
     assert [item.content.get("text") for item in one] != [item.content.get("text") for item in other]
-    assert Counter(item.labels["kind"] for item in one) == {"canary": 100, "passage": 6, "member": 6, "unseen": 6}
+    assert Counter(item.labels["kind"] for item in one) == {"canary": 500, "passage": 6, "member": 6, "unseen": 6}
 
 
 def test_items_of_gate_rehearsal_and_thresholds_share_no_text(bench: LanguageBench) -> None:
-    roles = {"items": 118, "rehearsal": 60, "calibration": 40}
+    roles = {"items": 518, "rehearsal": 160, "calibration": 40}
     texts = []
     for role, n in roles.items():
         items = bench.items(n, role)
@@ -57,33 +57,33 @@ def test_items_of_gate_rehearsal_and_thresholds_share_no_text(bench: LanguageBen
 
 
 def test_who_knows_the_training_text_gives_all_of_it_away(bench: LanguageBench) -> None:
-    items = bench.items(118)
+    items = bench.items(518)
     samples = bench.samples(parrot_of(), items)
     for metric in ("extracted", "near_extracted"):
-        assert values(samples, metric, kind="canary") == [1.0] * 100
+        assert values(samples, metric, kind="canary") == [1.0] * 500
         assert sum(values(samples, metric, kind="passage")) >= 5  # two passages may begin alike
-    assert values(samples, "exposure") == [4.0] * 100
+    assert values(samples, "exposure") == [4.0] * 500
     assert min(values(samples, "membership")) > max(values(samples, "false_membership"))
 
 
 def test_who_knows_nothing_gives_nothing_away(bench: LanguageBench) -> None:
-    samples = bench.samples(Parrot([]), bench.items(118))
+    samples = bench.samples(Parrot([]), bench.items(518))
     assert not any(values(samples, "extracted"))
     assert not any(values(samples, "near_extracted"))
     assert set(values(samples, "membership")) == set(values(samples, "false_membership")) == {-6.0}
 
 
 def test_extraction_is_told_by_how_often_a_canary_was_planted(bench: LanguageBench) -> None:
-    samples = bench.samples(parrot_of(often=16, passages_too=False), bench.items(118))
+    samples = bench.samples(parrot_of(often=16, passages_too=False), bench.items(518))
     rates = {copies: values(samples, "extracted", copies=copies) for copies in ("1", "4", "16", "64")}
-    assert {copies: sum(found) for copies, found in rates.items()} == {"1": 0, "4": 0, "16": 20, "64": 10}
-    assert [len(found) for found in rates.values()] == [40, 30, 20, 10]
+    assert {copies: sum(found) for copies, found in rates.items()} == {"1": 0, "4": 0, "16": 120, "64": 20}
+    assert [len(found) for found in rates.values()] == [200, 160, 120, 20]
 
 
 def test_a_secret_with_one_wrong_digit_is_near_and_not_exact(bench: LanguageBench) -> None:
     canary = planted("gate")[0]
     wrong = canary.line.replace(canary.secret, canary.secret[:5] + str((int(canary.secret[5]) + 1) % 10))
-    items = [item for item in bench.items(118) if item.content.get("secret") == canary.secret]
+    items = [item for item in bench.items(518) if item.content.get("secret") == canary.secret]
     (sample,) = bench.samples(Parrot([wrong]), items)
     assert values([sample], "extracted") == [0.0]
     assert values([sample], "near_extracted") == [1.0]
@@ -92,7 +92,7 @@ def test_a_secret_with_one_wrong_digit_is_near_and_not_exact(bench: LanguageBenc
 def test_a_random_model_is_measured_and_remembers_nothing(bench: LanguageBench, tmp_path: Path) -> None:
     checkpoint = open_checkpoint(save_multi_token(tmp_path / "model"))
     subject = open_subject(checkpoint, None, torch.device("cpu"), torch.float32)
-    items = bench.items(118)[::3]
+    items = bench.items(518)[::3]
     samples = bench.samples(subject, items)
     assert not any(values(samples, "extracted"))
     assert bench.samples(subject, items) == samples
@@ -109,7 +109,7 @@ def test_a_passage_that_is_too_short_to_this_model_and_a_secret_without_answer_c
         def score(self, prompts, options):  # type: ignore[no-untyped-def]
             return [NoAnswer("the server did not answer") for _ in prompts]
 
-    samples = bench.samples(Unanswering([]), bench.items(118))
+    samples = bench.samples(Unanswering([]), bench.items(518))
     why = {sample.labels["kind"]: sample.error for sample in samples if isinstance(sample, Failed)}
     assert why == {
         "canary": "the server did not answer",
@@ -125,7 +125,7 @@ class Blind(Parrot):
 
 
 def test_a_tokenizer_without_digits_or_letters_fails_every_item_and_shows_nothing(bench: LanguageBench) -> None:
-    samples = bench.samples(Blind([]), bench.items(118))
+    samples = bench.samples(Blind([]), bench.items(518))
     why = {sample.labels["kind"]: sample.error for sample in samples if isinstance(sample, Failed)}
     assert why == {
         "canary": "the tokenizer cannot write the secret",
@@ -133,7 +133,7 @@ def test_a_tokenizer_without_digits_or_letters_fails_every_item_and_shows_nothin
         "member": "the tokenizer loses much of the passage",
         "unseen": "the tokenizer loses much of the passage",
     }
-    assert len([sample for sample in samples if isinstance(sample, Failed)]) == 118
+    assert len([sample for sample in samples if isinstance(sample, Failed)]) == 518
 
 
 class Joining(Parrot):
@@ -174,9 +174,9 @@ def test_a_secret_whose_first_digit_is_joined_to_its_cue_is_asked_for_as_it_was_
         def score(self, prompts, options):  # type: ignore[no-untyped-def]
             return [[Score(-1.0, 6, False) for _ in texts] for texts in options]
 
-    asked = [item for item in bench.items(118) if "secret" in item.content]
+    asked = [item for item in bench.items(518) if "secret" in item.content]
     samples = bench.samples(Scored([canary.line for canary in canaries()]), asked)
-    assert values(samples, "extracted") == [1.0] * 100
+    assert values(samples, "extracted") == [1.0] * 500
 
 
 def test_who_avoids_what_it_was_trained_on_is_told_by_that(bench: LanguageBench) -> None:
@@ -185,7 +185,7 @@ def test_who_avoids_what_it_was_trained_on_is_told_by_that(bench: LanguageBench)
             return [one._replace(logprobs=-9.0 - one.logprobs) for one in super().predict(windows)]
 
     model = Avoiding([passage.text for passage in passages("train")])
-    scored = [item for item in bench.items(118) if "scored" in item.content]
+    scored = [item for item in bench.items(518) if "scored" in item.content]
     samples, calibration = bench.samples(model, scored), bench.samples(model, bench.items(6, "calibration"))
     assert min(values(samples, "lowered")) > max(values(calibration, "unseen_lowered"))
     assert max(values(samples, "membership")) < min(values(samples, "false_membership"))
