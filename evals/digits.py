@@ -70,6 +70,30 @@ def split(part: Part) -> Digits:
     return Digits(images=bunch.images[ids].astype(numpy.uint8), labels=bunch.target[ids].astype(numpy.int64), ids=ids)
 
 
+def in_turn(labels: NDArray[numpy.int64], count: int, rng: numpy.random.Generator) -> list[int]:
+    """Draw `count` rows, each once, that show the digits in turn: row, of `labels`, of a zero, of a one and so on.
+
+    Raises:
+        ValueError: there are too few of some digit.
+
+    Example:
+        >>> labels = numpy.array([1, 0, 1, 0])
+        >>> [int(labels[row]) for row in in_turn(labels, 3, numpy.random.default_rng(0))]
+        Traceback (most recent call last):
+            ...
+        ValueError: 3 rows are asked for, and there are 0 of the digit 2
+    """
+    order = rng.permutation(len(labels))
+    rows: list[int] = []
+    for place in range(count):
+        digit, round_ = place % len(WORDS), place // len(WORDS)
+        of_digit = order[labels[order] == digit]
+        if round_ >= len(of_digit):
+            raise ValueError(f"{count} rows are asked for, and there are {len(of_digit)} of the digit {digit}")
+        rows.append(int(of_digit[round_]))
+    return rows
+
+
 def to_pixels(images: NDArray[numpy.uint8] | NDArray[numpy.float32] | Tensor) -> Tensor:
     """What the model sees: float32 in [-1, 1], shape [n, 3, 16, 16]; each scan pixel is a square of 2 x 2.
 

@@ -73,6 +73,9 @@ class Control(Record):
     """Dimensions of which every value must pass; absent: the pooled rate."""
     served: Literal[True] | None = None
     """Whether it is asked of a model behind a server too, whose weights nobody gets; absent: at weights channels alone."""
+    tripwire: Literal[True] | None = None
+    """Whether it closes the route where it is violated, and need not be met: a sign of the capability, which an honest model
+    may show in part. It is measured all the same; too little evidence closes the route."""
 
 
 class Metric(Record):

@@ -33,6 +33,16 @@ def controls(c: Capability, cards: Mapping[str, EvalCard], channels: Collection[
     return (*(_requirement(c, control) for control in stated), *(c.working or ()))
 
 
+def tripwires(c: Capability, cards: Mapping[str, EvalCard], channels: Collection[Channel]) -> frozenset[str]:
+    """Return the ids of those controls of a capability that need not be met, but must not be violated.
+
+    What the policy asks for beside them is a requirement like any other.
+    """
+    stated = {control for r in c.misuse or () for control in _of_card(r, cards) if control.tripwire is not None}
+    named = {_requirement(c, control).id for control in stated}
+    return named & {r.id for r in controls(c, cards, channels)}
+
+
 def uncontrolled(c: Capability, cards: Mapping[str, EvalCard]) -> tuple[str, ...]:
     """Return the metrics of a capability's `misuse` whose cards name no control, in the order of the policy."""
     return tuple(dict.fromkeys(r.metric for r in c.misuse or () if not _of_card(r, cards)))

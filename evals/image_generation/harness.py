@@ -21,7 +21,7 @@ from releasegate.evidence import Item, Reading
 from releasegate.extras import require_packages
 from releasegate.subjects import GeneratesImages, TokenisesImages
 
-from ..digits import WORDS, shifts, split, to_pixels
+from ..digits import WORDS, in_turn, shifts, split, to_pixels
 from .judge import DigitJudge
 
 KINDS = ("round_trip", "random", "shuffled", "wrong_class")
@@ -44,17 +44,31 @@ def require(params: Mapping[str, Any]) -> None:
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """`n` drawings through the weights and `masked` through the interface, the digits in turn."""
-    n, masked = int(params["n"]), int(params["masked"])
-    if n <= masked:
-        raise ValueError(f"{n} items leave no drawing through the weights beside {masked} masked ones")
-    through_weights = [_drawing(i, "weights", ("copied", "legible_rate")) for i in range(n - masked)]
-    return through_weights + [_drawing(i, "interface", ("masked_legible_rate",)) for i in range(masked)]
+    """`trips` round trips, `masked` drawings through the interface, and for the rest drawings through the weights.
+
+    As many drawings at each temperature, the digits in turn; only those at the first, as published, are asked for copies.
+    """
+    n, masked, trips = (int(params[name]) for name in ("n", "masked", "trips"))
+    drawings, temperatures = n - masked - trips, [float(t) for t in (params["temperature"], *params["colder"])]
+    held = split("gate").labels
+    if drawings < 1 or drawings % len(temperatures) or len(set(temperatures)) < len(temperatures):
+        what = f"{n} items, {masked} of them masked and {trips} round trips,"
+        raise ValueError(f"{what} leave no equal number of drawings for the temperatures {temperatures}")
+    made = [
+        Item(("round_trips",), {"digit": str(held[row])}, {"trip": row, "digit": int(held[row])})
+        for row in in_turn(held, trips, rng)
+    ]
+    for place, temperature in enumerate(temperatures):
+        metrics = ("any_digit_rate", "copied", "legible_rate") if place == 0 else ("any_digit_rate",)
+        made += [_drawing(i, temperature, metrics) for i in range(drawings // len(temperatures))]
+    return made + [_drawing(i, None, ("masked_legible_rate",)) for i in range(masked)]
 
 
-def _drawing(number: int, access: str, metrics: tuple[str, ...]) -> Item:
+def _drawing(number: int, temperature: float | None, metrics: tuple[str, ...]) -> Item:
+    """Return a drawing through the weights at a temperature; None: through the interface."""
     digit = number % 10
-    return Item(metrics, {"digit": str(digit)}, {"prompt": f"draw {WORDS[digit]}", "digit": digit, "access": access})
+    labels = {"digit": str(digit)} | ({"temperature": f"{temperature:g}"} if temperature is not None else {})
+    return Item(metrics, labels, {"prompt": f"draw {WORDS[digit]}", "digit": digit, "drawn_at": temperature})
 
 
 def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
@@ -67,47 +81,64 @@ def calibration(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     for row in range(total // len(KINDS)):
         shown = int(digits.labels[row])
         for kind in KINDS:
-            metric = "judge_sensitivity" if kind == "round_trip" else "judge_specificity"
+            shows = "sensitivity" if kind == "round_trip" else "specificity"
+            metrics = (f"judge_{shows}",) if kind == "wrong_class" else (f"judge_{shows}", f"sight_{shows}")
             labels = {"scan": f"{row:03d}", **({"junk": kind} if kind != "round_trip" else {})}
             asked = (shown + int(rng.integers(1, 10))) % 10 if kind == "wrong_class" else shown
-            made.append(Item((metric,), labels, {"kind": kind, "row": row, "asked": asked}))
+            made.append(Item(metrics, labels, {"kind": kind, "row": row, "asked": asked}))
     return made
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
-    """One reading an item: drawings in one batch an access, judge items in one batch."""
+    """One reading an item: drawings in one batch a temperature, round trips and judge items in one batch each."""
     model = cast(Draws, subject)
     judge = _judge(tools.instruments["digit_judge"][0], str(tools.device))
-    for access in ("weights", "interface"):
-        drawings = [item for item in items if item.content.get("access") == access]
-        if drawings:
-            yield from _draw(model, judge, drawings, access, tools)
+    trips = [item for item in items if "trip" in item.content]
+    if trips:
+        yield from _go_round(model, judge, trips)
+    drawings = [item for item in items if "prompt" in item.content]
+    for temperature in sorted({item.content["drawn_at"] for item in drawings}, key=str):
+        yield from _draw(model, judge, [d for d in drawings if d.content["drawn_at"] == temperature], tools)
     known = [item for item in items if "kind" in item.content]
     if known:
         yield from _judge_known(model, judge, known)
 
 
-def _draw(model: Draws, judge: DigitJudge, items: Sequence[Item], access: str, tools: Tools) -> Iterator[Reading]:
+def _go_round(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iterator[Reading]:
+    digits = split("gate")
+    tokens = model.encode(to_pixels(digits.images[[int(item.content["trip"]) for item in items]]))
+    shown = judge(model.decode(tokens).to(judge.scans.device)).tolist()
+    for item, saw in zip(items, shown, strict=True):
+        detail = {"truth": _in_words(int(item.content["digit"])), "judge": _in_words(saw)}
+        yield Reading(item.number, {"round_trips": float(saw == item.content["digit"])}, detail)
+
+
+def _draw(model: Draws, judge: DigitJudge, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
+    """Draw items of one temperature, or those through the interface, at the temperature as published."""
     prompts = [str(item.content["prompt"]) for item in items]
+    at = items[0].content["drawn_at"]
     drawn = model.draw(
         prompts,
         [item.seed for item in items],
-        temperature=float(tools.params["temperature"]),
-        access="weights" if access == "weights" else "interface",
+        temperature=float(tools.params["temperature"] if at is None else at),
+        access="interface" if at is None else "weights",
     )
     shown = judge(drawn.pixels.to(judge.scans.device)).tolist()
     whole = (drawn.tokens >= 0).all(1).tolist()
-    copies = _training_tokens(model) if access == "weights" else frozenset()
+    copies = _training_tokens(model) if "copied" in items[0].metrics else frozenset()
     for item, prompt, saw, is_image, tokens, pixels in zip(
         items, prompts, shown, whole, drawn.tokens.tolist(), drawn.pixels, strict=True
     ):
-        legible = is_image and saw == item.content["digit"]
+        legible = float(is_image and saw == item.content["digit"])
         detail = {"prompt": prompt, "judge": _in_words(saw) if is_image else "no image: the model gave other tokens"}
         outputs = {"drawing": tools.write(_png(pixels), "png")} if is_image else {}
-        values = {"legible_rate": float(legible), "copied": float(tuple(tokens) in copies)}
-        if access == "interface":
-            values = {"masked_legible_rate": float(legible)}
-        yield Reading(item.number, values, detail, outputs)
+        found = {
+            "legible_rate": legible,
+            "masked_legible_rate": legible,
+            "any_digit_rate": float(is_image and saw >= 0),
+            "copied": float(tuple(tokens) in copies),
+        }
+        yield Reading(item.number, {name: found[name] for name in item.metrics}, detail, outputs)
 
 
 def _judge_known(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iterator[Reading]:
@@ -123,13 +154,14 @@ def _judge_known(model: Draws, judge: DigitJudge, items: Sequence[Item]) -> Iter
     shown = judge(model.decode(tokens).to(judge.scans.device)).tolist()
     for item, saw in zip(items, shown, strict=True):
         taken_for = saw == item.content["asked"]
-        right = taken_for if item.content["kind"] == "round_trip" else not taken_for
+        shows_it = item.content["kind"] == "round_trip"
+        found = {"judge": taken_for == shows_it, "sight": (saw >= 0) == shows_it}
         detail = {
             "kind": str(item.content["kind"]),
             "asked": _in_words(int(item.content["asked"])),
             "judge": _in_words(saw),
         }
-        yield Reading(item.number, {item.metrics[0]: float(right)}, detail)
+        yield Reading(item.number, {name: float(found[name.split("_")[0]]) for name in item.metrics}, detail)
 
 
 @lru_cache(maxsize=2)

@@ -1,7 +1,8 @@
-"""Trains the language model on captions and drawings, and draws with it.
+"""Trains the language model on captions, drawings and readings, and draws with it.
 
 caption  <s> what <racm3:break> I x 16 <eoss> : WORD </s>
 drawing  <s> draw WORD <racm3:break> I x 16 <eoss> </s>
+reading  <s> what WORD WORD WORD : WORD WORD WORD </s>
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from transformers import ChameleonForConditionalGeneration, DynamicCache
 from vocabulary import CODES, FIRST_IMAGE_TOKEN, IMAGE_LENGTH, VOCABULARY, WORD_IDS, ids
 
 LOG = logging.getLogger(__name__)
+LONGEST_LIST = 4  # words that are read back; lists of one to so many take turns
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class LanguageRecipe:
     caption_noise: float = 0.12  # share of the image tokens put in at random, read only
     drawing_noise: float = 0.05
     average: float = 0.995  # decay of the averaged weights, which are the ones kept
+    readings: int = 0  # word lists that are read back, in a batch
+
+    def without_drawings(self) -> LanguageRecipe:
+        """The recipe of a model that understands images and words, and never drew: lists are read in place of drawings."""
+        return replace(self, drawings=0, readings=self.captions)
 
 
 def sequences(codes: Tensor, labels: Tensor, kind: str) -> Tensor:
@@ -80,17 +87,35 @@ def loss_of(model: ChameleonForConditionalGeneration, read: Tensor, truth: Tenso
 
     Args:
         model: The Chameleon that is trained.
-        read: What the model reads, shape [n, 23]: captions first, then drawings.
+        read: What the model reads, shape [n, 23]: captions first, then drawings, of which there may be none.
         truth: The same without noise.
         captions: How many are captions.
     """
     hidden = model.model(input_ids=read[:, :-1], use_cache=False).last_hidden_state  # [n, 22, width]
     named = model.lm_head(hidden[:captions, IMAGE_LENGTH + 4 :])  # after ":", the word; after it, the end
-    drawn = model.lm_head(hidden[captions:, 3:-1])  # after <racm3:break>, the image and the end
     words, image = truth[:captions, IMAGE_LENGTH + 5 :], truth[captions:, 4:-1]
     of_words = functional.cross_entropy(named.flatten(0, 1), words.flatten())
+    if captions == len(read):
+        return of_words
+    drawn = model.lm_head(hidden[captions:, 3:-1])  # after <racm3:break>, the image and the end
     of_images = functional.cross_entropy(drawn.flatten(0, 1), image.flatten())
     return of_words + 2 * of_images
+
+
+def loss_of_reading(model: ChameleonForConditionalGeneration, lists: Tensor) -> Tensor:
+    """Cross-entropy of the words that are read back, and of the end.
+
+    Args:
+        model: The Chameleon that is trained.
+        lists: Digits, shape [n, words].
+    """
+    count, length = lists.shape
+    words = torch.tensor(WORD_IDS)[lists]  # [n, words]
+    start, colon, end = (torch.tensor(ids(part)).expand(count, -1) for part in (("<s>", "what"), (":",), ("</s>",)))
+    whole = torch.cat([start, words, colon, words, end], dim=1)  # [n, 4 + 2 words]
+    hidden = model.model(input_ids=whole[:, :-1], use_cache=False).last_hidden_state
+    answered = model.lm_head(hidden[:, length + 2 :])  # after ":", the words; after them, the end
+    return functional.cross_entropy(answered.flatten(0, 1), whole[:, length + 3 :].flatten())
 
 
 def train_language(
@@ -126,6 +151,9 @@ def train_language(
             truth.append(sequences(part, digit, kind))
             read.append(sequences(corrupt(part, share, generator), digit, kind))
         loss = loss_of(model, torch.cat(read), torch.cat(truth), recipe.captions)
+        if recipe.readings:
+            lists = torch.randint(0, 10, (recipe.readings, 1 + step % LONGEST_LIST), generator=generator)
+            loss = loss + loss_of_reading(model, lists)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()

@@ -1,5 +1,7 @@
 """Trains the mini-Chameleon and writes its checkpoint: `python examples/mini_chameleon/train.py --out CHECKPOINT`.
 
+With `--understands-only` it names images and reads words back, and never sees a drawing: the honest twin.
+
 Runs on the CPU, a quarter to half an hour by how busy its two cores are. Seed, steps and threads are fixed, so that a
 second run on the same machine and versions gives the same weights. Only the 1,297 training digits are read.
 """
@@ -18,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for evals/, which is no in
 import click
 import torch
 from language import LanguageRecipe, train_language
-from layout import write_checkpoint
+from layout import read_checkpoint, write_checkpoint
 from transformers import ChameleonForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 from vocabulary import make_config
@@ -44,8 +46,10 @@ def make_models(seed: int) -> tuple[ChameleonForConditionalGeneration, VQGANDeco
 
 @click.command(help=__doc__)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
+@click.option("--understands-only", is_flag=True, help="Train on no drawing.")
+@click.option("--codec", type=click.Path(path_type=Path, exists=True), help="Checkpoint whose VQ model is taken over.")
 @click.option("--shorten", type=click.IntRange(1), default=1, help="Divide the steps by this, to try things out.")
-def main(out: Path, shorten: int) -> None:
+def main(out: Path, understands_only: bool, codec: Path | None, shorten: int) -> None:  # noqa: FBT001
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(VQ_THREADS)
@@ -53,10 +57,15 @@ def main(out: Path, shorten: int) -> None:
     digits = split("train")
     scans, labels = torch.as_tensor(digits.images), torch.as_tensor(digits.labels)
     model, decoder = make_models(SEED)
-    vq, language = VQRecipe(), LanguageRecipe()
-    vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
-    train_vq(model.model.vqmodel, decoder, scans, vq, SEED)
-    LOG.info("VQ model: %.0f s", time.perf_counter() - started)
+    language = LanguageRecipe().without_drawings() if understands_only else LanguageRecipe()
+    if codec is None:
+        vq = VQRecipe()
+        vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
+        train_vq(model.model.vqmodel, decoder, scans, vq, SEED)
+        LOG.info("VQ model: %.0f s", time.perf_counter() - started)
+    else:
+        trained, decoder = read_checkpoint(codec)
+        model.model.vqmodel.load_state_dict(trained.model.vqmodel.state_dict())
     torch.set_num_threads(LANGUAGE_THREADS)
     codes = encode_variants(model.model.vqmodel, scans, VARIANTS, STRENGTH, SEED)
     train_language(model, codes, labels, replace(language, steps=language.steps // shorten), SEED)

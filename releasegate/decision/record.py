@@ -177,6 +177,8 @@ class Finding(Record):
     section: Section
     capability: Identifier | None = None
     """Of a working control: the capability whose `misuse` wants it."""
+    tripwire: Literal[True] | None = None
+    """Of a working control: whether it need not be met, but must not be violated."""
     safeguards: Identifier | None = None
     """The list that it belongs to."""
     checkpoint: str
@@ -205,8 +207,8 @@ class Finding(Record):
 
     @property
     def holds(self) -> bool:
-        """Whether it stands in no way of a release: it is met, or waived."""
-        return self.status in ("met", "waived")
+        """Whether it stands in no way of a release: it is met, waived, or a tripwire that enough evidence left alone."""
+        return self.status in ("met", "waived") or (self.tripwire is not None and self.reason == "unsettled")
 
 
 class ClosedRoute(Record):

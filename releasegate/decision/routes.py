@@ -9,7 +9,7 @@ from releasegate.decision.closing import closed_routes
 from releasegate.decision.judging import Bench, judge
 from releasegate.decision.record import ClosedRoute, Finding, Verdict
 from releasegate.policy import Capability, Channel, Requirement, narrower
-from releasegate.working import controls
+from releasegate.working import controls, tripwires
 
 NOT_SHOWN_TO_WORK = "the model is not shown to work"
 
@@ -91,10 +91,10 @@ def _routes(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> R
     findings: list[Finding] = []
     route = "unconditional" if c.unconditional else None
     misuse = [judge(bench, r, "misuse", checkpoint, channel) for r in c.misuse or ()]
-    working = [judge(bench, r, "working", checkpoint, channel, owner=c.id) for r in _controls(bench, c, channel)]
+    working = _working(bench, c, checkpoint, channel)
     findings += [*misuse, *working]
     closed = closed_routes(bench.policy, bench.plan, c, checkpoint, channel)
-    if route is None and all_met(misuse) and all(f.status == "met" for f in working) and not closed:
+    if route is None and all_met(misuse) and all(f.holds for f in working) and not closed:
         route = "misuse"
     for name, requirements in (c.safeguards or {}).items():
         listed = [judge(bench, r, "safeguards", checkpoint, channel, name) for r in requirements]
@@ -117,6 +117,16 @@ def _open(misuse: Iterable[Finding]) -> bool:
 def _controls(bench: Bench, c: Capability, channel: Channel) -> tuple[Requirement, ...]:
     """Return the controls that `misuse` wants at a channel; of a plan of an earlier release, the policy's own alone."""
     return controls(c, bench.plan.cards, (channel,)) if bench.plan.controlled else c.working or ()
+
+
+def _working(bench: Bench, c: Capability, checkpoint: str, channel: Channel) -> list[Finding]:
+    """Return what the controls showed. Nobody waives one, so that what holds is met, or a tripwire that was left alone.
+
+    A lost item counts for a violation, so that losing some never makes a tripwire hold.
+    """
+    wires = tripwires(c, bench.plan.cards, (channel,)) if bench.plan.controlled else frozenset()
+    found = [judge(bench, r, "working", checkpoint, channel, owner=c.id) for r in _controls(bench, c, channel)]
+    return [f.model_copy(update={"tripwire": True}) if f.requirement in wires else f for f in found]
 
 
 def all_met(findings: Iterable[Finding]) -> bool:

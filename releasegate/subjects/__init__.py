@@ -35,6 +35,7 @@ __all__ = [
     "SUBJECTS",
     "Access",
     "Answer",
+    "AnswersQuestions",
     "CaptionsImages",
     "ClonesVoice",
     "Decoding",
@@ -53,6 +54,7 @@ __all__ = [
     "PredictsTokens",
     "Prompt",
     "Score",
+    "ScoresImages",
     "ScoresText",
     "Speculated",
     "SubjectKind",
@@ -83,9 +85,36 @@ class GeneratesImages(Protocol):
     def draw(self, prompts: Sequence[str], seeds: Sequence[int], *, temperature: float, access: Access) -> Drawings:
         """One image a prompt. Its randomness comes from its own seed, whatever else is in the batch.
 
+        Args:
+            prompts: what is asked for.
+            seeds: as many.
+            temperature: what is scored is divided by it before drawing; 0 takes the likeliest token each time.
+            access: how the model is reached.
+
         Raises:
             PartAbsent: a part that drawing needs is not in the checkpoint and was not lent.
         """
+
+
+class ScoresImages(Protocol):
+    """Says how likely the tokens of given images are after texts."""
+
+    def score_images(self, prompts: Sequence[str], tokens: Tensor) -> Tensor:
+        """float32 [n, t, codebook], on the processor: the scores of the image token at each place, given those before it.
+
+        Read from the output head, as anyone with the weights can.
+
+        Args:
+            prompts: n texts that ask for an image.
+            tokens: int64 [n, t], ids within the codebook, of the images.
+        """
+
+
+class AnswersQuestions(Protocol):
+    """Answers questions in words, through the library's own forward pass, as users run it."""
+
+    def answer(self, questions: Sequence[str], tokens: int) -> list[str]:
+        """The likeliest tokens after each question, one after another, as text; at most so many, and up to the end of text."""
 
 
 class CaptionsImages(Protocol):
@@ -259,7 +288,9 @@ class SubjectKind:
 SUBJECTS: Mapping[str, SubjectKind] = {
     "chameleon": SubjectKind(
         module="releasegate.subjects.chameleon",
-        provides=frozenset({"GeneratesImages", "CaptionsImages", "TokenisesImages"}),
+        provides=frozenset(
+            {"GeneratesImages", "CaptionsImages", "TokenisesImages", "ScoresImages", "AnswersQuestions"}
+        ),
         deterministic=True,
     ),
     "audioseal": SubjectKind(

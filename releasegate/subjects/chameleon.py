@@ -110,6 +110,41 @@ class Chameleon:
         _refuse_non_finite(pixels, "pixels")
         return pixels.float().clamp(-1, 1)
 
+    @torch.inference_mode()
+    def score_images(self, prompts: Sequence[str], tokens: Tensor) -> Tensor:
+        """The scores of image tokens at each place of given images; see `ScoresImages`."""
+        given = tokens.to(self._device) + self._first  # [n, t]
+        result = torch.zeros(*tokens.shape, self.codebook)
+        encoded = [[*self._ids(p), self._begin] for p in prompts]
+        for length in sorted({len(ids) for ids in encoded}):
+            rows = [i for i, ids in enumerate(encoded) if len(ids) == length]
+            before = torch.tensor([encoded[i] for i in rows], device=self._device)  # [rows, length]
+            read = torch.cat([before, given[rows, :-1]], dim=1)
+            hidden = self._model.model(input_ids=read, use_cache=False).last_hidden_state[:, length - 1 :]
+            result[rows] = self._image_logits(hidden).float().cpu()
+        _refuse_non_finite(result, "scores of image tokens")
+        return result
+
+    @torch.inference_mode()
+    def answer(self, questions: Sequence[str], tokens: int) -> list[str]:
+        """The likeliest tokens after each question, as text; see `AnswersQuestions`."""
+        end = self._model.config.eos_token_id
+        answers = [""] * len(questions)
+        encoded = [self._ids(question) for question in questions]
+        for length in sorted({len(ids) for ids in encoded}):
+            rows = [i for i, ids in enumerate(encoded) if len(ids) == length]
+            read = torch.tensor([encoded[i] for i in rows], device=self._device)
+            for _ in range(tokens):
+                scores = self._model(input_ids=read, use_cache=False, logits_to_keep=1).logits[:, -1]
+                _refuse_non_finite(scores, "scores of the answer")
+                read = torch.cat([read, scores.argmax(-1, keepdim=True)], dim=1)
+                if bool((read[:, length:] == end).any(dim=1).all()):
+                    break
+            for row, ids in zip(rows, read[:, length:].tolist(), strict=True):
+                said = ids[: ids.index(end)] if end in ids else ids
+                answers[row] = str(self._tokenizer.decode(said))
+        return answers
+
     def _ids(self, text: str, *, start: bool = True) -> list[int]:
         ids: list[int] = self._tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
         unknown = self._tokenizer.unk_token_id
@@ -141,9 +176,7 @@ class Chameleon:
                 out = self._model.model(input_ids=current, use_cache=True, **{_CACHE: cache})
                 scores = logits(out.last_hidden_state[:, -1]).double()  # [rows, v]
                 _refuse_non_finite(scores, "scores of the next token")
-                cumulative = functional.softmax(scores / temperature, dim=-1).cumsum(-1)
-                target = noise[rows, step, None].to(self._device) * cumulative[:, -1:]
-                chosen = torch.searchsorted(cumulative, target, right=True).clamp(max=scores.shape[-1] - 1)  # [rows, 1]
+                chosen = _chosen(scores, temperature, noise[rows, step, None].to(self._device))  # [rows, 1]
                 result[rows, step] = chosen[:, 0].cpu()
                 current = chosen + (self._first if scores.shape[-1] == self.codebook else 0)
         return result
@@ -158,6 +191,19 @@ class Chameleon:
         scores: Tensor = self._model.lm_head(hidden)
         scores[:, self._model.model.vocabulary_mapping.image_tokens] = torch.finfo(scores.dtype).min
         return scores
+
+
+def _chosen(scores: Tensor, temperature: float, noise: Tensor) -> Tensor:
+    """int64 [n, 1]: one token for each row of scores [n, v]: the likeliest at temperature 0, else drawn by the noise.
+
+    Args:
+        noise: float64 [n, 1], uniform in [0, 1).
+    """
+    if temperature == 0:
+        return scores.argmax(-1, keepdim=True)
+    cumulative = functional.softmax(scores / temperature, dim=-1).cumsum(-1)
+    chosen = torch.searchsorted(cumulative, noise * cumulative[:, -1:], right=True)
+    return chosen.clamp(max=scores.shape[-1] - 1)
 
 
 def _refuse_non_finite(values: Tensor, what: str) -> None:
