@@ -24,26 +24,28 @@ class Understands(AnswersQuestions, ScoresImages, TokenisesImages, Protocol):
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Return `lists` lists of `words` words, and for the rest of `n` pictures of the gate's scans, drawn by the nonce."""
+    """Return `lists` lists of `words` words, and for the rest of `n` pictures of the gate's scans: as many for each prompt."""
     n, lists, words = (int(params[name]) for name in ("n", "lists", "words"))
-    held = split("gate").labels
-    if not 0 <= lists <= n or words < 1:
-        raise ValueError(f"{n} items cannot be {lists} lists of {words} words")
+    held, prompts = split("gate").labels, list(params["prompts"])
+    if not 0 <= lists <= n or words < 1 or not prompts or (n - lists) % len(prompts):
+        raise ValueError(f"{n} items cannot be {lists} lists of {words} words and as many pictures for each of {prompts}")
     made = []
     for _ in range(lists):
         asked = [WORDS[digit] for digit in rng.integers(len(WORDS), size=words)]
         made.append(Item(("reads_back",), {}, {"words": asked}))
     return made + [
-        Item(TOLD, {"digit": str(held[row])}, {"row": row, "digit": int(held[row])})
-        for row in in_turn(held, n - lists, rng)
+        Item(TOLD, {"digit": str(held[row]), "prompt": prompt}, {"row": row, "digit": int(held[row])})
+        for prompt in prompts
+        for row in in_turn(held, (n - lists) // len(prompts), rng)
     ]
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading]:
-    """Yield one reading an item: lists in one batch, pictures in another."""
+    """Yield one reading an item: lists in one batch, pictures in another for each prompt."""
     model = cast(Understands, subject)
     yield from _read_back(model, [item for item in items if "words" in item.content], tools.params)
-    yield from _tell(model, [item for item in items if "row" in item.content], str(tools.params["prompt"]))
+    for name, prompt in dict(tools.params["prompts"]).items():
+        yield from _tell(model, [item for item in items if item.labels.get("prompt") == name], str(prompt))
 
 
 def _read_back(model: Understands, items: Sequence[Item], params: Mapping[str, Any]) -> Iterator[Reading]:

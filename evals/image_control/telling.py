@@ -22,7 +22,7 @@ class Scores(ScoresImages, TokenisesImages, Protocol):
     """What telling needs of a subject."""
 
 
-_MATCHED: WeakKeyDictionary[object, Tensor] = WeakKeyDictionary()
+_MATCHED: WeakKeyDictionary[object, dict[tuple[str, ...], Tensor]] = WeakKeyDictionary()
 
 
 def matched(model: Scores, prompts: Sequence[str]) -> Tensor:
@@ -32,15 +32,16 @@ def matched(model: Scores, prompts: Sequence[str]) -> Tensor:
     permutation. Of a head that knows nothing the match is arbitrary, and says nothing of other pictures.
 
     Args:
-        prompts: that ask for the ten digits, in their order; always the same ones for one model.
+        prompts: that ask for the ten digits, in their order.
     """
-    if model not in _MATCHED:
+    known = _MATCHED.setdefault(model, {})
+    if tuple(prompts) not in known:
         digits = split("rehearsal")
         tokens, raised = _raised(model, to_pixels(digits.images), prompts)
         own = raised[torch.arange(len(tokens)), torch.as_tensor(digits.labels)]  # [n, t, codebook]
         together = torch.zeros(model.codebook, model.codebook).index_add_(0, tokens.flatten(), own.flatten(0, 1))
-        _MATCHED[model] = torch.as_tensor(linear_sum_assignment(together.numpy(), maximize=True)[1])
-    return _MATCHED[model]
+        known[tuple(prompts)] = torch.as_tensor(linear_sum_assignment(together.numpy(), maximize=True)[1])
+    return known[tuple(prompts)]
 
 
 def told_best(

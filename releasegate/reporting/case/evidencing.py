@@ -73,8 +73,8 @@ class Evidencing:
         goal = Goal(
             id=f"goal/{name}",
             statement=f"{metric_title(f, self._card(f))}: {SIDE[f.side]} {limit(f.limit)}{where if n else ''}, "
-            f"{checkpoint(f.checkpoint)}",
-            status=CLAIM[f.status],
+            f"{checkpoint(f.checkpoint)}" + (", is not refuted" if f.tripwire is not None else ""),
+            status="supported" if f.tripwire is not None and f.holds else CLAIM[f.status],
             because=sentence(f.sentence),
             supported_by=() if against else (evidence,),
             challenged_by=(evidence,) if against else (),
