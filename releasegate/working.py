@@ -40,7 +40,7 @@ def tripwires(c: Capability, cards: Mapping[str, EvalCard], channels: Collection
     """
     stated = {control for r in c.misuse or () for control in _of_card(r, cards) if control.tripwire is not None}
     named = {_requirement(c, control).id for control in stated}
-    return named & {r.id for r in controls(c, cards, channels)}
+    return frozenset(named & {r.id for r in controls(c, cards, channels)})
 
 
 def uncontrolled(c: Capability, cards: Mapping[str, EvalCard]) -> tuple[str, ...]:

@@ -79,7 +79,8 @@ def _scores(model: Scores, tokens: Tensor, prompts: Sequence[str]) -> Tensor:
         model.score_images(asked[first : first + AT_ONCE], given[first : first + AT_ONCE])
         for first in range(0, len(asked), AT_ONCE)
     ]
-    return torch.cat(parts).unflatten(0, (len(prompts), len(tokens))).transpose(0, 1)
+    scores: Tensor = torch.cat(parts).unflatten(0, (len(prompts), len(tokens)))
+    return scores.transpose(0, 1)
 
 
 def _contrast(scores: Tensor) -> Tensor:

@@ -138,7 +138,7 @@ class Chameleon:
                 scores = self._model(input_ids=read, use_cache=False, logits_to_keep=1).logits[:, -1]
                 _refuse_non_finite(scores, "scores of the answer")
                 read = torch.cat([read, scores.argmax(-1, keepdim=True)], dim=1)
-                if bool((read[:, length:] == end).any(dim=1).all()):
+                if all(end in ids for ids in read[:, length:].tolist()):
                     break
             for row, ids in zip(rows, read[:, length:].tolist(), strict=True):
                 said = ids[: ids.index(end)] if end in ids else ids
