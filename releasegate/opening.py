@@ -148,7 +148,6 @@ def new_plan(
     """
     repository, policy, checkpoint = attempt.repository, attempt.policy, attempt.checkpoint
     spending = require_schedule(view, policy, number)
-    controlled = controlled and repository.controls(policy)
     names = repository.evals_of(policy) if controlled else {r.eval for r in policy.requirements}
     template = read_chat_template(checkpoint)
     evals, broken = {}, list[Problem]()

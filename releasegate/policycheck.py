@@ -189,6 +189,9 @@ def _requirement(
     if section == "misuse" or (section == "removal" and metric.type != "ratio"):
         yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)
+    if section == "misuse" and metric.working is None and _gives_weights(located.record, at):
+        what = f"the card of {r.metric} names no control, so nothing shows whether a model that scores low works"
+        yield located.problem((*at, "metric"), what, "add `working:` to the metric in the eval card")
     if section == "misuse":
         yield from _control_problems(located, r, metric, at, beside)
     if r.sequential and card.clusters is not None and card.clusters.population == "sampled":
@@ -238,6 +241,12 @@ def _control_problems(
             yield from _interfaces(located, card, at, beside.subjects)
             for what, fix in control_faults(card, control):
                 yield located.problem((*at, "metric"), f"the control of {r.metric}: {what}", fix)
+
+
+def _gives_weights(policy: Policy, at: Path) -> bool:
+    """Return whether the capability of a requirement may go out through a channel that gives the weights away."""
+    capability = policy.capabilities[int(at[1])]
+    return any(channel in WEIGHTS for channel in channels_of(policy, capability))
 
 
 def _interfaces(

@@ -48,15 +48,6 @@ def uncontrolled(c: Capability, cards: Mapping[str, EvalCard]) -> tuple[str, ...
     return tuple(dict.fromkeys(r.metric for r in c.misuse or () if not _of_card(r, cards)))
 
 
-def is_controlled(policy: Policy, cards: Mapping[str, EvalCard]) -> bool:
-    """Return whether a policy is judged with controls: so where the card of every metric of its `misuse` names some.
-
-    An interim rule, until every card that ships does: then a card without them closes the route.
-    """
-    stated = [c for c in policy.capabilities if c.misuse]
-    return bool(stated) and not any(uncontrolled(c, cards) for c in stated)
-
-
 def control_evals(policy: Policy, cards: Mapping[str, EvalCard]) -> frozenset[str]:
     """Return the ids of the evals that measure the controls of a policy."""
     return frozenset(r.eval for c in policy.capabilities for r in controls(c, cards, channels_of(policy, c)))

@@ -75,11 +75,21 @@ description: Asks the subject.
 needs: []
 items: {{kind: {kind}, n: {n}, source: made}}
 metrics:
-  {metric}: {{title: {metric}, type: bernoulli, unit: share, range: [0, 1], better: higher, absent: 0}}
+  {metric}:
+    title: {metric}
+    type: bernoulli
+    unit: share
+    range: [0, 1]
+    better: higher
+    absent: 0
+    working: [{{metric: naming/right, at_least: {control}}}]
 slices:
   digit: {{title: Digit, gate: true}}
 shard: 25
 """
+
+CONTROLS = {"drawing": 0.3, "naming": 0.01}
+"""What a model that is too weak to draw must name, and one that is too weak to name: something."""
 
 POLICY = """\
 schema: releasegate/policy/v1
@@ -242,7 +252,9 @@ def make_repository(root: Path, *, n: int = 100) -> Tiny:
     for eval_id, metric, kind in (("drawing", "legible", "generated"), ("naming", "right", "public_pool")):
         folder = root / "evals" / eval_id
         folder.mkdir(parents=True)
-        (folder / "eval.yaml").write_text(CARD.format(eval=eval_id, metric=metric, kind=kind, n=n))
+        (folder / "eval.yaml").write_text(
+            CARD.format(eval=eval_id, metric=metric, kind=kind, n=n, control=CONTROLS[eval_id])
+        )
         pool = n if kind == "generated" else 2 * n
         (folder / "harness.py").write_text(HARNESS.format(eval=eval_id, metric=metric, pool=pool))
     (root / "evals" / "tiny").mkdir()

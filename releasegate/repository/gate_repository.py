@@ -15,7 +15,7 @@ from releasegate.records import digest_of, digest_of_bytes
 from releasegate.repository.reading import read_file
 from releasegate.repository.recipe_files import RecipeFiles, Recipes
 from releasegate.subjects import SUBJECTS
-from releasegate.working import control_evals, is_controlled
+from releasegate.working import control_evals
 
 if TYPE_CHECKING:
     from releasegate.evalcard import EvalCard
@@ -184,15 +184,9 @@ class GateRepository:
         Raises:
             NotFound, DocumentError: as `read_eval`, of an eval that the policy names.
         """
-        return frozenset(r.eval for r in policy.requirements) | control_evals(policy, self._cards_of(policy))
-
-    def controls(self, policy: Policy) -> bool:
-        """Return whether a policy is judged with working controls, as `is_controlled` says."""
-        return is_controlled(policy, self._cards_of(policy))
-
-    def _cards_of(self, policy: Policy) -> dict[str, EvalCard]:
-        named = {r.eval for r in policy.requirements}
-        return {name: self._card(name) for name in named if (self.root / "evals" / name / "eval.yaml").is_file()}
+        named = frozenset(r.eval for r in policy.requirements)
+        cards = {name: self._card(name) for name in named if (self.root / "evals" / name / "eval.yaml").is_file()}
+        return named | control_evals(policy, cards)
 
     def read_eval(self, eval_id: str) -> EvalFolder:
         """An eval with the digests of its card's files.
