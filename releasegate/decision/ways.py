@@ -16,7 +16,7 @@ from math import prod
 from releasegate.decision.chances import PlannedTest, planned_tests
 from releasegate.plan import Plan
 from releasegate.policy import Capability, Requirement, Section, counts_at
-from releasegate.working import channels_of
+from releasegate.working import channels_of, tripwires
 
 WANTED = 0.8
 """The least chance that a policy should give to such a model at its first attempt."""
@@ -78,6 +78,8 @@ def _sharing(tests: Iterable[PlannedTest]) -> list[list[PlannedTest]]:
 def routes(plan: Plan, attempt: int) -> dict[str, dict[str, Way]]:
     """Return for each capability that is judged its routes on the source: `misuse`, and each list of safeguards that counts.
 
+    Tripwires are left out: they are violated on an honest model with a chance of no more than alpha.
+
     Args:
         attempt: at whose effective alpha.
     """
@@ -87,7 +89,8 @@ def routes(plan: Plan, attempt: int) -> dict[str, dict[str, Way]]:
 
 
 def _routes(plan: Plan, c: Capability, alpha: float) -> Iterator[tuple[str, Way]]:
-    stated = list(plan.stated(plan.policy, c))
+    wires = tripwires(c, plan.cards, channels_of(plan.policy, c))  # an honest model need not meet these
+    stated = [(section, r) for section, r in plan.stated(plan.policy, c) if r.id not in wires]
     if c.misuse:
         asked = [(section, r) for section, r in stated if section in ("misuse", "working")]
         yield "misuse", Way(f"{c.id} by misuse", tuple(_tests(plan, asked, alpha)))
