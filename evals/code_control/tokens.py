@@ -11,7 +11,7 @@ from numpy.random import Generator
 from releasegate.subjects.language import PredictsTokens
 
 KINDS = ("digits", "letters", "capitals", "words", "signs")
-SHIFTS, RANDOM = 6, 3
+SHIFTS, RANDOM = 5, 2
 """Exchanges of digits that move each by one step, as drawn, and exchanges of any kind that nothing orders."""
 LEAST = 6
 """Tokens of a kind that a window holds, at least, three of them different."""
