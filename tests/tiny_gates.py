@@ -25,6 +25,10 @@ Outcome = float | Literal["failed"] | None
 """The value of an item, its failure, or no record at all."""
 
 
+POOL = {"of": "instrument", "population": "unknown", "reason": "made by hand"}
+"""Calibration items that count one by one."""
+
+
 def card(eval_id: str, metric: str, *, n: int = 100, working: str | None = None, **changes: Any) -> EvalCard:
     """A card with one Bernoulli metric and two dimensions, one of which it gates; `working` is the metric of its control."""
     share: dict[str, Any] = {
@@ -45,6 +49,8 @@ def card(eval_id: str, metric: str, *, n: int = 100, working: str | None = None,
         "metrics": {metric: share},
         "slices": {"digit": {"title": "Digit", "gate": True}, "ink": {"title": "Ink"}},
     }
+    if "calibration" in changes.get("items", {}):
+        plain["calibration"] = POOL
     return EvalCard.from_text(json.dumps(plain | changes))
 
 

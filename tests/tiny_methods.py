@@ -14,6 +14,7 @@ from releasegate.plan import EvalCode, Measurement, Plan, Role, SubjectRef, make
 from releasegate.policy import Policy
 from tests.tiny_gates import (
     OPENED,
+    POOL,
     POSITION,
     SOURCE_MODEL,
     STRIPPED_MODEL,
@@ -41,8 +42,6 @@ SAID = {**RIGHT, "title": "Said", "judged_by": "judge"}
 SENSITIVE = {**RIGHT, "title": "Sensitive", "of_instrument": "judge", "shows": "sensitivity"}
 SPECIFIC = {**RIGHT, "title": "Specific", "of_instrument": "judge", "shows": "specificity"}
 JUDGE = {"judge": {"title": "Judge", "files": ["judge.bin"], "source": "made"}}
-POOL = {"of": "instrument", "population": "unknown", "reason": "made by hand"}
-"""Calibration items that count one by one."""
 SAMPLED = {"of": "instrument", "population": "sampled", "key": "speaker"}
 SPEAKERS = {"speaker": {"title": "Speaker"}, "attack": {"title": "Attack", "gate": True}}
 

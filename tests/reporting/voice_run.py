@@ -16,7 +16,7 @@ from releasegate.evidence import Cell, Failed, Measured
 from releasegate.plan import EvalCode, Measurement, Plan, SubjectRef, make_plan
 from releasegate.repository import RunFolder
 from tests.reporting.example_run import Example
-from tests.tiny_gates import OPENED, POSITION, SOURCE_MODEL, capability, policy, requirement
+from tests.tiny_gates import OPENED, POOL, POSITION, SOURCE_MODEL, capability, policy, requirement
 
 PERSONS = ("ann", "bob")
 LENGTHS = ("1s", "3s", "10s")
@@ -70,7 +70,7 @@ def voice_card(cast: Cast) -> EvalCard:
     plain = {
         "schema": "releasegate/eval/v1", "id": "voice", "title": "A voice", "description": "A voice", "needs": [],
         "items": {"kind": "generated", "n": 1000, "calibration": 1000, "source": "made"},
-        "metrics": metrics, "figures": FIGURES, "shard": 10_000,
+        "metrics": metrics, "calibration": POOL, "figures": FIGURES, "shard": 10_000,
         "slices": {"speaker": {"title": "Person", "gate": True}, "seconds": {"title": "Prompt"}},
     }  # fmt: skip
     return EvalCard.from_text(json.dumps(plain))
