@@ -106,7 +106,7 @@ def sized_plan(
         if sizes == before:
             break
         fewer = plan
-        plan = new_plan(attempt, view, opened, number, controlled=controlled, opening=opening, sizes=sizes)
+        plan = new_plan(attempt, view, opened, number, controlled=controlled, sizes=sizes)
         _require_made(fewer, plan)
     return plan.model_copy(update={"for_power": wanted})
 

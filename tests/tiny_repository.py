@@ -192,13 +192,6 @@ class Tiny:
         made.write(self.checkpoint)
         return self
 
-    def controlled(self, by: str = "naming/right") -> Tiny:
-        """This one; its card of drawing names a control."""
-        before = "legible: {title: legible,"
-        card = self.root / "evals" / "drawing" / "eval.yaml"
-        self.change(card, before, f"{before} working: [{{metric: {by}, at_least: 0.3}}],")
-        return self
-
     def pooled(self, size: int) -> Tiny:
         """This one; the items of `naming` are a private pool of this many, each with a name."""
         self.change(self.root / "evals" / "naming" / "eval.yaml", "kind: public_pool", "kind: private_pool")

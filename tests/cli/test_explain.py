@@ -26,7 +26,7 @@ def test_it_walks_from_the_verdict_to_the_samples(ran: Tiny, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "drawing: release_stripped by strip"
     wanted = [
-        "  route misuse is not met: needs weak",
+        "  route misuse is not met: needs drawing.works.naming.right, weak",
         "  route strip is met: needs gone, kept",
         "weak on the source checkpoint: violated",
         "gone on the stripped checkpoint: met",

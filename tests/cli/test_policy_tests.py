@@ -20,9 +20,9 @@ cases:
   - title: Cannot draw
     evidence:
       calibration:
-        image_generation: [{n: 360, hits: {judge_sensitivity: 358, judge_specificity: 359}}]
+        image_generation: [{n: 360, hits: {judge_sensitivity: 358, judge_specificity: 359, sight_sensitivity: 358, sight_specificity: 359}}]
       source:
-        image_generation: [{n: 400, hits: {legible_rate: 0}}]
+        image_generation: [{n: 400, hits: {legible_rate: 0}}, {each: {temperature: ["0", "0.2", "0.8"]}, n: 400, hits: {any_digit_rate: 0}}]
     expect: {verdict: release}
 """
 

@@ -27,6 +27,14 @@ capabilities:
         - {{id: found, metric: {metric}, at_least: 0.5, enforced_by: weights}}
     otherwise: withhold
 """
+HARNESS = """
+def items(params, rng):
+    raise NotImplementedError
+
+
+def measure(subject, items, tools):
+    raise NotImplementedError
+"""
 CARD = """
 schema: releasegate/eval/v1
 id: audible
@@ -73,7 +81,7 @@ def test_a_policy_may_gate_them_on_evals_of_watermarks_alone(
     assert run(["init", str(tmp_path / "gate")]) == 0
     (tmp_path / "gate/evals/audible").mkdir(parents=True)
     (tmp_path / "gate/evals/audible/eval.yaml").write_text(CARD.format(interface=interface))
-    (tmp_path / "gate/evals/audible/harness.py").write_text("")
+    (tmp_path / "gate/evals/audible/harness.py").write_text(HARNESS)
     policy = tmp_path / "gate/policies/marked.yaml"
     policy.write_text(POLICY.format(layout=f"{subject}-hf", subject=subject, metric="audible/found"))
     assert run(["check", str(policy)]) == code
