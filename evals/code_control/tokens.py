@@ -11,8 +11,8 @@ from numpy.random import Generator
 from releasegate.subjects.language import PredictsTokens
 
 KINDS = ("digits", "letters", "capitals", "words", "signs")
-SHIFTS, RANDOM = 5, 2
-"""Exchanges of digits that move each by one step, as drawn, and exchanges of any kind that nothing orders."""
+RANDOM = 2
+"""Exchanges of any kind that nothing orders; digits are moved by every step beside."""
 LEAST = 6
 """Tokens of a kind that a window holds, at least, three of them different."""
 STEP = 8
@@ -77,8 +77,7 @@ def exchanges(kind: Kind, rng: Generator) -> list[dict[int, int]]:
     """Return what stands for what, in several ways; in each, no token stands for itself unless it has nothing to stand for."""
     made = [_random(kind, rng) for _ in range(RANDOM)]
     if kind.name == "digits":
-        steps = rng.permutation(range(1, 10))[:SHIFTS]
-        made += [{t: g[(i + int(s)) % len(g)] for g in kind.groups for i, t in enumerate(g)} for s in steps]
+        made += [{t: g[(i + step) % len(g)] for g in kind.groups for i, t in enumerate(g)} for step in range(1, 10)]
     return made
 
 

@@ -25,6 +25,7 @@ def test_it_walks_from_the_verdict_to_the_samples(ran: Tiny, capsys: pytest.Capt
     assert run(["explain", str(ran.run.root), "drawing", "--samples", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "drawing: release_stripped by strip"
+    assert [l for l in lines if "route" in l]==[]
     wanted = [
         "  route misuse is not met: needs drawing.works.naming.right, weak",
         "  route strip is met: needs gone, kept",
