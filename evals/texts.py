@@ -84,7 +84,7 @@ def text_file(name: str) -> Path:
     text = listed[name]
     file = next((file for place in places() if (file := place / text.package / text.path).is_file()), None)
     if file is None:
-        where = ", ".join(map(str, places()))
+        where = ", ".join(dict.fromkeys(map(str, places())))
         fix = f"releasegate fetch texts, or set {VARIABLE} to the folder that it filled"
         raise NotFound(f"{text.package}/{text.path}", f"{name} is not in {where}", fix)
     state = file.stat()

@@ -108,12 +108,12 @@ def _harnesses(root: Path, beside: Beside | None, used: list[str] | None) -> Ite
         yield Found(root, Problem(one.where, what, ""), note=True)
 
 
-def _power(repository: GateRepository, policy: Policy) -> Iterator[str]:
+def _power(repository: GateRepository, policy: Policy, beside: Beside) -> Iterator[str]:
     """What is to be thought about if hardly any model would pass the policy; of evals that cannot be planned here, nothing."""
     from releasegate.decision.ways import POOR, ways
     from releasegate.evaluation.bare_plan import bare_plan
 
-    plan = bare_plan(repository, policy)
+    plan = bare_plan(repository, policy, beside)
     way = min(ways(plan, 1), key=lambda way: way.power, default=None) if plan is not None else None
     if way is not None and way.power < POOR and way.weakest is not None:
         yield (
@@ -135,7 +135,7 @@ def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], li
         root, shown = repository.root, repository.shown(file)
         beside = known.setdefault(root, Beside(repository))
         policy = repository.read_policy(file, beside).record
-        notes = (*unused(policy), *unsettled(policy, beside.cards), *_power(repository, policy))
+        notes = (*unused(policy), *unsettled(policy, beside.cards), *_power(repository, policy, beside))
     except ReleaseGateError as error:
         return (root, shown), [Found(root, problem) for problem in error.problems], []
     except OSError as error:

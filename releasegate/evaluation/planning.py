@@ -30,6 +30,7 @@ def eval_code(
     configuration: Mapping[str, object] | None = None,
     opening: bool = False,
     n: int | None = None,
+    folder: EvalFolder | None = None,
 ) -> EvalCode:
     """An eval as the plan binds it. Of code that does not load the plan says why, where no attempt is being opened.
 
@@ -40,12 +41,13 @@ def eval_code(
         configuration: of the checkpoint, which may say whether it is deterministic.
         opening: whether an attempt is about to be opened: then code that does not load is an error.
         n: how many items; None: as many as policy and card say.
+        folder: the eval, where it was read before.
 
     Raises:
         NotFound: the eval or the subject does not exist.
         HarnessError: code does not load, or cannot say what to measure, and an attempt is about to be opened.
     """
-    folder = repository.read_eval(eval_id)
+    folder = folder or repository.read_eval(eval_id)
     declared = (configuration or {}).get("deterministic") is True
     subject, problem = _subject(repository, policy.model.subject, dtype, declared=declared, opening=opening)
     cells: dict[Role, tuple[Cell, ...]] = {}

@@ -277,3 +277,13 @@ class Beside:
     def subjects(self) -> dict[str, frozenset[str] | None]:
         """As `GateRepository.subjects`."""
         return self.repository.subjects()
+
+    @cached_property
+    def _folders(self) -> dict[str, EvalFolder]:
+        return {}
+
+    def eval_folder(self, eval_id: str) -> EvalFolder:
+        """As `GateRepository.read_eval`."""
+        if eval_id not in self._folders:
+            self._folders[eval_id] = self.repository.read_eval(eval_id)
+        return self._folders[eval_id]

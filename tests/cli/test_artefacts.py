@@ -112,7 +112,7 @@ def test_an_explanation_names_each_artefact_and_each_channel(voiced: Tiny, capsy
     wanted = [
         "  weights at open_weights: withhold",
         "  demo at api: release by safeguards/served",
-        "  route misuse is not met: needs drawing.works.naming.right, weak",
+        "  route misuse is not met: needs weak, drawing.works.naming.right",
         "  route safeguards/served is not met at open_weights: needs served",
         "  route safeguards/served is met at api: needs served",
         "served on the source checkpoint at open_weights: does not count",

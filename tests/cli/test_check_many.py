@@ -33,7 +33,8 @@ def test_a_card_is_read_once_for_all_policies(many: Tiny, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cardcheck, "parse_card", counted)
     assert run(["check", "--repo", str(many.root)]) == 0
-    assert sorted(read) == ["evals/drawing/eval.yaml", "evals/naming/eval.yaml"]
+    assert set(read) == {"evals/drawing/eval.yaml", "evals/naming/eval.yaml"}
+    assert len(read) <= 4, "once for the policies, once for what its items may show"
 
 
 def test_policies_of_two_repositories_are_each_checked_beside_their_own(

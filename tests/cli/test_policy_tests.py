@@ -20,9 +20,13 @@ cases:
   - title: Cannot draw
     evidence:
       calibration:
-        image_generation: [{n: 360, hits: {judge_sensitivity: 358, judge_specificity: 359, sight_sensitivity: 358, sight_specificity: 359}}]
+        image_generation:
+          - n: 360
+            hits: {judge_sensitivity: 358, judge_specificity: 359, sight_sensitivity: 358, sight_specificity: 359}
       source:
-        image_generation: [{n: 400, hits: {legible_rate: 0}}, {each: {temperature: ["0", "0.2", "0.8"]}, n: 400, hits: {any_digit_rate: 0}}]
+        image_generation:
+          - {n: 400, hits: {legible_rate: 0}}
+          - {each: {temperature: ["0", "0.2", "0.8"]}, n: 400, hits: {any_digit_rate: 0}}
     expect: {verdict: release}
 """
 
@@ -84,7 +88,7 @@ def test_a_policy_that_was_loosened_fails_its_tests(repository: Path, capsys: py
         (
             "verdict: release",
             "verdict: yes",
-            "policies/tests/own.yaml:10:23: cases.0.expect.verdict: must be one of release, release_stripped, restrict, "
+            "policies/tests/own.yaml:14:23: cases.0.expect.verdict: must be one of release, release_stripped, restrict, "
             'withhold, incomplete; got "yes"\n  fix: use one of them\n',
         ),
         (
@@ -95,7 +99,7 @@ def test_a_policy_that_was_loosened_fails_its_tests(repository: Path, capsys: py
         (
             "legible_rate: 0",
             "legible: 0",
-            "policies/tests/own.yaml:9:44: cases.0.evidence.source.image_generation.0.hits.legible: eval "
+            "policies/tests/own.yaml:12:29: cases.0.evidence.source.image_generation.0.hits.legible: eval "
             "image_generation has no metric 'legible'\n  fix: did you mean `legible_rate`?\n",
         ),
     ],

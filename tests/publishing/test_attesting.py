@@ -69,12 +69,18 @@ def test_three_statements_cover_every_file_that_goes_out_and_what_the_decision_s
     assert [one.predicate_type for one in found.added] == [one.predicate_type for one in lines(desk)]
     assert (summary.summary().verificationResult, summary.summary().policy.sha256) == ("PASSED", plan.policy_digest)
     assert result.test_result().warnedTests == ("weak on source",)
-    assert result.test_result().passedTests == tuple(f"{name} on stripped:drawing" for name in ("gone", "kept"))
+    gone = tuple(f"{name} on stripped:drawing" for name in ("gone", "kept"))
+    assert result.test_result().passedTests == ("drawing.works.naming.right on source", *gone)
     said = release.release()
     assert (said.verdict, said.channel, said.decision) == ("release_stripped", "open_weights", decision.digest())
     assert said.model.source == plan.source != said.model.released == decision.strip.model  # type: ignore[union-attr]
     assert said.ledger.closed.count == len(desk.ledger.read_text().splitlines())
-    assert {f.requirement: f.status for f in said.findings} == {"weak": "violated", "gone": "met", "kept": "met"}
+    assert {f.requirement: f.status for f in said.findings} == {
+        "weak": "violated",
+        "drawing.works.naming.right": "met",
+        "gone": "met",
+        "kept": "met",
+    }
     assert said.leans_on == decision.leans_on
     assert [(one["role"], one["decision"]) for one in said.approvals] == [("lead", decision.digest())]
     assert said.source_files is not None

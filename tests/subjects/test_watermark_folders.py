@@ -28,8 +28,11 @@ capabilities:
     otherwise: withhold
 """
 HARNESS = """
+from releasegate.evidence import Item
+
+
 def items(params, rng):
-    return []
+    return [Item(("found",), {}, {}) for _ in range(params["n"])]
 
 
 def measure(subject, items, tools):
