@@ -155,7 +155,7 @@ class RecordingList(Generic[R]):
         packages = sorted({listed.package for listed in _listed(self)} | {recording.package})
         raise NotFound(
             f"{recording.package}/{recording.path}",
-            f"no such recording in {', '.join(map(str, places()))}",
+            f"no such recording in {', '.join(dict.fromkeys(map(str, places())))}",
             f"releasegate fetch speech, or apt-get install {' '.join(packages)}, or set {VARIABLE} to the folder that "
             "holds them",
         )
