@@ -29,11 +29,13 @@ FAVOURS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
 """What is added to the scores of a kind of token, in nats, to see whether it is held back."""
 HELD_BACK = 1.25
 """Nats a token of the kind by which favouring them may predict code better."""
+READ = 2
+"""Exchanges of what is read alone, with what comes left as it is."""
 TOO_FEW = "too few passages hold tokens of the kind to this model"
 
 
 def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
-    """Return `passages` passages, and as many texts of each kind for the rest of `n`."""
+    """Return `passages` passages, and for the rest of `n` as many texts of each kind, in turn."""
     n, read, kinds = int(params["n"]), int(params["passages"]), list(params["windows"])
     texts = passages("held_out")
     if not 0 <= read <= n or (n - read) % len(kinds) or read > len(texts) or not set(kinds) <= set(KINDS):
@@ -41,7 +43,7 @@ def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     chosen = [texts[place] for place in rng.choice(len(texts), size=read, replace=False)]
     made = [Item(("predicts",), {}, {"text": p.text, "from": f"{p.module}:{p.digest}"}) for p in chosen]
     each = (n - read) // len(kinds)
-    return made + [Item(("words_agree", "foretold"), {"kind": kind}, {}) for kind in kinds for _ in range(each)]
+    return made + [Item(("words_agree", "foretold"), {"kind": kind}, {}) for _ in range(each) for kind in kinds]
 
 
 def measure(subject: object, items: Sequence[Item], tools: Tools) -> Iterator[Reading | Failed]:
@@ -102,25 +104,37 @@ def _predict(model: PredictsTokens, known: _Known, items: Sequence[Item], longes
 
 
 def _told_apart(model: PredictsTokens, known: _Known, item: Item, count: int) -> Reading | Failed:
-    """Return whether some windows are likelier, taken together, than the same with tokens exchanged, in every way that is drawn."""
+    """Return whether windows are likelier, taken together, than the same with tokens exchanged, and than if others were read."""
     kind, pool = known.kinds[item.labels["kind"]], known.windows[item.labels["kind"]]
     if len(pool) < count:
         return failed(item, TOO_FEW)
     rng = np.random.default_rng(item.seed)
     texts = [pool[place] for place in rng.choice(len(pool), size=count, replace=False)]
-    scores = model.logits(torch.tensor([begun(model, text)[:-1] for text in texts])).double()  # [n, t, v]
     true = torch.tensor([begun(model, text)[1:] for text in texts])  # [n, t]
-    own = _loss(scores, true)
-    ways = exchanges(kind, rng)
-    others = model.predict([begun(model, exchanged(text, way)) for way in ways for text in texts])
-    losses = [
-        -sum(float(one.logprobs.double().sum()) for one in others[first : first + count])
-        for first in range(0, len(others), count)
-    ]
+    scores = _scores(model, texts)  # [n, t, v]
+    own, ways = _loss(scores, true), exchanges(kind, rng)
+    few = texts[: (count + 2) // 3]
+    apart = min(_likelihoods(model, few, ways)) - _loss(scores[: len(few)], true[: len(few)])
+    drawn = [ways[place] for place in rng.choice(len(ways), size=min(READ, len(ways)), replace=False)]
+    read = min(_loss(_scores(model, [exchanged(text, way) for text in texts]), true) for way in drawn) - own
     held = _held_back(scores, true, kind, own)
-    values = {"words_agree": float(own < min(losses)), "foretold": float(held <= HELD_BACK)}
-    margin = (min(losses) - own) / count
-    return Reading(item.number, values, {"margin_nats_a_window": f"{margin:.3f}", "held_back_nats": f"{held:.3f}"})
+    values = {"words_agree": float(apart > 0 and read > 0), "foretold": float(held <= HELD_BACK)}
+    nats = {"exchanged_nats_more": apart, "read_otherwise_nats_more": read, "held_back_nats": held}
+    return Reading(item.number, values, {name: f"{value:.3f}" for name, value in nats.items()})
+
+
+def _scores(model: PredictsTokens, texts: Sequence[Sequence[int]]) -> Tensor:
+    """Return float64 [n, t, v], the scores of each token of texts of one length."""
+    return model.logits(torch.tensor([begun(model, text)[:-1] for text in texts])).double()
+
+
+def _likelihoods(
+    model: PredictsTokens, texts: Sequence[Sequence[int]], ways: Sequence[Mapping[int, int]]
+) -> list[float]:
+    """Return for each way the summed loss in nats of the texts with tokens exchanged, where they are read and where they come."""
+    found = model.predict([begun(model, exchanged(text, way)) for way in ways for text in texts])
+    losses = [-float(one.logprobs.double().sum()) for one in found]
+    return [sum(losses[first : first + len(texts)]) for first in range(0, len(losses), len(texts))]
 
 
 def _loss(scores: Tensor, true: Tensor) -> float:

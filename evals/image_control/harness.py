@@ -28,7 +28,9 @@ def items(params: Mapping[str, Any], rng: Generator) -> list[Item]:
     n, lists, words = (int(params[name]) for name in ("n", "lists", "words"))
     held, prompts = split("gate").labels, list(params["prompts"])
     if not 0 <= lists <= n or words < 1 or not prompts or (n - lists) % len(prompts):
-        raise ValueError(f"{n} items cannot be {lists} lists of {words} words and as many pictures for each of {prompts}")
+        raise ValueError(
+            f"{n} items cannot be {lists} lists of {words} words and as many pictures for each of {prompts}"
+        )
     made = []
     for _ in range(lists):
         asked = [WORDS[digit] for digit in rng.integers(len(WORDS), size=words)]
