@@ -13,6 +13,7 @@ from releasegate.evalcard import GATEABLE, EvalCard
 from releasegate.policy import parse_policy
 from releasegate.policycheck import Surroundings, problems, unused
 from releasegate.recipe import Recipe
+from releasegate.repository import GateRepository
 from tests.tiny_checkpoints import recipe
 
 DRAWING = """\
@@ -557,3 +558,12 @@ def test_a_key_that_would_write_on_somebodys_terminal_is_escaped(
     lines = capsys.readouterr().err.splitlines()
     assert all(line.isprintable() for line in lines)
     assert not any(line.startswith("ok") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "policies").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_shipped_policy_that_believes_a_low_score_asks_whether_the_model_works(path: Path) -> None:
+    gates = GateRepository.around(path)
+    policy = gates.read_policy(path).record
+    assert gates.controls(policy) == any(c.misuse for c in policy.capabilities)
