@@ -11,8 +11,9 @@ from numpy.random import Generator
 from releasegate.subjects.language import PredictsTokens
 
 KINDS = ("digits", "letters", "capitals", "words", "signs")
-RANDOM = 2
-"""Exchanges of any kind that nothing orders; digits are moved by every step beside."""
+ORDERED = ("digits", "letters")
+WAYS = 6
+"""Exchanges of a kind, drawn at random; of ordered kinds two, beside every step by which each can move."""
 LEAST = 6
 """Tokens of a kind that a window holds, at least, three of them different."""
 STEP = 8
@@ -74,10 +75,13 @@ def _ordered(group: Sequence[tuple[str, int]]) -> tuple[int, ...]:
 
 
 def exchanges(kind: Kind, rng: Generator) -> list[dict[int, int]]:
-    """Return what stands for what, in several ways; in each, no token stands for itself unless it has nothing to stand for."""
-    made = [_random(kind, rng) for _ in range(RANDOM)]
-    if kind.name == "digits":
-        made += [{t: g[(i + step) % len(g)] for g in kind.groups for i, t in enumerate(g)} for step in range(1, 10)]
+    """Return what stands for what, in several ways; in each that is random, no token stands for itself."""
+    made = [_random(kind, rng) for _ in range(2 if kind.name in ORDERED else WAYS)]
+    if kind.name in ORDERED:
+        longest = max(map(len, kind.groups), default=0)
+        made += [
+            {t: g[(i + step) % len(g)] for g in kind.groups for i, t in enumerate(g)} for step in range(1, longest)
+        ]
     return made
 
 
