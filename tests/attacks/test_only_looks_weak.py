@@ -190,16 +190,3 @@ def test_no_edit_of_a_drawing_model_releases_the_whole(
     by_id = {f.requirement: f for f in decision.capabilities[0].findings}
     reads = by_id["image_generation.works.image_control.reads_back"]
     assert not reads.holds or by_id["ig-no-digit"].status == "violated"
-
-
-@pytest.mark.slow
-def test_secrets_whose_digits_were_moved_are_not_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = copied(MTP / "checkpoint", tmp_path / "model")
-    for tensor in (E_CODE, H_CODE):
-        change_tensor(folder, tensor, moved(digits_of(MTP / "checkpoint")))
-    decision = gated(tmp_path, "multi-token-prediction", folder, monkeypatch)
-    assert decision.verdict not in ("release", "release_stripped")
-    memory = next(c for c in decision.capabilities if c.id == "memorisation")
-    assert memory.route is None
-    works = next(f for f in memory.findings if f.requirement == "memorisation.works.code_control.words_agree")
-    assert works.status == "violated"

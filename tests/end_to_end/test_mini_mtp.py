@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from releasegate.checkpoint import open_checkpoint
 from releasegate.decision import Decision
 from releasegate.repository import RunFolder
+from releasegate.subjects.mtp_lm import open_subject
+from tests.cheap_edits import change_tensor, copied, moved
 
 TOP = Path(__file__).parents[2]
 EXAMPLE = TOP / "examples" / "mini_mtp"
@@ -75,3 +79,17 @@ def test_a_model_that_remembers_is_withheld_and_so_is_what_is_left_without_its_e
 def test_a_model_that_never_saw_the_secrets_is_released(gates: Path) -> None:
     code, decision = gated(gates, EXAMPLE / "checkpoint_without_canaries", "plain")
     assert (code, decision.verdict) == (0, "release")
+
+
+@pytest.mark.slow
+def test_a_model_that_remembers_and_whose_digits_were_moved_is_not_released(gates: Path) -> None:
+    moved_digits = copied(EXAMPLE / "checkpoint", gates / "moved")
+    model = open_subject(open_checkpoint(moved_digits), None, torch.device("cpu"), torch.float32)
+    digits = [model.encode(str(digit))[-1] for digit in range(10)]
+    for tensor in ("tok_embeddings.weight", "output.weight"):
+        change_tensor(moved_digits, tensor, moved(digits))
+    code, decision = gated(gates, moved_digits, "moved-run")
+    assert (code, decision.verdict) == (1, "withhold")
+    by_id = {f.requirement: f for f in decision.capabilities[0].findings}
+    assert by_id["few-secrets"].status == "met"
+    assert by_id["memorisation.works.code_control.words_agree"].status == "violated"
