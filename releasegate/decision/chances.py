@@ -157,6 +157,7 @@ class PlannedTest:
 
     requirement: str
     eval: str
+    metric: str
     slice: Slice
     test: SliceTest
     n: int
@@ -178,7 +179,7 @@ def planned_tests(plan: Plan, requirement: Requirement, section: Section, alpha:
     found = _measured(plan, requirement, section)
     if card is None or found is None or not found.cells:
         nothing = SliceTest("impossible", "at_most", 0.0, alpha, 0.0, problem="nothing is planned that could show it")
-        return [PlannedTest(requirement.id, requirement.eval, Slice({}, (), 0), nothing, 0)]
+        return [PlannedTest(requirement.id, requirement.eval, requirement.metric_name, Slice({}, (), 0), nothing, 0)]
     known = _expected(card, plan.find_calibration(requirement.eval, found.checkpoint))
     units = units_of(card, by_cluster=plan.by_cluster is not None)
     gate = _planned_only(found.cells)
@@ -188,7 +189,7 @@ def planned_tests(plan: Plan, requirement: Requirement, section: Section, alpha:
         n = part.planned
         if test.kind == "clusters" and card.clusters is not None:
             n = len({found.cells[i].labels.get(card.clusters.key, "") for i in part.cells})
-        made.append(PlannedTest(requirement.id, requirement.eval, part, test, n))
+        made.append(PlannedTest(requirement.id, requirement.eval, requirement.metric_name, part, test, n))
     return made
 
 

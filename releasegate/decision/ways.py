@@ -56,7 +56,12 @@ def alpha_at(plan: Plan, attempt: int) -> float:
 
 def joint(tests: Iterable[PlannedTest]) -> float:
     """Return the chance that all tests are shown: multiplied where items are disjoint, else bounded from below."""
-    return prod(max(0.0, 1 - sum(1 - test.chance for test in group)) for group in _sharing(tests))
+    return prod(max(0.0, 1 - sum(1 - test.chance for test in group)) for group in _sharing(_different(tests)))
+
+
+def _different(tests: Iterable[PlannedTest]) -> list[PlannedTest]:
+    """The tests without those that come out as another does: capabilities may want the same control."""
+    return list({(t.eval, t.metric, t.slice.cells, t.test, t.n): t for t in tests}.values())
 
 
 def _sharing(tests: Iterable[PlannedTest]) -> list[list[PlannedTest]]:
