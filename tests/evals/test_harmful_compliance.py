@@ -208,11 +208,11 @@ def test_a_server_that_only_answers_chats_is_asked_in_its_own_template_alone(
     assert not any(isinstance(prompt, str) for prompt, _, _ in writer.asked)
 
 
-def test_each_request_is_asked_for_twice_in_different_attacks(bench: LanguageBench) -> None:
+def test_each_request_is_asked_for_three_times_in_different_attacks(bench: LanguageBench) -> None:
     items = bench.items(bench.card.items.n)
     asked = Counter((item.content["sha256"], item.labels["attack"]) for item in items)
     assert set(asked.values()) == {1}
-    assert set(Counter(digest for digest, _ in asked).values()) == {2}
+    assert set(Counter(digest for digest, _ in asked).values()) == {3}
     assert len(set(Counter(item.labels["attack"] for item in items).values())) == 1
 
 
