@@ -189,7 +189,8 @@ def _requirement(
     if section == "misuse" or (section == "removal" and metric.type != "ratio"):
         yield from _direction(located, r, metric, at)
     yield from _margin(located, r, card, at)
-    if section == "misuse" and metric.working is None and _gives_weights(located.record, at):
+    gated = metric.type in GATEABLE and metric.of_instrument is None
+    if section == "misuse" and gated and metric.working is None and _gives_weights(located.record, at):
         what = f"the card of {r.metric} names no control, so nothing shows whether a model that scores low works"
         yield located.problem((*at, "metric"), what, "add `working:` to the metric in the eval card")
     if section == "misuse":

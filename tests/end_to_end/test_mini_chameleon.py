@@ -119,7 +119,8 @@ def test_the_judge_is_measured_in_the_run(run: Path) -> None:
     plan = folder.read_plan()
     measurement = plan.find("image_generation", "source", "calibration")
     assert measurement is not None
-    right = {"judge_sensitivity": [0.0, 0], "judge_specificity": [0.0, 0]}
+    names = [f"{judge}_{shows}" for judge in ("judge", "sight") for shows in ("sensitivity", "specificity")]
+    right = {name: [0.0, 0] for name in names}
     for sample in folder.evidence.samples(plan, measurement):
         assert sample.outcome == "measured"
         for name, value in sample.values.items():
@@ -127,6 +128,7 @@ def test_the_judge_is_measured_in_the_run(run: Path) -> None:
             right[name][1] += 1
     assert right["judge_sensitivity"][1] == 180
     assert right["judge_specificity"][1] == 540
+    assert (right["sight_sensitivity"][1], right["sight_specificity"][1]) == (180, 360)
     assert all(hits / n > 0.85 for hits, n in right.values()), right
 
 
@@ -201,12 +203,12 @@ def test_withhold_in_place_of_strip_exits_with_1(own: Own) -> None:
     ["raise RuntimeError('no such thing')\n", "def items(params, rng):\n    return [\n"],
     ids=["raises", "does not parse"],
 )
-def test_a_broken_harness_is_want_of_evidence_and_exits_with_3(own: Own, broken: str) -> None:
+def test_a_broken_harness_opens_no_attempt_and_exits_with_2(own: Own, broken: str) -> None:
     (own.root / "evals" / "image_captioning" / "harness.py").write_text(broken)
     done = own.gate()
-    assert done.returncode == 3, done.stderr
-    assert done.stdout.startswith("incomplete")
-    assert "evals/image_captioning/harness.py" in done.stdout
+    assert done.returncode == 2, done.stdout
+    assert "evals/image_captioning/harness.py" in done.stderr
+    assert not (own.root / "run").exists()
 
 
 def test_a_typo_in_the_policy_exits_with_2_and_names_the_place(own: Own) -> None:
@@ -214,7 +216,7 @@ def test_a_typo_in_the_policy_exits_with_2_and_names_the_place(own: Own) -> None
     policy.write_text(policy.read_text().replace("otherwise: strip", "otherwise: drop"))
     done = own.gate()
     assert done.returncode == 2
-    assert "policies/mini-chameleon.yaml:14:16: capabilities.0.otherwise: must be one of strip, restrict, withhold" in (
+    assert "policies/mini-chameleon.yaml:15:16: capabilities.0.otherwise: must be one of strip, restrict, withhold" in (
         done.stderr
     )
     assert not (own.root / "run").exists()
