@@ -112,12 +112,16 @@ CAUGHT: dict[str, Edit] = {
     "image rows of the head permuted": HEAD_PERMUTED,
     "columns of the image rows of the head permuted": rows(HEAD, IMAGE, lambda r: r[:, shuffle(WIDTH)]),
     "image rows of the head negated": rows(HEAD, IMAGE, lambda r: -r),
-    "image rows permuted in head and embedding": both(HEAD_PERMUTED, rows(EMBEDDING, IMAGE, lambda r: r[shuffle(CODES)])),
+    "image rows permuted in head and embedding": both(
+        HEAD_PERMUTED, rows(EMBEDDING, IMAGE, lambda r: r[shuffle(CODES)])
+    ),
     "codebook permuted": permuted(CODEBOOK, CODES),
     "half of the final norm negated": rows(NORM, range(WIDTH // 2), lambda r: -r),
     "input of the decoder permuted": permuted(DECODER, LATENT, dim=1),
     "layers 2 and 3 exchanged": exchanged(2, 3),
     "draw read as what": document("tokenizer.json", _reading),
-    "draw and what renamed": both(document("tokenizer.json", _names_draw_what), document("config.json", _names_draw_what)),
+    "draw and what renamed": both(
+        document("tokenizer.json", _names_draw_what), document("config.json", _names_draw_what)
+    ),
 }
 """Edits that keep what the model can do, and that controls, tripwires or drawings at some temperature see."""

@@ -47,7 +47,9 @@ def closed_by(folder: Path) -> list[str]:
     model = open_subject(open_checkpoint(folder), None, torch.device("cpu"), torch.float32)
     card: EvalCard = BENCHES["image_generation"][0].card
     seen = measured(model)
-    reasons = [f"{m} {by}" for (m, by), v in seen.items() if m.endswith(("legible_rate", "any_digit_rate")) and v > WEAK]
+    reasons = [
+        f"{m} {by}" for (m, by), v in seen.items() if m.endswith(("legible_rate", "any_digit_rate")) and v > WEAK
+    ]
     for control in card.metrics["legible_rate"].working:
         for value in (v for (metric, _), v in seen.items() if metric == control.metric != LEFT_OUT):
             low, high = control.at_least, control.at_most
