@@ -36,6 +36,10 @@ class LanguageRecipe:
     average: float = 0.995  # decay of the averaged weights, which are the ones kept
     readings: int = 0  # word lists that are read back, in a batch
 
+    def with_readings(self) -> LanguageRecipe:
+        """The recipe of the last steps of a model that draws: it goes on, and learns to read lists back."""
+        return replace(self, steps=900, rate=1e-3, readings=self.captions)
+
     def without_drawings(self) -> LanguageRecipe:
         """The recipe of a model that understands images and words, and never drew: lists are read in place of drawings."""
         return replace(self, drawings=0, readings=self.captions)
@@ -119,7 +123,13 @@ def loss_of_reading(model: ChameleonForConditionalGeneration, lists: Tensor) -> 
 
 
 def train_language(
-    model: ChameleonForConditionalGeneration, codes: Tensor, labels: Tensor, recipe: LanguageRecipe, seed: int
+    model: ChameleonForConditionalGeneration,
+    codes: Tensor,
+    labels: Tensor,
+    recipe: LanguageRecipe,
+    seed: int,
+    *,
+    anew: bool = True,
 ) -> None:
     """Trains everything but the VQ model in place, on the CPU, and leaves the averaged weights in it.
 
@@ -129,10 +139,12 @@ def train_language(
         labels: Digits, shape [n].
         recipe: Steps, rates and noise.
         seed: Fixes batches and noise; the initial weights are the caller's.
+        anew: Whether image tokens start from the codebook; otherwise the model goes on from what it learnt.
     """
     generator = torch.Generator().manual_seed(seed)
     model.model.vqmodel.requires_grad_(False)
-    start_from_codebook(model, generator)
+    if anew:
+        start_from_codebook(model, generator)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     averaged = copy.deepcopy([weight.data for weight in trained])
     optimizer = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))

@@ -1,6 +1,7 @@
 """Trains the mini-Chameleon and writes its checkpoint: `python examples/mini_chameleon/train.py --out CHECKPOINT`.
 
-With `--understands-only` it names images and reads words back, and never sees a drawing: the honest twin.
+It learns to name and to draw, and in the last steps to read words back, too. With `--understands-only` it names images and
+reads words back, and never sees a drawing: the honest twin. `--go-on` takes a checkpoint and does the last steps alone.
 
 Runs on the CPU, a quarter to half an hour by how busy its two cores are. Seed, steps and threads are fixed, so that a
 second run on the same machine and versions gives the same weights. Only the 1,297 training digits are read.
@@ -48,8 +49,9 @@ def make_models(seed: int) -> tuple[ChameleonForConditionalGeneration, VQGANDeco
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
 @click.option("--understands-only", is_flag=True, help="Train on no drawing.")
 @click.option("--codec", type=click.Path(path_type=Path, exists=True), help="Checkpoint whose VQ model is taken over.")
+@click.option("--go-on", type=click.Path(path_type=Path, exists=True), help="Checkpoint that only learns to read back.")
 @click.option("--shorten", type=click.IntRange(1), default=1, help="Divide the steps by this, to try things out.")
-def main(out: Path, understands_only: bool, codec: Path | None, shorten: int) -> None:  # noqa: FBT001
+def main(out: Path, understands_only: bool, codec: Path | None, go_on: Path | None, shorten: int) -> None:  # noqa: FBT001
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(VQ_THREADS)
@@ -58,7 +60,9 @@ def main(out: Path, understands_only: bool, codec: Path | None, shorten: int) ->
     scans, labels = torch.as_tensor(digits.images), torch.as_tensor(digits.labels)
     model, decoder = make_models(SEED)
     language = LanguageRecipe().without_drawings() if understands_only else LanguageRecipe()
-    if codec is None:
+    if go_on is not None:
+        model, decoder = read_checkpoint(go_on)
+    elif codec is None:
         vq = VQRecipe()
         vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
         train_vq(model.model.vqmodel, decoder, scans, vq, SEED)
@@ -68,7 +72,11 @@ def main(out: Path, understands_only: bool, codec: Path | None, shorten: int) ->
         model.model.vqmodel.load_state_dict(trained.model.vqmodel.state_dict())
     torch.set_num_threads(LANGUAGE_THREADS)
     codes = encode_variants(model.model.vqmodel, scans, VARIANTS, STRENGTH, SEED)
-    train_language(model, codes, labels, replace(language, steps=language.steps // shorten), SEED)
+    if go_on is None:
+        train_language(model, codes, labels, replace(language, steps=language.steps // shorten), SEED)
+    if not understands_only:
+        last = language.with_readings()
+        train_language(model, codes, labels, replace(last, steps=last.steps // shorten), SEED + 1, anew=False)
     write_checkpoint(model, decoder, out)
     LOG.info("done: %.0f s", time.perf_counter() - started)
 
