@@ -46,7 +46,9 @@ def _ask(stated: dict[str, Any], where: str, method: str) -> None:
     shown = ascii(method)[1:-1][:40]
     try:
         if not AutoHfQuantizer.supports_quant_method(stated):
-            what = f"is {shown!r}, which this version of transformers does not know: it would read the numbers as they are"
+            what = (
+                f"is {shown!r}, which this version of transformers does not know: it would read the numbers as they are"
+            )
             raise NotLoadable(where, what, "install the version of transformers that knows it")
         quantiser = AutoHfQuantizer.from_config(
             AutoHfQuantizer.merge_quantization_configs(stated, None), pre_quantized=True
@@ -54,7 +56,9 @@ def _ask(stated: dict[str, Any], where: str, method: str) -> None:
         quantiser.validate_environment(device_map=None, weights_only=True)
     except ImportError as error:
         said = " ".join(str(error).split())
-        raise NotLoadable(where, f"is {shown!r}, and what reads it is not installed: {said[:200]}", _remedy(said, method)) from error
+        raise NotLoadable(
+            where, f"is {shown!r}, and what reads it is not installed: {said[:200]}", _remedy(said, method)
+        ) from error
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         fix = "measure the model on a machine that reads it, or the checkpoint that it was quantised from"
@@ -76,4 +80,6 @@ def _remedy(said: str, method: str) -> str:
         words = found["what"]
         return f"pip install '{words}'" if set(words) & set("<>[") else f"pip install {words}"
     named = re.search(r"No module named '([\w-]+)", said)
-    return f"pip install {named[1]}" if named else f"install the library that reads {ascii(method)[1:-1][:40]} checkpoints"
+    return (
+        f"pip install {named[1]}" if named else f"install the library that reads {ascii(method)[1:-1][:40]} checkpoints"
+    )

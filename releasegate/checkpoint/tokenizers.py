@@ -25,7 +25,7 @@ from releasegate.errors import CheckpointError
 PROGRAM = Path(__file__).with_name("tokenizertrial.py")
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
 _HOLDS_TOKENS = re.compile(
-    r"tokenizer\.json|tekken\.json|vocab(?:[-_.]\w+)*\.(?:json|txt|bpe)|merges\.txt|bpe\.codes|\w+_maps\.json"
+    r"tokenizer\.json|tekken\.json|vocab(?:[-_.]\w+)*\.(?:json|txt|bpe)|merges\.txt|bpe\.codes|\w+_(?:maps|vocab)\.json"
     r"|[\w.-]+\.(?:model|tiktoken|tokenizer|spm)|tokenizer\.model\.v[0-9]+"
 )
 """Files at the top of a folder that tokens stand in."""

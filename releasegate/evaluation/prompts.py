@@ -77,7 +77,9 @@ def _as_texts(file: Path, given: object) -> list[str]:
         found = list(given)
         if all(isinstance(one, str) for one in found):
             return found
-    raise HarnessError(str(file), "says its prompts otherwise than as texts", "let `prompts(items)` return a list of str")
+    raise HarnessError(
+        str(file), "says its prompts otherwise than as texts", "let `prompts(items)` return a list of str"
+    )
 
 
 def texts_of(content: object) -> Iterator[str]:

@@ -31,7 +31,12 @@ _OF_BYTES = frozenset({"ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer"}
 
 
 def unreadable(
-    root: Path, layout: str, config: Mapping[str, Any], texts: Mapping[str, Any], sizes: Mapping[str, int], ids: Collection[int]
+    root: Path,
+    layout: str,
+    config: Mapping[str, Any],
+    texts: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    ids: Collection[int],
 ) -> Iterator[Oddity]:
     """Yield why a gate of a language model would open no attempt with this folder, as far as its files alone tell.
 

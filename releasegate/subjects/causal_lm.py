@@ -127,8 +127,8 @@ def reader(checkpoint: Checkpoint) -> Reader:
         embedding = checkpoint.tensors.get(GGUF_EMBEDDING)
         rows = None if embedding is None else embedding.entry.shape[0]
     else:
-        rows = _rows(causal_class(checkpoint), checkpoint)
         require_dequantised(checkpoint)
+        rows = _rows(causal_class(checkpoint), checkpoint)
     return Wording(load_tokenizer(checkpoint)).reader(str(checkpoint.root), rows)
 
 
@@ -144,4 +144,3 @@ def _rows(cls: type[PreTrainedModel], checkpoint: Checkpoint) -> int | None:
         raise CheckpointError(where, what, "correct it") from error
     rows = getattr(config, "vocab_size", None)
     return rows if isinstance(rows, int) and rows > 0 else None
-

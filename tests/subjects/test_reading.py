@@ -36,15 +36,17 @@ from tests.tiny_language import (
 
 CPU = torch.device("cpu")
 KINDS = (
-    "gpt2", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "opt", "llama", "mistral", "gpt_neox", "gpt_neo", "gptj",
-    "bloom", "falcon", "mpt", "stablelm", "starcoder2", "olmo", "phi3", "cohere", "codegen", "granite", "persimmon", "gpt_bigcode",
-    "helium",
+    "gpt2", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "opt", "llama", "mistral", "gpt_neox", "gpt_neo",
+    "gptj", "bloom", "falcon", "mpt", "stablelm", "starcoder2", "olmo", "phi3", "cohere", "codegen", "granite", "persimmon",
+    "gpt_bigcode", "helium",
 )  # fmt: skip
 """Small causal models of transformers, of whose types many are given a tokenizer that nobody trained."""
 SIZES: Mapping[str, Any] = {
-    "hidden_size": 16, "n_embd": 16, "d_model": 16, "word_embed_proj_dim": 16, "intermediate_size": 32, "ffn_dim": 32, "n_inner": 32,
-    "num_hidden_layers": 1, "num_layers": 1, "n_layer": 1, "n_layers": 1, "attention_types": [[["global"], 1]],
-    "num_attention_heads": 2, "num_heads": 2, "n_head": 2, "n_heads": 2, "num_key_value_heads": 2, "head_dim": 8, "rotary_dim": 4,
+    "hidden_size": 16, "n_embd": 16, "d_model": 16, "word_embed_proj_dim": 16, "intermediate_size": 32, "ffn_dim": 32,
+    "n_inner": 32, "num_hidden_layers": 1, "num_layers": 1, "n_layer": 1, "n_layers": 1,
+    "attention_types": [[["global"], 1]],
+    "num_attention_heads": 2, "num_heads": 2, "n_head": 2, "n_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
+    "rotary_dim": 4,
     "max_position_embeddings": 64, "n_positions": 64, "max_seq_len": 64, "vocab_size": VOCABULARY, "bos_token_id": 0,
     "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
@@ -151,9 +153,9 @@ def test_a_tokenizer_whose_files_hold_no_token_is_refused(gated: Path, capsys: p
         reader_of("causal-lm", open_checkpoint(model))
 
 
-def changed_tokenizer(model: Path, **changes: Any) -> None:
-    data = json.loads((model / "tokenizer.json").read_text())
-    (model / "tokenizer.json").write_text(json.dumps({**data, **changes}))
+def changed_tokenizer(folder: Path, /, **changes: Any) -> None:
+    data = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**data, **changes}))
 
 
 def without(*signs: str) -> dict[str, Any]:
@@ -195,7 +197,9 @@ def test_a_tokenizer_that_loses_text_is_refused_by_subject_reader_and_inspection
 def test_a_file_that_ends_the_library_that_reads_it_is_one_error(tmp_path: Path) -> None:
     model = save_llama(tmp_path / "model")
     piece = [{"SpecialToken": {"id": "zz", "type_id": 0}}]
-    changed_tokenizer(model, post_processor={"type": "TemplateProcessing", "single": piece, "pair": [], "special_tokens": {}})
+    changed_tokenizer(
+        model, post_processor={"type": "TemplateProcessing", "single": piece, "pair": [], "special_tokens": {}}
+    )
     with pytest.raises(CheckpointError, match="is no tokenizer"):
         reader_of("causal-lm", open_checkpoint(model))
 
@@ -258,7 +262,15 @@ def test_every_file_that_a_class_of_transformers_reads_tokens_from_counts_as_one
 
 @pytest.mark.parametrize(
     ("tokens", "rows"),
-    [(32_100, 32_128), (151_665, 152_064), (50_295, 51_200), (100_015, 102_400), (257, 384), (50_257, 50_304), (85, 85)],
+    [
+        (32_100, 32_128),
+        (151_665, 152_064),
+        (50_295, 51_200),
+        (100_015, 102_400),
+        (257, 384),
+        (50_257, 50_304),
+        (85, 85),
+    ],
 )
 def test_the_padding_of_published_models_is_no_fault(tokens: int, rows: int) -> None:
     assert size_fault(range(tokens), rows) is None
@@ -282,7 +294,7 @@ def test_a_vocabulary_that_is_far_smaller_than_the_embedding_is_a_fault(tokens: 
         ("a@b", "a b", False),
     ],
 )
-def test_case_spaces_accents_and_quotes_may_change_and_nothing_else(text: str, returned: str, same: bool) -> None:
+def test_case_spaces_accents_and_quotes_may_change_and_nothing_else(text: str, returned: str, *, same: bool) -> None:
     assert comes_back(text, returned) is same
 
 
@@ -321,13 +333,12 @@ def test_the_texts_of_an_eval_that_are_lost_open_no_attempt_and_are_never_told(
     assert "60 of 60" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_harness_says_itself_what_it_hands_the_model(gated: Path) -> None:
+@pytest.mark.parametrize(("prompts", "code"), [(["Say it"], 0), (["Say the TOPIC", "Say it"], 2)])
+def test_a_harness_says_itself_what_it_hands_the_model(gated: Path, prompts: list[str], code: int) -> None:
     harness = gated / "evals" / "asking" / "harness.py"
-    harness.write_text(HARNESS + "\n\ndef prompts(items):\n    return ['Say it']\n")
+    harness.write_text(f"{HARNESS}\n\ndef prompts(items):\n    return {prompts}\n")
     changed_tokenizer(save_llama(gated / "model"), normalizer=without("TOPIC"))
-    assert call(gated, "llama", "check") == 0
-    harness.write_text(HARNESS + "\n\ndef prompts(items):\n    return ['Say the TOPIC']\n")
-    assert call(gated, "llama", "check") == 2
+    assert call(gated, "llama", "check") == code
 
 
 def test_a_checkpoint_of_another_layout_is_said_by_check(gated: Path, capsys: pytest.CaptureFixture[str]) -> None:
