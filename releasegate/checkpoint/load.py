@@ -29,8 +29,8 @@ from releasegate.checkpoint.folder import Checkpoint
 from releasegate.checkpoint.load_gguf import causal_class_of, gguf_file, read_gguf_model
 from releasegate.checkpoint.load_quantised import require_dequantised
 from releasegate.checkpoint.pickled import read_pickled
-from releasegate.checkpoint.tokenizers import EXPORT, NO_TOKENS, holds_tokens, require_sound
 from releasegate.checkpoint.tokenizers import CONFIG as TOKENIZER_CONFIG
+from releasegate.checkpoint.tokenizers import EXPORT, NO_TOKENS, holds_tokens, require_sound
 from releasegate.errors import CheckpointError, NotFound
 from releasegate.patterns import matches
 

@@ -53,7 +53,9 @@ MAX_WAIT = 120.0
 MAX_OUTPUT = 1 << 20
 
 NO_TOKENS = "has no tokenizer: no file of it holds the tokens of a text"
-EXPORT = "save the tokenizer that the model was trained with beside it (tokenizer.json, tokenizer.model, or vocabulary and merges)"
+EXPORT = (
+    "save the tokenizer that the model was trained with beside it, such as tokenizer.json, or vocabulary and merges"
+)
 
 
 def holds_tokens(names: Iterable[str]) -> bool:

@@ -22,7 +22,9 @@ TRIED = 200
 """Texts of an eval that are tried."""
 MOST_LOST = 0.05
 """The share of them that may be lost: a single text may spell what only a control token means."""
-FIX = "gate the model with the tokenizer that it was trained with; where the harness hands the model other texts, add `prompts` to it"
+FIX = (
+    "use the tokenizer that the model was trained with; if the harness hands the model other texts, add `prompts` to it"
+)
 
 
 def missing_reader(repository: GateRepository, policy: Policy, checkpoint: Checkpoint) -> list[ReleaseGateError]:

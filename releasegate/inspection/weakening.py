@@ -62,7 +62,7 @@ class Weakened:
 
 
 def weakening_findings(folder: Weakened) -> Iterator[Finding]:
-    """What makes a model look weak and costs nothing to undo, or keeps it from being asked; a file that cannot be read is a problem."""
+    """What makes a model look weak and costs nothing to undo, or keeps it from being asked; an unreadable file is a problem."""
     try:
         for place, what, remedy in oddities(_files(folder), None):
             yield _finding("odd_number", place, what, remedy)
