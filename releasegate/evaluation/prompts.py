@@ -36,7 +36,8 @@ def missing_reader(repository: GateRepository, policy: Policy, checkpoint: Check
     if reader is None:
         return []
     names = sorted(repository.evals_of(policy))
-    return [error for name in names if (error := _lost(repository, policy, name, reader)) is not None]
+    lost = (_lost(repository, policy, name, reader) for name in names)
+    return [one for one in lost if one is not None]
 
 
 def _lost(repository: GateRepository, policy: Policy, name: str, reader: Reader) -> ReleaseGateError | None:

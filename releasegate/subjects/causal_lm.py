@@ -110,7 +110,8 @@ def open_subject(
             what = f"has no place for lent {unexpected[0]}"
             raise CheckpointError(str(checkpoint.root), what, "correct `lent` in the recipe")
     wording = Wording(load_tokenizer(checkpoint), ends_of(model))
-    require_reads(wording.reader(str(checkpoint.root), model.get_input_embeddings().weight.shape[0]))
+    embedding: Any = model.get_input_embeddings()
+    require_reads(wording.reader(str(checkpoint.root), int(embedding.weight.shape[0])))
     return TextModel(TransformersNet(model), wording)
 
 
