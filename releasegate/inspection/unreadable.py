@@ -66,17 +66,17 @@ def unreadable(
 def _tried(root: Path, rows: int | None, data: Any, ids: Collection[int]) -> Iterator[Oddity]:
     added = data.get("added_tokens") if isinstance(data, Mapping) else None
     later = {one.get("id") for one in added if isinstance(one, Mapping)} if isinstance(added, list) else set()
-    if rows is not None:
-        for what in (size_fault(ids, rows), beyond_fault([one for one in ids if one not in later], rows)):
-            if what is not None:
-                yield Oddity(FILE, what, EXPORT)
-                return
     try:
         returned = tried(root / FILE, PLAIN)
     except CheckpointError as error:
         first = error.problems[0]
         yield Oddity(FILE, first.what, first.fix)
         return
+    if rows is not None:
+        for what in (size_fault(ids, rows), beyond_fault([one for one in ids if one not in later], rows)):
+            if what is not None:
+                yield Oddity(FILE, what, EXPORT)
+                return
     lost = sum(not comes_back(*pair) for pair in zip(PLAIN, returned, strict=True))
     if lost:
         yield Oddity(FILE, f"does not give plain text back: {lost} of {len(PLAIN)} English sentences are lost", EXPORT)
