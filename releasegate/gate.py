@@ -51,7 +51,7 @@ def gate(call: Call, progress: Progress) -> Decision:
         require_material(repository, policy)
     checkpoint = open_model(call.model, policy, progress)
     if not run.plan_path.exists():
-        require_reader(checkpoint)
+        require_reader(repository, policy, checkpoint)
         require_answers(policy.model.subject, checkpoint)
     day, nonce = call.today.isoformat(), call.draw_nonce
     attempt = Attempt(

@@ -27,7 +27,10 @@ from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.files import open_regular
 from releasegate.checkpoint.folder import Checkpoint
 from releasegate.checkpoint.load_gguf import causal_class_of, gguf_file, read_gguf_model
+from releasegate.checkpoint.load_quantised import require_dequantised
 from releasegate.checkpoint.pickled import read_pickled
+from releasegate.checkpoint.tokenizers import CONFIG as TOKENIZER_CONFIG
+from releasegate.checkpoint.tokenizers import EXPORT, NO_TOKENS, holds_tokens, require_sound
 from releasegate.errors import CheckpointError, NotFound
 from releasegate.patterns import matches
 
@@ -51,7 +54,9 @@ def load_model(checkpoint: Checkpoint, cls: type[M], *, device: torch.device, dt
 
     Raises:
         CheckpointError: the class has tensors that the checkpoint lacks, or the other way round, or shapes differ.
+        NotLoadable: the weights are quantised, and the library that reads them is not installed.
     """
+    require_dequantised(checkpoint)
     return _strict(checkpoint, cls, str(checkpoint.root), device, dtype)
 
 
@@ -223,12 +228,17 @@ def load_torch_file(path: Path) -> tuple[dict[str, Tensor], Mapping[str, JsonVal
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
-    """The tokenizer that lies in the checkpoint's folder, or in its GGUF file.
+    """The tokenizer that lies in the checkpoint's folder, or in its GGUF file; never one that the library makes up.
 
     Raises:
         CheckpointError: there is none that loads.
     """
     root, gguf = str(checkpoint.root), gguf_file(checkpoint) if checkpoint.layout.endswith("-gguf") else None
+    stored = gguf is not None or holds_tokens(checkpoint.sizes)
+    if not stored and TOKENIZER_CONFIG not in checkpoint.sizes:
+        raise CheckpointError(root, NO_TOKENS, EXPORT)
+    if gguf is None:
+        require_sound(checkpoint.root, checkpoint.sizes)
     plain = SENTENCES in checkpoint.sizes and not {"tokenizer.json", "tokenizer_config.json"} & checkpoint.sizes.keys()
     found: PreTrainedTokenizerBase
     try:
@@ -238,10 +248,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
             )
         else:
             found = AutoTokenizer.from_pretrained(root, gguf_file=gguf, trust_remote_code=False, local_files_only=True)
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError, TypeError, KeyError, AttributeError, IndexError) as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         what = f"has a tokenizer that does not load: {first}"
         raise CheckpointError(
             str(checkpoint.root), what, "install `sentencepiece` if it lacks, or export it again"
         ) from error
+    if not stored and type(found).vocab_files_names:  # one of bytes needs no file
+        raise CheckpointError(root, NO_TOKENS, EXPORT)
     return found

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("policies", type=options.FILE, nargs=-1)
+@options.checked_model
 @options.repository
 @options.check_format
-def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
+def command(policies: tuple[Path, ...], model: Path | None, repo: Path, format_: str) -> int:
     """Check POLICIES (all of the repository, and all recipes, if none is named) against their evals and recipes.
 
     Every problem is listed with its file, line and column, and what to do about it. So is every file that is not as it
     was locked, where there is a lock, and every harness that does not load or that its card contradicts: the evals' code
-    runs, in a process of its own.
+    runs, in a process of its own. With --model, so is every reason why a gate of CHECKPOINT could not read it here: a tokenizer
+    that is missing or another model's, a library that quantised weights need.
 
     \b
     Example:
@@ -58,6 +60,10 @@ def command(policies: tuple[Path, ...], repo: Path, format_: str) -> int:
         named = [file for file, (at, _) in zip(files, places, strict=True) if at == root]
         found += _lock(GateRepository(root), named)
         found += _harnesses(root, known.get(root), evals[root] if policies else None)
+    if model is not None:
+        from releasegate.cli.checked_model import model_faults
+
+        found += model_faults(model, files, named=bool(policies))
     checked = Checked(files, places, found)
     if format_ != "text":
         click.echo(FORMS[format_](checked), nl=False)

@@ -34,6 +34,9 @@ class _Place(click.Path):
 FILE = _Place(path_type=Path)
 
 model = click.option("--model", type=FILE, required=True, metavar="CHECKPOINT", help="Folder of the source checkpoint.")
+checked_model = click.option(
+    "--model", type=FILE, metavar="CHECKPOINT", help="Whether the policies' subjects can read this checkpoint here."
+)
 device = click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, cuda:N.")
 dtype = click.option(
     "--dtype",

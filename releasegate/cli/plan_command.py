@@ -118,19 +118,25 @@ def _planned(
         RunFolder(run).require_place(model)
     with bars.reading(model) as watch:
         checkpoint = open_source(model, policy, watch)
-    from releasegate.evaluation import missing_material, require_answers, require_material, require_reader
+    from releasegate.evaluation import (
+        missing_material,
+        missing_reader,
+        require_answers,
+        require_material,
+        require_reader,
+    )
     from releasegate.opening import Attempt, first_plan, next_plan
 
     today = datetime.now(UTC).date().isoformat()
     attempt = Attempt(repository, policy, checkpoint, dtype, today, lambda: secrets.token_hex(32), counted, anchor)
     attempt = replace(attempt, for_power=for_power)
     if run is None:
-        lacking = missing_material(repository, policy)
+        lacking = [*missing_material(repository, policy), *missing_reader(repository, policy, checkpoint)]
         if uncounted:
             return first_plan(attempt), None, lacking
         return next_plan(attempt), counted.read(policy.family, anchor).attempts, lacking
     require_material(repository, policy)
-    require_reader(checkpoint)
+    require_reader(repository, policy, checkpoint)
     require_answers(policy.model.subject, checkpoint)
     plan = _opened(RunFolder(run), attempt, judge)
     return plan, counted.read(policy.family, anchor).attempts, []

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from releasegate.evaluation.measuring import Bench, Progress, Target, measure, torch_device
     from releasegate.evaluation.opening import open_subject, require_answers
     from releasegate.evaluation.planning import drawn_items, eval_code, part_cells
+    from releasegate.evaluation.prompts import missing_reader
     from releasegate.evaluation.tools import Tools
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "eval_code",
     "measure",
     "missing_material",
+    "missing_reader",
     "open_subject",
     "part_cells",
     "require_answers",
@@ -34,6 +36,7 @@ _MODULES = {
     "material": ("missing_material", "require_material", "require_reader"),
     "measuring": ("Bench", "Progress", "Target", "measure", "torch_device"),
     "opening": ("open_subject", "require_answers"),
+    "prompts": ("missing_reader",),
     "planning": ("drawn_items", "eval_code", "part_cells"),
     "tools": ("Tools",),
 }

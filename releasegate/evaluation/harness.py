@@ -61,6 +61,13 @@ class RequiringHarness(Harness, Protocol):
         """
 
 
+class PromptingHarness(Harness, Protocol):
+    """A harness whose items hold other texts than the model is given."""
+
+    def prompts(self, items: Sequence[Item]) -> Sequence[str]:
+        """The texts that the model is given, or some of each kind. Called before an attempt is opened, and quick."""
+
+
 def load_harness(folder: Path, *, discreet: bool = False) -> Harness:
     """The harness of an eval's folder.
 

@@ -9,7 +9,8 @@ from releasegate.checkpoint import Checkpoint
 from releasegate.errors import HarnessError, NotFound, Problem, ReleaseGateError
 from releasegate.evaluation.harness import guarded, load_harness
 from releasegate.evaluation.imports import missing_packages
-from releasegate.extras import is_installed, package_of, remedy, require_packages
+from releasegate.evaluation.prompts import missing_reader
+from releasegate.extras import is_installed, package_of, remedy
 from releasegate.policy import Policy
 from releasegate.repository import GateRepository
 from releasegate.sensitivity import is_discreet
@@ -42,14 +43,14 @@ def missing_material(repository: GateRepository, policy: Policy) -> list[Release
     return kept
 
 
-def require_reader(checkpoint: Checkpoint) -> None:
-    """Check that the package that reads the checkpoint's format is installed.
+def require_reader(repository: GateRepository, policy: Policy, checkpoint: Checkpoint) -> None:
+    """Check that the policy's subject can read the checkpoint, plain text and the texts of its evals on this machine.
 
     Raises:
-        NotFound: it is not.
+        ReleaseGateError: it cannot: a package is missing, or the tokenizer is not that of the model; it names every reason.
     """
-    if checkpoint.layout.endswith("-gguf"):
-        require_packages(["gguf"], "a GGUF checkpoint")
+    if found := missing_reader(repository, policy, checkpoint):
+        raise found[0] if len(found) == 1 else ReleaseGateError.of([p for error in found for p in error.problems])
 
 
 def _of_subject(policy: Policy) -> Iterator[ReleaseGateError]:

@@ -16,6 +16,7 @@ from releasegate.inspection.reading import problem
 from releasegate.inspection.record import Finding, Kind
 from releasegate.inspection.stored import Held, Stored
 from releasegate.inspection.templated import template_oddities
+from releasegate.inspection.unreadable import unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,16 @@ class Weakened:
 
 
 def weakening_findings(folder: Weakened) -> Iterator[Finding]:
-    """What makes a model look weak and costs nothing to undo; a file that cannot be read is a problem."""
+    """What makes a model look weak and costs nothing to undo, or keeps it from being asked; an unreadable file is a problem."""
     try:
         for place, what, remedy in oddities(_files(folder), None):
             yield _finding("odd_number", place, what, remedy)
         for place, what, remedy in template_oddities(folder):
             yield _finding("chat_template", place, what, remedy)
+        ids = set(_vocabulary(folder).values())
+        layout = folder.form.layout
+        for place, what, remedy in unreadable(folder.root, layout, folder.config, folder.texts, folder.sizes, ids):
+            yield _finding("tokenizer", place, what, remedy)
     except CheckpointError as error:
         yield problem(".", error)
 

@@ -275,6 +275,7 @@ class SubjectKind:
         served: whether a server answers for the model, whose weights nothing ties to a digest.
         reads_later: whether it reads the checkpoint's folder after it was opened, too.
         packages: modules of packages that it imports when it is opened, beyond what every installation has.
+        reads: whether it reads texts through a tokenizer of the checkpoint; then its module has a function `reader`.
     """
 
     module: str
@@ -283,6 +284,7 @@ class SubjectKind:
     served: bool = False
     reads_later: bool = False
     packages: tuple[str, ...] = ()
+    reads: bool = False
 
 
 SUBJECTS: Mapping[str, SubjectKind] = {
@@ -292,6 +294,7 @@ SUBJECTS: Mapping[str, SubjectKind] = {
             {"GeneratesImages", "CaptionsImages", "TokenisesImages", "ScoresImages", "AnswersQuestions"}
         ),
         deterministic=True,
+        reads=True,
     ),
     "audioseal": SubjectKind(
         module="releasegate.subjects.audioseal",
@@ -331,10 +334,12 @@ SUBJECTS: Mapping[str, SubjectKind] = {
         module="releasegate.subjects.mtp_lm",
         provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens", "PredictsSeveralTokens"}),
         deterministic=True,
+        reads=True,
     ),
     "causal-lm": SubjectKind(
         module="releasegate.subjects.causal_lm",
         provides=frozenset({"ScoresText", "GeneratesText", "PredictsTokens"}),
         deterministic=True,
+        reads=True,
     ),
 }

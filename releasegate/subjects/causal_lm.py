@@ -15,16 +15,21 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from releasegate.checkpoint import Checkpoint
-from releasegate.checkpoint.load import load_causal_model, load_tensors, load_tokenizer
+from releasegate.checkpoint.load import causal_class, load_causal_model, load_tensors, load_tokenizer
+from releasegate.checkpoint.load_quantised import require_dequantised
 from releasegate.errors import CheckpointError
+from releasegate.extras import require_packages
 from releasegate.subjects import Lending
 from releasegate.subjects.causal_net import Memory, places_of
 from releasegate.subjects.lora import apply_adapter
+from releasegate.subjects.reading import Reader, require_reads
 from releasegate.subjects.text_model import TextModel
 from releasegate.subjects.wording import Wording
 
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
 """What configurations call the longest text."""
+GGUF_EMBEDDING = "token_embd.weight"
+"""What a GGUF file calls the embedding."""
 UNBOUNDED = 1 << 20
 """Tokens of the longest text where a configuration says nothing of it."""
 
@@ -104,4 +109,39 @@ def open_subject(
         if unexpected:
             what = f"has no place for lent {unexpected[0]}"
             raise CheckpointError(str(checkpoint.root), what, "correct `lent` in the recipe")
-    return TextModel(TransformersNet(model), Wording(load_tokenizer(checkpoint), ends_of(model)))
+    wording = Wording(load_tokenizer(checkpoint), ends_of(model))
+    embedding: Any = model.get_input_embeddings()
+    require_reads(wording.reader(str(checkpoint.root), int(embedding.weight.shape[0])))
+    return TextModel(TransformersNet(model), wording)
+
+
+def reader(checkpoint: Checkpoint) -> Reader:
+    """Return how the checkpoint's texts are read; no weight is loaded.
+
+    Raises:
+        NotFound: it is a GGUF file, and the package that reads those is not installed.
+        CheckpointError: transformers has no causal language model of its type, the weights are quantised and their library is not
+            installed, or there is no tokenizer that loads.
+    """
+    if checkpoint.layout.endswith("-gguf"):
+        require_packages(["gguf"], "a GGUF checkpoint")
+        embedding = checkpoint.tensors.get(GGUF_EMBEDDING)
+        rows = None if embedding is None else embedding.entry.shape[0]
+    else:
+        require_dequantised(checkpoint)
+        rows = _rows(causal_class(checkpoint), checkpoint)
+    return Wording(load_tokenizer(checkpoint)).reader(str(checkpoint.root), rows)
+
+
+def _rows(cls: type[PreTrainedModel], checkpoint: Checkpoint) -> int | None:
+    """How many tokens the configuration gives the model, with what its class takes for granted."""
+    kind: Any = cls.config_class
+    try:
+        config = kind.from_dict(dict(checkpoint.config)).get_text_config(decoder=True)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        where = str(checkpoint.root / (checkpoint.config_file or "config.json"))
+        said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        what = f"is no configuration that transformers takes: {said}"
+        raise CheckpointError(where, what, "correct it") from error
+    rows = getattr(config, "vocab_size", None)
+    return rows if isinstance(rows, int) and rows > 0 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,9 +19,13 @@ from transformers.models.chameleon.modeling_chameleon import ChameleonModel
 
 from releasegate.checkpoint import Checkpoint
 from releasegate.checkpoint.load import load_file_tensors, load_model, load_tensors, load_tokenizer
+from releasegate.checkpoint.load_quantised import require_dequantised
+from releasegate.checkpoint.tokenizers import stated_rows
 from releasegate.errors import CheckpointError, PartAbsent
 from releasegate.subjects import Access, Drawings, Lending
+from releasegate.subjects.reading import Reader, require_reads
 from releasegate.subjects.vqgan import VQGANDecoder
+from releasegate.subjects.wording import ids_of
 
 BEGIN_IMAGE, END_IMAGE, PLACEHOLDER = "<racm3:break>", "<eoss>", "<image>"
 DECODER_FILE = "vqgan.safetensors"
@@ -146,12 +151,7 @@ class Chameleon:
         return answers
 
     def _ids(self, text: str, *, start: bool = True) -> list[int]:
-        ids: list[int] = self._tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
-        unknown = self._tokenizer.unk_token_id
-        if not all(isinstance(i, int) for i in ids) or (unknown is not None and unknown in ids):
-            raise ValueError(
-                f"the tokenizer does not know every word of {text!r}: the model was not asked what was meant"
-            )
+        ids = _text_ids(self._tokenizer, text)
         bos = self._model.config.bos_token_id
         return [bos, *ids] if start and bos is not None else ids
 
@@ -229,7 +229,43 @@ def open_subject(
                 str(checkpoint.root), f"has no place for lent {unexpected[0]}", "correct `lent` in the recipe"
             )
     decoder = _decoder(checkpoint, lending, model)
+    require_reads(reader(checkpoint))
     return Chameleon(model, load_tokenizer(checkpoint), decoder)
+
+
+def reader(checkpoint: Checkpoint) -> Reader:
+    """Return how the checkpoint's texts are read; no weight is loaded. It need not know more words than its evals use.
+
+    Raises:
+        CheckpointError: the weights are quantised and their library is not installed, or there is no tokenizer that loads.
+    """
+    require_dequantised(checkpoint)
+    tokenizer = load_tokenizer(checkpoint)
+    ids, ordinary = ids_of(tokenizer)
+    rows = stated_rows(checkpoint.config)
+    encode, decode = partial(_text_ids, tokenizer), partial(_text, tokenizer)
+    return Reader(str(checkpoint.root), encode, decode, ids, ordinary, rows, whole=False)
+
+
+def _text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The tokens of a text, without any that begin it.
+
+    Raises:
+        ValueError: the tokenizer does not know every word.
+    """
+    ids = tokenizer(text.strip(), add_special_tokens=False)["input_ids"]
+    unknown = tokenizer.unk_token_id
+    if (
+        not isinstance(ids, list)
+        or not all(isinstance(i, int) for i in ids)
+        or (unknown is not None and unknown in ids)
+    ):
+        raise ValueError(f"the tokenizer does not know every word of {text!r}: the model was not asked what was meant")
+    return ids
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids)))
 
 
 def _vq_config(model: ChameleonForConditionalGeneration) -> ChameleonVQVAEConfig:

@@ -19,6 +19,7 @@ from releasegate.subjects import Lending, Speculated
 from releasegate.subjects.causal_net import Budget, Memory, places_of
 from releasegate.subjects.configuration import made_of, read_configuration
 from releasegate.subjects.mtp_net import BlockMemory, MultiTokenNet, MultiTokenParams, Reading
+from releasegate.subjects.reading import Reader, require_reads
 from releasegate.subjects.speculation import speculated
 from releasegate.subjects.text_model import TextModel, refuse_prefixes
 from releasegate.subjects.wording import Wording
@@ -133,7 +134,18 @@ def open_subject(
         net = made_of(checkpoint, lambda: MultiTokenNet(params, rope=ROPE in checkpoint.tensors), FIX)
     tensors = {**load_tensors(checkpoint, ["*"]), **lent}
     net = load_module(checkpoint, net, device=device, dtype=dtype, tensors=tensors).requires_grad_(requires_grad=False)
-    return MultiTokenLm(FirstHead(net), Wording(load_tokenizer(checkpoint)))
+    wording = Wording(load_tokenizer(checkpoint))
+    require_reads(wording.reader(str(checkpoint.root), params.vocab_size))
+    return MultiTokenLm(FirstHead(net), wording)
+
+
+def reader(checkpoint: Checkpoint) -> Reader:
+    """Return how the checkpoint's texts are read; no weight is loaded.
+
+    Raises:
+        CheckpointError: the configuration is not the layout's, or there is no tokenizer that loads.
+    """
+    return Wording(load_tokenizer(checkpoint)).reader(str(checkpoint.root), _params(checkpoint).vocab_size)
 
 
 def _params(checkpoint: Checkpoint) -> MultiTokenParams:

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from releasegate.errors import CheckpointError, UsageError
 from releasegate.subjects.language import NO_TEXT, Message, NoAnswer, Prompt, encodable
+from releasegate.subjects.reading import Reader
 from releasegate.subjects.scoring import Choice
 
 TAIL = 8
@@ -62,6 +63,15 @@ class Wording:
         self._unseen = frozenset(n for n, piece in spelt if n not in ordinary and _is_sign(str(piece).strip()))
         """What is no text in an answer. A word that is said to be a control token is one that users read."""
         self._controls = dict(sorted(added.items(), key=lambda pair: -len(pair[0])))  # of two, the longer one first
+
+    def reader(self, place: str, rows: int | None) -> Reader:
+        """Return how texts are read and written, to be tried.
+
+        Args:
+            place: the file or folder of the tokenizer, for errors.
+            rows: of the model's embedding; None where nothing says how many.
+        """
+        return Reader(place, self.encode, self.decode, *ids_of(self._tokenizer), rows)
 
     @property
     def chats(self) -> bool:
@@ -196,6 +206,13 @@ class Wording:
 
     def _any_control(self) -> str:
         return "|".join(map(re.escape, self._controls))
+
+
+def ids_of(tokenizer: PreTrainedTokenizerBase) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the ids of all tokens of a tokenizer, and of those that were not added to its vocabulary."""
+    added = frozenset(tokenizer.added_tokens_decoder)
+    known = frozenset(tokenizer.get_vocab().values())
+    return known | added, known - added
 
 
 def _is_sign(piece: str) -> bool:
