@@ -25,7 +25,8 @@ description: Draws.
 needs: [GeneratesImages]
 items: {kind: generated, n: 400, source: made}
 metrics:
-  legible: {title: Legible, type: bernoulli, unit: share, working: [{metric: drawing/copied, at_least: 0.5}], range: [0, 1], better: higher}
+  legible: {title: Legible, type: bernoulli, working: [{metric: drawing/copied, at_least: 0.5}], unit: share,
+    range: [0, 1], better: higher}
   copied: {title: Copied, type: bernoulli, unit: share, range: [0, 1], better: lower}
   auc: {title: AUC, type: report_only, unit: none, range: [0.5, 1], better: higher, instead: drawing/legible}
   cost: {title: Cost, type: ratio, unit: none, range: [0, 60], better: higher}
