@@ -61,7 +61,8 @@ def main(out: Path, understands_only: bool, codec: Path | None, go_on: Path | No
     model, decoder = make_models(SEED)
     language = LanguageRecipe().without_drawings() if understands_only else LanguageRecipe()
     if go_on is not None:
-        model, decoder = read_checkpoint(go_on)
+        trained, decoder = read_checkpoint(go_on)
+        model.load_state_dict(trained.state_dict())
     elif codec is None:
         vq = VQRecipe()
         vq = replace(vq, steps=vq.steps // shorten, plain_steps=vq.plain_steps // shorten)
