@@ -93,8 +93,17 @@ def short(digest: str) -> str:
 
 def _open(decision: Decision) -> list[Finding]:
     found = list(decision.strip.findings) if decision.strip else []
-    found += [f for c in decision.capabilities for f in c.findings]
+    for c in decision.capabilities:
+        shown_able = any(f.section == "misuse" and f.status == "violated" for f in c.findings)
+        found += [f for f in c.findings if f.section != "working" or not shown_able]  # whether it works is no question then
     return [f for f in found if not f.holds]
+
+
+def _named(f: Finding) -> str:
+    """How the table names a requirement: controls of a card by what they are, since the metric stands beside."""
+    if f.section != "working" or not f.requirement.startswith(f"{f.capability}.works."):
+        return f.requirement
+    return "  tripwire" if f.tripwire is not None else "  control"
 
 
 def _closed(decision: Decision) -> list[tuple[str, str, str]]:
@@ -137,7 +146,7 @@ def _row(f: Finding) -> list[str]:
     )
     where = (f" ({label_text(worst.labels)})" if worst.labels else "") + (f" at {f.channel}" if f.channel else "")
     return [
-        escape(f.requirement + where),
+        escape(_named(f) + where),
         "source" if f.checkpoint == "source" else "stripped",
         escape(f.metric),
         f"[{STYLES[f.status]}]{f.status.replace('_', ' ')}[/]",
