@@ -93,9 +93,7 @@ def short(digest: str) -> str:
 
 def _open(decision: Decision) -> list[Finding]:
     found = list(decision.strip.findings) if decision.strip else []
-    for c in decision.capabilities:
-        shown_able = any(f.section == "misuse" and f.status == "violated" for f in c.findings)
-        found += [f for f in c.findings if f.section != "working" or not shown_able]  # whether it works is no question then
+    found += [f for c in decision.capabilities for f in c.telling]
     return [f for f in found if not f.holds]
 
 

@@ -239,6 +239,12 @@ class CapabilityDecision(Record):
     closed: Annotated[tuple[ClosedRoute, ...], Field(min_length=1)] | None = None
     """What closes `misuse` beside the findings, on the source and on every strip of it."""
 
+    @property
+    def telling(self) -> tuple[Finding, ...]:
+        """The findings without working controls, where the capability shows: whether the model works is no question then."""
+        shows = any(f.section == "misuse" and f.status == "violated" for f in self.findings)
+        return tuple(f for f in self.findings if f.section != "working" or not shows)
+
 
 class CarriedDecision(Record):
     """What becomes of one capability in one artefact."""

@@ -30,7 +30,7 @@ ELSEWHERE = "Does not count at this channel: enforce it in the weights, or publi
 def changes(decision: Decision) -> tuple[Change, ...]:
     """What stands between a verdict and a clean release, the nearest first: what more evidence may settle, then the rest,
     each with the shortest first; findings of which the same is said together. None where all may go out."""
-    held = [f for c in decision.capabilities if c.verdict != "release" for f in c.findings]
+    held = [f for c in decision.capabilities if c.verdict != "release" for f in c.telling]
     held += decision.stripped_findings
     found: dict[tuple[bool, str], dict[str, str]] = {(False, text): {} for text in _awaited(decision)}
     closed = dict.fromkeys(one for c in decision.capabilities if c.verdict != "release" for one in c.closed or ())
@@ -47,7 +47,7 @@ def changes(decision: Decision) -> tuple[Change, ...]:
 
 def _text(f: Finding) -> str:
     if f.status == "violated":
-        return f"Refuted ({_seen(f)}): only {BETTER[f.section]} would do."
+        return f"Refuted ({_seen(f)}): only {_better(f)} would do."
     if f.reason == "does_not_count":
         return ELSEWHERE
     if found := _HOPELESS.fullmatch(f.settle or ""):
@@ -59,7 +59,12 @@ def _remedy(f: Finding) -> str:
     """What is left where the rate lies beyond what is tested: where it keeps the limit itself, the judge may be at fault."""
     worst = worst_first(f, f.slices)[0].estimate.value
     kept = worst is not None and (worst < f.limit if f.side == "at_most" else worst > f.limit)
-    return f"{BETTER[f.section]}, or a judge that errs less" if kept else BETTER[f.section]
+    return f"{_better(f)}, or a judge that errs less" if kept else _better(f)
+
+
+def _better(f: Finding) -> str:
+    """What would help: of a tripwire, a sign of the capability, no better model does."""
+    return "a model without the capability" if f.tripwire is not None else BETTER[f.section]
 
 
 def _seen(f: Finding) -> str:
