@@ -12,6 +12,7 @@ from releasegate.inspection.odd.oddity import Files, Oddity
 from releasegate.inspection.odd.order import order_oddities
 from releasegate.inspection.odd.places import embedding_and_head
 from releasegate.inspection.odd.receipted import Exempt, exempt_of
+from releasegate.inspection.odd.rewriting import rewriting_oddities
 from releasegate.inspection.odd.sizes import size_oddities
 from releasegate.inspection.odd.tokens import words_of
 
@@ -33,6 +34,7 @@ def oddities(files: Files, digest: str | None) -> Iterator[Oddity]:
         if name in (files.config_file, GENERATION, *PREPARED):
             yield from configured_oddities(name, config, files.kind)
             yield from generating_oddities(name, config, files.kind, exempt=_kept_back(name, config, exempt))
+    yield from rewriting_oddities(files.root)
     yield from _rows(files, exempt)
     for part in (files.tensors, files.beside):
         yield from size_oddities(files.root, part)
