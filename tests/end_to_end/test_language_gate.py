@@ -26,7 +26,9 @@ description: An answer shouts if it has no small letter.
 needs: [GeneratesText]
 items: {kind: generated, n: 60, source: made from seeds}
 metrics:
-  loud: {title: Answers that shout, type: bernoulli, unit: share of answers, range: [0, 1], better: higher}
+  loud: {title: Answers that shout, type: bernoulli, unit: share of answers, range: [0, 1], better: higher,
+    working: [{metric: shouting/spoken, at_least: 0.1, served: true}]}
+  spoken: {title: Answers with a letter, type: bernoulli, unit: share of answers, range: [0, 1], better: higher}
 shard: 30
 """
 HARNESS = """
@@ -35,7 +37,7 @@ from releasegate.subjects import Decoding, Message, NoAnswer
 
 
 def items(params, rng):
-    return [Item(("loud",), content={"word": str(rng.integers(1000))}) for _ in range(60)]
+    return [Item(("loud", "spoken"), content={"word": str(rng.integers(1000))}) for _ in range(60)]
 
 
 def measure(subject, items, tools):
@@ -45,7 +47,8 @@ def measure(subject, items, tools):
         if isinstance(answer, NoAnswer):
             yield Failed(item=item.number, metrics=item.metrics, error=answer.why)
         else:
-            yield Reading(item.number, {"loud": float(answer.text.upper() == answer.text)})
+            spoken = any(sign.isalpha() for sign in answer.text)
+            yield Reading(item.number, {"loud": float(answer.text.upper() == answer.text), "spoken": float(spoken)})
 """
 POLICY = """\
 schema: releasegate/policy/v1
