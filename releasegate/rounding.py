@@ -42,11 +42,14 @@ def percent(value: float, limit: float, fewest: int = 1) -> str:
     return f"{own:f}"
 
 
-def limit_text(limit: float, values: Iterable[float] = (), usual: str | None = None) -> str:
+def limit_text(
+    limit: float, values: Iterable[float] = (), usual: str | None = None, others: Sequence[float] = ()
+) -> str:
     """`limit` as it can stand beside values that `decimal` wrote: each stays on its side of what is read.
 
     Args:
         usual: the text to prefer, such as a rounded one; absent: the limit in full.
+        others: further limits that the values were written beside.
 
     >>> limit_text(0.18736, [0.15], "0.1874"), limit_text(0.18736, [0.18738], "0.1874"), limit_text(1e-7), limit_text(1.0)
     ('0.1874', '0.18736', '0.0000001', '1')
@@ -55,7 +58,8 @@ def limit_text(limit: float, values: Iterable[float] = (), usual: str | None = N
     if usual is not None:
         read = Decimal(usual)
         if all(
-            _order(v, limit) == _order(_exact(v), read) == _order(Decimal(decimal(v, [limit])), read) for v in values
+            _order(v, limit) == _order(_exact(v), read) == _order(Decimal(decimal(v, [limit, *others])), read)
+            for v in values
         ):
             return usual
     return "0" if not full else f"{full.normalize():f}" if abs(full) >= SMALLEST else repr(limit)

@@ -80,7 +80,8 @@ def sentence(
     tested = next(x for x in (found.refuting_limit, found.tested_limit, limit) if x is not None)
     beside = [x for x in (bound, e.value if e.hits is None else None) if x is not None]
     shown = decimal(bound, [tested, limit]) if bound is not None else "none"
-    stated, at = limit_text(limit, beside, f"{limit:g}"), limit_text(tested, beside, f"{tested:.4f}")
+    stated = limit_text(limit, beside, f"{limit:g}", [tested])
+    at = limit_text(tested, beside, f"{tested:.4f}", [limit])
     moved = f" (tested at {at} for the judge's errors)" if found.tested_limit is not None else ""
     above = "above" if side == "at_least" else "at or above"
     cut = f" {above} a score of {found.threshold:.6g}" if found.threshold is not None else ""

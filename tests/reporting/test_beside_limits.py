@@ -136,6 +136,7 @@ def test_sentences_summary_and_difference_keep_every_number_on_its_side(
 @FEW
 @given(numbers(), SIDES)
 @example((0.18738, 0.1, 0.2, 0.18736), "at_most")
+@example((0.6473998246322321, -0.1, 0.6473997246322322, 0.6474097246322321), "at_least")
 def test_a_sentence_of_a_decision_keeps_its_bound_on_its_side(
     made: Example, found: tuple[float, float, float, float | None], side: Literal["at_most", "at_least"]
 ) -> None:
