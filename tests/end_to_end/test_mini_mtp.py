@@ -76,6 +76,7 @@ def test_a_model_that_remembers_is_withheld_and_so_is_what_is_left_without_its_e
     assert (code, decision.verdict) == (1, "withhold")
 
 
+@pytest.mark.slow
 def test_a_model_that_never_saw_the_secrets_is_released(gates: Path) -> None:
     code, decision = gated(gates, EXAMPLE / "checkpoint_without_canaries", "plain")
     assert (code, decision.verdict) == (0, "release")
