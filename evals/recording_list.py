@@ -155,7 +155,7 @@ class RecordingList(Generic[R]):
         packages = sorted({listed.package for listed in _listed(self)} | {recording.package})
         raise NotFound(
             f"{recording.package}/{recording.path}",
-            f"no such recording in {', '.join(dict.fromkeys(map(str, places())))}",
+            f"no such recording in {', '.join(map(str, places()))}",
             f"releasegate fetch speech, or apt-get install {' '.join(packages)}, or set {VARIABLE} to the folder that "
             "holds them",
         )
@@ -165,11 +165,12 @@ def places() -> list[Path]:
     """The folders that recordings are looked for in, first to last.
 
     RELEASEGATE_SPEECH if it is set, `runs/speech` under this repository and under the current folder, and the root of the file
-    system, where installed packages put theirs.
+    system, where installed packages put theirs; each once.
     """
     asked = os.environ.get(VARIABLE)
     named = [Path(asked)] if asked else []
-    return [*named, Path(__file__).parents[1] / FETCHED, FETCHED, Path("/")]
+    listed = (*named, Path(__file__).parents[1] / FETCHED, FETCHED, Path("/"))
+    return list(dict.fromkeys(place.resolve() for place in listed))
 
 
 @lru_cache(maxsize=4)

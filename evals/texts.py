@@ -84,7 +84,7 @@ def text_file(name: str) -> Path:
     text = listed[name]
     file = next((file for place in places() if (file := place / text.package / text.path).is_file()), None)
     if file is None:
-        where = ", ".join(dict.fromkeys(map(str, places())))
+        where = ", ".join(map(str, places()))
         fix = f"releasegate fetch texts, or set {VARIABLE} to the folder that it filled"
         raise NotFound(f"{text.package}/{text.path}", f"{name} is not in {where}", fix)
     state = file.stat()
@@ -100,11 +100,11 @@ def text_file(name: str) -> Path:
 def places() -> list[Path]:
     """The folders that texts are looked for in, first to last.
 
-    RELEASEGATE_TEXTS if it is set, and `runs/texts` under this repository and under the current folder.
+    RELEASEGATE_TEXTS if it is set, and `runs/texts` under this repository and under the current folder; each once.
     """
     asked = os.environ.get(VARIABLE)
     named = [Path(asked)] if asked else []
-    return [*named, Path(__file__).parents[1] / FETCHED, FETCHED]
+    return list(dict.fromkeys(place.resolve() for place in (*named, Path(__file__).parents[1] / FETCHED, FETCHED)))
 
 
 @lru_cache(maxsize=256)

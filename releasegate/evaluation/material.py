@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from releasegate.checkpoint import Checkpoint
@@ -26,8 +26,7 @@ def require_material(repository: GateRepository, policy: Policy) -> None:
     Raises:
         ReleaseGateError: something is missing or does not load; it names everything that is.
     """
-    if found := missing_material(repository, policy):
-        raise found[0] if len(found) == 1 else ReleaseGateError.of([p for error in found for p in error.problems])
+    _raise_all(missing_material(repository, policy))
 
 
 def missing_material(repository: GateRepository, policy: Policy) -> list[ReleaseGateError]:
@@ -49,7 +48,12 @@ def require_reader(repository: GateRepository, policy: Policy, checkpoint: Check
     Raises:
         ReleaseGateError: it cannot: a package is missing, or the tokenizer is not that of the model; it names every reason.
     """
-    if found := missing_reader(repository, policy, checkpoint):
+    _raise_all(missing_reader(repository, policy, checkpoint))
+
+
+def _raise_all(found: Sequence[ReleaseGateError]) -> None:
+    """Raise what was found, if anything was: one error as it is, several as one that names every problem."""
+    if found:
         raise found[0] if len(found) == 1 else ReleaseGateError.of([p for error in found for p in error.problems])
 
 
