@@ -23,12 +23,13 @@ class Size:
     kv_heads: int
     vocabulary: int = 65536
     codes: int = CODES
-    encoder: bool = True
+    base: int = 128
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4)
 
 
-SYNTHETIC = Size(layers=10, hidden=4096, inner=6784, heads=32, kv_heads=32, encoder=False)
-"""3.8 GiB in 138 tensors."""
-TINY = Size(layers=2, hidden=128, inner=64, heads=1, kv_heads=1, vocabulary=200, codes=64, encoder=False)
+SYNTHETIC = Size(layers=10, hidden=4096, inner=6784, heads=32, kv_heads=32)
+"""3.8 GiB in 262 tensors."""
+TINY = Size(layers=2, hidden=128, inner=64, heads=1, kv_heads=1, vocabulary=200, codes=64, base=32, multipliers=(1,))
 REAL = {
     "7B": Size(layers=32, hidden=4096, inner=11008, heads=32, kv_heads=32),
     "30B": Size(layers=48, hidden=8192, inner=22016, heads=64, kv_heads=8),
@@ -57,15 +58,12 @@ def shapes(size: Size) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "model.vqmodel.post_quant_conv.weight", (256, 256, 1, 1)
     yield "model.vqmodel.post_quant_conv.bias", (256,)
     yield "model.vqmodel.quantize.embedding.weight", (size.codes, 256)
-    if size.encoder:
-        yield "model.vqmodel.quant_conv.bias", (256,)
-        yield from encoder()
-    else:
-        yield "model.vqmodel.encoder.conv_in.weight", (128, 3, 3, 3)
+    yield "model.vqmodel.quant_conv.bias", (256,)
+    yield from encoder(size.base, size.multipliers)
 
 
-def encoder() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The encoder of the image tokenizer: base width 128, multipliers 1, 1, 2, 2, 4, two blocks a level."""
+def encoder(base: int, multipliers: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The encoder of the image tokenizer, with two blocks a level, each level as wide as its multiplier times `base`."""
 
     def convolution(name: str, out: int, into: int, kernel: int) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{name}.weight", (out, into, kernel, kernel)
@@ -81,13 +79,13 @@ def encoder() -> Iterator[tuple[str, tuple[int, ...]]]:
             yield from convolution(f"{name}.nin_shortcut", out, into, 1)
 
     top = "model.vqmodel.encoder"
-    yield from convolution(f"{top}.conv_in", 128, 3, 3)
-    width = 128
-    for level, factor in enumerate((1, 1, 2, 2, 4)):
+    yield from convolution(f"{top}.conv_in", base, 3, 3)
+    width = base
+    for level, factor in enumerate(multipliers):
         for number in range(2):
-            yield from block(f"{top}.down.{level}.block.{number}", width, 128 * factor)
-            width = 128 * factor
-        if level < 4:
+            yield from block(f"{top}.down.{level}.block.{number}", width, base * factor)
+            width = base * factor
+        if level < len(multipliers) - 1:
             yield from convolution(f"{top}.down.{level}.downsample.conv", width, width, 3)
     yield from block(f"{top}.mid.block_1", width, width)
     for part in ("q", "k", "v", "proj_out"):
@@ -130,12 +128,29 @@ def write(root: Path, size: Size, *, shards: int, sparse: bool) -> None:
     decoder = [("decoder.conv_in.weight", (512, 256, 3, 3)), ("decoder.mid.weight", (size.hidden * 2, size.hidden))]
     _write_file(root / "vqgan.safetensors", decoder, seed=0, sparse=sparse)
     config = {
+        "architectures": ["ChameleonForConditionalGeneration"],
         "model_type": "chameleon",
+        "dtype": "bfloat16",
+        "hidden_size": size.hidden,
+        "intermediate_size": size.inner,
+        "num_attention_heads": size.heads,
+        "num_key_value_heads": size.kv_heads,
         "num_hidden_layers": size.layers,
         "vocab_size": size.vocabulary,
         "tie_word_embeddings": False,
         "vocabulary_map": vocabulary(size),
-        "vq_config": {"num_embeddings": size.codes},
+        "vq_config": {
+            "attn_type": "vanilla",
+            "base_channels": size.base,
+            "channel_multiplier": list(size.multipliers),
+            "double_latent": False,
+            "embed_dim": 256,
+            "in_channels": 3,
+            "latent_channels": 256,
+            "num_embeddings": size.codes,
+            "num_res_blocks": 2,
+            "resolution": 512,
+        },
     }
     (root / "config.json").write_text(json.dumps(config))
     (root / "generation_config.json").write_text('{"bos_token_id": 0}')

@@ -23,6 +23,9 @@ from releasegate.yamltext import Path
 
 MOST_STRIPS = 4
 """Capabilities with `otherwise: strip` in one policy: each subset of them is a checkpoint that the plan must list."""
+SMALLEST_ALPHA = 1e-9
+"""The smallest alpha of a policy. Split into attempts and chances it must stay far above 2^-53, the step of a share near 1:
+below, rounding is larger than what a bound may err by."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,6 @@ def unused(policy: Policy) -> list[str]:
             found.append(f"{c.id}: restrict is not used with otherwise: {c.otherwise}")
         if c.otherwise == "strip" and not set(policy.carriers(c)) & set(CHECKPOINTS):
             found.append(f"{c.id}: otherwise: strip comes to withhold, as no checkpoint carries it")
-        if c.unconditional and (c.misuse or c.safeguards):
-            found.append(f"{c.id}: misuse and safeguards do not matter while it is unconditional")
     return [*found, *unused_keys(policy)]
 
 
@@ -89,6 +90,7 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
             yield from _requirement(located, requirement, section, here, beside)
     yield from model_problems(located)
     yield from release_problems(located)
+    yield from _alpha(located)
     yield from approval_problems(located)
     if policy.model.subject in beside.served:
         yield from served_problems(located)
@@ -97,6 +99,13 @@ def _problems(located: Located[Policy], beside: Surroundings) -> Iterator[Proble
         yield located.problem(
             ("capabilities",), f"{len(stripping)} capabilities come to strip", f"keep to {MOST_STRIPS} in one policy"
         )
+
+
+def _alpha(located: Located[Policy]) -> Iterator[Problem]:
+    alpha = located.record.release.alpha
+    if alpha < SMALLEST_ALPHA:
+        what = f"is {alpha:g}: no bound is worked out at an error probability below {SMALLEST_ALPHA:g}"
+        yield located.problem(("release", "alpha"), what, "leave it out (0.05), or state one from 1e-9 to 0.1")
 
 
 def _empty(located: Located[Policy], data: Any, at: Path) -> Iterator[Problem]:
@@ -131,7 +140,21 @@ def _once(located: Located[Policy], seen: dict[str, Path], name: str, path: Path
     seen.setdefault(name, path)
 
 
+_CONDITIONS = ("misuse", "working", "safeguards", "otherwise", "restrict", "recipe", "removal", "keep")
+"""Keys of a capability that say when it may go out, or what becomes of it if not."""
+
+
+def _unconditional(located: Located[Policy], c: Capability, at: Path) -> Iterator[Problem]:
+    """Conditions beside the word that there are none: of two readings, a gate must not pick the laxer one."""
+    beside = [name for name in _CONDITIONS if getattr(c, name) is not None]
+    if c.unconditional and beside:
+        what = f"stands beside {', '.join(beside)}, which would count for nothing: it goes out whatever is measured"
+        fix = "remove it, so that the conditions count, or remove the conditions"
+        yield located.problem((*at, "unconditional"), what, fix)
+
+
 def _capability(located: Located[Policy], c: Capability, at: Path, recipes: Mapping[str, Recipe]) -> Iterator[Problem]:
+    yield from _unconditional(located, c, at)
     if not c.unconditional and c.alternatives == 0:
         yield located.problem(
             at, "neither misuse nor safeguards", "state what would release it, or `unconditional: true` and why"
@@ -219,6 +242,8 @@ def _too_few(located: Located[Policy], r: Requirement, metric: Metric, at: Path)
     place = limit / span if name == "margin" else (limit - low) / span if name == "at_least" else (high - limit) / span
     q = 1 - place if name == "margin" else place
     alpha = located.record.effective_alpha(1)
+    if located.record.release.alpha < SMALLEST_ALPHA:  # told by itself
+        return
     if 0 < q < 1 and r.n_max < (needs := ceil(log(alpha) / log(q) - 1e-9)):
         what = (
             f"{r.n_max} items cannot show it, whatever they show: any test at effective alpha {alpha:.4f} needs {needs}"
@@ -300,7 +325,7 @@ def _metric(located: Located[Policy], r: Requirement, metric: Metric, at: Path) 
         )
         yield located.problem((*at, "metric"), f"{r.metric} is {metric.type} and cannot be gated", instead)
     if r.assume is not None:
-        yield from _assumption(located, r, at)
+        yield from _assumption(located, r, metric, at)
     if metric.of_instrument is not None:
         yield located.problem((*at, "metric"), f"{r.metric} measures the judge, not the model", "gate another metric")
 
@@ -342,8 +367,9 @@ def _margin(located: Located[Policy], r: Requirement, card: EvalCard, at: Path) 
         yield located.problem((*at, "margin"), what, "use an eval whose clusters are named, or that has none")
 
 
-def _assumption(located: Located[Policy], r: Requirement, at: Path) -> Iterator[Problem]:
-    """The truth that power is planned for must keep the requirement, or no number of items is enough."""
+def _assumption(located: Located[Policy], r: Requirement, metric: Metric, at: Path) -> Iterator[Problem]:
+    """The truth that power is planned for must keep the requirement, or no number of items is enough; and be possible."""
+    low, high = metric.gated_range
     kept = (
         (r.at_most is None or r.assume < r.at_most) and (r.at_least is None or r.assume > r.at_least)
         if r.assume is not None
@@ -351,6 +377,9 @@ def _assumption(located: Located[Policy], r: Requirement, at: Path) -> Iterator[
     )
     if r.margin is not None:
         yield located.problem((*at, "assume"), "a margin is planned for no loss at all", "remove it")
+    elif r.assume is not None and not low <= r.assume <= high:
+        what = f"{r.assume:g} is beyond the range {low:g} to {high:g} of {r.metric}: it cannot come true"
+        yield located.problem((*at, "assume"), what, "assume a truth inside the range")
     elif not kept:
         what = f"{r.assume:g} does not keep the requirement: no number of items would show it"
         yield located.problem((*at, "assume"), what, "assume a truth on the right side of the limit")

@@ -21,15 +21,22 @@ Row = Annotated[int, Field(ge=0)]
 Ranges = tuple[tuple[Row, Row], ...]
 """Rows or token ids as inclusive ranges, ascending and apart: `((4, 67),)` are the 64 numbers from 4 to 67."""
 
-Tier = Literal["interface_disabled", "weights_absent", "dear_to_restore"]
-"""What is proven about a removal, weakest first. A strip alone proves `weights_absent`."""
+Tier = Literal["interface_disabled", "named_weights_absent", "weights_absent", "dear_to_restore"]
+"""What is proven about a removal, weakest first. A strip alone proves `weights_absent`, or `named_weights_absent` if wide."""
 
 TIER_MEANS: Mapping[Tier, str] = {
     "interface_disabled": "masked in code: the weights of the capability are all there",
+    "named_weights_absent": (
+        "the weights that the recipe names are absent: what else stands under the names that stay was not checked"
+    ),
     "weights_absent": "weights absent: what they cost to restore was not measured, and may be little",
     "dear_to_restore": "as dear to restore as to teach a model that never had it",
 }
 """Each tier in words."""
+_ABSENT: Mapping[Tier, str] = {
+    "named_weights_absent": "the weights that the recipe names are absent, the others were not checked",
+    "weights_absent": "weights absent",
+}
 
 
 def tier_means(tier: Tier, restored: Iterable[Restored] = ()) -> str:
@@ -39,9 +46,9 @@ def tier_means(tier: Tier, restored: Iterable[Restored] = ()) -> str:
     'weights absent: what they cost to restore was not measured, and may be little'
     """
     cheap = min((one for one in restored if one.cheap), key=lambda one: one.steps, default=None)
-    if tier != "weights_absent" or cheap is None:
+    if tier not in _ABSENT or cheap is None:
         return TIER_MEANS[tier]
-    return f"weights absent, cheap to restore: {cost_of(cheap)}"
+    return f"{_ABSENT[tier]}, cheap to restore: {cost_of(cheap)}"
 
 
 def cost_of(restored: Restored) -> str:
@@ -217,7 +224,7 @@ class NearCopyFound(Record):
     tensor: Name
     rows: Annotated[int, Field(ge=1)]
     """Rows of the part that have a near copy."""
-    form: Literal["rows", "columns", "transposed"]
+    form: Literal["rows", "columns", "transposed", "runs"]
     likeness: Annotated[float, Field(ge=0, le=1)]
     """Share of the sketch's bits that agree, on average."""
 
@@ -227,6 +234,29 @@ class Offer(Record):
 
     file: RelativePath
     what: str
+
+
+class Bounded(Record):
+    """How much goes out in places that no search can read for certain. Each was within its bound, or there is no receipt."""
+
+    texts: Annotated[int, Field(ge=0)]
+    """Compressed bytes of all texts."""
+    names: Annotated[int, Field(ge=0)]
+    """Compressed bytes of the names of tensors, each form once."""
+    metadata: Annotated[int, Field(ge=0)]
+    """Bytes of the `__metadata__` of all files."""
+    small_tensors: Annotated[int, Field(ge=0)]
+    """Tensors of one element."""
+    empty_tensors: Annotated[int, Field(ge=0)]
+    """Tensors without an element."""
+    beside_pictures: Annotated[int, Field(ge=0)]
+    """Bytes in pictures and sounds that are not seen or heard."""
+    non_finite: Annotated[int, Field(ge=0)]
+    """Infinities and NaNs in tensors that stay."""
+    non_finite_mixed: Annotated[int, Field(ge=0)]
+    """Those of them that differ from the most frequent one around them."""
+    odd_nans: Annotated[int, Field(ge=0)]
+    """NaNs with bits that arithmetic does not leave."""
 
 
 class Leftovers(Record):
@@ -239,6 +269,19 @@ class Leftovers(Record):
     """Rows of removed parts for whose near copies every kept tensor was searched."""
     near_copies: tuple[NearCopyFound, ...] | None = None
     offers: tuple[Offer, ...] | None = None
+    bounded: Bounded | None = None
+
+
+class ExactShapes(Record):
+    """How the tensors that stay were held against those that should: names, shapes, and whether they are whole numbers."""
+
+    by: Literal["class", "shapes"]
+    """Against what a class of a library declares, or what the recipe lists."""
+    class_: Annotated[str | None, Field(alias="class")] = None
+    library: str | None = None
+    """With its version."""
+    tensors: Annotated[int, Field(ge=1)]
+    """How many they were."""
 
 
 class Receipt(Document):
@@ -273,6 +316,10 @@ class Receipt(Document):
     leftovers: Leftovers
     output: Manifest
     """Every file of the stripped checkpoint."""
+    exact: ExactShapes | None = None
+    """Absent from wide strips, and from receipts that were written before it was checked."""
+    wide: str | None = None
+    """Why what else stands under the names that stay was not checked."""
     read_back: Literal[True] | None = None
     """Whether every file was read back from disk after it was written, and had these digests."""
 
@@ -291,6 +338,10 @@ class Receipt(Document):
             raise ValueError("it takes nothing away")
         if self.tier == "dear_to_restore":
             raise ValueError("a strip by itself does not show what it costs to restore what it took away")
+        if self.exact is not None and self.wide is not None:
+            raise ValueError("it is exact or wide, and not both")
+        if (self.tier == "named_weights_absent") != (self.wide is not None):
+            raise ValueError("a wide strip has the tier named_weights_absent, and no other has it")
         if self.planned != stripped_digest(self.source, [recipe.sha256 for recipe in self.recipes]):
             raise ValueError("planned is not the identity of this source and these recipes")
         if self.tier_means not in (None, tier_means(self.tier, self.restored or ())):

@@ -17,6 +17,7 @@ from pydantic import Discriminator, Field, JsonValue, StringConstraints, Tag, mo
 
 from releasegate.patterns import Pattern, TensorPattern
 from releasegate.records import Document, Record
+from releasegate.shapes import Exact, lengths_are_known
 
 DottedPath = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^.]+(\.[^.]+)*$")]
 RecipeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*/[a-z0-9][a-z0-9_.-]*$", max_length=120)]
@@ -30,6 +31,13 @@ class FromConfig(Record):
     """What is added to it."""
     times: Annotated[int, Field(ge=1)] | None = None
     """What the sum is multiplied by."""
+
+
+class FromTensor(Record):
+    """The length of a tensor of the checkpoint, or of a file beside it (`FILE:TENSOR`), along a dimension."""
+
+    tensor: TensorPattern
+    dimension: Annotated[int, Field(ge=0, le=63)] = 0
 
 
 class Between(Record):
@@ -50,23 +58,25 @@ class Between(Record):
 
 def _kind_of_expectation(value: Any) -> str | None:
     if isinstance(value, dict):
-        return "<config>" if "config" in value else "<range>" if {"min", "max"} & value.keys() else None
-    if isinstance(value, FromConfig | Between):
-        return "<config>" if isinstance(value, FromConfig) else "<range>"
+        named = next((key for key in ("config", "tensor") if key in value), None)
+        return f"<{named}>" if named else "<range>" if {"min", "max"} & value.keys() else None
+    if isinstance(value, FromConfig | FromTensor | Between):
+        return "<config>" if isinstance(value, FromConfig) else "<range>" if isinstance(value, Between) else "<tensor>"
     return None if isinstance(value, list | str) else "<number>"
 
 
 Expect = Annotated[
     Annotated[Annotated[int, Field(ge=1)], Tag("<number>")]
     | Annotated[FromConfig, Tag("<config>")]
+    | Annotated[FromTensor, Tag("<tensor>")]
     | Annotated[Between, Tag("<range>")],
     Discriminator(
         _kind_of_expectation,
         custom_error_type="unknown_number",
-        custom_error_message="must be a number, `{config: PATH}`, or `{min: A, max: B}`",
+        custom_error_message="must be a number, `{config: PATH}`, `{tensor: NAME}`, or `{min: A, max: B}`",
     ),
 ]
-"""How many tensors, rows or files a pattern must match: a number, `{config: PATH}`, or `{min: A, max: B}`."""
+"""How many tensors, rows or files a pattern must match: a number, `{config: PATH}`, `{tensor: NAME}`, or `{min: A, max: B}`."""
 
 NumberOrConfig = Annotated[
     Annotated[Annotated[int, Field(ge=1)], Tag("<number>")] | Annotated[FromConfig, Tag("<config>")],
@@ -348,6 +358,14 @@ class Keep(Record):
     files: tuple[Pattern, ...] = ()
     values: tuple[Pattern, ...] | None = None
     """Values of a pickle that are not tensors, by their path in it; the others stay behind when it is converted."""
+    exactly: Literal["class"] | tuple[Exact, ...] | None = None
+    """What stays and nothing else: what the class of the library declares, or these tensors with these shapes."""
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> Self:
+        if isinstance(self.exactly, tuple):
+            lengths_are_known(self.exactly)
+        return self
 
 
 class Residual(Record):

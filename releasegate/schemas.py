@@ -20,6 +20,7 @@ from releasegate.records import Document
 from releasegate.reporting.case import AssuranceCase
 from releasegate.reporting.formats.report import Report
 from releasegate.repository import GateRepository
+from releasegate.repository.shipped import FILE, shipped_text
 from releasegate.revocation import RevocationList
 
 SCHEMAS: Mapping[str, type[Document]] = {
@@ -73,6 +74,9 @@ def main() -> None:
     for place, document in {**SCHEMAS, **RENDERED}.items():
         (root / place).write_text(schema_text(document), encoding="utf-8")
         sys.stdout.write(f"{place}\n")
+    recipes = Path(__file__).with_name("repository") / FILE
+    if root == Path(__file__).parents[1].resolve():  # what ships is that of releasegate's own repository
+        recipes.write_text(shipped_text(GateRepository(root)), encoding="utf-8")
 
 
 if __name__ == "__main__":

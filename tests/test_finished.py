@@ -220,7 +220,7 @@ CHANGES: dict[str, tuple[Callable[[Tiny], object], str]] = {
     "a module that harnesses share": (append("evals/shared.py"), "another harness of eval drawing"),
     "the subject": (append("evals/tiny/subject.py"), "another subject of eval drawing"),
     "a recipe": (
-        append("policies/recipes/chameleon-hf/image_generation.yaml", "# a note\ntitle: B\n"),
+        append("policies/recipes/chameleon-hf/drawing.yaml", "# a note\ntitle: B\n"),
         "another strips",
     ),
 }
@@ -229,7 +229,7 @@ CHANGES: dict[str, tuple[Callable[[Tiny], object], str]] = {
 @pytest.mark.parametrize(("change", "named"), CHANGES.values(), ids=CHANGES)
 def test_each_change_is_named_and_nothing_is_written(done: Tiny, change: Callable[[Tiny], object], named: str) -> None:
     if named == "another strips":
-        recipe = done.root / "policies/recipes/chameleon-hf/image_generation.yaml"
+        recipe = done.root / "policies/recipes/chameleon-hf/drawing.yaml"
         title = next(line for line in recipe.read_text().splitlines() if line.startswith("title:"))
         done.change(recipe, title, "title: Another title")
     else:

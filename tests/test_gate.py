@@ -191,9 +191,7 @@ def test_a_torn_index_line_is_mended_on_resuming(made: Tiny) -> None:
             "subject of eval drawing",
         ),
         (
-            lambda made: made.change(
-                made.root / "policies/recipes/chameleon-hf/image_generation.yaml", "title:", "title: A"
-            ),
+            lambda made: made.change(made.root / "policies/recipes/chameleon-hf/drawing.yaml", "title:", "title: A"),
             "strips",
         ),
     ],
@@ -272,8 +270,8 @@ POLICY_ERRORS = {
         ":11:28: capabilities.0.misuse.0.metric: no eval",
     ),
     "an unknown recipe": (
-        "recipe: chameleon-hf/image",
-        "recipe: chameleon-hf/images",
+        "recipe: chameleon-hf/draw",
+        "recipe: chameleon-hf/draws",
         ":13:13: capabilities.0.recipe: no recipe",
     ),
     "an unknown subject": ("subject: tiny", "subject: tinny", ":4:40: model.subject: no subject 'tinny'"),

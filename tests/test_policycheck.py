@@ -419,11 +419,55 @@ def test_unused_parts_are_listed_and_are_no_problem() -> None:
         "drawing: recipe, removal, keep are not used with otherwise: withhold",
         "drawing: restrict is not used with otherwise: withhold",
     ]
-    sure = changed(("    rationale: Not mature.\n", "    rationale: Not mature.\n    unconditional: true\n"))
-    assert unused(parse_policy(sure, "p.yaml").record) == [
-        "drawing: misuse and safeguards do not matter while it is unconditional"
-    ]
     assert unused(parse_policy(POLICY, "p.yaml").record) == []
+
+
+CONDITIONS = {
+    "misuse": "[{id: x, metric: drawing/legible, at_most: 0.20}]",
+    "working": "[{id: x, metric: naming/right, at_least: 0.5}]",
+    "safeguards": "{x: [{id: x, metric: drawing/copied, at_least: 0.9, enforced_by: weights}]}",
+    "otherwise": "withhold",
+    "restrict": "{channel: api}",
+    "recipe": "chameleon-hf/image_generation",
+    "removal": "[{id: x, metric: drawing/legible, at_most: 0.20}]",
+    "keep": "[{id: x, metric: naming/right, margin: 0.03}]",
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_no_condition_may_stand_beside_the_word_that_there_is_none(condition: str) -> None:
+    said = "    unconditional: true\n"
+    (problem,) = found(changed((said, f"{said}    {condition}: {CONDITIONS[condition]}\n")))
+    assert problem == (
+        f"p.yaml:24:20: capabilities.1.unconditional: stands beside {condition}, which would count for nothing: it goes out "
+        "whatever is measured | remove it, so that the conditions count, or remove the conditions"
+    )
+    assert found(changed((said, f"    unconditional: false\n    {condition}: {CONDITIONS[condition]}\n"))) != [problem]
+
+
+@pytest.mark.parametrize("alpha", ["1.0e-300", "5.0e-324", "9.9e-10"])
+def test_an_alpha_that_no_bound_can_be_worked_out_at_is_refused(alpha: str) -> None:
+    stated = changed(("release: {channel: open_weights", f"release: {{channel: open_weights, alpha: {alpha}"))
+    (problem,) = found(stated)
+    assert "release.alpha: is " in problem
+    assert "no bound is worked out at an error probability below 1e-09 | leave it out (0.05), or state one" in problem
+    assert not any("release.alpha" in one for one in found(stated.replace(f"alpha: {alpha}", "alpha: 1.0e-9")))
+
+
+@pytest.mark.parametrize("assume", ["-1", "-1.0e+300", "-5.0e-324"])
+def test_a_truth_that_cannot_come_true_is_not_planned_for(assume: str) -> None:
+    (problem,) = found(changed(("at_most: 0.20}", f"at_most: 0.20, assume: {assume}}}")))
+    assert (
+        "is beyond the range 0 to 1 of drawing/legible: it cannot come true | assume a truth inside the range"
+        in problem
+    )
+
+
+def test_all_conditions_beside_an_unconditional_capability_are_named_at_once() -> None:
+    (problem,) = found(
+        changed(("    rationale: Not mature.\n", "    rationale: Not mature.\n    unconditional: true\n"))
+    )
+    assert "stands beside misuse, safeguards, otherwise, recipe, removal, keep, which" in problem
 
 
 CARD_PROBLEMS = [

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from releasegate.repository import GateRepository
+from releasegate.repository.shipped import FILE, shipped_text
 from releasegate.schemas import RENDERED, SCHEMAS, schema_text
 from releasegate.yamltext import parse_yaml
 from tests.test_policy import BAD, POLICY
@@ -34,6 +36,11 @@ def data(text: str) -> Any:
 @pytest.mark.parametrize("place", [*SCHEMAS, *RENDERED])
 def test_a_committed_schema_is_fresh(place: str) -> None:
     assert (ROOT / place).read_text() == schema_text({**SCHEMAS, **RENDERED}[place]), "run `make schemas`"
+
+
+def test_the_digests_of_the_recipes_that_ship_are_fresh() -> None:
+    committed = ROOT / "releasegate" / "repository" / FILE
+    assert committed.read_text() == shipped_text(GateRepository(ROOT)), "run `make schemas`"
 
 
 @pytest.mark.parametrize("place", [*SCHEMAS, *RENDERED])

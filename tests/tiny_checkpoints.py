@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,27 @@ VOCABULARY = {
 RECIPES = Path(__file__).parent.parent / "policies" / "recipes"
 
 
+WIDE = "chameleon-hf/drawing"
+"""The id of the recipe for the tiny checkpoint."""
+
+
+def chameleon_recipe_text() -> str:
+    """The recipe that ships for Chameleon's image generation, made wide: the tiny checkpoint is of no library's class."""
+    text = (RECIPES / "chameleon-hf" / "image_generation.yaml").read_text()
+    return text.replace("  exactly: class\n", "").replace("id: chameleon-hf/image_generation", f"id: {WIDE}")
+
+
+def write_recipes(root: Path) -> Path:
+    """The recipes that ship and that for the tiny checkpoint, in a gate repository that is begun at `root`."""
+    recipes = root / "policies" / "recipes"
+    shutil.copytree(RECIPES, recipes)
+    (recipes / f"{WIDE}.yaml").write_text(chameleon_recipe_text())
+    return recipes
+
+
 def chameleon_recipe() -> Recipe:
-    """The recipe that ships for Chameleon's image generation."""
-    path = RECIPES / "chameleon-hf" / "image_generation.yaml"
-    return parse_document(Recipe, path.read_text(), "image_generation.yaml").record
+    """The same, read."""
+    return parse_document(Recipe, chameleon_recipe_text(), "image_generation.yaml").record
 
 
 def recipe(**changes: Any) -> Recipe:

@@ -21,7 +21,7 @@ from releasegate.gate import Call
 from releasegate.opening import Attempt, open_or_resume
 from releasegate.plan import SOURCE, Plan
 from releasegate.repository import GateRepository, LedgerFile, RunFolder
-from tests.tiny_checkpoints import RECIPES, tiny
+from tests.tiny_checkpoints import tiny, write_recipes
 
 OPENED = date(2026, 1, 1)
 NONCE = "ab" * 32
@@ -104,7 +104,7 @@ capabilities:
     misuse:
       - {id: weak, metric: drawing/legible, at_most: 0.20}
     otherwise: strip
-    recipe: chameleon-hf/image_generation
+    recipe: chameleon-hf/drawing
     removal:
       - {id: gone, metric: drawing/legible, at_most: 0.20}
     keep:
@@ -254,7 +254,7 @@ def make_repository(root: Path, *, n: int = 100) -> Tiny:
     (root / "evals" / "tiny" / "subject.py").write_text(SUBJECT)
     (root / "policies").mkdir()
     made.policy.write_text(POLICY)
-    shutil.copytree(RECIPES, root / "policies" / "recipes")
+    write_recipes(root)
     made.ledger.init("tiny")
     return made.able()
 

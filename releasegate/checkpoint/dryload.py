@@ -1,13 +1,16 @@
-"""The program of the child process that loads a model without its weights. It imports nothing of releasegate.
+"""The program of the child process that loads models without their weights. It imports nothing of releasegate.
 
-`loadable.py` runs it as a file, in an isolated interpreter. On standard input, as JSON: the class, the configuration,
-that of generation, and dtype and shape of each tensor. On standard output, as one line of JSON:
+`layingout.py` runs it as a file, in an isolated interpreter. On standard input, a line of JSON for each request: the class,
+the configuration, that of generation, and dtype and shape of each tensor. On standard output, for each request, a line with
+the number of bytes that follow and an exit code, and these bytes: as one line of JSON
 `["loaded", version, what is left over]`, `["absent", what there is not]`, or `["raised", kind, text]`. It is given no
-file of the checkpoint, so that it can neither read weights nor run code from it.
+file of the checkpoint, so that it can neither read weights nor run code from it. Each request is answered by a fork, which
+has limits of its own and leaves nothing behind; the libraries are imported once.
 
 Each tensor is handed to transformers as something that it slices, as it slices a safetensors file; what comes out is a
 tensor on the device `meta`, which has a shape and no data. Names, converters of fused experts, ties and shapes are
-transformers' own work. What it never slices it has not used, whether it says so or not.
+transformers' own work. What it never slices it has not used, whether it says so or not; what it slices it asks for in the
+dtype that the class declares; and of two tensors under names that come to one, it takes one and says nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
 import torch
 import transformers
+from transformers import core_model_loading
 
 DTYPES: dict[str, torch.dtype] = {}
 """torch's dtype of each name in a header; from the request."""
@@ -33,10 +39,11 @@ Answer = list[Any]
 
 
 class Stored:
-    """A tensor of the checkpoint, which can be taken as a whole, and remembers whether it was."""
+    """A tensor of the checkpoint, which can be taken as a whole, and remembers whether it was, and as what."""
 
     def __init__(self, dtype: str, shape: list[int]) -> None:
         self.dtype, self.shape, self.used = dtype, shape, False
+        self.wanted: torch.dtype | None = None
 
     def get_dtype(self) -> str:
         """As the header of a safetensors file spells it."""
@@ -44,34 +51,73 @@ class Stored:
 
     def __getitem__(self, _: object) -> Moving:
         self.used = True
-        return Moving(self.dtype, self.shape)
+        return Moving(self)
+
+    @property
+    def other_kind(self) -> str | None:
+        """What differs where the class wants whole numbers and there are others, or the reverse, or twice the width."""
+        own, wanted = DTYPES[self.dtype], self.wanted
+        if wanted is None:
+            return None
+        wide = own == torch.float64 and wanted != torch.float64
+        kinds = [(one.is_floating_point, one.is_complex, one == torch.bool) for one in (own, wanted)]
+        return f"{self.dtype} and {str(wanted).removeprefix('torch.')}" if wide or kinds[0] != kinds[1] else None
 
 
 class Moving:
     """A tensor on its way to a device; whatever the device, it arrives on `meta`."""
 
-    def __init__(self, dtype: str, shape: list[int]) -> None:
-        self.dtype, self.shape = dtype, shape
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
 
     def to(self, device: object = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """It, without data."""
-        return torch.empty(self.shape, dtype=dtype or DTYPES[self.dtype], device="meta")
+        self.stored.wanted = dtype
+        return torch.empty(self.stored.shape, dtype=dtype or DTYPES[self.stored.dtype], device="meta")
 
 
 def main() -> None:
-    """Answers the one request on standard input."""
-    sys.excepthook = tell
-    request = json.load(sys.stdin)
-    restrict(request["memory"], request["seconds"])
-    DTYPES.update({name: getattr(torch, spelt) for spelt, name in request["dtypes"].items() if hasattr(torch, spelt)})
+    """Answers the requests on standard input, one after the other, until there are no more."""
     transformers.utils.logging.set_verbosity(logging.CRITICAL)
     transformers.utils.logging.disable_progress_bar()
+    while line := sys.stdin.buffer.readline():
+        request = json.loads(line)
+        with suppress(ImportError, AttributeError, RuntimeError, ValueError, OSError):  # the fork comes to it again
+            class_of(request["class"])
+        output, code = forked(request)
+        sys.stdout.buffer.write(b"%d %d\n" % (len(output), code) + output)
+        sys.stdout.buffer.flush()
+
+
+def forked(request: dict[str, Any]) -> tuple[bytes, int]:
+    """What a fork of this process writes as the answer to `request`, and its exit code, or the negative signal."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.dup2(writing, 1)
+        with open(os.devnull) as nothing_more:
+            os.dup2(nothing_more.fileno(), 0)
+        sys.excepthook = tell
+        answer(request)
+        sys.exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        output = pipe.read()
+    return output, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def answer(request: dict[str, Any]) -> None:
+    """Answers one request, within the limits that it names."""
+    restrict(request["memory"], request["seconds"])
+    DTYPES.update({name: getattr(torch, spelt) for spelt, name in request["dtypes"].items() if hasattr(torch, spelt)})
     cls = class_of(request["class"])
     if cls is None:
         say(["absent", f"transformers {transformers.__version__} has no model class {request['class']}"])
     else:
         transformers.GenerationConfig.from_dict(request["generation"])
-        say(["loaded", transformers.__version__, leftovers(cls, request["config"], request["tensors"])])
+        left = leftovers(cls, request["config"], request["tensors"])
+        say(["loaded", transformers.__version__, str(cls.config_class.model_type), left])
 
 
 def restrict(memory: int, seconds: int) -> None:
@@ -88,6 +134,7 @@ def restrict(memory: int, seconds: int) -> None:
 def say(answer: Answer) -> None:
     """Writes the answer."""
     sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def tell(kind: type[BaseException], raised: BaseException, _: TracebackType | None) -> None:
@@ -110,20 +157,52 @@ def leftovers(cls: type[Any], config: dict[str, Any], tensors: dict[str, Any]) -
         tensors: dtype and shape of each.
     """
     stored = {name: Stored(*spec) for name, spec in tensors.items()}
-    _, info = weightless(cls).from_pretrained(
-        None,
-        config=cls.config_class.from_dict(config),
-        state_dict=stored,
-        trust_remote_code=False,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are told, with what else does not fit
-        dtype=torch.float32,
-    )
+    with taken() as sources:
+        _, info = weightless(cls).from_pretrained(
+            None,
+            config=cls.config_class.from_dict(config),
+            state_dict=stored,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told, with what else does not fit
+            dtype=torch.float32,
+        )
     found = {kind: sorted(told(one) for one in left or ()) for kind, left in info.items()}
     found["ignored"] = sorted(name for name, one in stored.items() if not one.used)
+    found["twice"] = sorted(f"{' and '.join(names)} ({target})" for target, names in doubled(sources).items())
+    found["of_another_kind"] = sorted(f"{name} ({one.other_kind})" for name, one in stored.items() if one.other_kind)
     return {kind: [str(len(left)), *left[:MOST]] for kind, left in found.items() if left}
+
+
+@contextmanager
+def taken() -> Iterator[dict[str, list[tuple[Any, str, str]]]]:
+    """Notes which tensors are taken for which of the class: by its name there, the transform, its pattern, and their names."""
+    sources: dict[str, list[tuple[Any, str, str]]] = {}
+    before = core_model_loading.WeightTransform.add_tensor
+
+    def add_tensor(self: Any, target_key: str, source_key: str, source_pattern: str, future: Any) -> None:
+        sources.setdefault(target_key, []).append((self, source_pattern, source_key))
+        before(self, target_key, source_key, source_pattern, future)
+
+    setattr(core_model_loading.WeightTransform, "add_tensor", add_tensor)  # noqa: B010 (a method of another's class)
+    try:
+        yield sources
+    finally:
+        setattr(core_model_loading.WeightTransform, "add_tensor", before)  # noqa: B010
+
+
+def doubled(sources: dict[str, list[tuple[Any, str, str]]]) -> dict[str, list[str]]:
+    """Tensors under names that come to one of the class, where a converter does not join them."""
+    found: dict[str, list[str]] = {}
+    for target, given in sources.items():
+        joins = isinstance(given[0][0], core_model_loading.WeightConverter)
+        known = given[0][0].source_patterns if joins else [given[0][1]]
+        odd = [name for _, pattern, name in given if pattern not in known]
+        if odd or (not joins and len(given) > 1):
+            found[target] = [name for _, _, name in given][:3]
+    return found
 
 
 def weightless(cls: type[Any]) -> type[Any]:

@@ -6,32 +6,16 @@ hundred megabytes whatever the size.
 
 from __future__ import annotations
 
-import json
-import signal
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NamedTuple
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from releasegate.checkpoint.contents import Contents
-from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.files import read_json_object
-from releasegate.checkpoint.process import run_program
-from releasegate.errors import CheckpointError, ChildError, NotLoadable
+from releasegate.checkpoint.layingout import Absent, Loaded, Raised, laid_out
+from releasegate.errors import NotLoadable
 
-PROGRAM = Path(__file__).with_name("dryload.py")
 GENERATION = "generation_config.json"
-MAX_MEMORY = 2 << 30
-"""Bytes that the child may allocate beyond what transformers itself needs."""
-MAX_SECONDS = 120
-"""Of processor time; a mixture with tens of thousands of tensors takes a tenth of that."""
-MAX_WAIT = 300.0
-"""Seconds from start to end."""
-MAX_OUTPUT = 4 << 20
-"""Bytes of an answer."""
 
 _DROP = "drop what the class does not declare, or correct the configuration that counts it"
 _KINDS: Mapping[str, tuple[str, str]] = {
@@ -45,6 +29,11 @@ _KINDS: Mapping[str, tuple[str, str]] = {
         "let the recipe set the configuration to the shapes that are left",
     ),
     "ignored": ("ignored silently", _DROP),
+    "twice": ("there under two names that come to one of the class", "drop all but one of them"),
+    "of_another_kind": (
+        "of another kind than it declares (whole numbers, or others, or 64 bits for 32)",
+        "convert them to the dtype that the class has",
+    ),
 }
 """What is said of tensors of each kind, and the remedy; in this order. Other kinds are conversions that failed."""
 
@@ -74,26 +63,6 @@ class NotChecked:
     why: str
 
 
-class _Loaded(NamedTuple):
-    kind: Literal["loaded"]
-    version: str
-    left: dict[str, list[str]]
-
-
-class _Absent(NamedTuple):
-    kind: Literal["absent"]
-    what: str
-
-
-class _Raised(NamedTuple):
-    kind: Literal["raised"]
-    error: str
-    text: str
-
-
-_ANSWER: TypeAdapter[_Loaded | _Absent | _Raised] = TypeAdapter(_Loaded | _Absent | _Raised)
-
-
 def check_loads(contents: Contents) -> Loads | NotChecked:
     """That the checkpoint loads into the class that its configuration names, or why that was not checked.
 
@@ -111,59 +80,58 @@ def check_loads(contents: Contents) -> Loads | NotChecked:
     if not contents.layout.endswith("-hf"):
         return NotChecked(f"no library of the layout {contents.layout} is installed")
     where = str(contents.root / (contents.config_file or ""))
-    name = _class_name(contents, where)
-    request = {
-        "class": name,
-        "config": dict(contents.config),
-        "generation": read_json_object(contents.root / GENERATION) if GENERATION in contents.sizes else {},
-        "tensors": {key: (place.entry.dtype, place.entry.shape) for key, place in contents.tensors.items()},
-        "dtypes": dict(TORCH_DTYPES),
-        "memory": MAX_MEMORY,
-        "seconds": MAX_SECONDS,
-    }
-    match _answer(request, where):
-        case _Absent(what=what):
+    name = class_named(contents.config, where)
+    generation = read_json_object(contents.root / GENERATION) if GENERATION in contents.sizes else {}
+    tensors = {key: (place.entry.dtype, place.entry.shape) for key, place in contents.tensors.items()}
+    return strictly(name, contents.config, generation, tensors, where)
+
+
+def strictly(
+    name: str,
+    config: Mapping[str, Any],
+    generation: Mapping[str, Any],
+    tensors: Mapping[str, tuple[str, Sequence[int]]],
+    where: str,
+) -> Loads | NotChecked:
+    """That `tensors` are those of the class `name`, laid out by `config`; see `check_loads`.
+
+    Args:
+        name: of a class of transformers.
+        config: of the model, which names its type.
+        generation: the configuration of generation; may be empty.
+        tensors: dtype, as safetensors spells it, and shape of each.
+        where: the file that the configuration stands in.
+    """
+    match laid_out(name, config, generation, tensors, where):
+        case Absent(what=what):
             return NotChecked(what)
-        case _Raised(error="ImportError" | "ModuleNotFoundError", text=text):
+        case Raised(error="ImportError" | "ModuleNotFoundError", text=text):
             return NotChecked(f"transformers needs a library for it that is not installed: {_line(text)}")
-        case _Raised(error=error, text=text):
-            raise _raised(error, text, name, where)
-        case _Loaded(version=version, left=left):
+        case Raised(error=error, text=text):
+            what = f"does not load into {name}: {error}: {_line(text)}"
+            raise NotLoadable(where, what, "correct the configuration until transformers accepts it")
+        case Loaded(version=version, model_type=own, left=left):
+            if own != config.get("model_type"):
+                what = f"names the class {name}, which is one of {own}, and not of its model_type, {config.get('model_type')}"
+                raise NotLoadable(where, what, "name the class that the checkpoint was saved from (architectures)")
             _refuse(left, name, where)
-            return Loads(name, f"transformers {version}", len(contents.tensors))
+            return Loads(name, f"transformers {version}", len(tensors))
 
 
-def _class_name(contents: Contents, where: str) -> str:
+def class_named(config: Mapping[str, Any], where: str) -> str:
     """The class that the configuration names.
 
     Raises:
         NotLoadable: it names none, several, or other files of weights.
     """
-    if "transformers_weights" in contents.config:
+    if "transformers_weights" in config:
         what = "has transformers_weights, so that transformers loads other files than those that were checked"
         raise NotLoadable(where, what, "remove the key")
-    match contents.config.get("architectures"):
+    match config.get("architectures"):
         case [str(name)] if name.isidentifier():
             return name
     what = "does not name the one class that the checkpoint loads into (architectures)"
     raise NotLoadable(where, what, 'name it, as in `"architectures": ["LlamaForCausalLM"]`')
-
-
-def _answer(request: object, where: str) -> _Loaded | _Absent | _Raised:
-    with tempfile.TemporaryFile() as given:
-        given.write(json.dumps(request).encode())
-        given.seek(0)
-        output, code = run_program(PROGRAM, given, where, seconds=MAX_WAIT, most=MAX_OUTPUT)
-    if code == -signal.SIGXCPU:
-        what = f"describes a model that takes more than {MAX_SECONDS} s of processor time to lay out"
-        raise ChildError(where, what, "are its counts and sizes right?")
-    try:
-        return _ANSWER.validate_json(output.strip().rpartition(b"\n")[2], strict=True)
-    except ValidationError:
-        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        fix = 'check that `python -I -c "import transformers"` works, and that the machine has memory left'
-        what = f"could not be checked: the process that loads it without weights ended {how} without an answer"
-        raise ChildError(where, what, fix) from None
 
 
 def _refuse(left: Mapping[str, list[str]], name: str, where: str) -> None:
@@ -179,14 +147,6 @@ def _refuse(left: Mapping[str, list[str]], name: str, where: str) -> None:
             tensors = "1 tensor is" if count == "1" else f"{count} tensors are"
             what = f"does not load into {name} strictly: {tensors} {said}, the first {_line(first)}"
             raise NotLoadable(where, what, fix)
-
-
-def _raised(error: str, text: str, name: str, where: str) -> CheckpointError:
-    if error == "MemoryError" or "allocate memory" in text:
-        what = f"describes a model that needs more than {MAX_MEMORY >> 20} MB to lay out without its weights"
-        return ChildError(where, what, "are its counts and sizes right?")
-    what = f"does not load into {name}: {error}: {_line(text)}"
-    return NotLoadable(where, what, "correct the configuration until transformers accepts it")
 
 
 def _line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A program of this package in a process of its own, with a limit on time and on what it may say."""
+"""Programs of this package in processes of their own, with a limit on time and on what they may say."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -28,8 +29,81 @@ def run_program(program: Path, given: IO[bytes], where: str, *, seconds: float, 
     Raises:
         ChildError: it takes longer.
     """
+    child = _started(program, given)
+    try:
+        return _read(child, where, seconds, most), child.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise _slow(where, seconds) from None
+    finally:
+        _end(child)
+
+
+class Standing:
+    """A program that answers one request after the other: each a line, each answer a line with its length and a code, and it.
+
+    It starts with the first request, and again with the next one after it died.
+    """
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ask(self, request: bytes, where: str, *, seconds: float, most: int) -> tuple[bytes, int]:
+        """What the program answers, and the exit code, or the negative signal, with which the answer ended.
+
+        Args:
+            request: one line, without its end.
+            where: named in errors.
+            seconds: that it may take.
+            most: bytes of an answer.
+
+        Raises:
+            ChildError: it takes longer, or says more.
+        """
+        if self._child is not None and self._child.poll() is not None:
+            self.end()
+        child = self._child = self._child or _started(self.program, subprocess.PIPE)
+        assert child.stdin is not None
+        assert child.stdout is not None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            _kill(child)
+
+        watchdog = threading.Timer(seconds, stop)
+        watchdog.start()
+        try:
+            child.stdin.write(request + b"\n")
+            child.stdin.flush()
+            length, code = (int(one) for one in child.stdout.readline(100).split())
+            if length > most:
+                raise ChildError(where, f"makes for an answer of more than {most >> 20} MB", "is it a checkpoint?")
+            output = child.stdout.read(length)
+        except (ValueError, BrokenPipeError):  # it died
+            code = child.wait()
+            self.end()
+            if late.is_set():
+                raise _slow(where, seconds) from None
+            return b"", code
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            watchdog.cancel()
+        return output, code
+
+    def end(self) -> None:
+        """Ends the program, if it runs."""
+        if self._child is not None:
+            _end(self._child)
+            self._child = None
+
+
+def _started(program: Path, given: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """The program, run by an isolated interpreter, with an environment that holds nothing of this one's."""
     environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    child = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-I", "-W", "ignore", str(program)],
         stdin=given,
         stdout=subprocess.PIPE,
@@ -38,16 +112,21 @@ def run_program(program: Path, given: IO[bytes], where: str, *, seconds: float, 
         env=environment | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"},
         start_new_session=True,
     )
-    try:
-        return _read(child, where, seconds, most), child.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise _slow(where, seconds) from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        if child.stdout is not None:
-            child.stdout.close()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends the process and what it started."""
+    _kill(child)
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _read(child: subprocess.Popen[bytes], where: str, seconds: float, most: int) -> bytes:

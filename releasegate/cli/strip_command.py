@@ -85,6 +85,9 @@ def _say(data: object, lines: Iterator[str], format_: str) -> None:
 def _done(receipt: Receipt, out: Path) -> Iterator[str]:
     from collections import Counter
 
+    from releasegate.namedrecipe import recipe_line
+    from releasegate.repository.shipped import known_recipes
+
     counts = Counter(tensor.outcome for tensor in receipt.tensors)
     yield f"{out}: " + ", ".join(f"{_tensors(n)} {_words(name)}" for name, n in sorted(counts.items()))
     left_out = [*(entry.path for entry in receipt.dropped), *(c.file for c in receipt.converted or () if not c.to)]
@@ -93,6 +96,7 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
         if one.to is not None:
             yield f"converted: {one.file} to {one.to}; {_values(len(one.kept), len(one.left))}"
     yield f"residual: {_listed([residual.pattern for residual in receipt.residual])}"
+    yield f"recipe: {recipe_line(receipt, known_recipes(receipt))}"
     yield f"tier: {receipt.tier_means}"
     yield from (f"untouched by this strip: {one.capability}" for one in receipt.remaining or ())
     if receipt.read_back:

@@ -11,7 +11,7 @@ import click
 
 from releasegate.cli import options
 from releasegate.cli.console import Bars, print_json
-from releasegate.errors import Exit, NotFound, ReleaseRefused, UsageError, VerifyError
+from releasegate.errors import Exit, NotFound, ReleaseRefused, UsageError
 
 
 @click.command("verify")
@@ -34,7 +34,23 @@ from releasegate.errors import Exit, NotFound, ReleaseRefused, UsageError, Verif
     "--source", type=options.FILE, metavar="CHECKPOINT", help="Of a strip: also compare with what it came from."
 )
 @click.option(
-    "--loads", is_flag=True, help="Of a strip: also check that its library loads it, nothing missing or over."
+    "--loads/--no-loads",
+    default=None,
+    help="Of a strip: that its library loads it, nothing missing or over. Default: where the strip was held against its class.",
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    type=options.FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Of a strip: the recipe that it must be by; with --source also that it fits. May be repeated.",
+)
+@click.option(
+    "--repo",
+    type=options.FILE,
+    metavar="FOLDER",
+    help="Of a strip: the gate repository whose lock names its recipes. Default: the one around the working folder, if any.",
 )
 @options.format_
 @options.quiet
@@ -45,15 +61,17 @@ def command(
     revocations: Path | None,
     receipt: Path | None,
     source: Path | None,
-    loads: bool,
+    loads: bool | None,
+    recipes: tuple[Path, ...],
+    repo: Path | None,
     format_: str,
     quiet: bool,
 ) -> int:
     """Check that FOLDER is what was attested, and may be used by the policy; or, without --policy, what its receipt says.
 
     Of a release: every file, none extra, by whom it is attested, and that nothing was revoked. Nothing but the folder, its
-    attestations and the policy's file is needed. Of a strip: every file, every tensor, and with --source every byte that
-    stayed.
+    attestations and the policy's file is needed. Of a strip: every file, every tensor, whose recipe it is by, and with
+    --source every byte that stayed.
 
     \b
     Example:
@@ -61,11 +79,20 @@ def command(
       releasegate verify runs/mini-chameleon/stripped --source examples/mini_chameleon/checkpoint
     """
     of_release = {"--bundle": bundle, "--revocations": revocations}
-    of_strip = {"--receipt": receipt, "--source": source, "--loads": loads or None}
+    of_strip = {
+        "--receipt": receipt,
+        "--source": source,
+        "--loads": loads or None,
+        "--recipe": recipes or None,
+        "--repo": repo,
+    }
     if policy is None:
         _refuse_release(folder, receipt)
         _refuse_beside(of_release, "is about a release, which takes a policy", "add --policy FILE, or leave it out")
-        return _verify_strip(folder, receipt, source, format_, loads=loads, quiet=quiet)
+        from releasegate.cli.verified_strip import StripCall, verified_strip
+
+        call = StripCall(folder, receipt, source, recipes, repo, loads=loads)
+        return verified_strip(call, format_, quiet=quiet)
     _refuse_beside(of_strip, "is about a strip, and --policy about a release", "leave one of them out")
     return _verify_release(folder, policy, bundle, revocations, format_, quiet=quiet)
 
@@ -91,6 +118,8 @@ def _verify_release(
     from releasegate.attesting.hashing import list_folder
     from releasegate.attesting.verifying import verify_release
     from releasegate.cli.verified import lines_of, plain
+    from releasegate.cli.verified_strip import plain_recipes, stripped_by
+    from releasegate.namedrecipe import recipe_line
     from releasegate.policy import parse_policy
     from releasegate.released import BUNDLE
     from releasegate.repository.reading import read_file
@@ -111,43 +140,13 @@ def _verify_release(
             print_json({"valid": False, "where": problem.where, "what": problem.what, "fix": problem.fix})
         click.echo(f"{problem.where}: {problem.what}\n  fix: {problem.fix}", err=True)
         return Exit.NO
+    stripped, known = stripped_by(folder, policy)
     if format_ == "json":
-        print_json(plain(verified, judge, revoked))
+        more = {} if stripped is None else {"recipes": plain_recipes(stripped, known)}
+        print_json({**plain(verified, judge, revoked), **more})
     else:
         for line in lines_of(verified, judge, revoked):
             click.echo(line)
+        if stripped is not None:
+            click.echo(f"recipe: {recipe_line(stripped, known)}")
     return Exit.YES
-
-
-def _verify_strip(
-    stripped: Path, receipt: Path | None, source: Path | None, format_: str, *, loads: bool, quiet: bool
-) -> int:
-    from releasegate.checkpoint import read_contents
-    from releasegate.checkpoint.loadable import Loads, NotChecked, check_loads
-    from releasegate.repository import read_receipt, receipt_path
-    from releasegate.stripping import verify_strip
-
-    if not stripped.is_dir():
-        what = "is a file, where a folder is wanted" if stripped.exists() else "there is no such folder"
-        raise NotFound(str(stripped), what, "name the folder of the stripped checkpoint")
-    place = receipt or receipt_path(stripped)
-    record = read_receipt(place)
-    if record.rehearsal:
-        what = "is of a rehearsal: nothing of it may go out"
-        raise VerifyError(str(place), what, "run the gate without --rehearse")
-    with Bars(quiet=quiet).reading(stripped, "verify") as watch:
-        checks = verify_strip(stripped, record, source, watch)
-    loaded = check_loads(read_contents(stripped, strict=True)) if loads else NotChecked("it was not asked for")
-    match loaded:
-        case NotChecked(why=why):
-            not_checked = [f"that it loads: {why}"]
-        case Loads():
-            checks, not_checked = [*checks, str(loaded)], []
-    if format_ == "json":
-        print_json({"valid": True, "tier": record.tier, "checks": checks, "not_checked": not_checked})
-    else:
-        for check in checks:
-            click.echo(f"ok: {check}")
-        for one in not_checked if loads else ():
-            click.echo(f"not checked: {one}")
-    return Exit.INCOMPLETE if loads and not_checked else Exit.YES

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from releasegate.checkpoint.jsontext import shown
+from releasegate.checkpoint.settings import RUNS, handed_over
 from releasegate.inspection.record import Finding
 from releasegate.inspection.walking import mappings
 
-_ASKS = ("auto_map", "custom_pipelines", "custom_pipeline", "custom_generate", "_target_", "trust_remote_code")
 _TEMPLATE = re.compile(
     r"__\w+__|\battr\s*\(|\\x5f|\b(?:lipsum|cycler|joiner)\b|\b(?:popen|subprocess|builtins|importlib)\b|\beval\s*\(|\bexec\s*\("
     r"|\bos\s*\.\s*\w+|\bgetattr\b|\{%-?\s*(?:include|import|from|extends)\b"
@@ -21,13 +21,16 @@ SANDBOX = "read the template: it runs wherever the model is used, and none needs
 
 def key_findings(file: str, data: Any) -> Iterator[Finding]:
     """Keys of a configuration that make a loader run code, at any depth; and its templates."""
+    adapter = file.rpartition("/")[2].startswith("adapter_")
+    for one in handed_over(data, adapter=adapter):
+        runs = one.place.rpartition(".")[2] in RUNS
+        if not runs and file.endswith(".gguf"):
+            continue  # keys of GGUF note where a model is from, and no reader goes there
+        what = "asks for code from the checkpoint to be run" if runs else one.what
+        fix = "use a model whose class is in its library, and remove the key"
+        yield Finding(kind="code", level="concern", where=f"{file}: {_cut(one.place)}", what=what, fix=fix)
     for place, found in mappings(data):
         start = f"{place}." if place else ""
-        for key in _ASKS:
-            if key in found and found[key] not in (None, False, {}, ""):
-                what = "asks for code from the checkpoint to be run"
-                fix = "use a model whose class is in its library, and remove the key"
-                yield Finding(kind="code", level="concern", where=f"{file}: {_cut(start + key)}", what=what, fix=fix)
         for key, value in found.items():
             if "chat_template" in key or (key == "template" and "name" in found):
                 yield from template_findings(f"{file}: {_cut(start + key)}", value)
@@ -36,7 +39,10 @@ def key_findings(file: str, data: Any) -> Iterator[Finding]:
 def template_findings(where: str, template: Any) -> Iterator[Finding]:
     """What a Jinja template has no need of: ways out of its sandbox."""
     if isinstance(template, str):
-        found = list(dict.fromkeys(match.group() for match in _TEMPLATE.finditer(template)))
+        from releasegate.checkpoint.escapes import escapes  # loaded where there is a template, and nowhere else
+
+        texts = [match.group() for match in _TEMPLATE.finditer(template)]
+        found = list(dict.fromkeys(texts or [what for _, what in escapes(template)]))
         if found:
             names = tuple(shown(text) for text in found[:10])
             what = "is a template that reaches for more than messages"

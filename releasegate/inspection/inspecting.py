@@ -11,6 +11,7 @@ from typing import Any
 from releasegate.checkpoint.layouts import CONFIG, PARAMS, Form, find_form
 from releasegate.checkpoint.parallel import Watch
 from releasegate.errors import CheckpointError
+from releasegate.inspection.carrying import carrying_findings, weight_findings
 from releasegate.inspection.components import components, totals
 from releasegate.inspection.copies import copy_findings, doubled_findings, form_findings, tie_findings
 from releasegate.inspection.duplicates import duplicate_findings, hole_findings
@@ -93,7 +94,9 @@ def inspect_checkpoint(
     _find_layout(looking)
     sizes = {name: status.st_size for name, status in listing.files.items()}
     looking.held, found = read_weights(listing.root, kinds, sizes, None if compare else watch)
-    looking.findings += [*found, *lone_parts(kinds)]
+    looking.findings += [*found, *lone_parts(kinds), *carrying_findings(listing.root, kinds)]
+    if not listing.single:
+        looking.findings += weight_findings(kinds, looking.held)
     model, index = _model(looking)
     parallel = _is_parallel(looking, model)
     looking.findings += _by_names(looking, model, index, parallel=parallel)

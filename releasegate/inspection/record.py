@@ -21,7 +21,7 @@ Kind = Literal[
     "tied", "doubled", "copy", "duplicate", "constant",
     "optimizer", "training_state", "ema", "quantised", "hole", "no_elements", "slack", "unreferenced",
     "values", "large_metadata", "code", "template", "secret", "personal", "odd_number", "chat_template",
-    "tokenizer",
+    "tokenizer", "no_weights", "not_text", "carried",
 ]  # fmt: skip
 """What a finding is about. These names are stable."""
 

@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 
 from releasegate.decision import Decision
 from releasegate.decision.owners import after_by_capability
+from releasegate.namedrecipe import recipe_line
 from releasegate.plan import SOURCE, Plan
 from releasegate.policy import Policy
 from releasegate.publishing.cardmeta import card_data, model_name
@@ -25,6 +26,7 @@ from releasegate.reporting.formats.markdown_text import code, plain
 from releasegate.reporting.wording.numbers import MOST_PROSE, MOST_TITLE, sentence, size
 from releasegate.reporting.wording.visible import visible
 from releasegate.reporting.wording.words import CHANNEL, STATUS
+from releasegate.repository.shipped import known_recipes
 
 MOST_LINES = 60
 """Lines of a list or of a table."""
@@ -134,6 +136,7 @@ def _stripped(of: Carded) -> Iterator[str]:
         f"How it was taken out: {plain(sentence(tier_means(receipt.tier, receipt.restored or ())), MOST_PROSE)} "
         "Tensor by tensor, it stands in [releasegate/receipt.json](releasegate/receipt.json)."
     )
+    yield f"Recipe: {plain(recipe_line(receipt, known_recipes(receipt)), MOST_PROSE)}."
     yield from _listed(
         "What was left in although it may help to bring it back, because the rest needs it:",
         [f"`{one.pattern}`: {plain(one.why, MOST_PROSE)}" for one in receipt.residual],

@@ -84,7 +84,9 @@ def test_a_clean_control_passes(name: str, tmp_path: Path) -> None:
     if make:
         make(source)
     contents = read_contents(source)
-    receipt = write_strip(contents, plan_strip(contents, [shipped(recipe)]), tmp_path / "stripped")
+    used = chameleon_recipe() if make is made else shipped(recipe)
+    receipt = write_strip(contents, plan_strip(contents, [used]), tmp_path / "stripped")
+    assert receipt.tier == ("named_weights_absent" if make is made else "weights_absent")
     assert verify_strip(tmp_path / "stripped", receipt, source)
 
 
@@ -112,8 +114,11 @@ def test_a_receipt_says_its_tier_in_words_and_shows_what_an_attacker_could_use(t
     made(tmp_path / "model")
     contents = read_contents(tmp_path / "model")
     receipt = write_strip(contents, plan_strip(contents, [chameleon_recipe()]), tmp_path / "stripped")
-    assert receipt.tier == "weights_absent"
-    assert receipt.tier_means == "weights absent: what they cost to restore was not measured, and may be little"
+    assert receipt.tier == "named_weights_absent"
+    assert receipt.tier_means == TIER_MEANS["named_weights_absent"]
+    assert (
+        TIER_MEANS["weights_absent"] == "weights absent: what they cost to restore was not measured, and may be little"
+    )
     assert TIER_MEANS["interface_disabled"].startswith("masked in code")
     why = {one.tensors: one.why for one in receipt.residual}
     assert "The public restoration" in why[HEAD]

@@ -252,9 +252,7 @@ NOT_READ_BY_DECIDE: dict[str, tuple[Change, str]] = {
         "opened with another harness of eval drawing",
     ),
     "a recipe": (
-        lambda made: made.change(
-            made.root / "policies/recipes/chameleon-hf/image_generation.yaml", "title:", "title: A"
-        ),
+        lambda made: made.change(made.root / "policies/recipes/chameleon-hf/drawing.yaml", "title:", "title: A"),
         "opened with another strips",
     ),
 }

@@ -17,7 +17,7 @@ import pytest
 import torch
 import transformers
 
-from releasegate.checkpoint import dryload, loadable, read_contents
+from releasegate.checkpoint import dryload, layingout, read_contents
 from releasegate.checkpoint.dtypes import TORCH_DTYPES
 from releasegate.checkpoint.loadable import NotChecked, check_loads
 from releasegate.errors import ChildError, NotLoadable
@@ -183,7 +183,7 @@ def test_a_configuration_of_generation_that_transformers_refuses_is_refused(tmp_
 def test_a_model_of_countless_layers_ends_the_process_and_not_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadable, "MAX_SECONDS", 10)
+    monkeypatch.setattr(layingout, "MAX_SECONDS", 10)
     folder = changed("llama", tmp_path / "m", lambda name: True, num_hidden_layers=10**8)
     with pytest.raises(ChildError, match="describes a model that"):
         check_loads(read_contents(folder, strict=True))
@@ -235,7 +235,7 @@ def test_a_configuration_that_names_other_weights_is_refused(tmp_path: Path) -> 
 
 def test_a_process_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "program.py").write_text("import os; os.abort()")
-    monkeypatch.setattr(loadable, "PROGRAM", tmp_path / "program.py")
+    monkeypatch.setattr(layingout, "PROGRAM", tmp_path / "program.py")
     found = read_contents(changed("llama", tmp_path / "m", lambda name: True), strict=True)
     with pytest.raises(ChildError, match="ended by signal 6 without an answer"):
         check_loads(found)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from releasegate.__main__ import run
-from tests.tiny_checkpoints import RECIPES, tiny
+from tests.tiny_checkpoints import WIDE, chameleon_recipe_text, tiny
 from tests.tiny_repository import Tiny
 
-GOOD, BAD = "chameleon-hf/image_generation", "chameleon-hf/bad"
+GOOD, BAD = WIDE, "chameleon-hf/bad"
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "policies" / "recipes" / "chameleon-hf"
     folder.mkdir(parents=True)
     (tmp_path / "evals").mkdir()
-    shutil.copy(RECIPES / f"{GOOD}.yaml", folder)
+    (folder / "drawing.yaml").write_text(chameleon_recipe_text())
     (folder / "bad.yaml").write_text(f"schema: releasegate/recipe/v1\nid: {BAD}\nedit: []\n")
     (folder / "late.yml").write_text("")
     return tiny().write(tmp_path / "model")
@@ -39,7 +38,7 @@ def test_a_strip_reads_its_own_recipe_alone(root: Path) -> None:
     ("name", "says"),
     [
         (BAD, "policies/recipes/chameleon-hf/bad.yaml:"),
-        ("chameleon-hf/image_genration", f"no such recipe\n  fix: did you mean `{GOOD}`?"),
+        ("chameleon-hf/drawnig", f"no such recipe\n  fix: did you mean `{GOOD}`?"),
         ("zzz", f"zzz: no such recipe\n  fix: use one of {BAD}, {GOOD}"),
         ("chameleon-hf/late", "chameleon-hf/late.yml: is ignored: recipes end in .yaml\n  fix: rename it to"),
         (f"policies/recipes/{GOOD}.yaml", f"is a file, and a recipe is named by its id, LAYOUT/CAPABILITY\n  fix: give `{GOOD}`"),
@@ -89,7 +88,7 @@ def test_a_policy_whose_recipe_is_broken_is_refused(made: Tiny, capsys: pytest.C
     path = made.root / "policies" / "recipes" / f"{GOOD}.yaml"
     path.write_text(path.read_text().replace("rationale:", "rational:"))
     assert run(["check", str(made.policy)]) == 2
-    assert "image_generation.yaml" in capsys.readouterr().err
+    assert "drawing.yaml" in capsys.readouterr().err
 
 
 def test_a_list_as_json_is_whole_json_beside_the_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

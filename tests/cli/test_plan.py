@@ -192,3 +192,18 @@ def test_a_harness_that_makes_no_more_items_is_said_before_anything_is_spent(
     assert "evals/drawing/harness.py: cannot make more items: drawing: has 100 items" in capsys.readouterr().err
     assert not made.run.plan_path.exists()
     assert run(planned(made, "--for-power", "1")) == 2
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "gate"])
+def test_no_command_takes_the_laxer_reading_of_a_policy_that_contradicts_itself(
+    made: Tiny, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.change(made.policy, "rationale: Not mature.", "rationale: Not mature.\n    unconditional: true")
+    given = {"check": ["check", str(made.policy)], "plan": planned(made), "gate": made.gate()}[command]
+    assert run(given) == 2
+    assert (
+        "capabilities.0.unconditional: stands beside misuse, otherwise, recipe, removal, keep"
+        in capsys.readouterr().err
+    )
+    assert not made.run.root.exists()
+    assert [one for one in made.ledger.path.read_text().splitlines() if '"attempt"' in one] == []

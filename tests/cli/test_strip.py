@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +11,26 @@ import pytest
 from safetensors.numpy import save_file
 
 from releasegate.__main__ import run
-from tests.tiny_checkpoints import RECIPES, bytes_of, chameleon_recipe, tiny
+from releasegate.receipt import TIER_MEANS
+from tests.tiny_checkpoints import WIDE, bytes_of, chameleon_recipe, tiny, write_recipes
 
 FIRST = "model-00001-of-00002.safetensors"
-RECIPE = "chameleon-hf/image_generation"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkpoint in a gate repository that has the shipped recipe."""
+    """A checkpoint in a gate repository that has a recipe for it."""
     (tmp_path / "policies").mkdir()
-    shutil.copytree(RECIPES, tmp_path / "policies" / "recipes")
+    write_recipes(tmp_path)
     (tmp_path / "evals").mkdir()
     return tiny().write(tmp_path / "model")
 
 
+DIGEST = chameleon_recipe().digest().removeprefix("sha256:")[:12]
+
+
 def strip(root: Path, *more: str) -> int:
-    return run(["strip", str(root), "--recipe", RECIPE, "--repo", str(root.parent), "-q", *more])
+    return run(["strip", str(root), "--recipe", WIDE, "--repo", str(root.parent), "-q", *more])
 
 
 def test_what_was_done_is_told_with_the_tier_in_words(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +42,9 @@ def test_what_was_done_is_told_with_the_tier_in_words(root: Path, capsys: pytest
         "files left out: vqgan.safetensors",
         "residual: lm_head.weight, model.embed_tokens.weight, model.vqmodel.encoder.*, model.vqmodel.quant_conv.*, "
         "model.vqmodel.quantize.embedding.weight, model.layers.{<num_hidden_layers}.*",
-        "tier: weights absent: what they cost to restore was not measured, and may be little",
+        f"recipe: {WIDE} (sha256 {DIGEST}), a recipe of your own: it names 8 rows of lm_head.weight, "
+        "2 tensors of model.vqmodel.post_quant_conv, 1 file",
+        f"tier: {TIER_MEANS['named_weights_absent']}",
         "read back from disk and compared: 6 files",
         f"receipt: {out}.receipt.json",
         f"not checked: that it loads (`releasegate verify {out} --loads`)",
@@ -104,7 +108,7 @@ def test_a_plan_that_names_more_than_twenty_tensors_says_how_many_more(
     save_file(more, root / "extra.safetensors")
     made = chameleon_recipe().plain()
     made["edits"].append({"drop": "extra.safetensors:*", "expect": 23})
-    place = root.parent / "policies" / "recipes" / f"{RECIPE}.yaml"
+    place = root.parent / "policies" / "recipes" / f"{WIDE}.yaml"
     place.write_text(json.dumps(made))
     assert strip(root, "--plan-only") == 0
     said = capsys.readouterr().out
@@ -133,7 +137,7 @@ def test_links_are_made_to_read_only_files_alone(root: Path, capsys: pytest.Capt
 
 
 def test_stages_are_named_where_nobody_watches(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["strip", str(root), "--recipe", RECIPE, "--repo", str(root.parent), "--out", str(root.with_name("out"))]
+    command = ["strip", str(root), "--recipe", WIDE, "--repo", str(root.parent), "--out", str(root.with_name("out"))]
     assert run([*command, "--verify-written"]) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(" (")[0] for line in said] == ["strip", "read back", "search"]

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from releasegate.__main__ import run
+from releasegate.stripping.planning import plan as planning
+from releasegate.stripping.planning.exact import Accounting
 from tests.layouts import LAYOUTS
 from tests.stripping.shipped import RECIPES
 
@@ -36,17 +38,15 @@ EDITS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def strip(root: Path, layout: str, recipe: str) -> Path:
-    """A tiny checkpoint of `layout` without what the recipe takes out; it is what its receipt says."""
+def asked(root: Path, layout: str, recipe: str) -> tuple[Path, list[str]]:
+    """A tiny checkpoint of `layout`, and the command that strips it into `out` beside it."""
     (root / "evals").mkdir()
     source = LAYOUTS[layout].write(root / "model")
-    assert run(["strip", str(source), "--recipe", recipe, "--repo", str(root), "--out", str(root / "out"), "-q"]) == 0
-    assert run(["verify", str(root / "out"), "--source", str(source), "-q"]) == 0
-    return root / "out"
+    return source, ["strip", str(source), "--recipe", recipe, "--repo", str(root), "--out", str(root / "out"), "-q"]
 
 
-def strip_by(root: Path, edit: dict[str, Any]) -> Path:
-    """A tiny Llama stripped of its head and by that edit."""
+def mistaken(root: Path, edit: dict[str, Any]) -> tuple[Path, list[str]]:
+    """A tiny Llama, and the command that strips it of its head and by that edit."""
     files = LAYOUTS["llama"].contents("tiny")
     names = {name for tensors in files.safetensors.values() for name in tensors}
     others = [name for name in files.texts if "index" not in name and name != edit.get("set")]
@@ -64,23 +64,37 @@ def strip_by(root: Path, edit: dict[str, Any]) -> Path:
     }
     (root / "policies" / "recipes" / "llama-hf").mkdir(parents=True)
     (root / "policies" / "recipes" / "llama-hf" / "mistaken.yaml").write_text(json.dumps(recipe))
-    return strip(root, "llama", "llama-hf/mistaken")
+    return asked(root, "llama", "llama-hf/mistaken")
 
 
 def strip_shipped(root: Path, layout: str, recipe: str) -> Path:
     """A tiny checkpoint stripped by a recipe that ships."""
     shutil.copytree(RECIPES, root / "policies" / "recipes")
-    return strip(root, layout, recipe)
+    source, command = asked(root, layout, recipe)
+    assert run(command) == 0
+    assert run(["verify", str(root / "out"), "--source", str(source), "-q"]) == 0
+    return root / "out"
 
 
 @pytest.mark.parametrize(
     "mistake", [name if "dropped" in name else pytest.param(name, marks=pytest.mark.slow) for name in EDITS]
 )
 def test_a_strip_that_nobody_can_load_is_refused(
-    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By `strip` itself; and by `verify`, for a strip of before what stays was accounted for."""
     edit, said = EDITS[mistake]
-    out = strip_by(tmp_path, edit)
+    source, command = mistaken(tmp_path, edit)
+    assert run(command) == 2
+    assert capsys.readouterr().err == (
+        f"recipe llama-hf/mistaken: would leave what does not load into LlamaForCausalLM strictly: {said}"
+    )
+    out = source.with_name("out")
+    assert not out.exists()
+    with monkeypatch.context() as before:
+        before.setattr(planning, "account", lambda *_: Accounting(wide="nothing was accounted for"))
+        assert run(command) == 0
+    assert run(["verify", str(out), "--source", str(source), "-q"]) == 0
     capsys.readouterr()
     assert run(["verify", str(out), "--loads", "-q"]) == 2
     shown = capsys.readouterr()
@@ -110,4 +124,6 @@ def test_a_layout_without_a_library_is_incomplete(tmp_path: Path, capsys: pytest
     assert run(["verify", str(out), "--loads", "-q", "--format", "json"]) == 3
     assert json.loads(capsys.readouterr().out)["not_checked"] == [why]
     assert run(["verify", str(out), "-q", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out)["not_checked"] == ["that it loads: it was not asked for"]
+    assert json.loads(capsys.readouterr().out)["not_checked"] == [
+        "that it loads: it was not held against a class when it was stripped; ask with --loads"
+    ]

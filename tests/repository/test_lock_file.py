@@ -62,7 +62,7 @@ def append(file: str) -> Callable[[Tiny], object]:
 
 CHANGES: dict[str, tuple[Callable[[Tiny], object], str]] = {
     "a policy": (append("policies/tiny.yaml"), "policies/tiny.yaml: is a policy that is locked as sha256:"),
-    "a recipe": (append("policies/recipes/chameleon-hf/image_generation.yaml"), "is a recipe that is locked as"),
+    "a recipe": (append("policies/recipes/chameleon-hf/drawing.yaml"), "is a recipe that is locked as"),
     "a card": (append("evals/drawing/eval.yaml"), "evals/drawing/eval.yaml: is a card that is locked as"),
     "a harness": (append("evals/drawing/harness.py"), "evals/drawing/harness.py: is a harness that is locked as"),
     "shared code": (append("evals/shared.py"), "evals/shared.py: is a harness that is locked as"),

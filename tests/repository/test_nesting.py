@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from releasegate.__main__ import run
 from releasegate.repository import receipt_path
-from tests.tiny_checkpoints import RECIPES, bytes_of, tiny
+from tests.tiny_checkpoints import WIDE, bytes_of, tiny, write_recipes
 from tests.tiny_repository import Tiny
 
 NESTED = "and the source lie in one another"
@@ -50,7 +49,7 @@ def test_a_run_where_it_may_not_lie_is_refused_and_spends_nothing(
 def test_a_strip_into_a_checkpoint_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, more: list[str]
 ) -> None:
-    shutil.copytree(RECIPES, tmp_path / "policies" / "recipes")
+    write_recipes(tmp_path)
     (tmp_path / "evals").mkdir()
     source, other = tiny().write(tmp_path / "model"), tmp_path / "other"
     (other / "deep").mkdir(parents=True)
@@ -63,7 +62,7 @@ def test_a_strip_into_a_checkpoint_is_refused(
             (other / "model.safetensors").touch()
     out = other / "deep" / "out" if kind == "nested" else other / "out"
     before = bytes_of(tmp_path)
-    command = ["strip", str(source), "--recipe", "chameleon-hf/image_generation", "--repo", str(tmp_path), "-q"]
+    command = ["strip", str(source), "--recipe", WIDE, "--repo", str(tmp_path), "-q"]
     error = said(capsys, [*command, "--out", str(out), *more])
     assert error.startswith(f"{out}: lies in {other}, ")
     assert error.endswith("\n  fix: choose a place outside of it\n")
@@ -72,11 +71,11 @@ def test_a_strip_into_a_checkpoint_is_refused(
 
 @pytest.mark.parametrize("text", ['{"editor": "vi"}', "[]", "no JSON", "[" * 100_000, ""])
 def test_another_programs_config_above_a_strip_does_not_matter(tmp_path: Path, text: str) -> None:
-    shutil.copytree(RECIPES, tmp_path / "policies" / "recipes")
+    write_recipes(tmp_path)
     (tmp_path / "evals").mkdir()
     source = tiny().write(tmp_path / "model")
     (tmp_path / "config.json").write_text(text)
-    command = ["strip", str(source), "--recipe", "chameleon-hf/image_generation", "--repo", str(tmp_path), "-q"]
+    command = ["strip", str(source), "--recipe", WIDE, "--repo", str(tmp_path), "-q"]
     assert run([*command, "--out", str(tmp_path / "out")]) == 0
 
 

@@ -13,9 +13,9 @@ from releasegate.__main__ import run
 from releasegate.checkpoint import read_contents
 from releasegate.errors import StripError
 from releasegate.stripping import plan_strip, write_strip
-from tests.cli.test_strip import RECIPE
 from tests.tiny_checkpoints import VOCABULARY, chameleon_recipe, tiny
 
+RECIPE = "chameleon-hf/image_generation"
 SECOND, INDEX = "model-00002-of-00002.safetensors", "model.safetensors.index.json"
 ROOT = Path(__file__).parents[2]
 

@@ -164,7 +164,7 @@ def test_very_many_short_rows_cost_no_memory_and_leave_the_others_searched_for(t
     spans = spans_to_search(held(tmp_path, header), plan_of({**edits, "rows": TensorEdit("removed")}))
     assert len(spans) <= leftovers.MAX_PIECES + 1
     needles = read_needles(tmp_path, spans)
-    assert (len(needles.parts), set(needles.parts)) == (20, {("rows",)})
+    assert (needles.pieces, set(needles.parts)) == (20, {("rows",)})
     assert needles.unsearched == (Unsearched(part="wide", pieces=65536 * 2048, why="shorter than 64 bytes"),)
 
 

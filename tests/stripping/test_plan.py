@@ -17,7 +17,7 @@ from releasegate.receipt import KeySet, LentParts
 from releasegate.recipe import Recipe
 from releasegate.stripping import StripPlan, plan_strip
 from releasegate.stripping.edits import TensorEdit
-from tests.tiny_checkpoints import Tiny, chameleon_recipe, recipe, tiny
+from tests.tiny_checkpoints import WIDE, Tiny, chameleon_recipe, recipe, tiny
 
 FIRST = "model-00001-of-00002.safetensors"
 PLAIN = chameleon_recipe().plain()
@@ -173,7 +173,7 @@ def test_a_recipe_that_does_not_fit_says_how(name: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeMismatch) as caught:
         planned(tmp_path, make())
     (problem,) = caught.value.problems
-    assert problem.where == "recipe chameleon-hf/image_generation"
+    assert problem.where == f"recipe {WIDE}"
     assert problem.what == what
     assert problem.fix
 

@@ -31,7 +31,8 @@ def test_a_receipt_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(tiny().write(tmp_path / "model"))
     receipt = write_strip(checkpoint, plan_strip(checkpoint, [chameleon_recipe()]), tmp_path / "stripped")
     assert Receipt.from_text(receipt.text()) == receipt
-    assert receipt.tier == "weights_absent"
+    assert receipt.tier == "named_weights_absent"
+    assert receipt.wide is not None
     assert receipt.text().startswith('{\n "schema": "releasegate/receipt/v1",\n "source": "sha256:')
 
 
@@ -56,9 +57,10 @@ def test_what_a_recipe_knows_of_other_models_stands_in_the_receipt_and_in_the_wo
     known = recipe(restored=[TRIED.plain()], remaining=[still.plain()])
     receipt = write_strip(source, plan_strip(source, [known]), tmp_path / "stripped")
     assert (receipt.restored, receipt.remaining) == ((TRIED,), (still,))
-    assert receipt.tier == "weights_absent"
+    assert receipt.tier == "named_weights_absent"
     assert receipt.tier_means == (
-        "weights absent, cheap to restore: 50 steps (12.5 s of processor time), of 800 that a toy was trained for, "
+        "the weights that the recipe names are absent, the others were not checked, cheap to restore: 50 steps (12.5 s of "
+        "processor time), of 800 that a toy was trained for, "
         "brought back 75% of its drawings"
     )
     assert Receipt.from_text(receipt.text()) == receipt

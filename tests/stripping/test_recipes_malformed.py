@@ -18,7 +18,7 @@ edits:
   - %s
 keep: {tensors: [greetings]}
 """
-NUMBER = "must be a number, `{config: PATH}`, or `{min: A, max: B}`"
+NUMBER = "must be a number, `{config: PATH}`, `{tensor: NAME}`, or `{min: A, max: B}`"
 ROWS = "must be either `{vocabulary: PATTERN}` or `{ids: [3, [8, 15]]}`"
 SLICES = "must be either `{ids: [3, [8, 15]]}` or `{last: 1}`"
 BRACES = "braces hold a bound: `{<path}` or `{>=path}`, a path of the configuration; or `{<path-1}`"

@@ -245,7 +245,11 @@ def test_what_is_not_a_receipt_is_refused(text: str, what: str, tmp_path: Path) 
         ("output_digest", "sha256:" + "0" * 64, "output_digest is not the digest of output"),
         ("tensors", [], None),
         ("host", "a", "host: Extra inputs are not permitted"),
-        ("tier", "gone", "tier: Input should be 'interface_disabled', 'weights_absent' or 'dear_to_restore'"),
+        (
+            "tier",
+            "gone",
+            "tier: Input should be 'interface_disabled', 'named_weights_absent', 'weights_absent' or 'dear_to_restore'",
+        ),
     ],
 )
 def test_a_receipt_that_is_not_consistent_is_refused(key: str, value: Any, what: str | None, stripped: Path) -> None:

@@ -6,27 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from releasegate.checkpoint.escapes import Generation
 
 MOST_STEPS = 20_000
 """Numbers of all ranges of one template."""
 TODAY = "01 Jan 2025"
 """What `strftime_now` says: a template may tell the day, and must not go by it."""
-
-
-class Generation(Extension):
-    """`{% generation %}` marks what an assistant wrote, and changes nothing of the text."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """The statements inside, as they are."""
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
 
 
 def environment() -> ImmutableSandboxedEnvironment:

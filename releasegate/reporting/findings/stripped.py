@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from releasegate.decision import Decision, Finding
+from releasegate.namedrecipe import recipe_line
 from releasegate.plan import Plan
 from releasegate.receipt import (
     KeySet,
@@ -23,6 +24,7 @@ from releasegate.reporting.views.pair import Pair
 from releasegate.reporting.views.report import FindingView, RemovedPart, StripView
 from releasegate.reporting.wording.numbers import plural, ranges, size
 from releasegate.reporting.wording.words import CHEAP, TIER, VERDICT
+from releasegate.repository.shipped import known_recipes
 
 SHOWN = 3
 """Parts that are named for each reason why something was not searched for."""
@@ -50,6 +52,7 @@ def strip_view(
         mark=VERDICT[decision.strip.verdict] if decision.strip else None,
         capabilities=", ".join(titles.get(c, c) for c in planned.capabilities) if planned else "",
         recipes=tuple(Pair(r.id, r.sha256, code=True) for r in receipt.recipes),
+        named=recipe_line(receipt, known_recipes(receipt)),
         removed=tuple(_part(tensor) for tensor in changed[:MOST_PARTS]),
         removed_hidden=max(len(changed) - MOST_PARTS, 0),
         files=tuple(RemovedPart(f.path, "left out", size(f.size)) for f in receipt.dropped),

@@ -166,6 +166,7 @@ class StripView:
     mark: Mark | None
     capabilities: str
     recipes: tuple[Pair, ...]
+    named: str
     removed: tuple[RemovedPart, ...]
     removed_hidden: int
     files: tuple[RemovedPart, ...]

@@ -92,6 +92,11 @@ TIER: Mapping[Tier, tuple[str, str]] = {
         "Interface disabled",
         "The weights still hold the capability; only the way to it was closed. Who has the weights can open it.",
     ),
+    "named_weights_absent": (
+        "Named weights absent",
+        "The parts that the recipe names are no longer in the files. The recipe keeps by wide patterns, so that nobody "
+        "checked whether other tensors carry the capability too.",
+    ),
     "weights_absent": (
         "Weights absent",
         "The parts that carry the capability are no longer in the files. That it no longer works does not say what it would "

@@ -10,7 +10,7 @@ from typing import Literal, assert_never
 from releasegate.checkpoint import Contents, Entry, Header, with_siblings
 from releasegate.errors import RecipeMismatch
 from releasegate.patterns import matches, number_in, numbers_of
-from releasegate.recipe import Between, Expect, FromConfig, Recipe, tensor_patterns
+from releasegate.recipe import Between, Expect, FromConfig, FromTensor, Recipe, tensor_patterns
 
 ACCOUNT = "name it in exactly one edit or under `keep` in the recipe, or take it out of the checkpoint"
 
@@ -98,6 +98,23 @@ class Fitting:
             raise self.mismatch(what, "correct `plus` in the recipe, or the config")
         return value
 
+    def length(self, wanted: FromTensor, label: str) -> int:
+        """The length of the one tensor that `wanted` names; of its shards, which must be alike.
+
+        Raises:
+            RecipeMismatch: there is none, or several, or it has no such dimension.
+        """
+        names = self.tensors(wanted.tensor)
+        shapes = {part.entry.shape for name in names for part in self.parts[name]}
+        if len(names) != 1 or len(shapes) != 1:
+            what = f"{label}: {wanted.tensor} is {len(names)} tensors, where the length of one counts"
+            raise self.mismatch(what, "correct the name in the recipe, or use another version of the layout")
+        (shape,) = shapes
+        if wanted.dimension >= len(shape):
+            what = f"{label}: {wanted.tensor} has the shape {list(shape)} and no dimension {wanted.dimension}"
+            raise self.mismatch(what, "correct `dimension` in the recipe")
+        return shape[wanted.dimension]
+
     def expect(self, expected: Expect, count: int, label: str, noun: str) -> None:
         """Nothing, if `count` is what is expected.
 
@@ -112,6 +129,9 @@ class Fitting:
             case FromConfig():
                 low = high = self.number(expected, label)
                 words = f"{low} ({in_words(expected)} of {self.config_name}) are"
+            case FromTensor():
+                low = high = self.length(expected, label)
+                words = f"{low} (the length of {expected.tensor} along dimension {expected.dimension}) are"
             case _:
                 assert_never(expected)
         if not low <= count <= high:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TypeVar
 
 from releasegate.checkpoint import Contents, Header
 from releasegate.checkpoint.files import CODE
@@ -12,9 +13,10 @@ from releasegate.checkpoint.gguf import read_gguf, refuse_gguf
 from releasegate.errors import RecipeMismatch
 from releasegate.manifest import stripped_digest
 from releasegate.patterns import matches
-from releasegate.receipt import KeySet, LentParts, Ranges, Receipt, RecipeUsed
+from releasegate.receipt import ExactShapes, KeySet, LentParts, Ranges, Receipt, RecipeUsed, Tier
 from releasegate.recipe import Recipe, Remaining, Residual, Restored, SetKey
 from releasegate.stripping.edits import TensorEdit, edit_of
+from releasegate.stripping.planning.exact import account
 from releasegate.stripping.planning.fitting import mismatch
 from releasegate.stripping.planning.keys import config_after, refuse_overlap
 from releasegate.stripping.planning.residuals import staying
@@ -25,6 +27,9 @@ from releasegate.stripping.planning.vocabulary import edited_files, renumbered_k
 
 AS_IT_IS = "publish it as it is, or correct the recipe"
 APART = "correct one of the recipes, or strip in two runs"
+
+
+C = TypeVar("C", bound=Contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class StripPlan:
         values: patterns of the values in pickles that are kept.
         siblings: headers of the files beside the model whose tensors are edited one by one, by the file's name.
         by_token: tensors of which a recipe names rows by token, by key.
+        exact: how what stays was held against what it should be; `None` where it was not.
+        wide: why it was not.
     """
 
     recipes: tuple[RecipeUsed, ...]
@@ -61,10 +68,21 @@ class StripPlan:
     values: tuple[str, ...] = ()
     siblings: Mapping[str, Header] = field(default_factory=dict, repr=False)
     by_token: frozenset[str] = frozenset()
+    exact: ExactShapes | None = None
+    wide: str | None = None
+
+    @property
+    def tier(self) -> Tier:
+        """What the strip proves."""
+        return "named_weights_absent" if self.wide is not None else "weights_absent"
 
     def identity(self, source: str) -> str:
         """strip(source digest, recipe digests)."""
         return stripped_digest(source, [recipe.sha256 for recipe in self.recipes])
+
+    def opened(self, contents: C) -> C:
+        """The source with the headers of the files beside its model whose tensors the plan edits one by one."""
+        return replace(contents, siblings={**contents.siblings, **self.siblings})
 
     def made(self, receipt: Receipt) -> bool:
         """Whether a receipt says that just this was done: the same edits, files, keys, values, residual and lent parts."""
@@ -80,7 +98,8 @@ class StripPlan:
             and (receipt.vocabulary.tokens if receipt.vocabulary else ()) == self.vocabulary
             and tuple(sorted(one.file for one in receipt.converted or ())) == self.converted
             and all(any(matches(pattern, value) for pattern in self.values) for value in kept)
-            and receipt.tier == "weights_absent"
+            and receipt.tier == self.tier
+            and _same_accounting(receipt.exact, self.exact)
         )
 
 
@@ -129,7 +148,15 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
     refuse_ties(fitting, plan.tensors, config_after(fitting, plan.keys))
     require_rows(fitting, plan.tensors, tokens, plan.by_token)
     edited_files(checkpoint, plan)  # raises what is wrong with them before anything is written
-    return plan
+    exact, wide = account(resolved, plan)
+    return replace(plan, exact=exact, wide=wide)
+
+
+def _same_accounting(told: ExactShapes | None, found: ExactShapes | None) -> bool:
+    """Whether a receipt tells of the same; one from before it was checked tells of nothing. Versions may differ."""
+    if told is None or found is None:
+        return told is None
+    return (told.by, told.class_, told.tensors) == (found.by, found.class_, found.tensors)
 
 
 def _refuse_nothing_or_all(

@@ -13,16 +13,25 @@ from pathlib import Path
 from releasegate.checkpoint import Contents, Header, Place, Watch, read_contents
 from releasegate.errors import Problem
 from releasegate.patterns import matches
-from releasegate.receipt import Leftovers, NearCopyFound, Offer, Unsearched, expand
+from releasegate.receipt import Bounded, Leftovers, NearCopyFound, Offer, Unsearched, expand
 from releasegate.recipe import Residual
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.tokenrows import counts_tokens, other_lengths, vocabulary_sizes
+from releasegate.stripping.searching.goingout import look_at_what_goes_out
 from releasegate.stripping.searching.leftovers import Finding, read_needles, search, spans_to_search
 from releasegate.stripping.searching.nearcopies import NearCopy, search_near_copies
 from releasegate.stripping.searching.offers import find_offers, gone_components
+from releasegate.stripping.searching.planes import Planes
 from releasegate.stripping.searching.removedparts import RemovedPart
+from releasegate.stripping.searching.runs import removed_runs
+from releasegate.stripping.searching.runsearch import RunsFound, search_runs
 from releasegate.stripping.searching.sketches import sketch_removed
 from releasegate.stripping.writing.steps import places, steps_of
+
+MOST_ODD = 64
+"""NaNs of a tensor with bits that arithmetic does not leave."""
+MOST_MIXED = 4096
+"""Infinities and NaNs of a tensor that are not all of the same bits."""
 
 COPY = "the source has a second copy of it: name that in the recipe too, or list under `residual` what `copies` it"
 OFFER = "set, unset or drop that in the recipe, or list the file under `residual`"
@@ -83,6 +92,17 @@ class _Output:
         at = bisect_right(places, offset) - 1
         return names[at] if at >= 0 else None
 
+    def row_at(self, one: Finding) -> str:
+        """Which tensor, and which row of it, a piece was found in, in words; empty outside of tensors."""
+        tensor = self.tensor_at(one.file, one.offset)
+        if tensor is None:
+            return ""
+        header = self.headers[one.file]
+        place = one.offset - header.data_start
+        entry = next(entry for entry in header.entries.values() if entry.begin <= place < entry.end)
+        row = f", row {(place - entry.begin) // entry.row_size:,}" if entry.row_size and len(entry.shape) > 1 else ""
+        return f" (in {tensor}{row})"
+
     def listed(self, part: str, tensor: str) -> Residual | None:
         """The residual that says that `tensor` holds a copy of `part`."""
         for residual in self.plan.residual:
@@ -116,8 +136,9 @@ def search_output(
     found = read_contents(root, strict=True)
     where = places(contents, plan)
     output = _Output(contents, plan, root, found, where, _names(contents, plan, found))
-    pieces, too_plain, copied = _same_bytes(output, files, watch)
+    found_bytes = _same_bytes(output, files, watch)
     sketched, unlike, alike = _same_numbers(output, watch)
+    uncut, mixed = _same_runs(output)
     offers = find_offers(
         root, files, _tokens(contents, plan, where), _gone(plan, where), _dropped_tokens(contents, plan)
     )
@@ -125,27 +146,83 @@ def search_output(
     unlisted = (one for one in offers if one not in listed)
     leaks = (Problem(str(root / one.file), one.what, SUPPRESS if one.of_tokens else OFFER) for one in unlisted)
     offered = next(leaks, None)
-    unsearched = {*too_plain, *unlike, *_unread(contents, plan)}
+    unsearched = {*found_bytes.unsearched, *unlike, *uncut, *_unread(contents, plan)}
     return Searched(
         Leftovers(
-            pieces=pieces,
+            pieces=found_bytes.pieces,
             unsearched=tuple(sorted(unsearched, key=lambda one: (one.part, one.why))),
             sketched=sketched,
             near_copies=tuple(output.seen[key] for key in sorted(output.seen)) or None,
             offers=tuple(Offer(file=one.file, what=one.what) for one in listed) or None,
+            bounded=found_bytes.bounded,
         ),
-        copied or alike or offered,
+        found_bytes.leak or alike or mixed or found_bytes.apart or offered or found_bytes.over,
     )
 
 
-def _same_bytes(
-    output: _Output, files: Sequence[str], watch: Watch | None
-) -> tuple[int, Sequence[Unsearched], Problem | None]:
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    """What the search for the same bytes found, and what goes out beside them."""
+
+    pieces: int
+    unsearched: Sequence[Unsearched]
+    leak: Problem | None
+    apart: Problem | None
+    over: Problem | None
+    bounded: Bounded
+
+
+def _same_bytes(output: _Output, files: Sequence[str], watch: Watch | None) -> _Bytes:
     """Pieces that were searched for, those that could not be, and the first leak. The tables are gone when it returns."""
     contents = output.contents
     needles = read_needles(contents.root, spans_to_search(contents, output.plan))
     leak = _exact(output, search(needles, output.root, files, watch))
-    return len(needles.parts), needles.unsearched, leak
+    planes = Planes(needles, output.root, output.headers)
+    taken_apart = _in_planes(output, planes)
+    tokens = max([len(contents.vocabulary), *vocabulary_sizes(contents)])
+    out = look_at_what_goes_out(output.root, files, output.headers, needles, tokens)
+    tallies = planes.non_finite.values()
+    bounded = Bounded(
+        texts=out.texts,
+        names=out.names,
+        metadata=out.metadata,
+        small_tensors=out.small,
+        empty_tensors=out.empty,
+        beside_pictures=out.beside,
+        non_finite=sum(tally.count for tally in tallies),
+        non_finite_mixed=sum(tally.mixed for tally in tallies),
+        odd_nans=sum(tally.odd for tally in tallies),
+    )
+    over = out.problem or _too_many_odd(output, planes)
+    return _Bytes(needles.pieces, needles.unsearched, leak, taken_apart, over, bounded)
+
+
+def _in_planes(output: _Output, planes: Planes) -> Problem | None:
+    """The first piece that stands in a tensor with other bytes between its own, where the recipe lists no copy."""
+    leak: Problem | None = None
+    for one in planes.search():  # to the end: it counts what is not finite on the way
+        tensor = output.names[one.file, one.tensor]
+        if leak is None and output.listed(one.part, tensor) is None:
+            how = f"{one.size} of every {one.width} bytes from byte {one.offset:,} of it on"
+            what = f"holds a piece of {one.part}, which was to go, in {tensor}: {how}"
+            leak = Problem(str(output.root / one.file), what, COPY)
+    return leak
+
+
+def _too_many_odd(output: _Output, planes: Planes) -> Problem | None:
+    """Values that are not finite, where there are more different ones than arithmetic leaves."""
+    for (file, name), tally in planes.non_finite.items():
+        where, tensor = str(output.root / file), output.names[file, name]
+        fix = "set them to zero, or to one and the same value: other bits can hide in them"
+        if tally.odd > MOST_ODD:
+            what = f"has {tally.odd:,} NaNs in {tensor} with bits that arithmetic does not leave; at most {MOST_ODD} go out"
+            return Problem(where, what, fix)
+        if tally.mixed > MOST_MIXED:
+            what = (
+                f"has {tally.count:,} infinities and NaNs of different bits in {tensor}; at most {MOST_MIXED:,} go out"
+            )
+            return Problem(where, what, fix)
+    return None
 
 
 def _same_numbers(output: _Output, watch: Watch | None) -> tuple[int, Sequence[Unsearched], Problem | None]:
@@ -157,6 +234,30 @@ def _same_numbers(output: _Output, watch: Watch | None) -> tuple[int, Sequence[U
     if watch:
         watch(sum(header.data_start for header in output.headers.values()))
     return sketches.count, (*sketches.unsearched, *near.unsearched), _near(output, near.copies)
+
+
+def _same_runs(output: _Output) -> tuple[Sequence[Unsearched], Problem | None]:
+    """What could not be searched for in runs, and the first leak where rows were cut, joined or mixed."""
+    contents = output.contents
+    headers = {**contents.shards, **contents.siblings}
+    runs = removed_runs(contents.root, list(_removed(contents, output.plan, output.where)), headers)
+    return runs.unsearched, _mixed(output, search_runs(runs, output.root, output.headers))
+
+
+def _mixed(output: _Output, found: Sequence[RunsFound]) -> Problem | None:
+    for one in found:
+        tensor = output.names[one.file, one.tensor]
+        if output.listed(one.part, tensor) is None:
+            what = (
+                f"has runs of {one.part}, which was to go, in {tensor}: of {one.matched:,} of {one.of:,} rows, "
+                f"{one.how}, {one.equal:.0%} of what was compared equal"
+            )
+            return Problem(str(output.root / one.file), what, COPY)
+        if (one.part, tensor) not in output.seen:
+            output.seen[one.part, tensor] = NearCopyFound(
+                part=one.part, tensor=tensor, rows=one.matched, form="runs", likeness=one.equal
+            )
+    return None
 
 
 def _names(contents: Contents, plan: StripPlan, found: Contents) -> dict[tuple[str, str], str]:
@@ -173,7 +274,7 @@ def _exact(output: _Output, findings: Iterator[Finding]) -> Problem | None:
     for one in findings:
         tensor = output.tensor_at(one.file, one.offset)
         if tensor is None or output.listed(one.part, tensor) is None:
-            what = f"holds a piece of {one.part}, which was to go, at byte {one.offset:,}"
+            what = f"holds a piece of {one.part}, which was to go, at byte {one.offset:,}{output.row_at(one)}"
             return Problem(str(output.root / one.file), what, COPY)
         before = output.seen.get((one.part, tensor))
         rows = 1 if before is None else before.rows + 1

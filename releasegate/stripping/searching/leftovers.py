@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from releasegate.checkpoint import Contents, Watch
 from releasegate.checkpoint.files import BLOCK, open_regular
-from releasegate.checkpoint.headers import Entry, Header
+from releasegate.checkpoint.headers import BITS, Entry, Header
 from releasegate.receipt import Unsearched
 from releasegate.stripping.edits import TensorEdit
 from releasegate.stripping.planning.plan import StripPlan
@@ -46,6 +46,9 @@ LONGEST = 65536
 MAX_PIECES = 32768
 """Pieces searched for in one strip; where there are more, every k-th is taken, of large parts alone if that suffices."""
 
+MAX_FORMS = 1024
+"""Pieces that are searched for in another order of bytes too, and by the lowest bytes of their numbers: every k-th."""
+
 _MAX_WORDS = 1 << 20
 _LOAD = 16
 """Places of the table for each word."""
@@ -58,7 +61,7 @@ Words = NDArray[np.uint64]
 class Span:
     """Bytes of a file of the source that must not be in the output, cut into pieces of `piece` bytes.
 
-    Where a tensor has very many spans, one of them stands for `times` of the same length.
+    Where a tensor has very many spans, one of them stands for `times` of the same length. Its numbers have `item` bytes.
     """
 
     part: str
@@ -67,6 +70,7 @@ class Span:
     end: int
     piece: int
     times: int = 1
+    item: int = 1
 
     @property
     def pieces(self) -> int:
@@ -86,6 +90,7 @@ class Needles:
         shifts: where in its window each word begins.
         table: whether some word has a given hash, one bit each; every word sets two.
         unsearched: parts that cannot be searched for.
+        pieces: how many pieces the windows stand for; those after them are of other forms of the same pieces.
     """
 
     windows: NDArray[np.uint8]
@@ -95,6 +100,7 @@ class Needles:
     shifts: NDArray[np.uint8]
     table: NDArray[np.uint8]
     unsearched: tuple[Unsearched, ...]
+    pieces: int
 
     @property
     def window(self) -> int:
@@ -125,7 +131,10 @@ def spans_to_search(checkpoint: Contents, plan: StripPlan) -> list[Span]:
         place = where[name]
         start = headers[place.file].data_start + place.entry.begin
         inside, times = _inside(place.entry, edit)
-        spans += [Span(name, place.file, start + a, start + b, _piece(place.entry), times) for a, b in inside if b > a]
+        item = max(1, BITS[place.entry.dtype] // 8)
+        spans += [
+            Span(name, place.file, start + a, start + b, _piece(place.entry), times, item) for a, b in inside if b > a
+        ]
     for file in plan.dropped:
         if file in checkpoint.siblings:
             spans += _file_spans(file, checkpoint.siblings[file])
@@ -147,7 +156,8 @@ def _file_spans(file: str, header: Header) -> Iterator[Span]:
     for name, entry in header.entries.items():
         if entry.size:
             start = header.data_start
-            yield Span(f"{file}:{name}", file, start + entry.begin, start + entry.end, _piece(entry))
+            item = max(1, BITS[entry.dtype] // 8)
+            yield Span(f"{file}:{name}", file, start + entry.begin, start + entry.end, _piece(entry), item=item)
 
 
 def _piece(entry: Entry) -> int:
@@ -172,7 +182,9 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
     total = sum(-(-count // every[part]) for part, count in pieces.items() if every[part])
     sizes = [size for size in WINDOWS if total * size // 2 <= _MAX_WORDS]
     windows: dict[bytes, tuple[str, ...]] = {}
+    forms: dict[bytes, tuple[str, ...]] = {}
     numbers: Counter[str] = Counter()
+    apart = max(1, -(-total // MAX_FORMS))
     for name, some in groupby((s for s in spans if s.end - s.begin >= WINDOW), key=attrgetter("file")):
         with open_regular(root / name) as file:
             for span in some:
@@ -183,11 +195,14 @@ def read_needles(root: Path, spans: Sequence[Span]) -> Needles:
                     found = _window(file, begin, min(begin + span.piece, span.end), sizes)
                     if isinstance(found, bytes):
                         _add(windows, found, (span.part,))
+                        if len(windows) % apart == 0:
+                            for form in _other_forms(file, begin, min(begin + span.piece, span.end), span.item):
+                                _add(forms, form, (span.part,))
                     else:
                         missed[span.part, found] += 1
                 numbers[span.part] += span.pieces
     unsearched = tuple(Unsearched(part=part, pieces=count, why=why) for (part, why), count in sorted(missed.items()))
-    return _indexed(windows, unsearched)
+    return _indexed(windows, unsearched, forms)
 
 
 def _begins(span: Span, step: int, before: int) -> range:
@@ -213,6 +228,16 @@ def _window(file: BinaryIO, begin: int, end: int, sizes: Sequence[int]) -> bytes
     return "too plain: zeros, or one value over and over"
 
 
+def _other_forms(file: BinaryIO, begin: int, end: int, item: int) -> list[bytes]:
+    """The beginning of a piece with the bytes of its numbers in the other order, and the lowest byte of each number."""
+    if item == 1:
+        return []
+    piece = os.pread(file.fileno(), min(end - begin, WINDOWS[0] * item), begin)
+    table = np.frombuffer(piece[: len(piece) // item * item], dtype=np.uint8).reshape(-1, item)
+    found = (table[:, ::-1].tobytes()[: WINDOWS[0]], table[:, 0].tobytes())
+    return [form for form in found if len(form) >= WINDOW and not _is_plain(form)]
+
+
 def _is_plain(window: bytes) -> bool:
     """Whether some word that is looked up is four bytes twice, or all are one word: such words are everywhere."""
     held = np.frombuffer(window, dtype=np.uint8)
@@ -223,11 +248,17 @@ def _is_plain(window: bytes) -> bool:
     return bool(runs[: len(window) // 2].any())
 
 
-def _indexed(windows: dict[bytes, tuple[str, ...]], unsearched: tuple[Unsearched, ...]) -> Needles:
+def _indexed(
+    windows: dict[bytes, tuple[str, ...]], unsearched: tuple[Unsearched, ...], forms: dict[bytes, tuple[str, ...]]
+) -> Needles:
     size = min((len(window) for window in windows), default=WINDOW)
     cut: dict[bytes, tuple[str, ...]] = {}
     for window, parts in windows.items():
         _add(cut, window[:size], parts)
+    pieces = len(cut)
+    for form, parts in forms.items():
+        if len(form) >= size and not _is_plain(form[:size]):
+            _add(cut, form[:size], parts)
     stacked = np.frombuffer(b"".join(cut), dtype=np.uint8).reshape(-1, size)
     shifted = np.lib.stride_tricks.sliding_window_view(stacked, 8, axis=1)[:, : size // 2]  # [pieces, stride, 8]
     words: Words = np.ascontiguousarray(shifted).view("<u8").reshape(-1)
@@ -240,6 +271,7 @@ def _indexed(windows: dict[bytes, tuple[str, ...]], unsearched: tuple[Unsearched
         shifts=(order % (size // 2)).astype(np.uint8),
         table=_table(words),
         unsearched=unsearched,
+        pieces=pieces,
     )
 
 
@@ -293,19 +325,33 @@ def _search_block(
     """The pieces that stand in a block, each with its place in the file, in the order of places."""
     low, high = max(0, base - needles.window), min(size, base + BLOCK + needles.window)
     held = buffer[: os.preadv(file.fileno(), [buffer[: high - low].data], low)]
-    count = max(0, min(BLOCK, len(held) - (base - low))) // 8
-    words = held[base - low : base - low + count * 8].view("<u8")[:: needles.stride // 8]
+    return [(piece, low + start) for piece, start in search_held(needles, held, base - low, BLOCK)]
+
+
+def search_held(
+    needles: Needles, held: NDArray[np.uint8], first: int = 0, count: int | None = None
+) -> list[tuple[int, int]]:
+    """The pieces that stand in bytes that are held, each with its place in them, in the order of places.
+
+    Args:
+        needles: what to search for.
+        held: contiguous.
+        first: words are looked up from this byte on; what begins up to a window before is found all the same.
+        count: bytes in which words are looked up; `None` for all that follow.
+    """
+    most = len(held) - first if count is None else min(count, len(held) - first)
+    words = held[first : first + max(0, most) // 8 * 8].view("<u8")[:: needles.stride // 8]
     hits = _may_be_there(needles.table, words)
     if not len(hits):
         return []
     found: set[tuple[int, int]] = set()
     places = np.searchsorted(needles.words, words[hits])
-    offsets = hits * needles.stride + (base - low)  # of each hit's word, in `held`
+    offsets = hits * needles.stride + first  # of each hit's word, in `held`
     while len(places):
         same = places < len(needles.words)
         same[same] = needles.words[places[same]] == _words_at(held, offsets[same])
         places, offsets = places[same], offsets[same]
-        found |= {(piece, low + start) for piece, start in _confirmed(needles, held, places, offsets)}
+        found |= set(_confirmed(needles, held, places, offsets))
         places = places + 1  # the next piece that has the same word
     return sorted(found, key=lambda one: (one[1], one[0]))
 

@@ -92,10 +92,10 @@ def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[
         if not found:
             why = TOO_SMALL if is_readable(part.entry) else f"its elements are not whole bytes ({part.entry.dtype})"
             missed[part.part, why] = missed.get((part.part, why), 0) + 1
-    thinned = _thinned([one for one in sets if not one.extra], MAX_ROWS)
-    thinned += _thinned([one for one in sets if one.extra], MAX_COLUMNS)
+    chosen = thinned([one for one in sets if not one.extra], MAX_ROWS)
+    chosen += thinned([one for one in sets if one.extra], MAX_COLUMNS)
     by_length: dict[int, list[VectorSet]] = {}
-    for one in thinned:
+    for one in chosen:
         by_length.setdefault(one.length, []).append(one)
     names = tuple(part.part for part in parts)
     groups = {length: _group(root, same, names, missed) for length, same in sorted(by_length.items())}
@@ -103,14 +103,14 @@ def sketch_removed(root: Path, removed: Iterable[RemovedPart], headers: Mapping[
     return Sketches(names, {length: group for length, group in groups.items() if len(group.parts)}, unsearched)
 
 
-def _thinned(sets: Sequence[VectorSet], most: int) -> list[VectorSet]:
+def thinned(sets: Sequence[VectorSet], most: int) -> list[VectorSet]:
     """The sets with every k-th vector of large ones, so that there are at most `most` in all."""
     every = steps({number: one.count for number, one in enumerate(sets)}, most)
-    thinned: list[VectorSet] = []
+    found: list[VectorSet] = []
     for number, one in enumerate(sets):
         step, before = every[number], 0
         if step == 1:
-            thinned.append(one)
+            found.append(one)
         if step < 2:
             continue
         chosen: list[Placed] = []
@@ -118,8 +118,8 @@ def _thinned(sets: Sequence[VectorSet], most: int) -> list[VectorSet]:
             chosen += [(file, cut(view, at, 1)) for at in range(-before % step, view.count, step)]
             before += view.count
         if chosen:
-            thinned.append(replace(one, vectors=tuple(chosen)))
-    return thinned
+            found.append(replace(one, vectors=tuple(chosen)))
+    return found
 
 
 def _group(root: Path, sets: Sequence[VectorSet], names: Sequence[str], missed: dict[tuple[str, str], int]) -> Group:

@@ -102,6 +102,18 @@ def item_size(dtype: str) -> int:
     return np.dtype(_KINDS[dtype][0]).itemsize
 
 
+def numbers(stored: NDArray[np.uint8], dtype: str, *, swapped: bool = False) -> Values:
+    """The numbers whose bytes are `stored`, along its last dimension, as integers of the same order.
+
+    Args:
+        stored: bytes, contiguous along the last dimension.
+        dtype: of the numbers; one that `is_readable`.
+        swapped: whether the bytes of each number stand in the other order.
+    """
+    held = stored.view(_KINDS[dtype][0])
+    return _ordered(held.byteswap() if swapped else held, dtype)
+
+
 def row_length(slices: tuple[int, ...]) -> int | None:
     """Elements of the rows that slices of this shape are cut into: their last dimensions, as few as make up `WIDE`.
 
@@ -159,7 +171,7 @@ def _read_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[int, Va
     looked_at = places(view.length)
     for first in range(0, view.count, step):
         held = buffer[: min(step, view.count - first) * size]
-        _fill(file, held, view.base + first * size, where)
+        read_bytes(file, held, view.base + first * size, where)
         rows = held.view(_KINDS[view.dtype][0]).reshape(-1, view.length)
         yield first, _ordered(rows if len(looked_at) == view.length else rows.take(looked_at, axis=1), view.dtype)
 
@@ -171,7 +183,7 @@ def _read_long_rows(file: BinaryIO, view: Rows, where: str) -> Iterator[tuple[in
         held = np.empty(len(starts) * CELL * item, dtype=np.uint8)
         for cell, start in enumerate(starts.tolist()):
             part = held[cell * CELL * item : (cell + 1) * CELL * item]
-            _fill(file, part, view.base + (number * view.length + start) * item, where)
+            read_bytes(file, part, view.base + (number * view.length + start) * item, where)
         yield number, _ordered(held.view(_KINDS[view.dtype][0]).reshape(1, -1), view.dtype)
 
 
@@ -189,13 +201,13 @@ def _read_columns(file: BinaryIO, view: Columns, where: str) -> Iterator[tuple[i
             rows = [view.rows[at] for at in looked_at[cell : cell + CELL]]
             together = rows[-1] - rows[0] == CELL - 1
             if together and width == view.width:
-                _fill(file, held[cell : cell + CELL].reshape(-1), view.base + rows[0] * row, where)
+                read_bytes(file, held[cell : cell + CELL].reshape(-1), view.base + rows[0] * row, where)
             elif together and whole.size:
-                _fill(file, whole.reshape(-1), view.base + rows[0] * row, where)
+                read_bytes(file, whole.reshape(-1), view.base + rows[0] * row, where)
                 held[cell : cell + CELL] = whole[:, start : start + width * item]
             else:
                 for at, number in enumerate(rows, cell):
-                    _fill(file, held[at], view.base + number * row + start, where)
+                    read_bytes(file, held[at], view.base + number * row + start, where)
         yield first, _ordered(held.view(_KINDS[view.dtype][0]), view.dtype).T
 
 
@@ -206,13 +218,18 @@ def _read_small_matrices(file: BinaryIO, view: Columns, where: str) -> Iterator[
     looked_at = places(view.length)
     for first in range(0, view.matrices, step):
         held = buffer[: min(step, view.matrices - first) * size]
-        _fill(file, held, view.base + first * size, where)
+        read_bytes(file, held, view.base + first * size, where)
         stack = held.view(_KINDS[view.dtype][0]).reshape(-1, view.length, view.width)
         columns = stack.take(looked_at, axis=1).transpose(0, 2, 1).reshape(-1, len(looked_at))
         yield first * view.width, _ordered(columns, view.dtype)
 
 
-def _fill(file: BinaryIO, buffer: NDArray[np.uint8], offset: int, where: str) -> None:
+def read_bytes(file: BinaryIO, buffer: NDArray[np.uint8], offset: int, where: str) -> None:
+    """Fill `buffer` from byte `offset` of the file on.
+
+    Raises:
+        CheckpointError: the file ends too early.
+    """
     done = 0
     while done < len(buffer):
         count = os.preadv(file.fileno(), [buffer[done:].data], offset + done)

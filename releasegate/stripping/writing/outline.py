@@ -13,6 +13,7 @@ from releasegate.receipt import cost_of
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.rows import rows_of
 from releasegate.stripping.writing.room import can_share, refuse_writable, room, size_after
+from releasegate.stripping.writing.settings import require_settings
 from releasegate.stripping.writing.steps import Step, places, steps_of
 from releasegate.stripping.writing.target import require_place
 
@@ -94,7 +95,10 @@ def outline(
     """
     if target is not None:
         require_place(contents.root, target)
+    contents = plan.opened(contents)
     steps = steps_of(contents, plan)
+    staying = [step.name for step in steps if step.to is not None and step.header is None]
+    require_settings(contents.root, staying, [(key.file, key.key) for key in plan.keys])
     if link_untouched:
         refuse_writable(contents, steps)
     clones = target is not None and can_share(contents, target.parent)

@@ -36,6 +36,7 @@ def room_for(contents: Contents, plan: StripPlan, folder: Path) -> int:
     Raises:
         StripError: a file of the source is gone.
     """
+    contents = plan.opened(contents)
     steps = steps_of(contents, plan)
     return room(contents, steps, free=[step for step in steps if step.same] if can_share(contents, folder) else ())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
@@ -18,6 +17,7 @@ from releasegate.stripping.writing.files import Done, Job, lay_out
 from releasegate.stripping.writing.output import Output, new_folder
 from releasegate.stripping.writing.reread import read_back
 from releasegate.stripping.writing.room import can_share, refuse_writable, room
+from releasegate.stripping.writing.settings import require_settings
 from releasegate.stripping.writing.source import changed
 from releasegate.stripping.writing.steps import Step, steps_of
 from releasegate.stripping.writing.target import require_place
@@ -61,8 +61,10 @@ def write_strip(
     """
     target = Path(target).absolute()
     require_place(contents.root, target)
-    contents = replace(contents, siblings={**contents.siblings, **plan.siblings})
+    contents = plan.opened(contents)
     steps = steps_of(contents, plan)
+    staying = [step.name for step in steps if step.to is not None and step.header is None]
+    require_settings(contents.root, staying, [(key.file, key.key) for key in plan.keys])
     if link_untouched:
         refuse_writable(contents, steps)
     clones = can_share(contents, target.parent)
@@ -79,6 +81,7 @@ def write_strip(
                 read_back(job, done, watch)
             outcomes = tuple(sorted((o for one in done for o in one.outcomes), key=lambda outcome: outcome.name))
             _require_sound(output, steps, outcomes)
+            require_settings(output.root, [entry.path for entry in made.files])
             stage("search", sum(entry.size * (1 + (entry.parts is not None)) for entry in made.files))
             searched = search_output(contents, plan, output.root, [entry.path for entry in made.files], watch)
             if searched.leak is not None:
@@ -138,8 +141,8 @@ def _receipt(
         recipes=plan.recipes,
         planned=plan.identity(source),
         output_digest=made.digest(),
-        tier="weights_absent",
-        tier_means=tier_means("weights_absent", plan.restored),
+        tier=plan.tier,
+        tier_means=tier_means(plan.tier, plan.restored),
         rehearsal=rehearsal,
         tensors=outcomes,
         dropped=tuple(sorted(dropped, key=lambda entry: entry.path)),
@@ -151,6 +154,8 @@ def _receipt(
         restored=plan.restored or None,
         remaining=plan.remaining or None,
         leftovers=leftovers,
+        exact=plan.exact,
+        wide=plan.wide,
         output=made,
         read_back=verified or None,
     )

@@ -68,13 +68,13 @@ def changed_through_the_source(folder: Path) -> None:
 def claims_more(folder: Path) -> None:
     """Somebody writes into the receipt what a strip cannot know."""
     receipt = receipt_path(folder / "stripped")
-    receipt.write_text(receipt.read_text().replace('"tier": "weights_absent"', '"tier": "dear_to_restore"'))
+    receipt.write_text(receipt.read_text().replace('"tier": "named_weights_absent"', '"tier": "dear_to_restore"'))
     verify(folder)
 
 
 def says_more(folder: Path) -> None:
     receipt = receipt_path(folder / "stripped")
-    receipt.write_text(receipt.read_text().replace("weights absent: what", "weights gone for good: what"))
+    receipt.write_text(receipt.read_text().replace("are absent: what else", "are gone for good: what else"))
     verify(folder)
 
 
