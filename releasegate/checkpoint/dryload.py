@@ -163,6 +163,7 @@ def leftovers(cls: type[Any], config: dict[str, Any], tensors: dict[str, Any]) -
             config=cls.config_class.from_dict(config),
             state_dict=stored,
             trust_remote_code=False,
+            use_kernels=False,  # there are none for `meta`, and they would be fetched from a hub
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -81,6 +81,7 @@ def _strict(
         loaded: tuple[M, dict[str, Any]] = cls.from_pretrained(  # type: ignore[assignment]
             source,
             trust_remote_code=False,
+            use_kernels=False,  # transformers would fetch them from a hub
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,

@@ -80,6 +80,7 @@ def _environment(home: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "HF_HUB_OFFLINE": "1",
+        "USE_HUB_KERNELS": "0",
     }
 
 
