@@ -31,7 +31,7 @@ CARDS = {"drawing": card(DRAWING), "naming": card(NAMING)}
 
 def said(text: str, *, ours: bool = True) -> list[tuple[str, str]]:
     """What is wrong with a policy whose subject is releasegate's own, or the repository's."""
-    image = recipe()
+    image = recipe(id="chameleon-hf/image_generation")
     interfaces = frozenset({"GeneratesImages", "CaptionsImages"})
     around = Surroundings(
         CARDS, {image.id: image}, {"tiny": interfaces if ours else None}, layouts=known_layouts([image])

@@ -19,7 +19,7 @@ from releasegate.errors import NotFound
 from releasegate.inspection import Finding, Inspection, inspect_checkpoint
 from releasegate.inspection.record import FileKind, Kind
 from tests.layouts import LAYOUTS
-from tests.tiny_checkpoints import chameleon_recipe, safetensors, tiny
+from tests.tiny_checkpoints import WIDE, chameleon_recipe, safetensors, tiny
 
 INDEX = "model.safetensors.index.json"
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -314,7 +314,7 @@ def test_a_clean_checkpoint_has_few_findings_and_a_recipe_that_fits(tmp_path: Pa
     root = tiny().write(tmp_path / "model")
     found = look(root)
     assert [(one.kind, one.where) for one in found.findings] == [("not_in_index", "vqgan.safetensors")]
-    assert [(fit.id, fit.fits) for fit in found.recipes] == [("chameleon-hf/image_generation", True)]
+    assert [(fit.id, fit.fits) for fit in found.recipes] == [(WIDE, True)]
     assert found.tensors is None
     listed = look(root, list_tensors=True).tensors
     assert listed is not None
