@@ -36,5 +36,5 @@ def python(*arguments: str | Path, cwd: Path, speech: Path | None) -> subprocess
         env={**environment, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1500,
     )

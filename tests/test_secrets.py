@@ -85,7 +85,7 @@ def test_a_hostile_text_of_a_mebibyte_takes_no_time(piece: str) -> None:
     text = piece * ((1 << 18) // len(piece)) + "".join(HARD)
     begun = time.process_time()
     list(spot(text))
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 5  # a search that goes back takes minutes
 
 
 @settings(max_examples=200, deadline=None)
