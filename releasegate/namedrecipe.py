@@ -73,11 +73,15 @@ class KnownRecipes:
 
 def recipe_line(receipt: Receipt, known: KnownRecipes) -> str:
     """Each recipe with its digest and whose it is, and what they named."""
-    used = "; ".join(
-        f"{one.id} (sha256 {one.sha256.removeprefix('sha256:')[:DIGITS]}), {known.words(one)}"
-        for one in receipt.recipes
+    names = "it names" if len(receipt.recipes) == 1 else "they name"
+    return f"{used_line(receipt.recipes, known)}: {names} {named(receipt)}"
+
+
+def used_line(recipes: Sequence[RecipeUsed], known: KnownRecipes) -> str:
+    """Each recipe with its digest and whose it is."""
+    return "; ".join(
+        f"{one.id} (sha256 {one.sha256.removeprefix('sha256:')[:DIGITS]}), {known.words(one)}" for one in recipes
     )
-    return f"{used}: {'it names' if len(receipt.recipes) == 1 else 'they name'} {named(receipt)}"
 
 
 def named(receipt: Receipt) -> str:

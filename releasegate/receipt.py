@@ -272,6 +272,29 @@ class Leftovers(Record):
     bounded: Bounded | None = None
 
 
+class Unread(Record):
+    """A file that went out unread, or with settings that neither a list nor the model's class knows."""
+
+    file: RelativePath
+    keys: tuple[str, ...] = ()
+    """Dotted paths of the settings; none if the whole file was not read."""
+    more: Annotated[int, Field(ge=1)] | None = None
+    """How many further settings there are."""
+
+
+def unread_words(unread: Iterable[Unread]) -> str:
+    """What was not read, in words.
+
+    >>> unread_words([Unread(file="README.md"), Unread(file="config.json", keys=("teacher",), more=2)])
+    'README.md; config.json (teacher, and 2 more)'
+    """
+    words = []
+    for one in unread:
+        keys = [*one.keys, *([f"and {one.more} more"] if one.more else [])]
+        words.append(f"{one.file} ({', '.join(keys)})" if keys else one.file)
+    return "; ".join(words)
+
+
 class ExactShapes(Record):
     """How the tensors that stay were held against those that should: names, shapes, and whether they are whole numbers."""
 
@@ -318,6 +341,8 @@ class Receipt(Document):
     """Every file of the stripped checkpoint."""
     exact: ExactShapes | None = None
     """Absent from wide strips, and from receipts that were written before it was checked."""
+    unread: tuple[Unread, ...] | None = None
+    """What of the output was not read; absent from receipts that were written before it was listed."""
     wide: str | None = None
     """Why what else stands under the names that stay was not checked."""
     read_back: Literal[True] | None = None

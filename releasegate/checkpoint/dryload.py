@@ -3,7 +3,8 @@
 `layingout.py` runs it as a file, in an isolated interpreter. On standard input, a line of JSON for each request: the class,
 the configuration, that of generation, and dtype and shape of each tensor. On standard output, for each request, a line with
 the number of bytes that follow and an exit code, and these bytes: as one line of JSON
-`["loaded", version, what is left over]`, `["absent", what there is not]`, or `["raised", kind, text]`. It is given no
+`["loaded", version, type of the model, what is left over, undeclared settings]`,
+`["absent", what there is not]`, or `["raised", kind, text]`. It is given no
 file of the checkpoint, so that it can neither read weights nor run code from it. Each request is answered by a fork, which
 has limits of its own and leaves nothing behind; the libraries are imported once.
 
@@ -32,6 +33,11 @@ from transformers import core_model_loading
 
 DTYPES: dict[str, torch.dtype] = {}
 """torch's dtype of each name in a header; from the request."""
+USUAL = (
+    "_attn_implementation", "_name_or_path", "architectures", "attn_implementation", "auto_map", "dtype", "id2label", "label2id",
+    "model_type", "quantization_config", "rope_scaling", "rope_theta", "torch_dtype", "transformers_version", "use_cache",
+)  # fmt: skip
+"""Settings that every class takes."""
 MOST = 20
 """Keys of a kind that are named."""
 
@@ -116,8 +122,17 @@ def answer(request: dict[str, Any]) -> None:
         say(["absent", f"transformers {transformers.__version__} has no model class {request['class']}"])
     else:
         transformers.GenerationConfig.from_dict(request["generation"])
-        left = leftovers(cls, request["config"], request["tensors"])
-        say(["loaded", transformers.__version__, str(cls.config_class.model_type), left])
+        config = request["config"]
+        left = leftovers(cls, config, request["tensors"])
+        say(
+            [
+                "loaded",
+                transformers.__version__,
+                str(cls.config_class.model_type),
+                left,
+                undeclared(cls.config_class, config),
+            ]
+        )
 
 
 def restrict(memory: int, seconds: int) -> None:
@@ -175,6 +190,24 @@ def leftovers(cls: type[Any], config: dict[str, Any], tensors: dict[str, Any]) -
     found["twice"] = sorted(f"{' and '.join(names)} ({target})" for target, names in doubled(sources).items())
     found["of_another_kind"] = sorted(f"{name} ({one.other_kind})" for name, one in stored.items() if one.other_kind)
     return {kind: [str(len(left)), *left[:MOST]] for kind, left in found.items() if left}
+
+
+def undeclared(cls: type[Any], config: dict[str, Any], above: str = "") -> list[str]:
+    """Dotted paths of the settings that a class of configurations, or that of a part, does not declare."""
+    known = {*USUAL, *getattr(cls, "attribute_map", {})}
+    for one in cls.__mro__:
+        known.update(getattr(one, "__annotations__", ()))
+        if "__init__" in vars(one):
+            known.update(inspect.signature(vars(one)["__init__"]).parameters)
+    parts = getattr(cls, "sub_configs", {})
+    found: list[str] = []
+    for key, value in config.items():
+        part = parts.get(key)
+        if inspect.isclass(part) and isinstance(value, dict) and part is not transformers.AutoConfig:
+            found += undeclared(part, value, f"{above}{key}.")
+        elif key not in known:
+            found.append(above + key)
+    return found
 
 
 @contextmanager

@@ -21,6 +21,7 @@ BLOCK = 1 << 20
 MAX_JSON = 64 << 20
 """Bytes of a JSON file that is read as a whole; tokenizers reach some tens of millions."""
 
+_AGAIN = "correct the file, or export it again"
 NOWHERE = "check the path given for the model"
 
 _PATH: TypeAdapter[str] = TypeAdapter(RelativePath)
@@ -214,13 +215,21 @@ def parse_json_object(text: bytes, where: str) -> dict[str, Any]:
     Raises:
         JsonMalformed: it is not UTF-8, not JSON, not an object, or has a key twice.
     """
-    fix = "correct the file, or export it again"
+    data = parse_json_text(text, where)
+    if not isinstance(data, dict):
+        raise JsonMalformed(where, "is not a JSON object", _AGAIN)
+    return data
+
+
+def parse_json_text(text: bytes, where: str) -> Any:
+    """What the JSON `text` holds.
+
+    Raises:
+        JsonMalformed: it is not UTF-8, not JSON, or has a key twice.
+    """
     try:
-        data = parse_json(text)
+        return parse_json(text)
     except UnicodeDecodeError:
         raise JsonMalformed(where, "is not UTF-8", "save it as UTF-8") from None
     except ValueError as error:
-        raise JsonMalformed(where, f"is not valid JSON: {error}", fix) from None
-    if not isinstance(data, dict):
-        raise JsonMalformed(where, "is not a JSON object", fix)
-    return data
+        raise JsonMalformed(where, f"is not valid JSON: {error}", _AGAIN) from None

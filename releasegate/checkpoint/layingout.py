@@ -36,12 +36,13 @@ MAX_REMEMBERED = 64
 
 
 class Loaded(NamedTuple):
-    """The class took the tensors; of each kind that was left over, how many and the first of them."""
+    """The class took the tensors; of each kind that was left over, how many and the first of them; undeclared settings."""
 
     kind: Literal["loaded"]
     version: str
     model_type: str
     left: dict[str, list[str]]
+    undeclared: list[str]
 
 
 class Absent(NamedTuple):

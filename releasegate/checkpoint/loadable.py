@@ -46,11 +46,13 @@ class Loads:
         into: the class.
         library: with its version.
         tensors: how many were used, which are all.
+        undeclared: dotted paths of settings that the class does not declare.
     """
 
     into: str
     library: str
     tensors: int
+    undeclared: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"it loads into {self.into} of {self.library}: all {self.tensors} tensors are used, and none is missing"
@@ -110,12 +112,12 @@ def strictly(
         case Raised(error=error, text=text):
             what = f"does not load into {name}: {error}: {_line(text)}"
             raise NotLoadable(where, what, "correct the configuration until transformers accepts it")
-        case Loaded(version=version, model_type=own, left=left):
+        case Loaded(version=version, model_type=own, left=left, undeclared=undeclared):
             if own != config.get("model_type"):
                 what = f"names the class {name}, which is one of {own}, and not of its model_type, {config.get('model_type')}"
                 raise NotLoadable(where, what, "name the class that the checkpoint was saved from (architectures)")
             _refuse(left, name, where)
-            return Loads(name, f"transformers {version}", len(tensors))
+            return Loads(name, f"transformers {version}", len(tensors), tuple(undeclared))
 
 
 def class_named(config: Mapping[str, Any], where: str) -> str:

@@ -86,6 +86,7 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
     from collections import Counter
 
     from releasegate.namedrecipe import recipe_line
+    from releasegate.receipt import unread_words
     from releasegate.repository.shipped import known_recipes
 
     counts = Counter(tensor.outcome for tensor in receipt.tensors)
@@ -102,10 +103,17 @@ def _done(receipt: Receipt, out: Path) -> Iterator[str]:
     if receipt.read_back:
         yield f"read back from disk and compared: {len(receipt.output.files)} files"
     yield f"receipt: {receipt_path(out)}"
+    if receipt.wide:
+        yield f"not checked: what else stands under the names that stay (wide): {receipt.wide}"
+    if receipt.unread:
+        yield f"not checked: what these files and settings mean: {unread_words(receipt.unread)}"
     yield f"not checked: that it loads (`releasegate verify {out} --loads`)"
 
 
 def _lines(outlined: Outline) -> Iterator[str]:
+    from releasegate.namedrecipe import KnownRecipes, used_line
+    from releasegate.repository.shipped import shipped_recipes
+
     for name, one in outlined.outcomes.items():
         yield f"{_words(name)}: {_tensors(one.tensors)}, {one.size:,} bytes"
         changed = [tensor for tensor, outcome in outlined.tensors.items() if outcome == name]
@@ -120,7 +128,10 @@ def _lines(outlined: Outline) -> Iterator[str]:
     yield f"lent when it is measured: {_listed(outlined.lent)}"
     yield from (f"restored elsewhere: {cost}" for cost in outlined.restored)
     yield from (f"untouched by this strip: {capability}: {why}" for capability, why in outlined.remaining)
+    yield f"recipe: {used_line(outlined.recipes, KnownRecipes(shipped=shipped_recipes()))}"
     yield f"size: {outlined.size_before:,} bytes become {outlined.size_after:,}; room needed: {outlined.room:,} bytes"
+    if outlined.wide:
+        yield f"not checked: what else stands under the names that stay (wide): {outlined.wide}"
     yield "not checked here: the search for copies of what goes, and for texts that still offer it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from releasegate.errors import Exit, NotFound, Problem, VerifyError
 if TYPE_CHECKING:
     from releasegate.checkpoint.loadable import Loads, NotChecked
     from releasegate.namedrecipe import KnownRecipes
-    from releasegate.receipt import Receipt
+    from releasegate.receipt import ExactShapes, Receipt
     from releasegate.recipe import Recipe
 
 
@@ -66,13 +67,12 @@ def verified_strip(call: StripCall, format_: str, *, quiet: bool) -> int:
         checks = verify_strip(call.stripped, record, call.source, watch)
     if given and call.source is not None:
         checks.append(_fitting(record, given, call.source, place))
-    checks.append(_accounted(record))
+    if record.exact is not None:
+        checks.append(_accounted(record.exact))
     loaded = _loaded(call, record)
-    match loaded:
-        case NotChecked(why=why):
-            not_checked = [f"that it loads: {why}"]
-        case Loads():
-            checks, not_checked = [*checks, str(loaded)], []
+    if isinstance(loaded, Loads):
+        checks.append(str(loaded))
+    not_checked = [*_not_checked(record), *([f"that it loads: {loaded.why}"] if isinstance(loaded, NotChecked) else [])]
     if format_ == "json":
         facts = {"valid": True, "tier": record.tier, "recipes": plain_recipes(record, known)}
         print_json({**facts, "checks": checks, "not_checked": not_checked})
@@ -82,18 +82,24 @@ def verified_strip(call: StripCall, format_: str, *, quiet: bool) -> int:
             click.echo(f"ok: {check}")
         for one in not_checked:
             click.echo(f"not checked: {one}")
-    return Exit.INCOMPLETE if call.loads and not_checked else Exit.YES
+    return Exit.INCOMPLETE if call.loads and isinstance(loaded, NotChecked) else Exit.YES
 
 
-def _accounted(receipt: Receipt) -> str:
+def _accounted(exact: ExactShapes) -> str:
     """How what stays was held against what it should be when it was stripped, as the receipt says."""
+    by = f"{exact.class_} of {exact.library}" if exact.by == "class" else "the recipe's list"
+    return f"what stays was held against {by} when it was stripped: {exact.tensors} tensors, none over or missing"
+
+
+def _not_checked(receipt: Receipt) -> Iterator[str]:
+    """What the strip itself did not check, as the receipt says."""
+    from releasegate.receipt import unread_words
+
     if receipt.exact is None:
         why = receipt.wide or "the receipt is from before that was done"
-        return f"wide: what else stands under the names that stay was not held against anything: {why}"
-    by = f"{receipt.exact.class_} of {receipt.exact.library}" if receipt.exact.by == "class" else "the recipe's list"
-    return (
-        f"what stays was held against {by} when it was stripped: {receipt.exact.tensors} tensors, none over or missing"
-    )
+        yield f"what else stands under the names that stay (wide): {why}"
+    if receipt.unread:
+        yield f"what these files and settings mean: {unread_words(receipt.unread)}"
 
 
 def _loaded(call: StripCall, receipt: Receipt) -> Loads | NotChecked:

@@ -47,6 +47,10 @@ def test_what_was_done_is_told_with_the_tier_in_words(root: Path, capsys: pytest
         f"tier: {TIER_MEANS['named_weights_absent']}",
         "read back from disk and compared: 6 files",
         f"receipt: {out}.receipt.json",
+        "not checked: what else stands under the names that stay (wide): the recipe has no `keep.exactly`, and the "
+        "configuration names no class (architectures)",
+        "not checked: what these files and settings mean: config.json (num_hidden_layers, tie_word_embeddings, "
+        "vocab_size, vocabulary_map, vq_config)",
         f"not checked: that it loads (`releasegate verify {out} --loads`)",
     ]
     assert said.err == ""
@@ -74,7 +78,10 @@ def test_a_plan_is_told_and_nothing_is_written(root: Path, capsys: pytest.Captur
         f"residual: {len(residual)}",
         *(f"  {one.pattern}: {' '.join(one.why.split())}" for one in residual),
         "lent when it is measured: model.vqmodel.post_quant_conv.bias, model.vqmodel.post_quant_conv.weight, vqgan.safetensors",
+        f"recipe: {WIDE} (sha256 {DIGEST}), a recipe of your own",
         f"size: {size:,} bytes become {left:,}; room needed: {left:,} bytes",
+        "not checked: what else stands under the names that stay (wide): the recipe has no `keep.exactly`, and the "
+        "configuration names no class (architectures)",
         "not checked here: the search for copies of what goes, and for texts that still offer it",
     ]
     assert bytes_of(root.parent) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from releasegate.checkpoint import read_contents
 from releasegate.checkpoint.escapes import escapes
 from releasegate.checkpoint.settings import handed_over
-from releasegate.errors import StripError
-from releasegate.stripping import outline, plan_strip, write_strip
+from releasegate.errors import CheckpointError, StripError, VerifyError
+from releasegate.receipt import Receipt, Unread
+from releasegate.recipe import Recipe
+from releasegate.stripping import outline, plan_strip, verify_strip, write_strip
 from tests.layouts import LAYOUTS
-from tests.tiny_checkpoints import chameleon_recipe, tiny
+from tests.tiny_checkpoints import chameleon_recipe, recipe, tiny
 
 HANDED: list[tuple[dict[str, Any], str]] = [
     ({"_attn_implementation": "org/kernel:run"}, "_attn_implementation"),
@@ -94,9 +97,16 @@ def test_what_real_classes_write_hands_nothing_over(layout: str) -> None:
             assert places == (["auto_map"] if "auto_map" in data else []), name
 
 
-def refused(root: Path) -> str:
+def keeping(*files: str) -> Recipe:
+    """The recipe for the tiny checkpoint, which keeps these files too."""
+    plain = chameleon_recipe().plain()
+    keep = plain["keep"]
+    return recipe(keep={**keep, "files": [*keep["files"], *files]})
+
+
+def refused(root: Path, *files: str) -> str:
     contents = read_contents(root)
-    plan = plan_strip(contents, [chameleon_recipe()])
+    plan = plan_strip(contents, [keeping(*files)])
     with pytest.raises(StripError) as planned:
         outline(contents, plan)
     with pytest.raises(StripError) as written:
@@ -126,3 +136,59 @@ def test_a_strip_does_not_let_such_a_template_out(tmp_path: Path, file: str, tex
     made.texts[file] = text
     said = refused(made.write(tmp_path / "model"))
     assert "is a template that asks for __globals__" in said
+
+
+HIDDEN: list[tuple[str, str, str]] = [
+    ("results.json", json.dumps([{"auto_map": {"AutoModel": "x.Y"}}]), "0.auto_map"),
+    ("hydra.yaml", "model:\n  _target_: pkg.Class\n", "model._target_"),
+    ("hydra.yml", "decoder: https://example.org/decoder.pt\n", "decoder"),
+    ("pipeline.toml", '[model]\ncustom_pipeline = "org/pipe"\n', "model.custom_pipeline"),
+]
+UNREADABLE: list[tuple[str, str, str]] = [
+    ("generation_config.json", '{"a": 1, "a": {"auto_map": "x"}}', "is not valid JSON"),
+    ("processor_config.json", '{"a": 1', "is not valid JSON"),
+    ("hydra.yaml", "a: !!python/object/apply:os.system [ls]\n", "cannot be read as YAML"),
+    ("hydra.yaml", "a: 1\n---\nb: 2\n", "cannot be read as YAML"),
+    ("pipeline.toml", "a = 1\na = 2\n", "cannot be read as TOML"),
+]
+
+
+def stripped(root: Path, *files: str) -> Receipt:
+    contents = read_contents(root)
+    return write_strip(contents, plan_strip(contents, [keeping(*files)]), root.with_name("out"))
+
+
+@pytest.mark.parametrize(("file", "text", "place"), HIDDEN)
+def test_lists_and_other_formats_are_read_for_such_settings(tmp_path: Path, file: str, text: str, place: str) -> None:
+    made = tiny()
+    made.texts[file] = text
+    assert f"{file}: {place}" in refused(made.write(tmp_path / "model"), file)
+
+
+@pytest.mark.parametrize(("file", "text", "said"), UNREADABLE)
+def test_settings_that_cannot_be_read_do_not_go_out(tmp_path: Path, file: str, text: str, said: str) -> None:
+    made = tiny()
+    made.texts[file] = text
+    root = made.write(tmp_path / "model")
+    with pytest.raises((StripError, CheckpointError), match=re.escape(said)):
+        stripped(root, file)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_was_passed_on_unread_stands_in_the_receipt(tmp_path: Path) -> None:
+    made = tiny()
+    made.texts["generation_config.json"] = json.dumps({"top_k": 5, "teacher": "none"})
+    made.texts["notes.txt"] = "made by hand"
+    made.texts["hydra.yaml"] = "".join(f"key_{at}: {at}\n" for at in range(60))
+    root = made.write(tmp_path / "model")
+    receipt = stripped(root, "notes.txt", "hydra.yaml")
+    listed = {one.file: one for one in receipt.unread or ()}
+    assert listed["generation_config.json"].keys == ("teacher",)
+    assert listed["notes.txt"] == Unread(file="notes.txt")
+    assert (len(listed["hydra.yaml"].keys), listed["hydra.yaml"].more) == (50, 10)
+    assert "README.md" not in listed
+    assert verify_strip(root.with_name("out"), receipt)
+    silent = receipt.model_copy(update={"unread": tuple(one for one in receipt.unread or () if one.keys)})
+    with pytest.raises(VerifyError, match=r"notes\.txt: was passed on unread"):
+        verify_strip(root.with_name("out"), silent)
+    assert verify_strip(root.with_name("out"), receipt.model_copy(update={"unread": None}))

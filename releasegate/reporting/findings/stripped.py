@@ -17,6 +17,7 @@ from releasegate.receipt import (
     Untouched,
     ZeroFilled,
     cost_of,
+    unread_words,
 )
 from releasegate.reporting.findings.finding import finding_view
 from releasegate.reporting.gathered.gathering import Gathered
@@ -114,6 +115,8 @@ def _texts(receipt: Receipt) -> Iterator[Pair]:
     for one in receipt.converted or ():
         left = f"; values left behind: {len(one.left)}" if one.left else ""
         yield Pair(one.file, f"a pickle, now {one.to or 'gone'}{left}")
+    if receipt.unread:
+        yield Pair("passed on unread", unread_words(receipt.unread))
 
 
 def residuals(receipt: Receipt) -> Iterator[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from releasegate.checkpoint.headers import Entry
@@ -44,7 +45,7 @@ def in_class(fitting: Fitting, config: Mapping[str, Any], staying: Mapping[str, 
     except NotLoadable as error:
         problem = error.problems[0]
         raise fitting.mismatch(f"would leave what {problem.what}", problem.fix) from error
-    return Loads(found.into, found.library, len(staying)) if isinstance(found, Loads) else found
+    return replace(found, tensors=len(staying)) if isinstance(found, Loads) else found
 
 
 def _method(quantised: object) -> str:

@@ -25,10 +25,12 @@ class Accounting(NamedTuple):
     Attributes:
         exact: by what; `None` where it was not.
         wide: why it was not; `None` where it was.
+        undeclared: dotted paths of settings of the model that its class does not declare; `None` where no class was laid out.
     """
 
     exact: ExactShapes | None = None
     wide: str | None = None
+    undeclared: tuple[str, ...] | None = None
 
 
 class Resolved(Protocol):
@@ -102,7 +104,8 @@ def _by_class(fitting: Fitting, plan: Planned, *, wanted: bool) -> Accounting:
         _refuse_files(fitting, plan.dropped)
         _refuse_beside(fitting, plan)
         return Accounting(
-            exact=ExactShapes(by="class", class_=found.into, library=found.library, tensors=found.tensors)
+            exact=ExactShapes(by="class", class_=found.into, library=found.library, tensors=found.tensors),
+            undeclared=found.undeclared,
         )
     if wanted:
         what = f"wants the tensors of the class that the configuration names (`keep.exactly: class`): {found.why}"

@@ -53,6 +53,7 @@ class StripPlan:
         by_token: tensors of which a recipe names rows by token, by key.
         exact: how what stays was held against what it should be; `None` where it was not.
         wide: why it was not.
+        undeclared: dotted paths of settings of the model that its class does not declare; `None` if no class was asked.
     """
 
     recipes: tuple[RecipeUsed, ...]
@@ -70,6 +71,7 @@ class StripPlan:
     by_token: frozenset[str] = frozenset()
     exact: ExactShapes | None = None
     wide: str | None = None
+    undeclared: tuple[str, ...] | None = None
 
     @property
     def tier(self) -> Tier:
@@ -148,8 +150,8 @@ def plan_strip(checkpoint: Contents, recipes: Sequence[Recipe]) -> StripPlan:
     refuse_ties(fitting, plan.tensors, config_after(fitting, plan.keys))
     require_rows(fitting, plan.tensors, tokens, plan.by_token)
     edited_files(checkpoint, plan)  # raises what is wrong with them before anything is written
-    exact, wide = account(resolved, plan)
-    return replace(plan, exact=exact, wide=wide)
+    exact, wide, undeclared = account(resolved, plan)
+    return replace(plan, exact=exact, wide=wide, undeclared=undeclared)
 
 
 def _same_accounting(told: ExactShapes | None, found: ExactShapes | None) -> bool:

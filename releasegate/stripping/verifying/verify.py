@@ -20,6 +20,7 @@ from releasegate.receipt import (
     TensorOutcome,
     Untouched,
     ZeroFilled,
+    unread_words,
 )
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.rows import count_of, has_rows
@@ -27,6 +28,7 @@ from releasegate.stripping.verifying.against_source import check_source, check_t
 from releasegate.stripping.verifying.claims import AGAIN
 from releasegate.stripping.writing.names import values_name
 from releasegate.stripping.writing.noise import DTYPES, seed_for
+from releasegate.stripping.writing.settings import unread
 from releasegate.stripping.writing.shards import after_of
 from releasegate.stripping.writing.source import SourceFile, open_source
 from releasegate.stripping.writing.stream import digests as stream_digests
@@ -58,6 +60,7 @@ def verify_strip(
             _tensor(checkpoint, where[outcome.name], outcome, receipt)
     done += _counted(receipt)
     done += _texts(checkpoint, receipt)
+    _unread(checkpoint, receipt)
     _absent(checkpoint, receipt)
     if source is not None:
         done += check_source(checkpoint, receipt, source, watch)
@@ -228,6 +231,19 @@ def _absent(checkpoint: Checkpoint, receipt: Receipt) -> None:
     taken = {outcome.name for outcome in receipt.tensors if not isinstance(outcome, Untouched)}
     for part in sorted({*receipt.lent.tensors} - taken | {*receipt.lent.files} - seen):
         raise VerifyError(str(checkpoint.root), f"has a receipt that lends {part}, which is not taken away", AGAIN)
+
+
+def _unread(checkpoint: Checkpoint, receipt: Receipt) -> None:
+    """The receipt lists what was not read. Of the settings of a model, those that its class does not declare are believed."""
+    if receipt.unread is None:
+        return
+    name = checkpoint.config_file if receipt.exact is not None and receipt.exact.by == "class" else None
+    names = [entry.path for entry in receipt.output.files if entry.path != name]
+    told = [one for one in receipt.unread if one.file != name]
+    for one in unread(checkpoint.root, names):
+        if one not in told:
+            what = f"was passed on unread ({unread_words([one])}), and the receipt is silent"
+            raise VerifyError(str(checkpoint.root / one.file), what, AGAIN)
 
 
 def _texts(checkpoint: Checkpoint, receipt: Receipt) -> Iterator[str]:

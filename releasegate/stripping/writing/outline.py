@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from releasegate.checkpoint import Contents
-from releasegate.receipt import cost_of
+from releasegate.receipt import RecipeUsed, cost_of
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.rows import rows_of
 from releasegate.stripping.writing.room import can_share, refuse_writable, room, size_after
@@ -44,6 +44,8 @@ class Outline:
         lent: what an attacker is given at measuring.
         restored: what it cost elsewhere to bring back what goes, in words.
         remaining: what it does not touch: capability and reason.
+        recipes: what it goes by.
+        wide: why what else stands under the names that stay is not checked; `None` where it is.
     """
 
     outcomes: dict[str, Share]
@@ -59,6 +61,8 @@ class Outline:
     lent: tuple[str, ...]
     restored: tuple[str, ...]
     remaining: tuple[tuple[str, str], ...]
+    recipes: tuple[RecipeUsed, ...]
+    wide: str | None
 
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
@@ -76,6 +80,8 @@ class Outline:
             "lent": list(self.lent),
             "restored": list(self.restored),
             "remaining": [{"capability": capability, "why": why} for capability, why in self.remaining],
+            "recipes": [{"id": one.id, "sha256": one.sha256} for one in self.recipes],
+            "wide": self.wide,
         }
 
 
@@ -117,6 +123,8 @@ def outline(
         lent=(*plan.lent.tensors, *plan.lent.files),
         restored=tuple(cost_of(one) for one in plan.restored),
         remaining=tuple((one.capability, one.why) for one in plan.remaining),
+        recipes=plan.recipes,
+        wide=plan.wide,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from releasegate.checkpoint import Checkpoint, Contents, Watch, read_contents
 from releasegate.checkpoint.vocabulary import read_vocabulary
-from releasegate.errors import CheckpointError, StripError
+from releasegate.errors import CheckpointError, JsonMalformed, StripError
 from releasegate.manifest import Manifest
 from releasegate.receipt import Leftovers, Receipt, Removed, TensorOutcome, VocabularyEdit, tier_means
 from releasegate.stripping.planning.plan import StripPlan
@@ -17,7 +18,7 @@ from releasegate.stripping.writing.files import Done, Job, lay_out
 from releasegate.stripping.writing.output import Output, new_folder
 from releasegate.stripping.writing.reread import read_back
 from releasegate.stripping.writing.room import can_share, refuse_writable, room
-from releasegate.stripping.writing.settings import require_settings
+from releasegate.stripping.writing.settings import require_settings, unread
 from releasegate.stripping.writing.source import changed
 from releasegate.stripping.writing.steps import Step, steps_of
 from releasegate.stripping.writing.target import require_place
@@ -64,7 +65,7 @@ def write_strip(
     contents = plan.opened(contents)
     steps = steps_of(contents, plan)
     staying = [step.name for step in steps if step.to is not None and step.header is None]
-    require_settings(contents.root, staying, [(key.file, key.key) for key in plan.keys])
+    _require_settings(contents, plan, staying)
     if link_untouched:
         refuse_writable(contents, steps)
     clones = can_share(contents, target.parent)
@@ -88,13 +89,27 @@ def write_strip(
                 place = Path(searched.leak.where).relative_to(output.root).as_posix()
                 raise StripError(f"{target}: {place}", f"{searched.leak.what} (nothing was written)", searched.leak.fix)
             receipt = _receipt(
-                job, done, made, searched.leftovers, outcomes, rehearsal=rehearsal, verified=verify_written
+                job, output.root, done, made, searched.leftovers, outcomes, rehearsal=rehearsal, verified=verify_written
             )
             output.publish(receipt.text())
     except OSError as error:
         what = f"could not be written: {error.strerror or error}"
         raise StripError(str(target), what, "nothing was left behind; check the disk and try again") from error
     return receipt
+
+
+def _require_settings(contents: Contents, plan: StripPlan, names: Sequence[str]) -> None:
+    """Refuse settings that hand control over; a file that cannot be read any more has changed."""
+    try:
+        require_settings(contents.root, names, [(key.file, key.key) for key in plan.keys])
+    except JsonMalformed as error:
+        path = Path(error.problems[0].where)
+        entry = (
+            contents.files.get(path.relative_to(contents.root).as_posix()) if isinstance(contents, Checkpoint) else None
+        )
+        if entry is not None and entry.sha256 != f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}":
+            raise changed(path) from error
+        raise
 
 
 def _refuse_changes(contents: Contents, done: Sequence[Done]) -> None:
@@ -124,6 +139,7 @@ def _require_sound(output: Output, steps: Sequence[Step], outcomes: Sequence[Ten
 
 def _receipt(
     job: Job,
+    root: Path,
     done: Sequence[Done],
     made: Manifest,
     leftovers: Leftovers,
@@ -155,10 +171,16 @@ def _receipt(
         remaining=plan.remaining or None,
         leftovers=leftovers,
         exact=plan.exact,
+        unread=unread(root, [entry.path for entry in made.files], _undeclared(job)),
         wide=plan.wide,
         output=made,
         read_back=verified or None,
     )
+
+
+def _undeclared(job: Job) -> dict[str, tuple[str, ...]]:
+    name = job.contents.config_file
+    return {name: job.plan.undeclared} if name is not None and job.plan.undeclared is not None else {}
 
 
 def _vocabulary(contents: Contents, plan: StripPlan) -> VocabularyEdit | None:
