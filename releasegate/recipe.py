@@ -363,6 +363,8 @@ class Keep(Record):
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:
+        if self.exactly is None and "exactly" in self.model_fields_set:  # it would be wide, and look as if it were not
+            raise ValueError("exactly has no value: say `class`, list the tensors, or remove the key")
         if isinstance(self.exactly, tuple):
             lengths_are_known(self.exactly)
         return self
