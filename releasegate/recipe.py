@@ -456,6 +456,15 @@ class Recipe(Document):
         return self
 
 
+def wideness(recipe: Recipe) -> str | None:
+    """That a recipe is wide, in words: what stands under the names that stay is held against nothing. `None` if it is not."""
+    if recipe.keep.exactly is not None:
+        return None
+    if recipe.layout.endswith("-hf"):
+        return "is wide wherever transformers has no class of the checkpoint: it has no `keep.exactly`"
+    return "is wide: it has no `keep.exactly`, so that anything may stand under the names that stay"
+
+
 def tensor_patterns(recipe: Recipe) -> Iterator[str]:
     """Every pattern of the recipe that is about the names of tensors."""
     for edit in recipe.edits:

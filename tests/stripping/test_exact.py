@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from releasegate.__main__ import run
 from releasegate.documents import parse_document
 from releasegate.errors import CheckpointError, DocumentError, RecipeMismatch
 from releasegate.recipe import Recipe
@@ -22,6 +23,8 @@ from tests.layouts import LAYOUTS, Spec, Tensors
 from tests.layouts import Contents as Files
 from tests.stripping.shipped import RECIPES, contents_of, shipped
 from tests.stripping.toys import PLAIN, specs, toy, toy_recipe
+from tests.tiny_checkpoints import WIDE
+from tests.tiny_repository import Tiny
 
 Change = Callable[[Tensors], None]
 IMAGES = "chameleon-hf/image_generation"
@@ -225,8 +228,16 @@ BY_CLASS: list[tuple[str, str, Change, str]] = [
 ]
 
 
+FAST = (0, 2, 7, 12, 15)
+"""Of each kind one: each takes two seconds."""
+
+
 @pytest.mark.parametrize(
-    ("layout", "recipe", "change", "said"), BY_CLASS, ids=[f"{one[0]}-{n}" for n, one in enumerate(BY_CLASS)]
+    ("layout", "recipe", "change", "said"),
+    [
+        pytest.param(*one, id=f"{one[0]}-{number}", marks=[] if number in FAST else [pytest.mark.slow])
+        for number, one in enumerate(BY_CLASS)
+    ],
 )
 def test_what_the_class_does_not_declare_is_refused_by_name(
     layout: str, recipe: str, change: Change, said: str, tmp_path: Path
@@ -350,24 +361,29 @@ def test_a_configuration_that_counts_half_the_codes_leaves_no_rows_of_the_head(t
     assert what.startswith("zero_rows lm_head.weight, rows IMGIMG*Z: matches 8 rows, and 16 (the length of")
 
 
+CLAIMS: list[tuple[dict[str, Any], str]] = [
+    ({"vq_config__num_embeddings": 8}, f"of another shape than it declares, the first {CODEBOOK} ([16, "),
+    ({"vq_config__num_embeddings": 32}, f"of another shape than it declares, the first {CODEBOOK} ([16, "),
+    ({"vq_config__embed_dim": 4}, "of another shape than it declares, the first model.vqmodel."),
+    ({"vocab_size": 40}, "2 tensors are of another shape than it declares, the first lm_head.weight"),
+    ({"num_hidden_layers": 1}, "tensors: 'model.layers.1."),
+    ({"num_hidden_layers": 3}, "tensors are missing, the first model.layers.2."),
+    ({"intermediate_size": 8}, "of another shape than it declares, the first model.layers.0.mlp."),
+    ({"num_key_value_heads": 1}, "of another shape than it declares, the first model.layers.0.self_attn.k_"),
+    ({"vq_config__num_res_blocks": 0}, "are unexpected, the first model.vqmodel.encoder."),
+    (
+        {"architectures": ["LlamaForCausalLM"]},
+        "names the class LlamaForCausalLM, which is one of llama, and not of",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"vq_config__num_embeddings": 8}, f"of another shape than it declares, the first {CODEBOOK} ([16, "),
-        ({"vq_config__num_embeddings": 32}, f"of another shape than it declares, the first {CODEBOOK} ([16, "),
-        ({"vq_config__embed_dim": 4}, "of another shape than it declares, the first model.vqmodel."),
-        ({"vocab_size": 40}, "2 tensors are of another shape than it declares, the first lm_head.weight"),
-        ({"num_hidden_layers": 1}, "tensors: 'model.layers.1."),
-        ({"num_hidden_layers": 3}, "tensors are missing, the first model.layers.2."),
-        ({"intermediate_size": 8}, "of another shape than it declares, the first model.layers.0.mlp."),
-        ({"num_key_value_heads": 1}, "of another shape than it declares, the first model.layers.0.self_attn.k_"),
-        ({"vq_config__num_res_blocks": 0}, "are unexpected, the first model.vqmodel.encoder."),
-        (
-            {"architectures": ["LlamaForCausalLM"]},
-            "names the class LlamaForCausalLM, which is one of llama, and not of",
-        ),
+        pytest.param(*one, id="-".join(one[0]), marks=[] if number % 3 == 0 else [pytest.mark.slow])
+        for number, one in enumerate(CLAIMS)
     ],
-    ids=lambda one: "-".join(one) if isinstance(one, dict) else "",
 )
 def test_a_configuration_that_disagrees_with_shapes_is_refused(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
     assert said in refused(with_config(in_one_file("chameleon-hf"), **keys), IMAGES, tmp_path / "model")
@@ -575,3 +591,32 @@ def test_a_recipe_without_it_is_read_as_before() -> None:
     assert "exactly" not in plain["keep"]
     assert SCHEMA.is_valid(plain)
     assert read(plain).keep.exactly is None
+
+
+# What `check` says.
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "multi-token-prediction/extra_heads",
+            "is wide: it has no `keep.exactly`, so that anything may stand under the names that stay",
+        ),
+        (IMAGES, "is wide wherever transformers has no class of the checkpoint: it has no `keep.exactly`"),
+    ],
+)
+def test_an_older_recipe_is_called_wide_by_check(
+    name: str, said: str, made: Tiny, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = made.root / "policies" / "recipes" / f"{name}.yaml"
+    assert run(["check", "--repo", str(made.root)]) == 0
+    assert f"{name}.yaml" not in capsys.readouterr().err
+    file.write_text(json.dumps(without_exactly(name).plain()))
+    assert run(["check", "--repo", str(made.root)]) == 0
+    assert f"note: policies/recipes/{name}.yaml: {said}\n" in capsys.readouterr().err
+
+
+def test_a_policy_that_strips_by_a_wide_recipe_is_told_so(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(made.policy)]) == 0
+    assert f"note: policies/recipes/{WIDE}.yaml: is wide" in capsys.readouterr().err
