@@ -363,6 +363,8 @@ class Keep(Record):
 
     @model_validator(mode="after")
     def _can_be_told(self) -> Self:
+        if self.exactly is None and "exactly" in self.model_fields_set:  # it would be wide, and look as if it were not
+            raise ValueError("exactly has no value: say `class`, list the tensors, or remove the key")
         if isinstance(self.exactly, tuple):
             lengths_are_known(self.exactly)
         return self
@@ -452,6 +454,15 @@ class Recipe(Document):
         if "drop_tokens" in kinds and "remove_rows" not in kinds:
             raise ValueError("drop_tokens without remove_rows: the rows of the tokens would get other tokens' ids")
         return self
+
+
+def wideness(recipe: Recipe) -> str | None:
+    """That a recipe is wide, in words: what stands under the names that stay is held against nothing. `None` if it is not."""
+    if recipe.keep.exactly is not None:
+        return None
+    if recipe.layout.endswith("-hf"):
+        return "is wide wherever transformers has no class of the checkpoint: it has no `keep.exactly`"
+    return "is wide: it has no `keep.exactly`, so that anything may stand under the names that stay"
 
 
 def tensor_patterns(recipe: Recipe) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from releasegate.cli.checked import FORMS, Checked, Found
 from releasegate.errors import DocumentError, NotFound, Problem, ReleaseGateError
 from releasegate.evaluation.fitted import unfit
 from releasegate.policycheck import unused
+from releasegate.recipe import wideness
 from releasegate.repository import GateRepository
 from releasegate.repository.gate_repository import Beside
 from releasegate.repository.lock_file import require_locked
@@ -21,6 +22,7 @@ from releasegate.working import control_evals
 
 if TYPE_CHECKING:
     from releasegate.policy import Policy
+    from releasegate.recipe import Recipe
 
 
 @click.command("check")
@@ -77,9 +79,20 @@ def command(policies: tuple[Path, ...], model: Path | None, repo: Path, format_:
 
 
 def _recipes(repository: GateRepository) -> Iterator[Found]:
-    yield from (Found(repository.root, problem) for problem in repository.recipe_files.read_all().problems)
+    recipes = repository.recipe_files.read_all()
+    yield from (Found(repository.root, problem) for problem in recipes.problems)
+    yield from _wide(repository, recipes.read)
     for name in repository.recipe_files.ignored():
         yield Found(repository.root, Problem(name, "is ignored: recipes end in .yaml", ""), note=True)
+
+
+def _wide(repository: GateRepository, recipes: Mapping[str, Recipe]) -> Iterator[Found]:
+    """Recipes that do not say what stays exactly, as those of before."""
+    paths = repository.recipe_files.paths()
+    for name, recipe in recipes.items():
+        said = wideness(recipe)
+        if said is not None:
+            yield Found(repository.root, Problem(repository.shown(paths[name]), said, ""), note=True)
 
 
 def _lock(repository: GateRepository, policies: list[Path]) -> Iterator[Found]:
@@ -147,5 +160,7 @@ def _policy(file: Path, known: dict[Path, Beside]) -> tuple[tuple[Path, str], li
     except OSError as error:
         fix = "check the path and its permissions"
         return (root, shown), [Found(root, Problem(shown, error.strerror or "cannot be read", fix))], []
+    named = {c.recipe for c in policy.capabilities if c.otherwise == "strip"}
     told = [Found(root, Problem(shown, note, ""), note=True) for note in notes]
+    told += _wide(repository, {name: one for name, one in beside.recipes.read.items() if name in named})
     return (root, shown), told, sorted({r.eval for r in policy.requirements} | control_evals(policy, beside.cards))

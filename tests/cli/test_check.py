@@ -15,6 +15,7 @@ from junitparser import Failure, JUnitXml
 from releasegate.__main__ import run
 from releasegate.cli import cli
 from releasegate.cli.checked import FORMS
+from tests.tiny_checkpoints import WIDE
 from tests.tiny_repository import Tiny
 
 BROKEN = "broken\u202e, 100 %: x.yaml"
@@ -110,6 +111,8 @@ def test_the_text_and_json_name_the_same_problems(made: Tiny, capsys: pytest.Cap
 
 
 def test_nothing_wrong_is_said_as_well(made: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = made.root / "policies" / "recipes" / f"{WIDE}.yaml"
+    wide.write_text(wide.read_text().replace("\nkeep:\n", "\nkeep:\n  exactly: class\n"))
     said = {}
     for form in FORMS:
         assert run(["check", str(made.policy), "--format", form]) == 0
