@@ -7,10 +7,11 @@ hundred megabytes whatever the size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from releasegate.checkpoint.contents import Contents
+from releasegate.checkpoint.eightbit import QUANTISED, without_scales
 from releasegate.checkpoint.files import read_json_object
 from releasegate.checkpoint.layingout import Absent, Loaded, Raised, laid_out
 from releasegate.errors import NotLoadable
@@ -68,8 +69,9 @@ class NotChecked:
 def check_loads(contents: Contents) -> Loads | NotChecked:
     """That the checkpoint loads into the class that its configuration names, or why that was not checked.
 
-    No weights are read, and no code of the checkpoint is run. Of tensors that the class declares and itself excuses when
-    they are missing (such as counters of batch norms) nothing is said.
+    No weights are read, and no code of the checkpoint is run. Weights of 8 bits need no library of their own: their scales
+    are held against what the configuration says, and the rest against the class. Of tensors that the class declares and itself
+    excuses when they are missing (such as counters of batch norms) nothing is said.
 
     Args:
         contents: of a folder that was read strictly.
@@ -85,7 +87,12 @@ def check_loads(contents: Contents) -> Loads | NotChecked:
     name = class_named(contents.config, where)
     generation = read_json_object(contents.root / GENERATION) if GENERATION in contents.sizes else {}
     tensors = {key: (place.entry.dtype, place.entry.shape) for key, place in contents.tensors.items()}
-    return strictly(name, contents.config, generation, tensors, where)
+    told = without_scales(contents.config, tensors, where) if contents.config.get(QUANTISED) is not None else ""
+    if isinstance(told, str):  # the library that reads them is asked, where it is installed
+        return strictly(name, contents.config, generation, tensors, where)
+    plain, weights = told
+    found = strictly(name, plain, generation, weights, where)
+    return replace(found, tensors=len(tensors)) if isinstance(found, Loads) else found
 
 
 def strictly(
