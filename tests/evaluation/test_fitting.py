@@ -19,7 +19,8 @@ ITEM = '[Item(("legible",), {"digit": str(i % 2)}, {"i": i})'
 
 def checked(made: Tiny, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
     code = run(["check", "--repo", str(made.root), *more])
-    return code, capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    return code, "".join(line for line in lines if "is wide wherever" not in line)  # of the recipe of the tiny model
 
 
 BROKEN = {
