@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from releasegate.checkpoint import open_checkpoint, read_manifest
 from releasegate.errors import CheckpointError, NotFound, VerifyError
@@ -22,6 +22,7 @@ from releasegate.stripping.searching.leftovers import Finding, read_needles, sea
 from tests.tiny_checkpoints import chameleon_recipe, tiny
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+INDEX = "model.safetensors.index.json"
 
 
 @pytest.fixture
@@ -219,6 +220,27 @@ def test_removed_bytes_in_another_file_are_found_by_the_source(stripped: Path) -
     receipt = forged(stripped, lambda data: tensor(data, "model.embed_tokens.weight").update(sha256=digest))
     with pytest.raises(VerifyError, match="is not what the receipt says was untouched"):
         verify_strip(stripped, receipt, source)
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [("texts", "texts"), ("names", "names"), ("small_tensors", "small tensors"), ("non_finite", "non finite")],
+)
+def test_a_receipt_that_tells_of_less_going_out_than_there_is_is_found(amount: str, shown: str, tmp_path: Path) -> None:
+    model = tiny().write(tmp_path / "model")
+    file = model / FIRST
+    tensors = load_file(file)
+    tensors["model.norm.weight"].flat[0] = float("inf")
+    save_file(tensors | {"model.layers.0.scale": tensors["model.norm.weight"][:1]}, file, {"format": "pt"})
+    index = json.loads((model / INDEX).read_text())
+    index["weight_map"]["model.layers.0.scale"] = FIRST
+    (model / INDEX).write_text(json.dumps(index))
+    source, folder = open_checkpoint(model), tmp_path / "stripped"
+    write_strip(source, plan_strip(source, [chameleon_recipe()]), folder)
+    verify_strip(folder, receipt_of(folder), source)
+    lies = forged(folder, lambda data: data["leftovers"]["bounded"].update({amount: 0}))
+    with pytest.raises(VerifyError, match=rf"lets out \d+ of {shown}; the receipt says 0"):
+        verify_strip(folder, lies, source)
 
 
 @pytest.mark.parametrize(

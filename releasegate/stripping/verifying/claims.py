@@ -11,7 +11,7 @@ from pathlib import Path
 from releasegate.checkpoint import Checkpoint
 from releasegate.errors import VerifyError
 from releasegate.patterns import matches
-from releasegate.receipt import Leftovers, Receipt
+from releasegate.receipt import Bounded, Leftovers, Receipt
 from releasegate.stripping.edits import edit_of
 from releasegate.stripping.planning.plan import StripPlan
 from releasegate.stripping.planning.vocabulary import edited_files, vocabulary_length
@@ -20,6 +20,9 @@ from releasegate.stripping.writing.files import values_of
 from releasegate.stripping.writing.steps import Step, places
 
 AGAIN = "do not trust this folder: strip the source again"
+COMPRESSED = ("texts", "names")
+ZLIBS = 1.1
+"""How much more the same text may take when another build of zlib compresses it."""
 
 
 def require_parts(source: Checkpoint, plan: StripPlan, receipt: Receipt) -> None:
@@ -72,7 +75,8 @@ def require_claims(source: Checkpoint, plan: StripPlan, receipt: Receipt, steps:
 def require_told(told: Leftovers, found: Leftovers, folder: Path) -> None:
     """Nothing, if the receipt conceals nothing of what the search found, or of what could not be searched for.
 
-    A receipt from before near copies were searched for tells of none, and is not asked for any.
+    A receipt from before near copies were searched for tells of none, and is not asked for any; nor is one from before
+    amounts were bounded.
 
     Raises:
         VerifyError: it conceals something.
@@ -92,4 +96,15 @@ def require_told(told: Leftovers, found: Leftovers, folder: Path) -> None:
     for one in found.unsearched:
         if one.part not in parts:
             what = f"was not searched for all of {one.part} ({one.why}); the receipt is silent"
+            raise VerifyError(str(folder), what, fix)
+    if told.bounded is not None and found.bounded is not None:
+        _require_amounts(told.bounded, found.bounded, folder, fix)
+
+
+def _require_amounts(told: Bounded, found: Bounded, folder: Path, fix: str) -> None:
+    """Raise if less goes out by the receipt than there is. Compressed sizes differ a little from one zlib to another."""
+    for name, there in found:
+        said = getattr(told, name)
+        if there > (said * ZLIBS + 64 if name in COMPRESSED else said):
+            what = f"lets out {there:,} of {name.replace('_', ' ')}; the receipt says {said:,}"
             raise VerifyError(str(folder), what, fix)
