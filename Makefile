@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test check lint types layers docs audit slow bench watermark voice speech texts language schemas reports train clean
+.PHONY: demo test check lint types layers docs audit slow bench watermark voice speech texts language schemas tables reports train clean
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -118,6 +118,10 @@ language: texts  ## the gates of mini-MTP in three ways and of a small instruct 
 
 schemas: $(VENV)/.installed  ## the JSON Schemas beside policies, evals and recipes
 	$(BIN)/python -m releasegate.schemas
+
+tables: $(VENV)/.installed  ## the tables of docs/leftovers.md, by running what they tell of
+	$(BIN)/python -m tests.stripping.forms
+	$(BIN)/python -m tests.stripping.leftovers_table
 
 reports: demo watermark voice language  ## the rendered examples of the policies
 	@mkdir -p reports/examples

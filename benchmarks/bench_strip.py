@@ -48,6 +48,8 @@ TARGETS: tuple[Target, ...] = (
     ("CPU", "ours: linked", "peer: load, edit, save per shard", 0.10),
     ("wall", "ours: copied", "cp -r", 1.00),
 )
+MOST_PLANNING = (5.0, 500)
+"""Wall seconds and MB of planning a strip by class, for the real names and shapes."""
 MOST_MEMORY = 100
 """MB of peak memory, whatever the size of the checkpoint."""
 
@@ -151,6 +153,11 @@ def real_sizes(folder: Path) -> None:
             on_disk = sum(path.stat().st_blocks * 512 for path in out.iterdir()) / 1e6 if out.exists() else 0
             shown = f"Chameleon-{size}, {apparent:.0f} GB apparent: {title}"
             say(f"{shown:<44}{cost.cpu:>8.2f}{cost.wall:>8.2f}{cost.memory:>9.0f}{on_disk:>9.1f} MB")
+            if more == ["--plan-only"]:
+                seconds, memory = MOST_PLANNING
+                held = cost.wall < seconds and cost.memory < memory
+                limit = f"under {seconds:.0f} s and {memory} MB"
+                say(f"  every tensor against the model's class, {limit}: {'held' if held else 'not held'}")
         for path in (source, out):
             shutil.rmtree(path)
         folder.joinpath("out.receipt.json").unlink()
