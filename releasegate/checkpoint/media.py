@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,28 +14,34 @@ MOST_PIXELS = 64 << 20
 """Bytes of pixels that are unpacked."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_OF_PNG = frozenset(
-    (
-        b"IHDR",
-        b"PLTE",
-        b"IDAT",
-        b"IEND",
-        b"tRNS",
-        b"gAMA",
-        b"cHRM",
-        b"sRGB",
-        b"pHYs",
-        b"tIME",
-        b"bKGD",
-        b"sBIT",
-        b"hIST",
-    )
-)
-"""Chunks of a fixed small size, and those of pixels."""
-_OF_RIFF: Mapping[bytes, frozenset[bytes]] = {
-    b"WAVE": frozenset((b"fmt ", b"data", b"fact")),
-    b"WEBP": frozenset((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF")),
+_OF_PNG: Mapping[bytes, int] = {
+    b"IHDR": 13,
+    b"PLTE": 768,
+    b"tRNS": 256,
+    b"gAMA": 4,
+    b"cHRM": 32,
+    b"sRGB": 1,
+    b"pHYs": 9,
+    b"tIME": 7,
+    b"bKGD": 6,
+    b"sBIT": 4,
+    b"hIST": 512,
+    b"IEND": 0,
 }
+"""Chunks that say how pixels are shown, each once, and the most bytes that one takes (PNG, third edition, section 11)."""
+_HUFFMAN, _SCAN, _SCANS = 0xC4, 0xDA, 16
+"""Segments that stand before each scan, and the most scans for which they do."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends a scan: in coded pixels 0xff is followed by 0 or by the number of a restart."""
+_OF_JPEG: Mapping[int, int] = {_HUFFMAN: 2_184, _SCAN: 10, 0xDB: 516, 0xDD: 2, 0xE0: 32, 0xEE: 32} | dict.fromkeys(
+    (kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC)), 774
+)
+"""Segments of tables and sizes, and the most bytes that those of one kind take together (ITU-T T.81, annex B.2)."""
+_OF_RIFF: Mapping[bytes, Mapping[bytes, int | None]] = {
+    b"WAVE": {b"fmt ": 40, b"data": None, b"fact": 4},
+    b"WEBP": {b"VP8 ": None, b"VP8L": None, b"VP8X": 10, b"ALPH": None, b"ANIM": 6, b"ANMF": None},
+}
+"""Chunks that are seen or heard, and the most bytes that one takes; frames alone (`ANMF`) stand more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +102,11 @@ def _chunks_of_png(content: bytes) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _png(content: bytes) -> Iterator[tuple[str, bytes]]:
-    end = len(content)
+    end, seen = len(content), set[bytes]()
     for name, held, end in _chunks_of_png(content):  # noqa: B007 - the last end is used
-        if name in _OF_PNG and (name in (b"IDAT", b"PLTE") or len(held) <= 1024):
+        shown = name == b"IDAT" or (name not in seen and len(held) <= _OF_PNG.get(name, -1))
+        seen.add(name)
+        if shown:
             continue
         yield f"chunk {name.decode('ascii', 'replace')}", held
         if name in (b"zTXt", b"iTXt", b"iCCP"):
@@ -134,34 +144,48 @@ def _pixels(content: bytes) -> bytes:
 
 
 def _jpeg(content: bytes) -> Iterator[tuple[str, bytes]]:
-    at = 2
-    while content[at] == 0xFF and content[at + 1] != 0xDA:
+    at, scans, taken = 2, 0, Counter[int]()
+    while content[at : at + 2] != b"\xff\xd9":
+        if content[at] != 0xFF or at + 4 > len(content):
+            raise ValueError("it has no end")
         kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
         held = content[at + 4 : at + 2 + length]
         if length < 2 or at + 2 + length > len(content):
             raise ValueError("a segment ends after the file")
-        if kind == 0xFE or (0xE0 <= kind <= 0xEF and len(held) > 32):
-            yield "its comment" if kind == 0xFE else f"segment APP{kind - 0xE0}", held
+        taken[kind] += len(held)
+        times = 1 + min(scans, _SCANS) if kind in (_HUFFMAN, _SCAN) else 1
+        if taken[kind] > _OF_JPEG.get(kind, -1) * times:
+            yield _name_of_segment(kind), held
         at += 2 + length
-    end = content.rfind(b"\xff\xd9")
-    if end < 0:
-        raise ValueError("it has no end")
-    first = content.find(b"\xff\xd9", at)  # in coded pixels, 0xff is followed by 0 or a restart
-    if first + 2 < len(content):
-        yield "bytes after its end", content[first + 2 :]
+        if kind == _SCAN:
+            scans += 1
+            following = _MARKER.search(content, at)
+            if following is None:
+                raise ValueError("it has no end")
+            at = following.start()
+    if at + 2 < len(content):
+        yield "bytes after its end", content[at + 2 :]
+
+
+def _name_of_segment(kind: int) -> str:
+    if kind == 0xFE:
+        return "its comment"
+    return f"segment APP{kind - 0xE0}" if 0xE0 <= kind <= 0xEF else f"segment {kind:#04x}"
 
 
 def _riff(content: bytes) -> Iterator[tuple[str, bytes]]:
     end = 8 + int.from_bytes(content[4:8], "little")
     if end > len(content):
         raise ValueError("it ends too early")
-    at, known = 12, _OF_RIFF[content[8:12]]
+    at, known, seen = 12, _OF_RIFF[content[8:12]], set[bytes]()
     while at + 8 <= end:
         name, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
         if at + 8 + length > end:
             raise ValueError("a chunk ends after the file")
-        if name not in known or (name in (b"fmt ", b"fact") and length > 64):
+        most = known.get(name, -1)
+        if (most is not None and length > most) or (name in seen and name != b"ANMF"):
             yield f"chunk {name.decode('ascii', 'replace').strip()}", content[at + 8 : at + 8 + length]
+        seen.add(name)
         at += 8 + length + length % 2
     if end < len(content):
         yield "bytes after its end", content[end:]
