@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 MOST_BESIDE = 4096
-"""Bytes of notes, unknown chunks and what follows the end of a file, at most; a colour profile is not counted up to this."""
+"""Bytes of notes, unknown chunks and what follows the end of a file, at most; what is packed counts packed and unpacked."""
 MOST_PIXELS = 64 << 20
 """Bytes of pixels that are unpacked."""
 
@@ -110,9 +110,15 @@ def _png(content: bytes) -> Iterator[tuple[str, bytes]]:
             continue
         yield f"chunk {name.decode('ascii', 'replace')}", held
         if name in (b"zTXt", b"iTXt", b"iCCP"):
-            yield f"chunk {name.decode()}, unpacked", _unpacked(held.partition(b"\0")[2].lstrip(b"\0\1"))
+            yield f"chunk {name.decode()}, unpacked", _unpacked(_packed(name, held))
     if end < len(content):
         yield "bytes after its end", content[end:]
+
+
+def _packed(name: bytes, held: bytes) -> bytes:
+    """What is packed in a chunk: after its keyword and the method; in `iTXt` also after a flag, the language and its keyword."""
+    rest = held.partition(b"\0")[2]
+    return rest[2:].partition(b"\0")[2].partition(b"\0")[2] if name == b"iTXt" else rest[1:]
 
 
 def _unpacked(held: bytes) -> bytes:
@@ -140,6 +146,8 @@ def _pixels(content: bytes) -> bytes:
     needed = height * (1 + (width * depth * samples + 7) // 8)
     if len(pixels) > needed * (2 if head[12:13] == b"\1" else 1) or unpacker.unused_data:
         raise ValueError("it holds more than its pixels")
+    if not unpacker.eof and len(pixels) < MOST_PIXELS:
+        raise ValueError("its pixels end too early")
     return pixels
 
 

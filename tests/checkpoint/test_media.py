@@ -125,11 +125,31 @@ def test_what_is_neither_seen_nor_heard_is_counted(how: str) -> None:
     assert found.size >= least
 
 
-def test_a_packed_note_is_unpacked_too() -> None:
-    note = b"note\0\0" + zlib.compress(SECRET)
-    found = carried(in_png(b"zTXt", note))
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        (b"zTXt", b"note\0\0"),
+        (b"iCCP", b"profile\0\0"),
+        (b"iTXt", b"note\0\1\0\0\0"),
+        (b"iTXt", b"note\0\1\0en\0\0"),
+        (b"iTXt", b"note\0\1\0de-AT\0Notiz\0"),
+    ],
+)
+def test_a_packed_note_is_unpacked_too(name: bytes, head: bytes) -> None:
+    found = carried(in_png(name, head + zlib.compress(SECRET)))
     assert found is not None
-    assert ("chunk zTXt, unpacked", SECRET) in found.beside
+    assert (f"chunk {name.decode()}, unpacked", SECRET) in found.beside
+
+
+@pytest.mark.parametrize("share", [0, 0.7])
+def test_pixels_that_are_missing_or_cut_off_are_broken(share: float) -> None:
+    plain = picture("PNG")
+    at = plain.index(b"IDAT") - 4
+    length = int.from_bytes(plain[at : at + 4], "big")
+    cut = png_chunk(b"IDAT", plain[at + 8 : at + 8 + int(length * share)]) if share else b""
+    found = carried(plain[:at] + cut + plain[at + 12 + length :])
+    assert found is not None
+    assert found.broken == "is called a picture or sound and is a broken PNG file: its pixels end too early"
 
 
 def test_pixels_are_unpacked_and_more_than_pixels_is_broken() -> None:
